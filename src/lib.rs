@@ -1,0 +1,29 @@
+//! DragEntity: click the things in a picture, drag them along paths, get the video.
+//!
+//! A map of the modules; dependencies point one way, top to bottom (see `ARCHITECTURE.md`).
+
+pub mod device;
+pub mod error;
+pub mod model;
+pub mod nn;
+pub mod pipeline;
+pub mod platform;
+pub mod scene;
+pub mod scheduler;
+pub mod weights;
+
+#[cfg(not(target_family = "wasm"))]
+pub mod cli;
+#[cfg(not(target_family = "wasm"))]
+pub mod data;
+#[cfg(not(target_family = "wasm"))]
+pub mod eval;
+#[cfg(not(target_family = "wasm"))]
+pub mod server;
+#[cfg(not(target_family = "wasm"))]
+pub mod train;
+
+#[cfg(target_family = "wasm")]
+pub mod web;
+
+pub use error::Error;

@@ -1,0 +1,93 @@
+//! [`Job`] in, a stream of [`Message`]s out: the one way in which page, command line and server generate.
+
+use crate::scene::{Scene, Settings};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// One generation.
+#[derive(Clone)]
+pub struct Job {
+    /// Picture, entities and trajectories.
+    pub scene: Scene,
+    /// How to generate.
+    pub settings: Settings,
+}
+
+/// Frames of a video, RGB, 8 bits a channel.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Video {
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// Frames a second.
+    pub fps: u32,
+    /// A `width * height * 3` buffer for each frame.
+    pub frames: Vec<Vec<u8>>,
+}
+
+/// What a job says while it runs, in this order; `Loading`, `Step`, `Preview` and `Decoding` repeat.
+#[derive(Clone)]
+pub enum Message {
+    /// Weights are being read.
+    Loading {
+        /// Which network.
+        part: String,
+        /// Bytes read so far.
+        done: u64,
+        /// Bytes in all, 0 when unknown.
+        total: u64,
+    },
+    /// What will be computed.
+    Plan {
+        /// Width of the video in pixels.
+        width: u32,
+        /// Height of the video in pixels.
+        height: u32,
+        /// Number of frames.
+        frames: u32,
+        /// Denoising steps.
+        steps: u32,
+        /// The device, in words.
+        device: String,
+    },
+    /// The picture and the conditions are being encoded.
+    Encoding,
+    /// Denoising step `step` of `steps` is done (1 = first).
+    Step {
+        /// Steps done.
+        step: u32,
+        /// Steps in all.
+        steps: u32,
+    },
+    /// How the video looks so far.
+    Preview(Video),
+    /// Frames decoded to pixels.
+    Decoding {
+        /// Frames done.
+        done: u32,
+        /// Frames in all.
+        total: u32,
+    },
+    /// The result.
+    Done(Video),
+}
+
+/// Shared with a running job; setting it makes the job return [`crate::Error::Cancelled`] within one step.
+#[derive(Clone, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// A fresh, unset flag.
+    pub fn new() -> Self {
+        Self::default()
+    }
+    /// Ask the job to stop.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+    /// Whether it was asked to.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}

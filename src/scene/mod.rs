@@ -1,0 +1,106 @@
+//! What a person made on the page: picture, entities, masks, trajectories, settings, presets.
+//! No tensors, no browser. Coordinates are fractions of the picture (0..1, x right, y down);
+//! times are fractions of the video (0 first frame, 1 last).
+
+use serde::{Deserialize, Serialize};
+
+/// An RGB picture, 8 bits a channel, rows top to bottom.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Picture {
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// `width * height * 3` bytes.
+    pub rgb: Vec<u8>,
+}
+
+/// A mask over a picture; 255 inside, 0 outside, values between at a soft edge. Inside is `>= 128`.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Mask {
+    /// Width in pixels; need not be the picture's.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// `width * height` bytes.
+    pub alpha: Vec<u8>,
+}
+
+/// One point of a trajectory.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrajectoryPoint {
+    /// Fraction of the picture's width; may leave 0..1 when the entity leaves the frame.
+    pub x: f32,
+    /// Fraction of the picture's height.
+    pub y: f32,
+    /// Fraction of the video's duration, rising along the trajectory.
+    pub t: f32,
+}
+
+/// A path with its timing. The first point is the pixel that was grabbed: what moves is the offset to it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Trajectory {
+    /// At least one point; one point alone is a pin.
+    pub points: Vec<TrajectoryPoint>,
+}
+
+/// A thing in the picture.
+#[derive(Clone, PartialEq)]
+pub struct Entity {
+    /// Its name, shown beside it.
+    pub name: String,
+    /// Where it is in the first frame.
+    pub mask: Mask,
+    /// How it moves; `None` leaves it to the model, a pin holds it.
+    pub trajectory: Option<Trajectory>,
+    /// Entities of one group are parts of one body.
+    pub group: Option<u32>,
+}
+
+/// How to generate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// Number of frames, the first being the picture.
+    pub frames: u32,
+    /// Frames a second of the result.
+    pub fps: u32,
+    /// Denoising steps.
+    pub steps: u32,
+    /// Seed of the noise.
+    pub seed: u64,
+    /// Guidance scale at the first frame; 1 switches guidance off.
+    pub min_guidance: f32,
+    /// Guidance scale at the last frame.
+    pub max_guidance: f32,
+    /// SVD's motion bucket, 1 to 255.
+    pub motion_bucket: u32,
+    /// Noise added to the conditioning picture (standard deviation).
+    pub noise_augmentation: f32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            frames: 8,
+            fps: 8,
+            steps: 8,
+            seed: 0,
+            min_guidance: 1.0,
+            max_guidance: 1.0,
+            motion_bucket: 127,
+            noise_augmentation: 0.0,
+        }
+    }
+}
+
+/// A picture and what is to move in it. Later entities lie in front of earlier ones.
+#[derive(Clone, Default)]
+pub struct Scene {
+    /// The first frame.
+    pub picture: Picture,
+    /// The things in it, back to front.
+    pub entities: Vec<Entity>,
+    /// The camera: the background's own trajectory; `None` holds the camera still.
+    pub background: Option<Trajectory>,
+}

@@ -1,0 +1,1 @@
+//! The EDM/Euler scheduler.
