@@ -1,1 +1,15 @@
-//! See ARCHITECTURE.md.
+//! Layers that several networks share. Each is a `FooConfig` with `init(&device)` and a `Foo` with
+//! `forward`; fields are named as the tensors in diffusers' files, so that no key map is needed.
+//!
+//! Time stands in the batch: `[batch * frames, channels, height, width]`, the frames of a clip one
+//! after another, except inside the layers that mix frames.
+
+pub mod resnet;
+pub mod temporal_conv;
+
+pub use resnet::{
+    AlphaBlender, AlphaBlenderConfig, Downsample2D, Downsample2DConfig, MergeStrategy,
+    ResnetBlock2D, ResnetBlock2DConfig, SpatioTemporalResBlock, SpatioTemporalResBlockConfig,
+    TemporalResnetBlock, TemporalResnetBlockConfig, Upsample2D, Upsample2DConfig,
+};
+pub use temporal_conv::{TemporalConv, TemporalConvConfig};
