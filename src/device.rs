@@ -1,1 +1,167 @@
 //! The only place that chooses a backend.
+//!
+//! Burn's tensors carry their backend as a type, so a choice made at run time becomes a generic
+//! call: [`Device::run`] resolves the device and calls a [`Task`] with the backend it found.
+
+use crate::{Error, Result};
+use burn::backend::Flex;
+use burn::tensor::backend::Backend;
+use std::fmt;
+use std::str::FromStr;
+
+/// The CPU backend, native and in wasm.
+pub type Cpu = Flex;
+
+/// The GPU backend through WebGPU in the page and Vulkan, Metal or DX12 natively.
+#[cfg(feature = "wgpu")]
+pub type Gpu = burn::backend::Wgpu;
+
+/// Where to compute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Device {
+    /// CUDA if built in and present, else a hardware GPU through wgpu, else the CPU.
+    #[default]
+    Auto,
+    /// Burn's flex backend.
+    Cpu,
+    /// Burn's wgpu backend.
+    Wgpu,
+    /// Burn's CUDA backend.
+    Cuda,
+}
+
+impl FromStr for Device {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "wgpu" | "webgpu" | "vulkan" | "metal" => Ok(Self::Wgpu),
+            "cuda" => Ok(Self::Cuda),
+            other => Err(format!(
+                "unknown device \"{other}\": use auto, cpu, wgpu or cuda"
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Cpu => "cpu",
+            Self::Wgpu => "wgpu",
+            Self::Cuda => "cuda",
+        })
+    }
+}
+
+/// Work that is generic over the backend.
+pub trait Task {
+    /// What it returns.
+    type Output;
+    /// Does the work on `device`, called `name` in words.
+    fn run<B: Backend>(self, device: B::Device, name: String) -> Self::Output;
+}
+
+/// How many processor threads the CPU backend uses.
+fn cpu_name() -> String {
+    #[cfg(not(target_family = "wasm"))]
+    {
+        let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+        format!("CPU, {threads} threads")
+    }
+    #[cfg(target_family = "wasm")]
+    {
+        "CPU, 1 thread, WebAssembly SIMD".to_owned()
+    }
+}
+
+#[cfg(not(target_family = "wasm"))]
+impl Device {
+    /// Calls `task` with the chosen backend.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the chosen device is absent or not built in.
+    pub fn run<T: Task>(self, task: T) -> Result<T::Output> {
+        match self {
+            Self::Auto => {
+                if cfg!(feature = "cuda") && cuda_present() {
+                    return Self::Cuda.run(task);
+                }
+                #[cfg(feature = "wgpu")]
+                if let Ok((_, false)) = probe_wgpu() {
+                    return Self::Wgpu.run(task);
+                }
+                Self::Cpu.run(task)
+            }
+            Self::Cpu => Ok(task.run::<Cpu>(Default::default(), cpu_name())),
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu => {
+                let (name, _) = probe_wgpu()?;
+                Ok(task.run::<Gpu>(Default::default(), name))
+            }
+            #[cfg(not(feature = "wgpu"))]
+            Self::Wgpu => Err(not_built_in("wgpu")),
+            #[cfg(feature = "cuda")]
+            Self::Cuda => {
+                if !cuda_present() {
+                    return Err(Error::Device(
+                        "no NVIDIA driver found: install it, or use --device wgpu or cpu".into(),
+                    ));
+                }
+                Ok(task.run::<burn::backend::Cuda>(Default::default(), "CUDA".into()))
+            }
+            #[cfg(not(feature = "cuda"))]
+            Self::Cuda => Err(not_built_in("cuda")),
+        }
+    }
+}
+
+#[cfg(all(
+    not(target_family = "wasm"),
+    not(all(feature = "wgpu", feature = "cuda"))
+))]
+fn not_built_in(feature: &str) -> Error {
+    Error::Device(format!(
+        "this program was built without {feature}: rebuild with `cargo build --release --features {feature}`, or use --device cpu"
+    ))
+}
+
+/// Whether an NVIDIA kernel driver is loaded; the CUDA library itself is opened later, and panics
+/// when it is absent, so it is not tried without one.
+#[cfg(not(target_family = "wasm"))]
+fn cuda_present() -> bool {
+    std::path::Path::new("/proc/driver/nvidia").exists()
+        || std::path::Path::new("/dev/nvidiactl").exists()
+        || cfg!(target_os = "windows")
+}
+
+/// The adapter wgpu would take, in words, and whether it is a software rasteriser.
+///
+/// Burn panics when there is no adapter: this asks first.
+#[cfg(all(feature = "wgpu", not(target_family = "wasm")))]
+fn probe_wgpu() -> Result<(String, bool)> {
+    let instance = wgpu::Instance::default();
+    let adapter = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions {
+        power_preference: wgpu::PowerPreference::HighPerformance,
+        ..Default::default()
+    }))
+    .map_err(|reason| {
+        Error::Device(format!(
+            "no GPU found through Vulkan, Metal or DX12 ({reason}): install its driver, or use --device cpu"
+        ))
+    })?;
+    let info = adapter.get_info();
+    Ok((
+        format!("{} ({})", info.name, info.backend),
+        info.device_type == wgpu::DeviceType::Cpu,
+    ))
+}
+
+/// The name of the CPU device, for the page.
+#[cfg(target_family = "wasm")]
+pub fn cpu_device_name() -> String {
+    cpu_name()
+}

@@ -1,0 +1,236 @@
+//! The one training loop; stages differ in their network, batches and loss.
+
+use super::checkpoint::{self, State};
+use super::curve::{self, Row};
+use super::ema::Ema;
+use super::schedule::Schedule;
+use crate::{Error, Result};
+use burn::grad_clipping::GradientClippingConfig;
+use burn::module::AutodiffModule;
+use burn::optim::{AdamWConfig, GradientsParams, Optimizer};
+use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::{ElementConversion, Tensor};
+use image::RgbImage;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Instant;
+
+/// How long and how fast to train.
+#[derive(Clone, Debug)]
+pub struct FitOptions {
+    /// Where checkpoints, curves and samples go; a checkpoint there is resumed.
+    pub run: PathBuf,
+    /// Optimiser steps of the whole run.
+    pub steps: u64,
+    /// Bound on the training seconds of the whole run, over all its sessions; the learning rate
+    /// falls with whichever of steps and seconds is further along.
+    pub seconds: f64,
+    /// Bound on the seconds of this session; the run can be resumed after it.
+    pub session_seconds: f64,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Decay of the parameter average.
+    pub ema_decay: f64,
+    /// Seconds between checkpoints.
+    pub checkpoint_seconds: f64,
+    /// Seconds between pictures of samples.
+    pub sample_seconds: f64,
+}
+
+/// What one stage trains, and on what.
+pub trait Stage<B: AutodiffBackend> {
+    /// The network.
+    type Network: AutodiffModule<B>;
+    /// One batch on the host.
+    type Batch: Send + 'static;
+
+    /// Its name in titles and messages.
+    fn name(&self) -> &'static str;
+    /// Makes batch number `index`, the same for the same index; runs on a thread of its own.
+    fn batches(&self) -> Box<dyn FnMut(u64) -> Result<Self::Batch> + Send>;
+    /// The mean loss of a batch, shape `[1]`.
+    fn loss(&self, network: &Self::Network, batch: Self::Batch, step: u64) -> Tensor<B, 1>;
+    /// A picture of what the averaged network does, and figures for the log.
+    ///
+    /// # Errors
+    /// Whatever the network's own use may fail with.
+    #[allow(clippy::type_complexity)]
+    fn sample(
+        &self,
+        network: &<Self::Network as AutodiffModule<B>>::InnerModule,
+    ) -> Result<(RgbImage, Vec<(&'static str, f64)>)>;
+}
+
+/// Trains until the options' bounds; returns the averaged network.
+///
+/// # Errors
+/// [`Error::Io`] for checkpoints; [`Error::Job`] when the loss stops being a number: the last good
+/// checkpoint is kept, and the message says where.
+pub fn fit<B, S>(
+    stage: &S,
+    network: S::Network,
+    options: &FitOptions,
+    device: &B::Device,
+) -> Result<<S::Network as AutodiffModule<B>>::InnerModule>
+where
+    B: AutodiffBackend,
+    S: Stage<B>,
+{
+    std::fs::create_dir_all(&options.run).map_err(|source| Error::Io {
+        path: options.run.display().to_string(),
+        source,
+    })?;
+    let mut network = network;
+    let mut optimizer = AdamWConfig::new()
+        .with_beta_2(0.99)
+        .with_epsilon(1e-8)
+        .with_weight_decay(0.01)
+        .with_grad_clipping(Some(GradientClippingConfig::Norm(1.0)))
+        .init::<B, S::Network>();
+    let mut state = State::default();
+    let mut average = network.valid();
+    if let Some(saved) = checkpoint::state(&options.run)? {
+        network = checkpoint::load_module::<B, _>(&options.run, "network", network, device)?;
+        average = checkpoint::load_module::<B::InnerBackend, _>(
+            &options.run,
+            "average",
+            average,
+            device,
+        )?;
+        optimizer = checkpoint::load_optimizer::<B, S::Network, _>(&options.run, optimizer, device)?;
+        println!("{}: resuming at step {}", stage.name(), saved.step);
+        state = saved;
+    }
+    let mut ema = Ema::new(&average, options.ema_decay, state.step);
+    let schedule = Schedule {
+        peak: options.learning_rate,
+        warmup: 50,
+    };
+
+    let (sender, receiver) = mpsc::sync_channel(3);
+    let mut make = stage.batches();
+    let first = state.step;
+    std::thread::spawn(move || {
+        for index in first.. {
+            // The receiver is dropped when training ends: that ends this thread.
+            if sender.send(make(index)).is_err() {
+                break;
+            }
+        }
+    });
+
+    let bar = ProgressBar::new(options.steps);
+    if let Ok(style) = ProgressStyle::with_template(
+        "{prefix} {bar:30} {pos}/{len} {per_sec} eta {eta} {msg}",
+    ) {
+        bar.set_style(style);
+    }
+    bar.set_prefix(stage.name());
+    bar.set_position(state.step);
+    bar.reset_eta();
+
+    let started = Instant::now();
+    let before = state.seconds;
+    let mut last_checkpoint = Instant::now();
+    let mut last_sample = Instant::now();
+    let mut window = (0.0_f64, 0_u64, Instant::now());
+    loop {
+        let session = started.elapsed().as_secs_f64();
+        state.seconds = before + session;
+        let progress =
+            (state.step as f64 / options.steps as f64).max(state.seconds / options.seconds);
+        let finished = progress >= 1.0;
+        let pause = session >= options.session_seconds;
+        if finished || pause || last_checkpoint.elapsed().as_secs_f64() > options.checkpoint_seconds
+        {
+            let averaged = ema.apply(network.valid());
+            checkpoint::save::<B, _, _>(&options.run, &network, &averaged, &optimizer, &state)?;
+            curve::write(&options.run, stage.name(), &state.curve)?;
+            last_checkpoint = Instant::now();
+        }
+        if finished || pause || last_sample.elapsed().as_secs_f64() > options.sample_seconds {
+            report(stage, &ema.apply(network.valid()), &options.run, &state, &bar)?;
+            last_sample = Instant::now();
+        }
+        if finished || pause {
+            break;
+        }
+
+        let batch = receiver
+            .recv()
+            .map_err(|_| Error::Job("the clip renderer stopped".into()))??;
+        let loss = stage.loss(&network, batch, state.step);
+        let value: f64 = loss.clone().into_scalar().elem();
+        if !value.is_finite() {
+            return Err(Error::Job(format!(
+                "the loss is {value} at step {}: the last checkpoint in {} is good; resume it with a lower --learning-rate",
+                state.step,
+                checkpoint::path(&options.run).display()
+            )));
+        }
+        let gradients = GradientsParams::from_grads(loss.backward(), &network);
+        network = optimizer.step(schedule.rate(state.step, progress), network, gradients);
+        ema.update(&network.valid());
+        state.step += 1;
+        bar.inc(1);
+
+        window.0 += value;
+        window.1 += 1;
+        if window.2.elapsed().as_secs_f64() > 10.0 {
+            let mean = window.0 / window.1 as f64;
+            bar.set_message(format!("loss {mean:.4}"));
+            if !console_is_terminal() {
+                println!(
+                    "{} step {} {:.0} s loss {mean:.4} ({:.2} steps/s)",
+                    stage.name(),
+                    state.step,
+                    state.seconds,
+                    window.1 as f64 / window.2.elapsed().as_secs_f64()
+                );
+            }
+            state.curve.push(Row {
+                step: state.step,
+                seconds: state.seconds,
+                loss: mean,
+            });
+            window = (0.0, 0, Instant::now());
+        }
+    }
+    bar.finish_and_clear();
+    Ok(ema.apply(network.valid()))
+}
+
+fn console_is_terminal() -> bool {
+    use std::io::IsTerminal;
+    std::io::stderr().is_terminal()
+}
+
+fn report<B: AutodiffBackend, S: Stage<B>>(
+    stage: &S,
+    network: &<S::Network as AutodiffModule<B>>::InnerModule,
+    run: &Path,
+    state: &State,
+    bar: &ProgressBar,
+) -> Result<()> {
+    let (picture, figures) = stage.sample(network)?;
+    let path = run.join(format!("sample-{:07}.png", state.step));
+    picture.save(&path).map_err(|e| Error::Io {
+        path: path.display().to_string(),
+        source: std::io::Error::other(e.to_string()),
+    })?;
+    let text: Vec<String> = figures
+        .iter()
+        .map(|(name, value)| format!("{name} {value:.3}"))
+        .collect();
+    bar.suspend(|| {
+        println!(
+            "{} step {} after {:.0} s: {}",
+            stage.name(),
+            state.step,
+            state.seconds,
+            text.join(", ")
+        );
+    });
+    Ok(())
+}
