@@ -26,4 +26,4 @@ pub mod train;
 #[cfg(target_family = "wasm")]
 pub mod web;
 
-pub use error::Error;
+pub use error::{Error, Result};

@@ -167,13 +167,7 @@ impl Taps {
     }
 
     /// Where pixel (x, y) came from, `None` beyond the picture; taps beyond it weigh nothing.
-    fn inside(
-        x: usize,
-        y: usize,
-        shift: [f32; 2],
-        width: usize,
-        height: usize,
-    ) -> Option<Self> {
+    fn inside(x: usize, y: usize, shift: [f32; 2], width: usize, height: usize) -> Option<Self> {
         let sx = x as f32 - shift[0];
         let sy = y as f32 - shift[1];
         if sx <= -1.0 || sy <= -1.0 || sx >= width as f32 || sy >= height as f32 {
@@ -191,8 +185,8 @@ impl Taps {
                 continue;
             }
             taps.index[slot] = py as usize * width + px as usize;
-            taps.weight[slot] = (if dx == 1 { fx } else { 1.0 - fx })
-                * (if dy == 1 { fy } else { 1.0 - fy });
+            taps.weight[slot] =
+                (if dx == 1 { fx } else { 1.0 - fx }) * (if dy == 1 { fy } else { 1.0 - fy });
         }
         Some(taps)
     }

@@ -2,6 +2,8 @@
 //! No tensors, no browser. Coordinates are fractions of the picture (0..1, x right, y down);
 //! times are fractions of the video (0 first frame, 1 last).
 
+pub mod draft;
+
 use serde::{Deserialize, Serialize};
 
 /// An RGB picture, 8 bits a channel, rows top to bottom.

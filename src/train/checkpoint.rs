@@ -140,6 +140,7 @@ where
     O: Optimizer<M, B>,
 {
     let file = existing(run).join("optimizer");
-    let record = Recorder::<B>::load(&recorder(), file.clone(), device).map_err(|e| failed(&file, e))?;
+    let record =
+        Recorder::<B>::load(&recorder(), file.clone(), device).map_err(|e| failed(&file, e))?;
     Ok(optimizer.load_record(record))
 }

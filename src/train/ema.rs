@@ -109,7 +109,9 @@ mod tests {
         b.bias = b.bias.map(|x| x.map(|w| w + 2.0));
         ema.update(&b);
         let averaged = ema.apply(b.clone());
-        let moved = (averaged.weight.val() - a.weight.val()).mean().into_scalar();
+        let moved = (averaged.weight.val() - a.weight.val())
+            .mean()
+            .into_scalar();
         assert!((moved - 0.5).abs() < 1e-5, "{moved}");
         let bias = averaged.bias.unwrap().val() - a.bias.unwrap().val();
         assert!((bias.mean().into_scalar() - 1.0).abs() < 1e-5);

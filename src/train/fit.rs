@@ -98,7 +98,8 @@ where
             average,
             device,
         )?;
-        optimizer = checkpoint::load_optimizer::<B, S::Network, _>(&options.run, optimizer, device)?;
+        optimizer =
+            checkpoint::load_optimizer::<B, S::Network, _>(&options.run, optimizer, device)?;
         println!("{}: resuming at step {}", stage.name(), saved.step);
         state = saved;
     }
@@ -121,9 +122,9 @@ where
     });
 
     let bar = ProgressBar::new(options.steps);
-    if let Ok(style) = ProgressStyle::with_template(
-        "{prefix} {bar:30} {pos}/{len} {per_sec} eta {eta} {msg}",
-    ) {
+    if let Ok(style) =
+        ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} {per_sec} eta {eta} {msg}")
+    {
         bar.set_style(style);
     }
     bar.set_prefix(stage.name());
@@ -150,7 +151,13 @@ where
             last_checkpoint = Instant::now();
         }
         if finished || pause || last_sample.elapsed().as_secs_f64() > options.sample_seconds {
-            report(stage, &ema.apply(network.valid()), &options.run, &state, &bar)?;
+            report(
+                stage,
+                &ema.apply(network.valid()),
+                &options.run,
+                &state,
+                &bar,
+            )?;
             last_sample = Instant::now();
         }
         if finished || pause {
