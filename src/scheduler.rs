@@ -261,7 +261,10 @@ impl EulerDiscreteScheduler {
             sigmas.iter().copied().map(continuous_timestep).collect()
         } else {
             let logs: Vec<f64> = config.training_sigmas().iter().map(|s| s.ln()).collect();
-            sigmas.iter().map(|&s| discrete_timestep(s, &logs)).collect()
+            sigmas
+                .iter()
+                .map(|&s| discrete_timestep(s, &logs))
+                .collect()
         };
         sigmas.push(match config.final_sigmas_type {
             FinalSigmas::Zero => 0.0,

@@ -1,1 +1,5 @@
 //! See ARCHITECTURE.md.
+
+pub mod blocks;
+pub mod controlnet;
+pub mod unet;

@@ -212,9 +212,7 @@ fn attend_in_pieces<B: Backend>(
 
 fn attend<B: Backend>(q: Tensor<B, 4>, k: Tensor<B, 4>, v: Tensor<B, 4>) -> Tensor<B, 4> {
     let scores = q.swap_dims(1, 2).matmul(k.permute([0, 2, 3, 1]));
-    softmax(scores, 3)
-        .matmul(v.swap_dims(1, 2))
-        .swap_dims(1, 2)
+    softmax(scores, 3).matmul(v.swap_dims(1, 2)).swap_dims(1, 2)
 }
 
 /// Linear layer whose output is split into a value and a gate: `value * gelu(gate)`.
@@ -305,12 +303,7 @@ impl<B: Backend> BasicTransformerBlock<B> {
     /// # Shapes
     /// - `x` and output: `[batch * frames * pixels, dim]`
     /// - `context`: `[batch, tokens, cross_attention_dim]`
-    pub fn forward(
-        &self,
-        x: Tensor<B, 2>,
-        context: Tensor<B, 3>,
-        axes: TokenAxes,
-    ) -> Tensor<B, 2> {
+    pub fn forward(&self, x: Tensor<B, 2>, context: Tensor<B, 3>, axes: TokenAxes) -> Tensor<B, 2> {
         let x = self.attn1.over_pixels(self.norm1.forward(x.clone()), axes) + x;
         let x = add_context(&self.attn2, &self.norm2, x, context);
         self.ff.forward(self.norm3.forward(x.clone())) + x
@@ -343,12 +336,7 @@ impl<B: Backend> TemporalBasicTransformerBlock<B> {
     /// # Shapes
     /// - `x` and output: `[batch * frames * pixels, dim]`
     /// - `context`: `[batch, tokens, cross_attention_dim]`
-    pub fn forward(
-        &self,
-        x: Tensor<B, 2>,
-        context: Tensor<B, 3>,
-        axes: TokenAxes,
-    ) -> Tensor<B, 2> {
+    pub fn forward(&self, x: Tensor<B, 2>, context: Tensor<B, 3>, axes: TokenAxes) -> Tensor<B, 2> {
         let x = self.ff_in.forward(self.norm_in.forward(x.clone())) + x;
         let x = self.attn1.over_frames(self.norm1.forward(x.clone()), axes) + x;
         let x = add_context(&self.attn2, &self.norm2, x, context);
@@ -478,12 +466,7 @@ impl<B: Backend> TransformerSpatioTemporalModel<B> {
     }
 
     /// Embeddings of the frames' numbers, `[1, frames, 1, channels]`.
-    fn frame_positions(
-        &self,
-        frames: usize,
-        channels: usize,
-        device: &B::Device,
-    ) -> Tensor<B, 4> {
+    fn frame_positions(&self, frames: usize, channels: usize, device: &B::Device) -> Tensor<B, 4> {
         let numbers = Tensor::<B, 1, Int>::arange(0..frames as i64, device).float();
         let embedded = self.time_pos_embed.forward(timesteps(numbers, channels));
         embedded.reshape([1, frames, 1, channels])

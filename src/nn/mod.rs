@@ -4,6 +4,8 @@
 //! Time stands in the batch: `[batch * frames, channels, height, width]`, the frames of a clip one
 //! after another, except inside the layers that mix frames.
 
+pub mod attention;
+pub mod embedding;
 pub mod resnet;
 pub mod temporal_conv;
 
