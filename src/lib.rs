@@ -4,6 +4,7 @@
 
 pub mod device;
 pub mod error;
+pub mod media;
 pub mod model;
 pub mod nn;
 pub mod pipeline;

@@ -3,6 +3,15 @@
 //! times are fractions of the video (0 first frame, 1 last).
 
 pub mod draft;
+pub mod history;
+pub mod mask;
+pub mod picture;
+pub mod preset;
+pub mod settings;
+pub mod trajectory;
+
+pub use history::{Edit, History};
+pub use preset::{Fit, Preset};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +37,25 @@ pub struct Mask {
     pub alpha: Vec<u8>,
 }
 
+// Pixels say nothing in a log.
+impl std::fmt::Debug for Picture {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Picture({} x {})", self.width, self.height)
+    }
+}
+
+impl std::fmt::Debug for Mask {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Mask({} x {}, {} inside)",
+            self.width,
+            self.height,
+            self.area()
+        )
+    }
+}
+
 /// One point of a trajectory.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrajectoryPoint {
@@ -47,7 +75,7 @@ pub struct Trajectory {
 }
 
 /// A thing in the picture.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Entity {
     /// Its name, shown beside it.
     pub name: String,
@@ -97,7 +125,7 @@ impl Default for Settings {
 }
 
 /// A picture and what is to move in it. Later entities lie in front of earlier ones.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Scene {
     /// The first frame.
     pub picture: Picture,

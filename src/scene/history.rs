@@ -1,0 +1,362 @@
+//! Undo and redo: every change to a scene is an [`Edit`], and applying one gives the edit that takes it back.
+
+use super::{Entity, Mask, Scene, Trajectory};
+use crate::error::{Error, Result};
+use std::collections::VecDeque;
+
+/// Most steps that can be undone.
+const MAX_STEPS: usize = 200;
+/// Most memory, in bytes, of the steps that can be undone; the oldest go first, the newest always stays.
+const MAX_BYTES: usize = 64 << 20;
+
+/// One change to a scene. Indices are positions in [`Scene::entities`].
+#[derive(Clone, Debug)]
+pub enum Edit {
+    /// Puts an entity in, in front of those before `index`.
+    Insert {
+        /// Its position afterwards, at most the number of entities.
+        index: usize,
+        /// What to put in.
+        entity: Box<Entity>,
+    },
+    /// Takes an entity out.
+    Remove {
+        /// Which.
+        index: usize,
+    },
+    /// Brings an entity to the front or back.
+    Reorder {
+        /// Which.
+        from: usize,
+        /// Its position afterwards.
+        to: usize,
+    },
+    /// Replaces an entity's mask.
+    SetMask {
+        /// Which.
+        index: usize,
+        /// The new one.
+        mask: Mask,
+    },
+    /// Replaces or removes an entity's trajectory.
+    SetTrajectory {
+        /// Which.
+        index: usize,
+        /// The new one.
+        trajectory: Option<Trajectory>,
+    },
+    /// Renames an entity.
+    Rename {
+        /// Which.
+        index: usize,
+        /// The new name.
+        name: String,
+    },
+    /// Puts an entity into a group or takes it out.
+    SetGroup {
+        /// Which.
+        index: usize,
+        /// The new group.
+        group: Option<u32>,
+    },
+    /// Replaces or removes the camera's trajectory.
+    SetBackground {
+        /// The new one.
+        trajectory: Option<Trajectory>,
+    },
+    /// Replaces everything: another picture, a preset.
+    Replace {
+        /// The new scene.
+        scene: Box<Scene>,
+    },
+}
+
+impl Edit {
+    /// What it does, as words after "Undo".
+    pub fn label(&self) -> &'static str {
+        match self {
+            Edit::Insert { .. } => "add entity",
+            Edit::Remove { .. } => "delete entity",
+            Edit::Reorder { .. } => "reorder",
+            Edit::SetMask { .. } => "mask",
+            Edit::SetTrajectory { .. } => "trajectory",
+            Edit::Rename { .. } => "rename",
+            Edit::SetGroup { .. } => "group",
+            Edit::SetBackground { .. } => "camera",
+            Edit::Replace { .. } => "open",
+        }
+    }
+
+    /// Applies it and returns the edit that takes it back. On an error the scene is unchanged.
+    pub fn apply(self, scene: &mut Scene) -> Result<Edit> {
+        let count = scene.entities.len();
+        let missing = |index: usize| {
+            Err(Error::Job(format!(
+                "there is no entity {} (the scene has {count}); select one again",
+                index + 1
+            )))
+        };
+        Ok(match self {
+            Edit::Insert { index, entity } => {
+                if index > count {
+                    return missing(index);
+                }
+                scene.entities.insert(index, *entity);
+                Edit::Remove { index }
+            }
+            Edit::Remove { index } => {
+                if index >= count {
+                    return missing(index);
+                }
+                Edit::Insert {
+                    index,
+                    entity: Box::new(scene.entities.remove(index)),
+                }
+            }
+            Edit::Reorder { from, to } => {
+                if from.max(to) >= count {
+                    return missing(from.max(to));
+                }
+                let entity = scene.entities.remove(from);
+                scene.entities.insert(to, entity);
+                Edit::Reorder { from: to, to: from }
+            }
+            Edit::SetBackground { trajectory } => Edit::SetBackground {
+                trajectory: std::mem::replace(&mut scene.background, trajectory),
+            },
+            Edit::Replace { scene: new } => Edit::Replace {
+                scene: Box::new(std::mem::replace(scene, *new)),
+            },
+            Edit::SetMask { index, mask } => match scene.entities.get_mut(index) {
+                Some(e) => Edit::SetMask {
+                    index,
+                    mask: std::mem::replace(&mut e.mask, mask),
+                },
+                None => return missing(index),
+            },
+            Edit::SetTrajectory { index, trajectory } => match scene.entities.get_mut(index) {
+                Some(e) => Edit::SetTrajectory {
+                    index,
+                    trajectory: std::mem::replace(&mut e.trajectory, trajectory),
+                },
+                None => return missing(index),
+            },
+            Edit::Rename { index, name } => match scene.entities.get_mut(index) {
+                Some(e) => Edit::Rename {
+                    index,
+                    name: std::mem::replace(&mut e.name, name),
+                },
+                None => return missing(index),
+            },
+            Edit::SetGroup { index, group } => match scene.entities.get_mut(index) {
+                Some(e) => Edit::SetGroup {
+                    index,
+                    group: std::mem::replace(&mut e.group, group),
+                },
+                None => return missing(index),
+            },
+        })
+    }
+
+    fn bytes(&self) -> usize {
+        let entity = |e: &Entity| e.mask.alpha.len() + 1024;
+        match self {
+            Edit::Insert { entity: e, .. } => entity(e),
+            Edit::SetMask { mask, .. } => mask.alpha.len(),
+            Edit::Replace { scene } => {
+                scene.picture.rgb.len() + scene.entities.iter().map(entity).sum::<usize>()
+            }
+            _ => 1024,
+        }
+    }
+}
+
+/// The edits that can be undone and redone.
+#[derive(Default)]
+pub struct History {
+    /// Edits that take back what was done, newest last.
+    undo: VecDeque<(&'static str, Edit)>,
+    /// Edits that do again what was taken back, newest last.
+    redo: Vec<(&'static str, Edit)>,
+}
+
+impl History {
+    /// Nothing to undo yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Applies an edit and remembers how to take it back; what had been undone can no longer be redone.
+    pub fn apply(&mut self, edit: Edit, scene: &mut Scene) -> Result<()> {
+        let label = edit.label();
+        let back = edit.apply(scene)?;
+        self.redo.clear();
+        self.undo.push_back((label, back));
+        let mut bytes: usize = self.undo.iter().map(|(_, e)| e.bytes()).sum();
+        while self.undo.len() > MAX_STEPS || bytes > MAX_BYTES && self.undo.len() > 1 {
+            bytes -= self.undo.pop_front().map_or(0, |(_, e)| e.bytes());
+        }
+        Ok(())
+    }
+
+    /// Takes the newest edit back. Returns its label, `None` if there was none.
+    pub fn undo(&mut self, scene: &mut Scene) -> Result<Option<&'static str>> {
+        let Some((label, edit)) = self.undo.pop_back() else {
+            return Ok(None);
+        };
+        self.redo.push((label, edit.apply(scene)?));
+        Ok(Some(label))
+    }
+
+    /// Does again what was undone last. Returns its label, `None` if there was none.
+    pub fn redo(&mut self, scene: &mut Scene) -> Result<Option<&'static str>> {
+        let Some((label, edit)) = self.redo.pop() else {
+            return Ok(None);
+        };
+        self.undo.push_back((label, edit.apply(scene)?));
+        Ok(Some(label))
+    }
+
+    /// What [`History::undo`] would take back.
+    pub fn undo_label(&self) -> Option<&'static str> {
+        self.undo.back().map(|(label, _)| *label)
+    }
+
+    /// What [`History::redo`] would do again.
+    pub fn redo_label(&self) -> Option<&'static str> {
+        self.redo.last().map(|(label, _)| *label)
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scene::Picture;
+    use proptest::prelude::*;
+
+    fn entity(name: &str, side: u32) -> Entity {
+        Entity {
+            name: name.into(),
+            mask: Mask::empty(side, side),
+            trajectory: None,
+            group: None,
+        }
+    }
+
+    /// The parts of a scene that edits change, comparable.
+    fn state(scene: &Scene) -> (Vec<Entity>, Option<Trajectory>, Picture) {
+        (
+            scene.entities.clone(),
+            scene.background.clone(),
+            scene.picture.clone(),
+        )
+    }
+
+    fn edits() -> impl Strategy<Value = Edit> {
+        let line = || Some(Trajectory::line([0.1, 0.2], [0.8, 0.9]));
+        prop_oneof![
+            (0usize..4, "[a-c]").prop_map(|(index, n)| Edit::Insert {
+                index,
+                entity: Box::new(entity(&n, 3))
+            }),
+            (0usize..4).prop_map(|index| Edit::Remove { index }),
+            (0usize..4, 0usize..4).prop_map(|(from, to)| Edit::Reorder { from, to }),
+            (0usize..4, 1u32..9).prop_map(|(index, n)| Edit::SetMask {
+                index,
+                mask: Mask::empty(n, n)
+            }),
+            (0usize..4).prop_map(move |index| Edit::SetTrajectory {
+                index,
+                trajectory: line()
+            }),
+            (0usize..4, "[a-z]{3}").prop_map(|(index, name)| Edit::Rename { index, name }),
+            (0usize..4, any::<Option<u32>>())
+                .prop_map(|(index, group)| Edit::SetGroup { index, group }),
+            Just(Edit::SetBackground {
+                trajectory: Some(Trajectory::pin(0.5, 0.5))
+            }),
+            Just(Edit::Replace {
+                scene: Box::new(Scene {
+                    entities: vec![entity("new", 2), entity("newer", 2)],
+                    ..Scene::default()
+                })
+            }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn undoing_all_and_redoing_all_walks_the_same_way(edits in prop::collection::vec(edits(), 0..60)) {
+            let mut scene = Scene::default();
+            let mut history = History::new();
+            let mut states = vec![state(&scene)];
+            for edit in edits {
+                if history.apply(edit, &mut scene).is_ok() {
+                    states.push(state(&scene));
+                } else {
+                    prop_assert!(state(&scene) == *states.last().unwrap(), "a refused edit changed the scene");
+                }
+            }
+            for before in states.iter().rev().skip(1) {
+                prop_assert!(history.undo(&mut scene).unwrap().is_some());
+                prop_assert!(state(&scene) == *before);
+            }
+            prop_assert!(history.undo(&mut scene).unwrap().is_none() && history.undo_label().is_none());
+            for after in states.iter().skip(1) {
+                prop_assert!(history.redo(&mut scene).unwrap().is_some());
+                prop_assert!(state(&scene) == *after);
+            }
+            prop_assert!(history.redo(&mut scene).unwrap().is_none() && history.redo_label().is_none());
+        }
+    }
+
+    #[test]
+    fn a_new_edit_ends_redo() {
+        let (mut scene, mut history) = (Scene::default(), History::new());
+        let add = |n: &str| Edit::Insert {
+            index: 0,
+            entity: Box::new(entity(n, 2)),
+        };
+        history.apply(add("a"), &mut scene).unwrap();
+        history.undo(&mut scene).unwrap();
+        assert_eq!(history.redo_label(), Some("add entity"));
+        history.apply(add("b"), &mut scene).unwrap();
+        assert_eq!(history.redo_label(), None);
+        assert_eq!(scene.entities[0].name, "b");
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let (mut scene, mut history) = (Scene::default(), History::new());
+        history
+            .apply(
+                Edit::Insert {
+                    index: 0,
+                    entity: Box::new(entity("a", 2)),
+                },
+                &mut scene,
+            )
+            .unwrap();
+        for _ in 0..40 {
+            history
+                .apply(
+                    Edit::SetMask {
+                        index: 0,
+                        mask: Mask::empty(2048, 2048),
+                    },
+                    &mut scene,
+                )
+                .unwrap();
+        }
+        let mut steps = 0;
+        while history.undo(&mut scene).unwrap().is_some() {
+            steps += 1;
+        }
+        assert!((2..=16).contains(&steps), "{steps} masks of 4 MB kept");
+    }
+}

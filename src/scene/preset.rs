@@ -1,0 +1,807 @@
+//! Presets: what was made on a picture, without the picture, as a file or as a link.
+//!
+//! The file is JSON, the link carries the same JSON packed (zlib, then base64url) behind `#s=`, so that it never reaches
+//! a server. One codec serves the page, the command line and the shipped samples. Version 1:
+//!
+//! ```json
+//! {"dragentity": 1,
+//!  "picture": {"width": 512, "height": 341, "hash": "5c3a9e0b71d2f846"},
+//!  "entities": [{"name": "cat", "mask": {"width": 160, "height": 107, "runs": [1200, 31, 120, 40]},
+//!                "trajectory": [[0.4, 0.5, 0.0], [0.6, 0.45, 1.0]], "group": 1}],
+//!  "background": [[0.5, 0.5, 0.0]],
+//!  "settings": {"frames": 8, "seed": 0}}
+//! ```
+//!
+//! Runs are [`Mask::to_runs`]; trajectory points are x, y (fractions of the picture) and t (fraction of the video).
+//! What is missing takes its default; what is not known is ignored.
+
+use super::picture::PictureHash;
+use super::{
+    Entity, Mask, Picture, Scene, Settings, Trajectory, TrajectoryPoint, mask, trajectory,
+};
+use crate::error::{Error, Result};
+use base64::Engine;
+use serde::{Deserialize, Serialize};
+
+/// The version this program writes, and the newest it reads.
+pub const VERSION: u32 = 1;
+/// What stands before the packed preset in a link.
+pub const FRAGMENT: &str = "s=";
+/// Longer side, in pixels, of the masks in a preset.
+pub const MASK_SIDE: u32 = 160;
+/// Longer side, in pixels, of the masks in a scene made from a preset.
+pub const EDIT_SIDE: u32 = 512;
+/// Most entities of one preset.
+pub const MAX_ENTITIES: usize = 64;
+
+/// Longest side of a mask that is read (files may be written by other programs).
+const MAX_MASK_SIDE: u32 = 1024;
+/// Longest text that is looked at, in bytes, and the most that a link may unpack to. A preset with [`MAX_ENTITIES`]
+/// ragged masks stays below 2 MB.
+const MAX_BYTES: usize = 4 << 20;
+/// Longest name of an entity, in characters; longer ones are cut.
+const MAX_NAME: usize = 80;
+/// How far two aspects may differ, as a ratio, for fractions of one picture to make sense in the other.
+const SAME_ASPECT: f64 = 1.03;
+
+/// Entities, trajectories and settings, and which picture they were made on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preset {
+    /// Width of the picture in pixels.
+    pub width: u32,
+    /// Height of the picture in pixels.
+    pub height: u32,
+    /// What the picture shows.
+    pub hash: PictureHash,
+    /// The entities, back to front; masks of at most [`MASK_SIDE`] pixels when made by [`Preset::new`].
+    pub entities: Vec<Entity>,
+    /// The camera.
+    pub background: Option<Trajectory>,
+    /// How to generate.
+    pub settings: Settings,
+}
+
+/// Whether a preset can be used on a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// It was made on this picture, or on a copy at another scale.
+    Same,
+    /// Another picture of the same shape: places carry over as fractions.
+    SameAspect,
+    /// A picture of another shape: places would not carry over.
+    Different,
+}
+
+impl Preset {
+    /// The preset of a scene. Coordinates are rounded to a ten-thousandth, masks scaled down to [`MASK_SIDE`].
+    pub fn new(scene: &Scene, settings: &Settings) -> Self {
+        Self {
+            width: scene.picture.width,
+            height: scene.picture.height,
+            hash: scene.picture.hash(),
+            entities: scene
+                .entities
+                .iter()
+                .map(|e| Entity {
+                    name: clean_name(&e.name),
+                    mask: small(&e.mask),
+                    trajectory: e.trajectory.as_ref().map(rounded),
+                    group: e.group,
+                })
+                .collect(),
+            background: scene.background.as_ref().map(rounded),
+            settings: settings.clone(),
+        }
+    }
+
+    /// Whether it can be used on this picture.
+    pub fn fits(&self, picture: &Picture) -> Fit {
+        let aspect = |w: u32, h: u32| w.max(1) as f64 / h.max(1) as f64;
+        let ratio = aspect(self.width, self.height) / aspect(picture.width, picture.height);
+        if ratio.max(1.0 / ratio) > SAME_ASPECT {
+            Fit::Different
+        } else if self.hash.matches(picture.hash()) {
+            Fit::Same
+        } else {
+            Fit::SameAspect
+        }
+    }
+
+    /// The scene on this picture. A picture of another shape is refused.
+    pub fn scene(&self, picture: Picture) -> Result<Scene> {
+        if self.fits(&picture) == Fit::Different {
+            return Err(Error::Preset(format!(
+                "it was made on a picture of {} x {} pixels, and this one, {} x {}, has another shape, so its places do \
+                 not carry over; open the picture it was made on, or one of the same shape",
+                self.width, self.height, picture.width, picture.height
+            )));
+        }
+        let longer = picture.width.max(picture.height).max(1);
+        let scale = (EDIT_SIDE as f64 / longer as f64).min(1.0);
+        let side = |n: u32| ((n as f64 * scale).round() as u32).max(1);
+        let (w, h) = (side(picture.width), side(picture.height));
+        let entities = self
+            .entities
+            .iter()
+            .map(|e| Entity {
+                mask: e.mask.resized(w, h),
+                ..e.clone()
+            })
+            .collect();
+        Ok(Scene {
+            picture,
+            entities,
+            background: self.background.clone(),
+        })
+    }
+
+    /// The JSON of a preset file, with line breaks where a person looks.
+    pub fn to_json(&self) -> String {
+        let file = File::from(self);
+        // One entity a line: with run lengths one number a line, nobody could read it.
+        let entities: Vec<String> = file
+            .entities
+            .iter()
+            .map(|e| format!("    {}", json(e)))
+            .collect();
+        format!(
+            "{{\n  \"dragentity\": {VERSION},\n  \"picture\": {},\n  \"entities\": [\n{}\n  ],\n  \"background\": {},\n  \"settings\": {}\n}}\n",
+            json(&file.picture),
+            entities.join(",\n"),
+            json(&file.background),
+            json(&file.settings)
+        )
+    }
+
+    /// What stands behind the `#` of a link.
+    pub fn to_fragment(&self) -> String {
+        let packed =
+            miniz_oxide::deflate::compress_to_vec_zlib(json(&File::from(self)).as_bytes(), 9);
+        format!(
+            "{FRAGMENT}{}",
+            base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(packed)
+        )
+    }
+
+    /// The whole link, on the page at `address` (whose own fragment, if any, is replaced).
+    pub fn to_link(&self, address: &str) -> String {
+        format!(
+            "{}#{}",
+            address.split('#').next().unwrap_or_default(),
+            self.to_fragment()
+        )
+    }
+
+    /// Reads any form: a preset file's text, a whole link, its fragment with or without `#`.
+    pub fn parse(text: &str) -> Result<Self> {
+        if text.len() > MAX_BYTES {
+            return refuse(format!(
+                "it is {} MB of text, far more than any preset; open a DragEntity preset file or link",
+                text.len() >> 20
+            ));
+        }
+        let text = text.trim_start_matches('\u{feff}').trim();
+        if text.is_empty() {
+            return refuse("it is empty; paste a whole DragEntity link or open a preset file");
+        }
+        if text.starts_with('{') {
+            return Self::from_json(text);
+        }
+        match packed_part(text) {
+            Some(packed) => Self::from_packed(packed),
+            None if text.contains("://") => refuse(
+                "this link carries no scene (nothing behind '#s='); copy the link again with \"Copy link\" on the page",
+            ),
+            None => refuse(
+                "this is neither a DragEntity link nor a preset file; paste a whole link (it contains '#s=') or open a \
+                 .json file saved by DragEntity",
+            ),
+        }
+    }
+
+    fn from_json(json: &str) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Head {
+            dragentity: Option<serde_json::Value>,
+        }
+        let head: Head = serde_json::from_str(json).map_err(|e| bad_json(&e))?;
+        match head.dragentity {
+            None => {
+                return refuse(
+                    "this JSON was not written by DragEntity (it has no \"dragentity\" version); open a preset file",
+                );
+            }
+            Some(v) if v.as_u64() == Some(VERSION as u64) => {}
+            Some(v) if v.as_u64().is_some_and(|v| v > VERSION as u64) => {
+                return refuse(format!(
+                    "it was made by a newer DragEntity (preset version {v}, this one reads up to {VERSION}); reload the \
+                     page or update the program"
+                ));
+            }
+            Some(_) => {
+                return refuse(
+                    "its version is not a number this program knows; copy the link or file again",
+                );
+            }
+        }
+        let file: File = serde_json::from_str(json).map_err(|e| bad_json(&e))?;
+        file.try_into()
+    }
+
+    fn from_packed(packed: &str) -> Result<Self> {
+        use base64::alphabet::URL_SAFE;
+        use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+        const DAMAGED: &str = "the link is damaged or cut short; copy it again, whole, with \"Copy link\" on the page";
+        let config = GeneralPurposeConfig::new()
+            .with_decode_allow_trailing_bits(true)
+            .with_decode_padding_mode(DecodePaddingMode::Indifferent);
+        let engine = GeneralPurpose::new(&URL_SAFE, config);
+        let unpack = |text: &str| {
+            let bytes = engine
+                .decode(
+                    text.replace('+', "-")
+                        .replace('/', "_")
+                        .trim_end_matches('='),
+                )
+                .ok()?;
+            Some(miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(
+                &bytes, MAX_BYTES,
+            ))
+        };
+        // Up to the first character that cannot belong to it ...
+        let word = |c: char| c.is_ascii_alphanumeric() || "-_+/=".contains(c);
+        let packed = percent_decoded(packed);
+        let first = packed.split(|c| !word(c)).next().unwrap_or_default();
+        // ... or, if that is not all of it, across the line breaks that a mail program put in.
+        let joined: String = packed.split_whitespace().collect();
+        let joined = joined.split(|c| !word(c)).next().unwrap_or_default();
+        let json = match unpack(first) {
+            Some(Ok(json)) => json,
+            Some(Err(e)) if e.status == miniz_oxide::inflate::TINFLStatus::HasMoreOutput => {
+                return refuse(format!(
+                    "the link unpacks to more than {} MB, far more than any preset; it was not made by DragEntity",
+                    MAX_BYTES >> 20
+                ));
+            }
+            _ => match unpack(joined) {
+                Some(Ok(json)) => json,
+                _ => return refuse(DAMAGED),
+            },
+        };
+        match std::str::from_utf8(&json) {
+            Ok(json) if json.starts_with('{') => Self::from_json(json),
+            _ => refuse(DAMAGED),
+        }
+    }
+}
+
+fn refuse<T>(why: impl Into<String>) -> Result<T> {
+    Err(Error::Preset(why.into()))
+}
+
+fn bad_json(e: &serde_json::Error) -> Error {
+    Error::Preset(if e.is_eof() {
+        "the file is cut short; save or download it again".into()
+    } else {
+        format!("it cannot be read ({e}); save or copy it again")
+    })
+}
+
+/// The part of a link behind `#s=`, or a text that is nothing but such a part.
+fn packed_part(text: &str) -> Option<&str> {
+    // Without a '#', "s=..." may stand alone or behind the '?' or '&' to which a program moved it.
+    let fragment = text.split_once('#').map_or(text, |(_, fragment)| fragment);
+    let part = fragment
+        .split(['&', '?'])
+        .find_map(|part| part.trim_start().strip_prefix(FRAGMENT))?;
+    (!part.trim().is_empty()).then_some(part)
+}
+
+/// `%XX` of an ASCII character as that character; anything else unchanged.
+fn percent_decoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('%') {
+        out.push_str(&rest[..at]);
+        let byte = rest
+            .get(at + 1..at + 3)
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match byte.filter(u8::is_ascii) {
+            Some(byte) => {
+                out.push(byte as char);
+                rest = &rest[at + 3..];
+            }
+            None => {
+                out.push('%');
+                rest = &rest[at + 1..];
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+fn clean_name(name: &str) -> String {
+    name.chars()
+        .filter(|c| !c.is_control())
+        .take(MAX_NAME)
+        .collect()
+}
+
+fn rounded(t: &Trajectory) -> Trajectory {
+    let round = |v: f32| ((v as f64 * 1e4).round() / 1e4) as f32;
+    let points = t
+        .cleaned()
+        .points
+        .iter()
+        .map(|p| TrajectoryPoint {
+            x: round(p.x),
+            y: round(p.y),
+            t: round(p.t),
+        })
+        .collect();
+    Trajectory { points }
+}
+
+/// The mask at most [`MASK_SIDE`] pixels large, with hard edges. What is inside never vanishes altogether.
+fn small(mask: &Mask) -> Mask {
+    let longer = mask.width.max(mask.height).max(1);
+    let side = |n: u32| ((n as u64 * MASK_SIDE as u64 / longer as u64) as u32).max(1);
+    let mut small = if longer > MASK_SIDE {
+        mask.resized(side(mask.width), side(mask.height))
+    } else {
+        mask.clone()
+    };
+    let most = small.alpha.iter().copied().max().unwrap_or(0);
+    let threshold = if mask.is_empty() {
+        128
+    } else {
+        most.clamp(1, 128)
+    };
+    for a in &mut small.alpha {
+        *a = if *a >= threshold { 255 } else { 0 };
+    }
+    small
+}
+
+/// The JSON form.
+#[derive(Serialize, Deserialize)]
+struct File {
+    dragentity: u32,
+    picture: FilePicture,
+    #[serde(default)]
+    entities: Vec<FileEntity>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    background: Option<Vec<[f32; 3]>>,
+    #[serde(default)]
+    settings: Settings,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FilePicture {
+    width: u32,
+    height: u32,
+    #[serde(default)]
+    hash: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FileEntity {
+    #[serde(default)]
+    name: String,
+    mask: FileMask,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trajectory: Option<Vec<[f32; 3]>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    group: Option<u32>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FileMask {
+    width: u32,
+    height: u32,
+    runs: Vec<u32>,
+}
+
+/// The JSON, on one line, of values that always have one: our own, made of finite numbers, strings and lists.
+fn json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_else(|_| "null".into())
+}
+
+impl From<&Preset> for File {
+    fn from(p: &Preset) -> Self {
+        let points = |t: &Trajectory| t.points.iter().map(|p| [p.x, p.y, p.t]).collect();
+        File {
+            dragentity: VERSION,
+            picture: FilePicture {
+                width: p.width,
+                height: p.height,
+                hash: p.hash.to_string(),
+            },
+            entities: p
+                .entities
+                .iter()
+                .map(|e| FileEntity {
+                    name: e.name.clone(),
+                    mask: FileMask {
+                        width: e.mask.width,
+                        height: e.mask.height,
+                        runs: e.mask.to_runs(),
+                    },
+                    trajectory: e.trajectory.as_ref().map(points),
+                    group: e.group,
+                })
+                .collect(),
+            background: p.background.as_ref().map(points),
+            settings: p.settings.clone(),
+        }
+    }
+}
+
+impl TryFrom<File> for Preset {
+    type Error = Error;
+
+    fn try_from(file: File) -> Result<Self> {
+        let (width, height) = (file.picture.width, file.picture.height);
+        if width == 0 || height == 0 || width.max(height) > super::picture::MAX_SIDE {
+            return refuse(format!(
+                "it names a picture of {width} x {height} pixels; copy the link or file again"
+            ));
+        }
+        if file.entities.len() > MAX_ENTITIES {
+            return refuse(format!(
+                "it has {} entities, and at most {MAX_ENTITIES} can be moved; delete some",
+                file.entities.len()
+            ));
+        }
+        let entities = file
+            .entities
+            .into_iter()
+            .enumerate()
+            .map(|(i, e)| entity(i, e))
+            .collect::<Result<_>>()?;
+        let background = file
+            .background
+            .map(|points| path("the camera", points))
+            .transpose()?;
+        file.settings
+            .check()
+            .map_err(|e| Error::Preset(e.to_string()))?;
+        Ok(Preset {
+            width,
+            height,
+            // A hash that cannot be read only costs the certainty that it is the same picture.
+            hash: file.picture.hash.parse().unwrap_or_default(),
+            entities,
+            background,
+            settings: file.settings,
+        })
+    }
+}
+
+fn entity(index: usize, e: FileEntity) -> Result<Entity> {
+    let what = format!("entity {}", index + 1);
+    let FileMask {
+        width,
+        height,
+        runs,
+    } = e.mask;
+    if width.max(height) > MAX_MASK_SIDE {
+        return refuse(format!(
+            "{what} has a mask of {width} x {height} pixels; masks may have up to {MAX_MASK_SIDE} a side"
+        ));
+    }
+    debug_assert!(MAX_MASK_SIDE <= mask::MAX_SIDE);
+    Ok(Entity {
+        name: clean_name(&e.name),
+        mask: Mask::from_runs(width, height, &runs)?,
+        trajectory: e.trajectory.map(|points| path(&what, points)).transpose()?,
+        group: e.group,
+    })
+}
+
+fn path(what: &str, points: Vec<[f32; 3]>) -> Result<Trajectory> {
+    if points.is_empty() || points.len() > trajectory::MAX_POINTS {
+        return refuse(format!(
+            "the trajectory of {what} has {} points, not 1 to {}; draw it again",
+            points.len(),
+            trajectory::MAX_POINTS
+        ));
+    }
+    for (i, p) in points.iter().enumerate() {
+        // JSON has no NaN, but a number too large for f32 arrives as infinity.
+        let usable = p
+            .iter()
+            .all(|v| v.is_finite() && v.abs() <= trajectory::MAX_REACH);
+        if !usable {
+            return refuse(format!(
+                "point {} of the trajectory of {what} lies far outside the picture; draw it again",
+                i + 1
+            ));
+        }
+    }
+    Ok(Trajectory {
+        points: points
+            .into_iter()
+            .map(|[x, y, t]| TrajectoryPoint { x, y, t })
+            .collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn scene() -> Scene {
+        let picture = Picture {
+            width: 300,
+            height: 200,
+            rgb: (0..300 * 200 * 3).map(|i| (i % 251) as u8).collect(),
+        };
+        let mut mask = Mask::empty(300, 200);
+        mask.brush([0.2, 0.3], [0.5, 0.6], 0.1, true);
+        let cat = Entity {
+            name: "cat".into(),
+            mask,
+            trajectory: Some(Trajectory::line([0.3, 0.4], [0.70004, 0.2])),
+            group: Some(3),
+        };
+        let mut dot = Mask::empty(300, 200);
+        dot.alpha[40_000] = 255;
+        let still = Entity {
+            name: "a dot".into(),
+            mask: dot,
+            trajectory: None,
+            group: None,
+        };
+        Scene {
+            picture,
+            entities: vec![cat, still],
+            background: Some(Trajectory::pin(0.5, 0.5)),
+        }
+    }
+
+    fn preset() -> Preset {
+        Preset::new(
+            &scene(),
+            &Settings {
+                seed: u64::MAX,
+                frames: 12,
+                ..Default::default()
+            },
+        )
+    }
+
+    fn said(text: &str) -> String {
+        match Preset::parse(text) {
+            Err(e @ Error::Preset(_)) => e.to_string(),
+            Err(e) => panic!("wrong kind of error: {e}"),
+            Ok(_) => panic!("accepted: {text}"),
+        }
+    }
+
+    fn packed(json: &str) -> String {
+        let zipped = miniz_oxide::deflate::compress_to_vec_zlib(json.as_bytes(), 6);
+        format!(
+            "#s={}",
+            base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(zipped)
+        )
+    }
+
+    #[test]
+    fn every_form_of_a_preset_reads_back() {
+        let preset = preset();
+        let link = preset.to_link("http://127.0.0.1:8080/index.html#old");
+        assert!(link.starts_with("http://127.0.0.1:8080/index.html#s="));
+        assert!(link.len() < 1500, "{} characters", link.len());
+        let fragment = preset.to_fragment();
+        let (start, end) = link.split_at(200);
+        for text in [
+            preset.to_json(),
+            format!("\u{feff}\n{}", preset.to_json()),
+            link.clone(),
+            format!("  {link}\n"),
+            format!("{link}>, see?"),
+            format!("{start}\r\n  {end}"),
+            fragment.clone(),
+            format!("#{fragment}"),
+            format!("#lang=en&{fragment}&x=1"),
+            format!("http://x/?{fragment}"),
+            format!("#{}==", fragment.replace('-', "%2D").replace('_', "%5f")),
+        ] {
+            match Preset::parse(&text) {
+                Ok(read) => assert!(read == preset, "{text}"),
+                Err(e) => panic!("{e}: {text}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_scene_comes_back_on_its_picture() {
+        let scene = scene();
+        let preset = preset();
+        assert_eq!(preset.fits(&scene.picture), Fit::Same);
+        let back = preset.scene(scene.picture.clone()).unwrap();
+        assert_eq!(back.entities.len(), 2);
+        assert_eq!(back.entities[0].name, "cat");
+        let (a, b) = (&scene.entities[0].mask, &back.entities[0].mask);
+        assert_eq!((b.width, b.height), (300, 200));
+        let apart = a
+            .alpha
+            .iter()
+            .zip(&b.alpha)
+            .filter(|(a, b)| (**a >= 128) != (**b >= 128))
+            .count();
+        assert!(
+            apart * 20 < a.area(),
+            "{apart} of {} pixels differ",
+            a.area()
+        );
+        // A single pixel of a large mask is still there.
+        assert!(!preset.entities[1].mask.is_empty());
+        assert!((back.entities[0].trajectory.as_ref().unwrap().points[1].x - 0.7).abs() < 1e-6);
+    }
+
+    #[test]
+    fn other_pictures() {
+        let preset = preset();
+        let grey = |w: u32, h: u32| Picture {
+            width: w,
+            height: h,
+            rgb: vec![90; (w * h * 3) as usize],
+        };
+        assert_eq!(preset.fits(&scene().picture.resized(600, 400)), Fit::Same);
+        assert_eq!(preset.fits(&grey(600, 400)), Fit::SameAspect);
+        assert!(preset.scene(grey(602, 400)).is_ok());
+        assert_eq!(preset.fits(&grey(400, 400)), Fit::Different);
+        let why = preset.scene(grey(400, 400)).err().unwrap().to_string();
+        assert!(
+            why.contains("300 x 200")
+                && why.contains("400 x 400")
+                && why.contains("open the picture"),
+            "{why}"
+        );
+        assert_eq!(preset.fits(&Picture::default()), Fit::Different);
+    }
+
+    #[test]
+    fn refusals_say_what_and_what_to_do() {
+        assert!(said("").contains("is empty"));
+        assert!(said(" \n").contains("is empty"));
+        assert!(said("https://example.org/").contains("carries no scene"));
+        assert!(said("https://example.org/#s=").contains("carries no scene"));
+        assert!(said("hello").contains("neither"));
+        assert!(said("#s=AAAA").contains("damaged or cut short"));
+        let link = preset().to_link("http://x/");
+        for cut in [link.len() - 1, link.len() - 9, link.len() / 2, 20] {
+            assert!(
+                said(&link[..cut]).contains("damaged or cut short"),
+                "cut at {cut}"
+            );
+        }
+        assert!(said("{").contains("cut short"));
+        assert!(said("{]").contains("cannot be read"));
+        assert!(said("{}").contains("not written by DragEntity"));
+        assert!(said("{\"dragentity\": 2}").contains("newer DragEntity"));
+        assert!(said("{\"dragentity\": \"x\"}").contains("version"));
+        assert!(said("{\"dragentity\": 1}").contains("picture"));
+        assert!(said(&packed("{\"dragentity\": 99}")).contains("newer"));
+        assert!(said(&packed("[]")).contains("damaged"));
+        let bomb = packed(&" ".repeat(50 << 20));
+        assert!(bomb.len() < 100_000 && said(&bomb).contains("unpacks to more than 4 MB"));
+        assert!(said(&" x".repeat(4 << 20)).contains("MB of text"));
+    }
+
+    #[test]
+    fn hostile_numbers_are_named() {
+        let head = "{\"dragentity\":1,\"picture\":{\"width\":30,\"height\":20},";
+        let mask = "\"mask\":{\"width\":2,\"height\":2,\"runs\":[1,3]}";
+        let ok = format!("{head}\"entities\":[{{{mask}}}]}}");
+        assert!(Preset::parse(&ok).is_ok());
+        let with = |from: &str, to: &str| said(&ok.replace(from, to));
+        assert!(with("\"width\":30", "\"width\":0").contains("0 x 20"));
+        assert!(with("\"width\":30", "\"width\":4000000000").contains("picture of"));
+        assert!(with("\"width\":30", "\"width\":-1").contains("cannot be read"));
+        assert!(with("\"width\":30", "\"width\":1e400").contains("cannot be read"));
+        assert!(with("[1,3]", "[4,294967295]").contains("mask is damaged"));
+        assert!(with("\"width\":2", "\"width\":60000").contains("entity 1 has a mask"));
+        let entity = format!("{{{mask}}},");
+        let many = format!("{head}\"entities\":[{}{{{mask}}}]}}", entity.repeat(64));
+        assert!(said(&many).contains("65 entities"));
+        for (points, what) in [
+            ("[]", "0 points"),
+            ("[[1e39,0,0]]", "far outside"),
+            ("[[0,0,0],[-999,0,1]]", "point 2"),
+            ("[[null,0,0]]", "cannot be read"),
+            ("[[0,0]]", "cannot be read"),
+        ] {
+            let why = with("\"mask\"", &format!("\"trajectory\":{points},\"mask\""));
+            assert!(why.contains(what), "{why}");
+        }
+        let long = format!(
+            "\"trajectory\":[{}[0,0,1]],\"mask\"",
+            "[0,0,0],".repeat(300)
+        );
+        assert!(with("\"mask\"", &long).contains("301 points"));
+        let settings = format!("{head}\"settings\":{{\"frames\":100000}}}}");
+        assert!(said(&settings).contains("frames is 100000"));
+        let nested = format!("{{\"dragentity\":1,\"x\":{}", "[".repeat(100_000));
+        assert!(said(&nested).contains("cannot be read"));
+    }
+
+    fn trajectories() -> impl Strategy<Value = Option<Trajectory>> {
+        prop::option::of(
+            prop::collection::vec((-2f32..3.0, -2f32..3.0, 0f32..1.0), 1..30).prop_map(|points| {
+                rounded(&Trajectory {
+                    points: points
+                        .into_iter()
+                        .map(|(x, y, t)| TrajectoryPoint { x, y, t })
+                        .collect(),
+                })
+            }),
+        )
+    }
+
+    fn entities() -> impl Strategy<Value = Entity> {
+        (
+            1u32..40,
+            1u32..40,
+            any::<u64>(),
+            "\\PC{0,20}",
+            trajectories(),
+            any::<Option<u32>>(),
+        )
+            .prop_map(|(w, h, seed, name, trajectory, group)| {
+                let alpha = (0..w * h)
+                    .map(|i| if seed >> (i % 61) & 1 == 1 { 255 } else { 0 })
+                    .collect();
+                Entity {
+                    name: clean_name(&name),
+                    mask: Mask {
+                        width: w,
+                        height: h,
+                        alpha,
+                    },
+                    trajectory,
+                    group,
+                }
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn presets_round_trip(
+            entities in prop::collection::vec(entities(), 0..6),
+            background in trajectories(),
+            (width, height, hash, seed) in (1u32..5000, 1u32..5000, any::<u64>(), any::<u64>()),
+            (frames, steps, guidance) in (2u32..=128, 1u32..=200, 0f32..20.0),
+        ) {
+            let settings = Settings { frames, steps, seed, max_guidance: guidance, ..Default::default() };
+            let preset = Preset { width, height, hash: PictureHash(hash), entities, background, settings };
+            for text in [preset.to_json(), preset.to_fragment(), preset.to_link("https://a.b/c?d=e")] {
+                prop_assert!(Preset::parse(&text).is_ok_and(|p| p == preset), "{}", text);
+            }
+        }
+
+        #[test]
+        fn no_text_panics(text in any::<String>(), bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            for text in [text.clone(), format!("#s={text}"), format!("{{\"dragentity\":1,{text}")] {
+                let _ = Preset::parse(&text);
+            }
+            let _ = Preset::parse(&String::from_utf8_lossy(&bytes));
+            let _ = Preset::parse(&packed(&String::from_utf8_lossy(&bytes)));
+        }
+
+        /// Changing any one character of a link or file is noticed or harmless, never a panic.
+        #[test]
+        fn damaged_presets_do_not_panic(at in any::<prop::sample::Index>(), c in any::<char>()) {
+            let preset = preset();
+            for text in [preset.to_json(), preset.to_fragment()] {
+                let at = at.index(text.len());
+                let damaged: String = text.chars().enumerate().map(|(i, k)| if i == at { c } else { k }).collect();
+                let _ = Preset::parse(&damaged);
+            }
+        }
+    }
+}

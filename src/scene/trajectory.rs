@@ -1,0 +1,558 @@
+//! Trajectories: a smooth path through timed points.
+//!
+//! Between its points a trajectory is, in x and in y, the monotone cubic of Fritsch and Butland (1984) over time: the
+//! speed is continuous, the path goes through every point at its time, and it never overshoots, so that an entity that
+//! is held still by two equal points does stand still.
+
+use super::{Trajectory, TrajectoryPoint};
+use simplify_polyline::Point;
+
+/// Most points of one trajectory.
+pub const MAX_POINTS: usize = 256;
+/// How far beyond the picture a point may lie, in pictures: beyond that it is pulled back.
+pub const MAX_REACH: f32 = 10.0;
+/// Two points closer in time than this are one.
+const SAME_TIME: f32 = 1e-4;
+
+/// A moment of a drag as a pointer device reports it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DragPoint {
+    /// Fraction of the picture's width.
+    pub x: f32,
+    /// Fraction of the picture's height.
+    pub y: f32,
+    /// When, in any unit that rises.
+    pub time: f64,
+}
+
+impl Trajectory {
+    /// A trajectory of one point: what it belongs to stays where it is.
+    pub fn pin(x: f32, y: f32) -> Self {
+        Self {
+            points: vec![TrajectoryPoint { x, y, t: 0.0 }],
+        }
+    }
+
+    /// A straight line at constant speed over the whole video.
+    pub fn line(from: [f32; 2], to: [f32; 2]) -> Self {
+        let point = |p: [f32; 2], t| TrajectoryPoint {
+            x: p[0],
+            y: p[1],
+            t,
+        };
+        Self {
+            points: vec![point(from, 0.0), point(to, 1.0)],
+        }
+    }
+
+    /// A trajectory from a drag: the whole drag takes the whole video, its rhythm is kept, and it is reduced to the
+    /// points that matter: none of those left out is further than `tolerance` (a fraction of the picture, 0.005 is a good
+    /// one) from the result, where a difference in time counts like a difference in place of a fifth of that.
+    /// `aspect` is the picture's width by its height. `None` if no point is a number.
+    pub fn from_drag(drag: &[DragPoint], tolerance: f32, aspect: f32) -> Option<Self> {
+        let finite: Vec<_> = drag
+            .iter()
+            .filter(|p| p.x.is_finite() && p.y.is_finite() && p.time.is_finite())
+            .collect();
+        let start = finite.first()?.time;
+        let span = finite.iter().map(|p| p.time - start).fold(0.0, f64::max);
+        let time = |p: &DragPoint| {
+            if span > 0.0 {
+                ((p.time - start) / span) as f32
+            } else {
+                0.0
+            }
+        };
+        let points = finite
+            .iter()
+            .map(|p| TrajectoryPoint {
+                x: p.x,
+                y: p.y,
+                t: time(p),
+            })
+            .collect();
+        // A click is a pin, not a very short path.
+        let drawn = Self { points }.cleaned();
+        let reach = drawn.points.iter().map(|p| {
+            (p.x - drawn.points[0].x)
+                .abs()
+                .max((p.y - drawn.points[0].y).abs())
+        });
+        if reach.fold(0.0, f32::max) < tolerance {
+            return Some(Self::pin(drawn.points[0].x, drawn.points[0].y));
+        }
+        Some(drawn.simplified(tolerance, aspect))
+    }
+
+    /// Whether it holds its entity still.
+    pub fn is_pin(&self) -> bool {
+        let points = self.cleaned().points;
+        points
+            .iter()
+            .all(|p| (p.x - points[0].x).abs() < 1e-6 && (p.y - points[0].y).abs() < 1e-6)
+    }
+
+    /// The pixel that was grabbed, in fractions of the picture. The middle of the picture for a trajectory without a
+    /// usable point.
+    pub fn start(&self) -> [f32; 2] {
+        self.points
+            .iter()
+            .find(|p| p.x.is_finite() && p.y.is_finite())
+            .map_or([0.5, 0.5], |p| {
+                [
+                    p.x.clamp(-MAX_REACH, MAX_REACH),
+                    p.y.clamp(-MAX_REACH, MAX_REACH),
+                ]
+            })
+    }
+
+    /// The same trajectory in a form that everything else can rely on: at least one point, all numbers finite and
+    /// within [`MAX_REACH`], times within 0 to 1 and strictly rising, at most [`MAX_POINTS`] points.
+    ///
+    /// Points that are not numbers go; a point that is not later than the one before it goes, except that the first
+    /// (what was grabbed) and the last (where it ends) stay; a trajectory without any timing gets constant speed.
+    pub fn cleaned(&self) -> Self {
+        let mut points: Vec<TrajectoryPoint> = Vec::with_capacity(self.points.len());
+        for p in self
+            .points
+            .iter()
+            .filter(|p| p.x.is_finite() && p.y.is_finite())
+        {
+            let before = points.last().map_or(0.0, |p| p.t);
+            let t = if p.t.is_finite() {
+                p.t.clamp(0.0, 1.0).max(before)
+            } else {
+                before
+            };
+            let reach = |v: f32| v.clamp(-MAX_REACH, MAX_REACH);
+            points.push(TrajectoryPoint {
+                x: reach(p.x),
+                y: reach(p.y),
+                t,
+            });
+        }
+        let Some((&first, &last)) = points.first().zip(points.last()) else {
+            return Self::pin(0.5, 0.5);
+        };
+        if points.len() > 1 && last.t - first.t < SAME_TIME {
+            constant_speed(&mut points);
+        }
+        let last = points.last().copied().unwrap_or(last);
+        let mut kept: Vec<TrajectoryPoint> = Vec::with_capacity(points.len());
+        for p in points {
+            match kept.last() {
+                Some(before) if p.t - before.t < SAME_TIME => {}
+                _ => kept.push(p),
+            }
+        }
+        // The end may have been left out as simultaneous with the point before it: the end is what counts.
+        if kept.len() > 1
+            && let Some(end) = kept.last_mut()
+            && last.t - end.t < SAME_TIME
+        {
+            (end.x, end.y) = (last.x, last.y);
+        }
+        if kept.len() > MAX_POINTS {
+            let n = kept.len();
+            kept = (0..MAX_POINTS)
+                .map(|i| kept[i * (n - 1) / (MAX_POINTS - 1)])
+                .collect();
+        }
+        Self { points: kept }
+    }
+
+    /// Fewer points, see [`Trajectory::from_drag`] for `tolerance` and `aspect`.
+    pub fn simplified(&self, tolerance: f32, aspect: f32) -> Self {
+        /// Weight of a fraction of the video beside a fraction of the picture.
+        const TIME: f32 = 0.2;
+        let points = self.cleaned().points;
+        let aspect = if aspect.is_finite() && aspect > 0.0 {
+            aspect
+        } else {
+            1.0
+        };
+        // In units of the longer side, so that a wide picture is not simplified more in one direction.
+        let (sx, sy) = (aspect.min(1.0), (1.0 / aspect).min(1.0));
+        let space: Vec<Point<3, f32>> = points
+            .iter()
+            .map(|p| Point {
+                vec: [p.x * sx, p.y * sy, p.t * TIME],
+            })
+            .collect();
+        let mut tolerance = if tolerance.is_finite() {
+            tolerance.clamp(1e-5, 1.0)
+        } else {
+            0.005
+        };
+        loop {
+            let kept = simplify_polyline::simplify(&space, tolerance, true);
+            if kept.len() <= MAX_POINTS / 4 {
+                // The kept ones are some of the given ones, in their order.
+                let mut rest = kept.iter().peekable();
+                let picked = points
+                    .iter()
+                    .zip(&space)
+                    .filter(|(_, s)| rest.next_if(|k| k.vec == s.vec).is_some());
+                return Self {
+                    points: picked.map(|(p, _)| *p).collect(),
+                };
+            }
+            tolerance *= 1.5;
+        }
+    }
+
+    /// Where it is at time `t` (fraction of the video): before its first point there, after its last point there.
+    pub fn position(&self, t: f32) -> [f32; 2] {
+        Curve::new(self).position(t)
+    }
+
+    /// Positions in `frames` frames; the first frame is at time 0, the last at time 1. Fractions of the picture.
+    pub fn sample(&self, frames: usize) -> Vec<[f32; 2]> {
+        let curve = Curve::new(self);
+        (0..frames)
+            .map(|i| curve.position(i as f32 / (frames.max(2) - 1) as f32))
+            .collect()
+    }
+
+    /// Like [`Trajectory::sample`], relative to the pixel that was grabbed. The first offset is zero unless the first
+    /// point is later than the first frame, in which case zeros last until then.
+    pub fn offsets(&self, frames: usize) -> Vec<[f32; 2]> {
+        let start = self.start();
+        self.sample(frames)
+            .into_iter()
+            .map(|[x, y]| [x - start[0], y - start[1]])
+            .collect()
+    }
+
+    /// The path as short straight pieces, `pieces` between each two points, for drawing.
+    pub fn polyline(&self, pieces: usize) -> Vec<[f32; 2]> {
+        let curve = Curve::new(self);
+        let pieces = pieces.max(1);
+        let mut path = vec![curve.position(curve.points[0].t)];
+        for pair in curve.points.windows(2) {
+            for i in 1..=pieces {
+                path.push(
+                    curve.position(pair[0].t + (pair[1].t - pair[0].t) * i as f32 / pieces as f32),
+                );
+            }
+        }
+        path
+    }
+
+    /// The same motion, begun at another pixel.
+    pub fn moved_to(&self, x: f32, y: f32) -> Self {
+        let start = self.start();
+        let mut moved = self.clone();
+        for p in &mut moved.points {
+            p.x += x - start[0];
+            p.y += y - start[1];
+        }
+        moved
+    }
+
+    /// Whether, at some frame of the video, the point is outside the picture.
+    pub fn leaves_frame(&self, frames: usize) -> bool {
+        self.sample(frames)
+            .iter()
+            .any(|p| !(0.0..=1.0).contains(&p[0]) || !(0.0..=1.0).contains(&p[1]))
+    }
+}
+
+/// Times by path length, 0 to 1; equal steps where there is no length.
+fn constant_speed(points: &mut [TrajectoryPoint]) {
+    let steps: Vec<f32> = points
+        .windows(2)
+        .map(|p| (p[1].x - p[0].x).hypot(p[1].y - p[0].y))
+        .collect();
+    let total: f32 = steps.iter().sum();
+    let n = steps.len() as f32;
+    points[0].t = 0.0;
+    for (i, step) in steps.iter().enumerate() {
+        points[i + 1].t = points[i].t + if total > 0.0 { step / total } else { 1.0 / n };
+    }
+    // Against rounding: the last one is exactly at the end.
+    let end = points.len() - 1;
+    points[end].t = 1.0;
+}
+
+/// A cleaned trajectory with its velocities.
+struct Curve {
+    points: Vec<TrajectoryPoint>,
+    velocity: Vec<[f32; 2]>,
+}
+
+impl Curve {
+    fn new(trajectory: &Trajectory) -> Self {
+        let points = trajectory.cleaned().points;
+        let time: Vec<f32> = points.iter().map(|p| p.t).collect();
+        let vx = velocities(&time, &points.iter().map(|p| p.x).collect::<Vec<_>>());
+        let vy = velocities(&time, &points.iter().map(|p| p.y).collect::<Vec<_>>());
+        Self {
+            points,
+            velocity: vx.into_iter().zip(vy).map(|(x, y)| [x, y]).collect(),
+        }
+    }
+
+    fn position(&self, t: f32) -> [f32; 2] {
+        let points = &self.points;
+        // Also where `t` is no number.
+        let next = points.partition_point(|p| p.t <= t);
+        if next == 0 {
+            return [points[0].x, points[0].y];
+        }
+        if next == points.len() {
+            return [points[next - 1].x, points[next - 1].y];
+        }
+        let (a, b) = (points[next - 1], points[next]);
+        let (va, vb) = (self.velocity[next - 1], self.velocity[next]);
+        let h = b.t - a.t;
+        let u = (t - a.t) / h;
+        [
+            hermite(u, h, a.x, b.x, va[0], vb[0]),
+            hermite(u, h, a.y, b.y, va[1], vb[1]),
+        ]
+    }
+}
+
+/// Cubic from value `a` with slope `va` to value `b` with slope `vb`, `u` of the way through a span of length `h`.
+fn hermite(u: f32, h: f32, a: f32, b: f32, va: f32, vb: f32) -> f32 {
+    let w = 1.0 - u;
+    a * w * w * (1.0 + 2.0 * u) + b * u * u * (3.0 - 2.0 * u) + h * u * w * (va * w - vb * u)
+}
+
+/// Slopes of the monotone cubic through (`t`, `v`): weighted harmonic means of the neighbouring chords, zero at extremes.
+fn velocities(t: &[f32], v: &[f32]) -> Vec<f32> {
+    let n = v.len();
+    if n < 2 {
+        return vec![0.0; n];
+    }
+    let h: Vec<f32> = t.windows(2).map(|p| p[1] - p[0]).collect();
+    let chord: Vec<f32> = v
+        .windows(2)
+        .zip(&h)
+        .map(|(p, h)| (p[1] - p[0]) / h)
+        .collect();
+    let mut slope = vec![0.0; n];
+    for i in 1..n - 1 {
+        let (a, b) = (chord[i - 1], chord[i]);
+        if a * b > 0.0 {
+            let (wa, wb) = (2.0 * h[i] + h[i - 1], h[i] + 2.0 * h[i - 1]);
+            slope[i] = (wa + wb) / (wa / a + wb / b);
+        }
+    }
+    // At an end: the parabola through the three nearest points, limited so that nothing overshoots.
+    let end = |h0: f32, h1: f32, c0: f32, c1: f32| {
+        let s = ((2.0 * h0 + h1) * c0 - h0 * c1) / (h0 + h1);
+        if s * c0 <= 0.0 {
+            0.0
+        } else if c0 * c1 <= 0.0 && s.abs() > 3.0 * c0.abs() {
+            3.0 * c0
+        } else {
+            s
+        }
+    };
+    if n == 2 {
+        slope.fill(chord[0]);
+    } else {
+        slope[0] = end(h[0], h[1], chord[0], chord[1]);
+        slope[n - 1] = end(h[n - 2], h[n - 3], chord[n - 2], chord[n - 3]);
+    }
+    slope
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn path(points: &[(f32, f32, f32)]) -> Trajectory {
+        Trajectory {
+            points: points
+                .iter()
+                .map(|&(x, y, t)| TrajectoryPoint { x, y, t })
+                .collect(),
+        }
+    }
+
+    fn near(a: [f32; 2], b: [f32; 2]) -> bool {
+        (a[0] - b[0]).abs() < 1e-4 && (a[1] - b[1]).abs() < 1e-4
+    }
+
+    #[test]
+    fn a_line_is_sampled_at_constant_speed() {
+        let line = Trajectory::line([0.2, 0.8], [0.6, 0.0]);
+        let samples = line.sample(5);
+        for (i, s) in samples.iter().enumerate() {
+            assert!(
+                near(*s, [0.2 + 0.1 * i as f32, 0.8 - 0.2 * i as f32]),
+                "{samples:?}"
+            );
+        }
+        assert!(near(line.offsets(5)[4], [0.4, -0.8]));
+        assert!(near(line.offsets(5)[0], [0.0, 0.0]));
+        assert_eq!(line.sample(0).len(), 0);
+        assert!(near(line.sample(1)[0], [0.2, 0.8]));
+    }
+
+    #[test]
+    fn it_passes_its_points_on_time_and_waits_where_it_is_held() {
+        let held = path(&[
+            (0.1, 0.1, 0.0),
+            (0.5, 0.2, 0.25),
+            (0.5, 0.2, 0.75),
+            (0.9, 0.9, 1.0),
+        ]);
+        for p in &held.points {
+            assert!(near(held.position(p.t), [p.x, p.y]));
+        }
+        for t in [0.3, 0.5, 0.7] {
+            assert!(
+                near(held.position(t), [0.5, 0.2]),
+                "moves while held at {t}"
+            );
+        }
+        let late = path(&[(0.1, 0.1, 0.5), (0.5, 0.1, 1.0)]);
+        assert!(near(late.offsets(3)[1], [0.0, 0.0]) && near(late.position(0.0), [0.1, 0.1]));
+    }
+
+    #[test]
+    fn a_circle_of_eight_points_is_round() {
+        let circle = path(
+            &(0..=8)
+                .map(|i| {
+                    let a = i as f32 / 8.0 * std::f32::consts::TAU;
+                    (0.5 + 0.3 * a.cos(), 0.5 + 0.3 * a.sin(), i as f32 / 8.0)
+                })
+                .collect::<Vec<_>>(),
+        );
+        for p in circle.polyline(8) {
+            let r = (p[0] - 0.5).hypot(p[1] - 0.5);
+            assert!((r - 0.3).abs() < 0.03, "{r}");
+        }
+    }
+
+    #[test]
+    fn pins_and_missing_timing() {
+        assert!(Trajectory::pin(0.3, 0.4).is_pin());
+        assert!(path(&[(0.3, 0.4, 0.0), (0.3, 0.4, 1.0)]).is_pin());
+        assert!(!Trajectory::line([0.0, 0.0], [0.1, 0.0]).is_pin());
+        assert!(near(Trajectory::pin(0.3, 0.4).sample(7)[6], [0.3, 0.4]));
+        // Four equal times: constant speed along the way.
+        let untimed = path(&[(0.0, 0.0, 0.0), (0.1, 0.0, 0.0), (0.4, 0.0, 0.0)]);
+        let times: Vec<f32> = untimed.cleaned().points.iter().map(|p| p.t).collect();
+        assert!(
+            (times[1] - 0.25).abs() < 1e-5 && times[2] == 1.0,
+            "{times:?}"
+        );
+        assert!(Trajectory::default().is_pin());
+        assert_eq!(Trajectory::default().sample(3), [[0.5, 0.5]; 3]);
+    }
+
+    #[test]
+    fn the_grabbed_pixel_and_the_end_survive_duplicate_times() {
+        let t = path(&[
+            (0.1, 0.1, 0.0),
+            (0.2, 0.1, 0.0),
+            (0.5, 0.5, 1.0),
+            (0.6, 0.6, 1.0),
+        ])
+        .cleaned();
+        assert_eq!(t.points.len(), 2);
+        assert!(near(t.start(), [0.1, 0.1]) && near(t.position(1.0), [0.6, 0.6]));
+        // Times that run backwards are brought into order without reordering the path.
+        let back = path(&[(0.0, 0.0, 0.5), (0.3, 0.0, 0.2), (0.6, 0.0, 0.9)]).cleaned();
+        assert_eq!(back.points.len(), 2);
+        assert!(near(back.position(1.0), [0.6, 0.0]));
+    }
+
+    #[test]
+    fn a_drag_becomes_a_few_points_with_its_rhythm() {
+        // Quickly to the middle, a rest, slowly on along a quarter circle.
+        let mut drag = Vec::new();
+        for i in 0..200 {
+            let s = i as f64 / 199.0;
+            let (x, y) = if s < 0.2 {
+                (0.1 + 2.0 * s, 0.5)
+            } else if s < 0.5 {
+                (0.5, 0.5)
+            } else {
+                let a = (s - 0.5) * std::f64::consts::PI;
+                (0.5 + 0.3 * a.sin(), 0.2 + 0.3 * a.cos())
+            };
+            drag.push(DragPoint {
+                x: x as f32,
+                y: y as f32,
+                time: 1000.0 + 3000.0 * s,
+            });
+        }
+        let t = Trajectory::from_drag(&drag, 0.005, 1.5).unwrap();
+        assert!(
+            (4..=20).contains(&t.points.len()),
+            "{} points",
+            t.points.len()
+        );
+        for p in &drag {
+            let at = t.position(((p.time - 1000.0) / 3000.0) as f32);
+            assert!(
+                (at[0] - p.x).hypot(at[1] - p.y) < 0.04,
+                "{p:?} became {at:?}"
+            );
+        }
+        assert!(
+            Trajectory::from_drag(&drag[..1], 0.005, 1.0)
+                .unwrap()
+                .is_pin()
+        );
+        assert!(Trajectory::from_drag(&[], 0.005, 1.0).is_none());
+        let nan = DragPoint {
+            x: f32::NAN,
+            y: 0.0,
+            time: 0.0,
+        };
+        assert!(Trajectory::from_drag(&[nan], 0.005, 1.0).is_none());
+    }
+
+    #[test]
+    fn moving_and_leaving() {
+        let t = Trajectory::line([0.2, 0.2], [0.9, 0.2]);
+        assert!(!t.leaves_frame(8));
+        let moved = t.moved_to(0.5, 0.5);
+        assert!(moved.leaves_frame(8) && near(moved.start(), [0.5, 0.5]));
+        assert!(near(moved.offsets(2)[1], t.offsets(2)[1]));
+    }
+
+    proptest! {
+        /// Whatever the points, sampling gives finite numbers inside the hull of the cleaned points.
+        #[test]
+        fn any_points_are_sampled_without_overshoot(
+            points in prop::collection::vec((any::<f32>(), any::<f32>(), any::<f32>()), 0..40),
+            mild in prop::collection::vec((-1f32..2.0, -1f32..2.0, 0f32..1.0), 0..40),
+            frames in 0usize..40,
+        ) {
+            for t in [path(&points), path(&mild)] {
+                let clean = t.cleaned();
+                prop_assert!(!clean.points.is_empty());
+                prop_assert!(clean.points.windows(2).all(|p| p[0].t < p[1].t));
+                let bounds = |f: fn(&TrajectoryPoint) -> f32| {
+                    clean.points.iter().map(f).fold((f32::MAX, f32::MIN), |b, v| (b.0.min(v), b.1.max(v)))
+                };
+                let (x, y) = (bounds(|p| p.x), bounds(|p| p.y));
+                let samples = t.sample(frames);
+                prop_assert_eq!(samples.len(), frames);
+                for s in samples {
+                    // Rounding in f32 over a range of 20: 1e-3 is far above it and far below a pixel's width of a jump.
+                    prop_assert!(s[0] >= x.0 - 1e-3 && s[0] <= x.1 + 1e-3 && s[1] >= y.0 - 1e-3 && s[1] <= y.1 + 1e-3);
+                }
+                prop_assert!(!t.simplified(0.01, 1.3).points.is_empty());
+                prop_assert!(t.polyline(3).iter().flatten().all(|v| v.is_finite()));
+            }
+        }
+
+        /// Cleaning what is clean changes nothing.
+        #[test]
+        fn cleaning_twice_is_cleaning_once(points in prop::collection::vec((any::<f32>(), -1f32..2.0, -0.5f32..1.5), 0..40)) {
+            let once = path(&points).cleaned();
+            prop_assert_eq!(once.cleaned(), once);
+        }
+    }
+}
