@@ -154,7 +154,7 @@ impl<B: Backend> Attention<B> {
 /// - `q`: `[outer, queries, inner, dim]`
 /// - `k`, `v`: `[outer, keys, inner, dim]`
 /// - output: `[outer, queries, inner, dim]`
-fn scaled_dot_product<B: Backend>(
+pub(crate) fn scaled_dot_product<B: Backend>(
     q: Tensor<B, 4>,
     k: Tensor<B, 4>,
     v: Tensor<B, 4>,

@@ -5,6 +5,7 @@
 //! after another, except inside the layers that mix frames.
 
 pub mod attention;
+pub mod attention_block;
 pub mod embedding;
 pub mod resnet;
 pub mod temporal_conv;

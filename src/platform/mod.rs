@@ -1,1 +1,12 @@
-//! See ARCHITECTURE.md.
+//! What differs between a program and a page, behind one set of functions: files and fetches, time,
+//! and giving way to others.
+
+#[cfg(not(target_family = "wasm"))]
+mod native;
+#[cfg(target_family = "wasm")]
+mod wasm;
+
+#[cfg(not(target_family = "wasm"))]
+pub use native::{now_seconds, read_bytes, yield_now};
+#[cfg(target_family = "wasm")]
+pub use wasm::{now_seconds, read_bytes, yield_now};
