@@ -1,0 +1,162 @@
+// What a person does on the page, and what they then see. Coordinates are fractions of the picture.
+
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { deflateSync, inflateSync } from 'node:zlib';
+
+/** Waits until `look()` returns something true, and returns it. */
+export async function until(look, what, milliseconds = 30_000) {
+  const end = Date.now() + milliseconds;
+  for (;;) {
+    const seen = await look();
+    if (seen) return seen;
+    assert.ok(Date.now() < end, `waited ${milliseconds / 1000} s for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+export const at = (page, id) => page.getByTestId(id);
+
+/** The picture's canvas, once there is a picture on it. */
+export async function stage(page) {
+  const canvas = at(page, 'stage');
+  await canvas.waitFor();
+  await until(async () => (await pixel(page, 0.5, 0.5))[3] > 0, 'a picture on the stage', 60_000);
+  return canvas;
+}
+
+async function place(page, [x, y]) {
+  const box = await at(page, 'stage').boundingBox();
+  return [box.x + x * box.width, box.y + y * box.height];
+}
+
+/** Red, green, blue, alpha of what the stage shows there. */
+export function pixel(page, x, y) {
+  return at(page, 'stage').evaluate(
+    (canvas, [x, y]) => [
+      ...canvas.getContext('2d').getImageData(Math.floor(x * canvas.width), Math.floor(y * canvas.height), 1, 1).data,
+    ],
+    [x, y],
+  );
+}
+
+export async function click(page, point, options = {}) {
+  await page.mouse.click(...(await place(page, point)), options);
+}
+
+/** Presses at the first point, moves through the others in small steps, lets go at the last. */
+export async function drag(page, points) {
+  await page.mouse.move(...(await place(page, points[0])));
+  await page.mouse.down();
+  for (const point of points.slice(1)) await page.mouse.move(...(await place(page, point)), { steps: 8 });
+  await page.mouse.up();
+}
+
+/** Waits for so many entities in the list. */
+export async function entities(page, count, milliseconds = 120_000) {
+  const rows = page.locator('#entities [data-index]');
+  await until(async () => (await rows.count()) === count, `${count} entities in the list`, milliseconds);
+}
+
+/** Paints an entity with the brush: needs no model. */
+export async function paint(page, points) {
+  await at(page, 'tool-brush').click();
+  await drag(page, points);
+  await at(page, 'tool-move').click();
+}
+
+/** Sets fields of the settings, by the end of their ids. */
+export async function settings(page, values) {
+  const panel = at(page, 'settings');
+  if (!(await panel.evaluate((details) => details.open))) await panel.locator('summary').click();
+  for (const [name, value] of Object.entries(values)) {
+    await at(page, `set-${name}`).fill(String(value));
+    await at(page, `set-${name}`).press('Tab');
+  }
+}
+
+/** Waits for a sentence that matches, and returns it. */
+export async function said(page, pattern, milliseconds = 60_000) {
+  const sentences = () => at(page, 'messages').locator('p').allTextContents();
+  return until(async () => (await sentences()).find((text) => pattern.test(text)), `a message like ${pattern}`, milliseconds);
+}
+
+/** The link that "Copy link" puts on the clipboard. */
+export async function link(page) {
+  await page.evaluate(() => navigator.clipboard.writeText(''));
+  await at(page, 'copy-link').click();
+  return until(() => page.evaluate(() => navigator.clipboard.readText()), 'a link on the clipboard');
+}
+
+/** What a link holds; its form is described in src/scene/preset.rs. */
+export function unpack(url) {
+  return JSON.parse(inflateSync(Buffer.from(new URL(url).hash.replace(/^#s=/, ''), 'base64url')));
+}
+
+/** The fragment of a link that holds this. */
+export function pack(preset) {
+  return `#s=${deflateSync(JSON.stringify(preset)).toString('base64url')}`;
+}
+
+/** Pixels of the mask, row by row, from the runs of a preset: outside, inside, outside, ... */
+export function pixels({ width, height, runs }) {
+  const out = new Uint8Array(width * height);
+  let position = 0;
+  runs.forEach((length, i) => {
+    out.fill(i % 2, position, position + length);
+    position += length;
+  });
+  return out;
+}
+
+/** Saves the GIF and has the browser's own decoder read it. */
+export async function savedGif(page) {
+  const [download] = await Promise.all([page.waitForEvent('download'), at(page, 'save-gif').click()]);
+  assert.match(download.suggestedFilename(), /\.gif$/);
+  const bytes = await readFile(await download.path());
+  const decoded = await page.evaluate(async (base64) => {
+    const data = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+    const decoder = new ImageDecoder({ data, type: 'image/gif' });
+    await decoder.completed;
+    const track = decoder.tracks.selectedTrack;
+    const frames = [];
+    for (let frameIndex = 0; frameIndex < track.frameCount; frameIndex++) {
+      const { image } = await decoder.decode({ frameIndex });
+      const canvas = new OffscreenCanvas(image.displayWidth, image.displayHeight);
+      const context = canvas.getContext('2d');
+      context.drawImage(image, 0, 0);
+      const { data: rgba } = context.getImageData(0, 0, canvas.width, canvas.height);
+      frames.push({ width: canvas.width, height: canvas.height, milliseconds: image.duration / 1000, rgba: [...rgba] });
+    }
+    return { frames, loops: track.repetitionCount };
+  }, bytes.toString('base64'));
+  return decoded;
+}
+
+/** Starts generating; `finished` waits for the video and returns the phases that were named on the way. */
+export async function generate(page) {
+  await at(page, 'generate').click();
+}
+
+export async function finished(page, milliseconds) {
+  const phases = new Set();
+  await until(
+    async () => {
+      const [state, phase, hidden, error] = await page.evaluate(() => {
+        const by = (id) => document.getElementById(id);
+        return [
+          by('result-frame').dataset.state,
+          by('phase').textContent,
+          by('progress').hidden,
+          document.querySelector('.message.error p')?.textContent,
+        ];
+      });
+      assert.equal(error, undefined, 'an error while generating');
+      if (!hidden) phases.add(phase);
+      return state === 'done';
+    },
+    'the video',
+    milliseconds,
+  );
+  return [...phases];
+}

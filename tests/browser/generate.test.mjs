@@ -1,0 +1,50 @@
+// From the click to the saved video, on the processor with the shipped model.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { at, click, drag, entities, finished, generate, paint, savedGif, settings, stage, until } from './actions.mjs';
+import { open } from './harness.mjs';
+
+test('the shipped model on the processor: click, drag, generate, save', { timeout: 600_000 }, async (t) => {
+  const page = await open(t);
+  await stage(page);
+  await until(async () => /CPU|processor/i.test(await at(page, 'device').textContent()), 'the device to be named');
+  await click(page, [0.42, 0.45]);
+  await entities(page, 1);
+  await drag(page, [[0.42, 0.45], [0.55, 0.45]]);
+  await settings(page, { steps: 2, frames: 4, fps: 5 });
+  await generate(page);
+  const phases = await finished(page, 480_000);
+  assert.ok(phases.some((phase) => /step/i.test(phase)), `phases: ${phases.join(' | ')}`);
+  assert.equal(await at(page, 'frame-number').textContent().then((text) => text.split('/')[1].trim()), '4');
+
+  const { frames } = await savedGif(page);
+  assert.equal(frames.length, 4);
+  for (const frame of frames) {
+    assert.deepEqual([frame.width, frame.height], [frames[0].width, frames[0].height]);
+    assert.ok(Math.abs(frame.milliseconds - 200) <= 10, `${frame.milliseconds} ms a frame at 5 frames a second`);
+  }
+  assert.notDeepEqual(frames[0].rgba, frames[3].rgba, 'nothing moves');
+
+  // Played over the paths, and paused.
+  await at(page, 'show-paths').click();
+  assert.equal(await at(page, 'show-paths').getAttribute('aria-pressed'), 'true');
+  await at(page, 'play').click();
+});
+
+test('cancel stops a generation, and the page can generate again', { timeout: 600_000 }, async (t) => {
+  const page = await open(t);
+  await stage(page);
+  await paint(page, [[0.35, 0.5], [0.45, 0.5]]);
+  await drag(page, [[0.4, 0.5], [0.6, 0.5]]);
+  await settings(page, { steps: 50, frames: 4 });
+  await generate(page);
+  await until(() => at(page, 'progress').isVisible(), 'progress');
+  await until(async () => /step/i.test(await at(page, 'phase').textContent()), 'the first step', 240_000);
+  await at(page, 'cancel').click();
+  await until(() => at(page, 'generate').isVisible(), 'the button to generate again', 60_000);
+  assert.notEqual(await at(page, 'result-frame').getAttribute('data-state'), 'done');
+  await settings(page, { steps: 1, frames: 2 });
+  await generate(page);
+  await finished(page, 240_000);
+});
