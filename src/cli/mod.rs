@@ -1,1 +1,72 @@
-//! See ARCHITECTURE.md.
+//! The command line: one file for each subcommand.
+
+mod interrupt;
+pub mod serve;
+
+use crate::error::{Error, Result};
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// What the exit code says, shown in the help.
+const EXIT_CODES: &str = "Exit codes:
+  0    done
+  2    wrong usage: an unknown option, a missing argument
+  3    bad input: a picture, preset, file or setting that cannot be used
+  4    the model cannot be loaded
+  5    the device cannot run it
+  130  cancelled
+
+Environment:
+  RUST_LOG  what to log, for example \"info\" or \"dragentity=debug\"";
+
+/// Click the things in a picture, drag them along paths, get the video.
+#[derive(Parser)]
+#[command(name = "dragentity", version, after_help = EXIT_CODES, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the built page on this machine
+    Serve(serve::Args),
+}
+
+/// The native program: reads the arguments, runs the subcommand, says in one sentence what went wrong.
+pub fn main() -> ExitCode {
+    // Answers --help, and ends the program with code 2 on wrong usage.
+    let cli = Cli::parse();
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
+    let result: Result<()> = match cli.command {
+        Command::Serve(args) => serve::run(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(exit_code(&error))
+        }
+    }
+}
+
+/// See [`EXIT_CODES`].
+fn exit_code(error: &Error) -> u8 {
+    match error {
+        Error::Picture { .. } | Error::Preset(_) | Error::Job(_) | Error::Io { .. } => 3,
+        Error::Model { .. } => 4,
+        Error::Device(_) => 5,
+        Error::Cancelled => 130,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_options_do_not_contradict_each_other() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}
