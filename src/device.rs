@@ -28,6 +28,8 @@ pub enum Device {
     Wgpu,
     /// Burn's CUDA backend.
     Cuda,
+    /// LibTorch on the CPU, for training; never chosen by `Auto`.
+    Tch,
 }
 
 impl FromStr for Device {
@@ -39,8 +41,9 @@ impl FromStr for Device {
             "cpu" => Ok(Self::Cpu),
             "wgpu" | "webgpu" | "vulkan" | "metal" => Ok(Self::Wgpu),
             "cuda" => Ok(Self::Cuda),
+            "tch" => Ok(Self::Tch),
             other => Err(format!(
-                "unknown device \"{other}\": use auto, cpu, wgpu or cuda"
+                "unknown device \"{other}\": use auto, cpu, wgpu, cuda or tch"
             )),
         }
     }
@@ -53,6 +56,7 @@ impl fmt::Display for Device {
             Self::Cpu => "cpu",
             Self::Wgpu => "wgpu",
             Self::Cuda => "cuda",
+            Self::Tch => "tch",
         })
     }
 }
@@ -115,6 +119,15 @@ impl Device {
             }
             #[cfg(not(feature = "cuda"))]
             Self::Cuda => Err(not_built_in("cuda")),
+            #[cfg(feature = "tch")]
+            Self::Tch => Ok(task.run::<burn_tch::LibTorch<f32>>(
+                burn_tch::LibTorchDevice::Cpu,
+                format!("{} (LibTorch)", cpu_name()),
+            )),
+            #[cfg(not(feature = "tch"))]
+            Self::Tch => Err(Error::Device(
+                "this program was built without LibTorch: see models/TRAINING.md, or use --device cpu".into(),
+            )),
         }
     }
 }
