@@ -1,6 +1,10 @@
-//! The networks, configured by diffusers' `config.json`, with fields named as the tensors in the files.
+//! The networks, configured by diffusers' `config.json`, with fields named as the tensors in the files,
+//! and what feeds them.
 
 pub mod blocks;
+pub mod condition;
 pub mod controlnet;
+pub mod entity_encoder;
+pub mod relation;
 pub mod unet;
 pub mod vae;

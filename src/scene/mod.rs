@@ -7,6 +7,7 @@ pub mod history;
 pub mod mask;
 pub mod picture;
 pub mod preset;
+pub mod raster;
 pub mod settings;
 pub mod trajectory;
 

@@ -1,0 +1,510 @@
+//! What the trajectories tell the denoiser, as tensors: entity maps, Gaussian heat maps and the
+//! first frame's latents moved along the paths. Paper, sections 3.2 and 3.3.
+//!
+//! The geometry is drawn on the host ([`crate::scene::raster`]); whatever multiplies features or
+//! latents is done here with matrix products, on any device. Entities are ordered back to front
+//! everywhere: later ones hide earlier ones.
+
+use crate::error::{Error, Result};
+use crate::model::entity_encoder::FEATURE_STRIDE;
+use crate::model::relation::Relation;
+use crate::scene::Mask;
+use crate::scene::raster::{self, Circle};
+use burn::tensor::activation::relu;
+use burn::tensor::backend::Backend;
+use burn::tensor::{Int, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+/// DragAnything's Gaussian maps are pictures: one heat map in each of three channels.
+pub const GAUSSIAN_CHANNELS: usize = 3;
+
+/// How trajectories are shown to the denoiser: the kinds of Fig. 1 of the paper.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Representation {
+    /// Each entity's embedding, over a disc that moves along its trajectory (the paper's own).
+    #[default]
+    Entity,
+}
+
+/// Resolutions and sizes of the conditions; missing fields take their defaults.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ConditionConfig {
+    /// The picture's size divided by the latents'.
+    pub vae_factor: usize,
+    /// The picture's size divided by that of the entity and Gaussian maps.
+    pub map_factor: usize,
+    /// Discs are at least this large, in pixels of the latents, so that tiny entities are seen.
+    pub min_radius: f32,
+}
+
+impl Default for ConditionConfig {
+    fn default() -> Self {
+        Self {
+            vae_factor: 4,
+            map_factor: 1,
+            min_radius: 1.5,
+        }
+    }
+}
+
+/// An entity that moves or is pinned. One that is left to the model is not in the list at all.
+#[derive(Clone)]
+pub struct EntityInput {
+    /// Where it is in the first frame, at the size of the video.
+    pub mask: Mask,
+    /// Where any one point of it is in each frame, in pixels of the video; only the offsets to the
+    /// first frame count. A pin stays where it is.
+    pub track: Vec<[f32; 2]>,
+}
+
+/// The trajectories of one video.
+#[derive(Clone)]
+pub struct ConditionInput {
+    /// Number of frames.
+    pub frames: usize,
+    /// Width of the video in pixels.
+    pub width: usize,
+    /// Height of the video in pixels.
+    pub height: usize,
+    /// Back to front.
+    pub entities: Vec<EntityInput>,
+    /// Offset of the background to the first frame, in pixels of the video, for each frame; empty
+    /// when the camera stands still.
+    pub background: Vec<[f32; 2]>,
+}
+
+/// The conditions of a batch of videos. `entities` is the padded number of entities.
+#[derive(Clone, Debug)]
+pub struct ConditionBatch<B: Backend> {
+    /// 1 for each entity that is there, `[batch, entities]`.
+    pub valid: Tensor<B, 2>,
+    /// Centre and size of each mask's bounding box, as fractions of the picture's longer side,
+    /// `[batch, entities, 4]`.
+    pub boxes: Tensor<B, 3>,
+    /// How much of each cell of V each mask covers, `[batch, entities, height / 4, width / 4]`.
+    pub feature_masks: Tensor<B, 4>,
+    /// The same for latents, `[batch, entities, height / vae_factor, width / vae_factor]`.
+    pub latent_masks: Tensor<B, 4>,
+    /// Discs around the trajectory, `[batch, entities, frames, height / map_factor, width / map_factor]`.
+    pub discs: Tensor<B, 5>,
+    /// Heat maps of all entities, `[batch, frames, 3, height / map_factor, width / map_factor]`.
+    pub gaussians: Tensor<B, 5>,
+    /// Offset of each entity to the first frame, in pixels of the latents, `[batch, entities, frames, 2]`.
+    pub offsets: Tensor<B, 4>,
+    /// Offset of the background, in pixels of the latents, `[batch, frames, 2]`.
+    pub background: Tensor<B, 3>,
+}
+
+impl ConditionInput {
+    /// The disc that stands for an entity in the first frame, in pixels of the video: the largest
+    /// circle inscribed in its mask, but at least `min_radius` large. `None` for an empty mask.
+    fn disc(entity: &EntityInput, min_radius: f32) -> Option<Circle> {
+        let circle = raster::inscribed_circle(&entity.mask)?;
+        Some(Circle {
+            radius: circle.radius.max(min_radius),
+            ..circle
+        })
+    }
+
+    fn check(&self, max_entities: usize, config: &ConditionConfig) -> Result<()> {
+        let (width, height) = (self.width, self.height);
+        let multiple = config.vae_factor.max(config.map_factor).max(FEATURE_STRIDE);
+        let fits = |size: usize| size > 0 && size.is_multiple_of(multiple);
+        if !fits(width) || !fits(height) {
+            return Err(Error::Job(format!(
+                "the video's size {width}x{height} is not a multiple of {multiple}: choose another size"
+            )));
+        }
+        if self.frames == 0 {
+            return Err(Error::Job("a video needs at least one frame".into()));
+        }
+        if self.entities.len() > max_entities {
+            return Err(Error::Job(format!(
+                "{} entities have trajectories, at most {max_entities} are possible: remove some",
+                self.entities.len()
+            )));
+        }
+        let track = |name: &str, points: &[[f32; 2]]| {
+            if points.len() != self.frames {
+                return Err(Error::Job(format!(
+                    "{name} has {} positions for {} frames: give one for each frame",
+                    points.len(),
+                    self.frames
+                )));
+            }
+            if points.iter().flatten().any(|v| !v.is_finite()) {
+                return Err(Error::Job(format!(
+                    "{name} has a position that is not a number: draw it again"
+                )));
+            }
+            Ok(())
+        };
+        for (i, entity) in self.entities.iter().enumerate() {
+            let mask = &entity.mask;
+            if (mask.width as usize, mask.height as usize) != (width, height)
+                || mask.alpha.len() != width * height
+            {
+                return Err(Error::Job(format!(
+                    "the mask of entity {} is {}x{}, the video {width}x{height}: resample it first",
+                    i + 1,
+                    mask.width,
+                    mask.height
+                )));
+            }
+            track(
+                &format!("the trajectory of entity {}", i + 1),
+                &entity.track,
+            )?;
+        }
+        if !self.background.is_empty() {
+            track("the background's trajectory", &self.background)?;
+        }
+        Ok(())
+    }
+}
+
+/// One growing buffer for each tensor of a [`ConditionBatch`], on the host.
+#[derive(Default)]
+struct Buffers {
+    valid: Vec<f32>,
+    boxes: Vec<f32>,
+    feature_masks: Vec<f32>,
+    latent_masks: Vec<f32>,
+    discs: Vec<f32>,
+    heat: Vec<f32>,
+    offsets: Vec<f32>,
+    background: Vec<f32>,
+}
+
+impl Buffers {
+    fn push(&mut self, input: &ConditionInput, max_entities: usize, config: &ConditionConfig) {
+        let (width, height) = (input.width, input.height);
+        let side = width.max(height) as f32;
+        let latent = config.vae_factor as f32;
+        let map_scale = 1.0 / config.map_factor as f32;
+        let map_width = width / config.map_factor;
+        let map = map_width * (height / config.map_factor);
+        let size = |factor: usize| (width / factor, height / factor);
+
+        let heat_start = self.heat.len();
+        self.heat.resize(heat_start + input.frames * map, 0.0);
+        for entity in &input.entities {
+            // A mask without an inside takes no part, as if it were padding.
+            let disc = ConditionInput::disc(entity, config.min_radius * latent);
+            self.valid.push(if disc.is_some() { 1.0 } else { 0.0 });
+            let [l, t, r, b] = raster::bounding_box(&entity.mask).unwrap_or_default();
+            self.boxes
+                .extend([(l + r) / 2.0, (t + b) / 2.0, r - l, b - t].map(|v| v / side));
+            for (masks, factor) in [
+                (&mut self.feature_masks, FEATURE_STRIDE),
+                (&mut self.latent_masks, config.vae_factor),
+            ] {
+                let (w, h) = size(factor);
+                match disc {
+                    Some(_) => masks.extend(raster::coverage(&entity.mask, w, h)),
+                    None => masks.resize(masks.len() + w * h, 0.0),
+                }
+            }
+            let disc_start = self.discs.len();
+            self.discs.resize(disc_start + input.frames * map, 0.0);
+            let start = entity.track[0];
+            for (f, point) in entity.track.iter().enumerate() {
+                let offset = [point[0] - start[0], point[1] - start[1]];
+                self.offsets.extend(offset.map(|v| v / latent));
+                if let Some(disc) = disc {
+                    let disc = disc.moved(offset).scaled(map_scale);
+                    let frame = |start: usize| start + f * map..start + (f + 1) * map;
+                    raster::draw_disc(disc, map_width, &mut self.discs[frame(disc_start)]);
+                    raster::draw_gaussian(disc, map_width, &mut self.heat[frame(heat_start)]);
+                }
+            }
+        }
+        let missing = max_entities - input.entities.len();
+        let pad = |buffer: &mut Vec<f32>, each: usize| {
+            buffer.resize(buffer.len() + missing * each, 0.0);
+        };
+        let cells = |(w, h): (usize, usize)| w * h;
+        pad(&mut self.valid, 1);
+        pad(&mut self.boxes, 4);
+        pad(&mut self.feature_masks, cells(size(FEATURE_STRIDE)));
+        pad(&mut self.latent_masks, cells(size(config.vae_factor)));
+        pad(&mut self.discs, input.frames * map);
+        pad(&mut self.offsets, input.frames * 2);
+
+        let start = input.background.first().copied().unwrap_or_default();
+        for f in 0..input.frames {
+            let offset = input.background.get(f).copied().unwrap_or_default();
+            self.background
+                .extend([0, 1].map(|axis| (offset[axis] - start[axis]) / latent));
+        }
+    }
+}
+
+impl<B: Backend> ConditionBatch<B> {
+    /// Draws the conditions of a batch (for training) or of one job. All videos of a batch have the
+    /// same size and number of frames; each has room for `max_entities` entities, padded with absent ones.
+    ///
+    /// # Errors
+    /// [`Error::Job`] when sizes or numbers of frames do not fit together, when there are too many
+    /// entities, or when a position is not a number.
+    pub fn from_inputs(
+        inputs: &[ConditionInput],
+        max_entities: usize,
+        config: &ConditionConfig,
+        device: &B::Device,
+    ) -> Result<Self> {
+        let Some(first) = inputs.first() else {
+            return Err(Error::Job("a batch needs at least one video".into()));
+        };
+        // Tensors have no dimension of size 0: a job without entities carries one that is absent.
+        let max_entities = max_entities.max(1);
+        let (frames, width, height) = (first.frames, first.width, first.height);
+        let mut buffers = Buffers::default();
+        for input in inputs {
+            if (input.frames, input.width, input.height) != (frames, width, height) {
+                return Err(Error::Job(format!(
+                    "videos of {frames} frames of {width}x{height} and of {} frames of {}x{} in one batch: make them alike",
+                    input.frames, input.width, input.height
+                )));
+            }
+            input.check(max_entities, config)?;
+            buffers.push(input, max_entities, config);
+        }
+        let (batch, n) = (inputs.len(), max_entities);
+        let (map_h, map_w) = (height / config.map_factor, width / config.map_factor);
+        let masks = |values: Vec<f32>, factor: usize| {
+            let shape = [batch, n, height / factor, width / factor];
+            Tensor::from_data(TensorData::new(values, shape), device)
+        };
+        let heat = TensorData::new(buffers.heat, [batch, frames, 1, map_h, map_w]);
+        let discs = TensorData::new(buffers.discs, [batch, n, frames, map_h, map_w]);
+        Ok(Self {
+            valid: Tensor::from_data(TensorData::new(buffers.valid, [batch, n]), device),
+            boxes: Tensor::from_data(TensorData::new(buffers.boxes, [batch, n, 4]), device),
+            feature_masks: masks(buffers.feature_masks, FEATURE_STRIDE),
+            latent_masks: masks(buffers.latent_masks, config.vae_factor),
+            discs: Tensor::from_data(discs, device),
+            gaussians: Tensor::<B, 5>::from_data(heat, device).expand([
+                batch,
+                frames,
+                GAUSSIAN_CHANNELS,
+                map_h,
+                map_w,
+            ]),
+            offsets: Tensor::from_data(
+                TensorData::new(buffers.offsets, [batch, n, frames, 2]),
+                device,
+            ),
+            background: Tensor::from_data(
+                TensorData::new(buffers.background, [batch, frames, 2]),
+                device,
+            ),
+        })
+    }
+
+    /// Entity embeddings `[batch, entities, dim_out]` from V `[batch, dim, height / 4, width / 4]`:
+    /// the mean of V under each mask, then the relation module.
+    pub fn embeddings(&self, features: Tensor<B, 4>, relation: &Relation<B>) -> Tensor<B, 3> {
+        relation.forward(
+            masked_mean(features, self.feature_masks.clone()),
+            self.boxes.clone(),
+            self.valid.clone(),
+        )
+    }
+
+    /// The trajectories as the first condition encoder reads them,
+    /// `[batch, frames, channels, height / map_factor, width / map_factor]`.
+    pub fn represent(
+        &self,
+        representation: Representation,
+        embeddings: Tensor<B, 3>,
+    ) -> Tensor<B, 5> {
+        match representation {
+            Representation::Entity => entity_map(embeddings, self.discs.clone()),
+        }
+    }
+
+    /// [`moved_latents`] of this batch; `first_latent` is `[batch, channels, height, width]` at
+    /// latent resolution.
+    pub fn moved_latents(&self, first_latent: Tensor<B, 4>) -> Tensor<B, 5> {
+        moved_latents(
+            first_latent,
+            self.latent_masks.clone(),
+            self.offsets.clone(),
+            self.background.clone(),
+        )
+    }
+}
+
+/// Mean of the features under each mask; 0 under an empty one.
+///
+/// # Shapes
+/// - features: `[batch, channels, height, width]`
+/// - masks: `[batch, entities, height, width]`, 0..1
+/// - output: `[batch, entities, channels]`
+pub fn masked_mean<B: Backend>(features: Tensor<B, 4>, masks: Tensor<B, 4>) -> Tensor<B, 3> {
+    let [batch, channels, height, width] = features.dims();
+    let entities = masks.dims()[1];
+    let cells = height * width;
+    let masks = masks.reshape([batch, entities, cells]);
+    // A mask of one pixel of a 1024 x 1024 picture still covers far more than this.
+    let area = masks.clone().sum_dim(2).clamp_min(1e-5);
+    let features = features.reshape([batch, channels, cells]).swap_dims(1, 2);
+    (masks / area).matmul(features)
+}
+
+/// How much of each pixel each layer gets when they are laid over each other, front first, each
+/// taking what it covers of what is left; and what is left in the end.
+///
+/// Taking the smaller of the two, rather than their product, lets two layers that share a border
+/// (each covering half of a pixel) fill it completely: nothing shines through between them.
+///
+/// Back to front in, back to front out: `layers` are `[batch, ..]` of one shape.
+fn stack<B: Backend, const D: usize>(
+    layers: Vec<Tensor<B, D>>,
+) -> (Vec<Tensor<B, D>>, Tensor<B, D>) {
+    let mut left = layers[0].ones_like();
+    let mut shares: Vec<_> = layers
+        .into_iter()
+        .rev()
+        .map(|layer| {
+            let share = layer.min_pair(left.clone());
+            left = left.clone() - share.clone();
+            share
+        })
+        .collect();
+    shares.reverse();
+    (shares, left)
+}
+
+/// Splits the entities (or layers) of `x` along dimension 1, keeping the dimension.
+fn layers<B: Backend, const D: usize>(x: Tensor<B, D>) -> Vec<Tensor<B, D>> {
+    (0..x.dims()[1])
+        .map(|i| x.clone().narrow(1, i, 1))
+        .collect()
+}
+
+/// Each entity's embedding inserted over its disc into a map of zeros; where discs overlap, the
+/// entity in front counts.
+///
+/// # Shapes
+/// - embeddings: `[batch, entities, channels]`
+/// - discs: `[batch, entities, frames, height, width]`, 0..1
+/// - output: `[batch, frames, channels, height, width]`
+pub fn entity_map<B: Backend>(embeddings: Tensor<B, 3>, discs: Tensor<B, 5>) -> Tensor<B, 5> {
+    let [batch, entities, frames, height, width] = discs.dims();
+    let channels = embeddings.dims()[2];
+    let visible = if entities == 1 {
+        discs
+    } else {
+        Tensor::cat(stack(layers(discs)).0, 1)
+    };
+    let visible = visible
+        .reshape([batch, entities, frames, height * width])
+        .swap_dims(1, 2);
+    let embeddings = embeddings.swap_dims(1, 2).unsqueeze_dim::<4>(1);
+    embeddings
+        .matmul(visible)
+        .reshape([batch, frames, channels, height, width])
+}
+
+/// Weights that move a line of `size` pixels by each of `offsets`, with linear interpolation; what
+/// comes from outside is 0. `[lines]` to `[lines, size (to), size (from)]`.
+fn tents<B: Backend>(offsets: Tensor<B, 1>, size: usize) -> Tensor<B, 3> {
+    let [lines] = offsets.dims();
+    let device = offsets.device();
+    let index = Tensor::<B, 1, Int>::arange(0..size as i64, &device).float();
+    let from = index.clone().reshape([1, 1, size]);
+    let to = index.reshape([1, size, 1]);
+    relu((from - to + offsets.reshape([lines, 1, 1])).abs().neg() + 1.0)
+}
+
+/// Moves pictures by offsets, with bilinear interpolation; what comes from outside is 0.
+///
+/// # Shapes
+/// - pictures: `[pictures, channels, height, width]`
+/// - offsets: `[pictures, frames, 2]`, pixels
+/// - output: `[pictures, frames, channels, height, width]`
+fn translate<B: Backend>(pictures: Tensor<B, 4>, offsets: Tensor<B, 3>) -> Tensor<B, 5> {
+    let [count, channels, height, width] = pictures.dims();
+    let frames = offsets.dims()[1];
+    let axis = |axis: usize, size: usize| {
+        let offsets = offsets.clone().narrow(2, axis, 1);
+        tents(offsets.reshape([count * frames]), size)
+    };
+    let along_x = axis(0, width).reshape([count, frames * width, width]);
+    let along_y = axis(1, height).reshape([count, frames, 1, height, height]);
+    // All frames of a picture at once along x, then each frame along y.
+    let moved = pictures
+        .reshape([count, channels * height, width])
+        .matmul(along_x.transpose())
+        .reshape([count, channels, height, frames, width])
+        .permute([0, 3, 1, 2, 4]);
+    along_y.matmul(moved)
+}
+
+/// The first frame's latents, cut out under each entity's mask and moved along its trajectory, over
+/// the background's latents moved by the camera. Two more channels follow the latents': how much of
+/// each pixel entities cover, and how much of it nothing covers (where an entity left, or the camera
+/// turned to what was never seen), where the latents are 0 in the same measure.
+///
+/// With all offsets 0 the latents come out as they went in, and nothing is uncovered.
+///
+/// # Shapes
+/// - first_latent: `[batch, channels, height, width]`
+/// - masks: `[batch, entities, height, width]`, 0..1
+/// - offsets: `[batch, entities, frames, 2]`, to the first frame, pixels of the latents
+/// - background: `[batch, frames, 2]`, likewise
+/// - output: `[batch, frames, channels + 2, height, width]`
+pub fn moved_latents<B: Backend>(
+    first_latent: Tensor<B, 4>,
+    masks: Tensor<B, 4>,
+    offsets: Tensor<B, 4>,
+    background: Tensor<B, 3>,
+) -> Tensor<B, 5> {
+    let [batch, channels, height, width] = first_latent.dims();
+    let [_, entities, frames, _] = offsets.dims();
+    let count = entities + 1;
+    // In the first frame each pixel belongs to the entity in front; the rest is background.
+    let (mut shares, rest) = stack(layers(masks));
+    shares.insert(0, rest);
+    let alpha = Tensor::cat(shares, 1).unsqueeze_dim::<5>(2);
+    let cut = Tensor::cat(
+        vec![first_latent.unsqueeze_dim::<5>(1) * alpha.clone(), alpha],
+        2,
+    );
+    let offsets = Tensor::cat(vec![background.unsqueeze_dim::<4>(1), offsets], 1);
+    let moved = translate(
+        cut.reshape([batch * count, channels + 1, height, width]),
+        offsets.reshape([batch * count, frames, 2]),
+    )
+    .reshape([batch, count, frames * (channels + 1), height * width]);
+
+    let mut latents = Vec::with_capacity(count);
+    let mut alphas = Vec::with_capacity(count);
+    for layer in layers(moved) {
+        let layer = layer.reshape([batch, frames, channels + 1, height, width]);
+        latents.push(layer.clone().narrow(2, 0, channels));
+        alphas.push(layer.narrow(2, channels, 1));
+    }
+    let (shares, hole) = stack(alphas.clone());
+    let covered = shares[1..]
+        .iter()
+        .cloned()
+        .reduce(|a, b| a + b)
+        .unwrap_or_else(|| hole.zeros_like());
+    // The latents were cut out with their alpha; what is visible of it remains.
+    let composed = latents
+        .into_iter()
+        .zip(alphas.into_iter().zip(shares))
+        .map(|(latent, (alpha, share))| latent * (share / alpha.clamp_min(1e-6)))
+        .reduce(|a, b| a + b)
+        .expect("the background is a layer");
+    Tensor::cat(vec![composed, covered, hole.clamp_min(0.0)], 2)
+}
+
+#[cfg(test)]
+mod tests;
