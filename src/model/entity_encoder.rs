@@ -501,7 +501,8 @@ impl<B: Backend> ClickHead<B> {
     }
 
     /// Highest cosine similarity of V with V under any positive, and under any negative click, for
-    /// each head; -1 where there is no such click. `[batch, 2 * heads, height / 4, width / 4]`.
+    /// each head; -1 where there is no such click. `[batch, 2 * heads, height / 4, width / 4]`,
+    /// positive ones first.
     fn similarities(&self, features: Tensor<B, 4>, clicks: &ClickMaps<B>) -> Tensor<B, 4> {
         let [batch, dim, height, width] = features.dims();
         let (heads, cells) = (self.similarity_heads, height * width);
@@ -523,6 +524,7 @@ impl<B: Backend> ClickHead<B> {
         similarity
             .reshape([batch, heads, 2, places, cells])
             .max_dim(3)
+            .swap_dims(1, 2)
             .reshape([batch, 2 * heads, height, width])
     }
 }

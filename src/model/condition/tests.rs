@@ -10,7 +10,7 @@ fn random<const D: usize>(shape: [usize; D]) -> Tensor<B, D> {
 
 /// A tensor whose value at each place is given by a function of its index.
 fn filled<const D: usize>(shape: [usize; D], value: impl Fn([usize; D]) -> f32) -> Tensor<B, D> {
-    let values: Vec<f32> = (0..shape.iter().product())
+    let values: Vec<f32> = (0..shape.iter().product::<usize>())
         .map(|i: usize| {
             let mut rest = i;
             let mut index = [0; D];
