@@ -195,7 +195,10 @@ impl Buffers {
             // A mask without an inside takes no part, as if it were padding.
             let disc = ConditionInput::disc(entity, config.min_radius * latent);
             self.valid.push(if disc.is_some() { 1.0 } else { 0.0 });
-            let [l, t, r, b] = raster::bounding_box(&entity.mask).unwrap_or_default();
+            let [l, t, r, b] = entity
+                .mask
+                .bounding_box()
+                .map_or([0.0; 4], |b| [b.x0, b.y0, b.x1, b.y1].map(|v| v as f32));
             self.boxes
                 .extend([(l + r) / 2.0, (t + b) / 2.0, r - l, b - t].map(|v| v / side));
             for (masks, factor) in [

@@ -1,4 +1,4 @@
-//! Plain geometry of masks: resampling, centre, box, largest inscribed circle, discs and heat maps.
+//! Plain geometry of masks: exact coverage, largest inscribed circle, discs and heat maps.
 //!
 //! No tensors. Lengths are pixels of the mask or grid at hand; a pixel's centre lies at `+0.5`, so
 //! the point `[0.0, 0.0]` is the upper left corner of the picture and `[width, height]` the lower
@@ -98,52 +98,6 @@ pub fn coverage(mask: &Mask, width: usize, height: usize) -> Vec<f32> {
     out
 }
 
-/// The mask at another size, by exact area.
-pub fn resample(mask: &Mask, width: u32, height: u32) -> Mask {
-    if (mask.width, mask.height) == (width, height) {
-        return mask.clone();
-    }
-    Mask {
-        width,
-        height,
-        alpha: coverage(mask, width as usize, height as usize)
-            .into_iter()
-            .map(|c| (c * 255.0).round() as u8)
-            .collect(),
-    }
-}
-
-/// Mean position of the mask's inside; `None` when nothing is inside.
-pub fn centroid(mask: &Mask) -> Option<[f32; 2]> {
-    let (mut sum, mut count) = ([0.0f64; 2], 0u64);
-    for (x, y) in pixels(mask) {
-        sum[0] += x as f64 + 0.5;
-        sum[1] += y as f64 + 0.5;
-        count += 1;
-    }
-    (count > 0).then(|| {
-        [
-            (sum[0] / count as f64) as f32,
-            (sum[1] / count as f64) as f32,
-        ]
-    })
-}
-
-/// `[left, top, right, bottom]` of the mask's inside, right and bottom exclusive; `None` when nothing is inside.
-pub fn bounding_box(mask: &Mask) -> Option<[f32; 4]> {
-    pixels(mask)
-        .map(|(x, y)| [x, y, x + 1, y + 1])
-        .reduce(|a, b| {
-            [
-                a[0].min(b[0]),
-                a[1].min(b[1]),
-                a[2].max(b[2]),
-                a[3].max(b[3]),
-            ]
-        })
-        .map(|b| b.map(|v| v as f32))
-}
-
 /// Every inside pixel, row by row.
 fn pixels(mask: &Mask) -> impl Iterator<Item = (usize, usize)> + '_ {
     let width = mask.width as usize;
@@ -219,7 +173,8 @@ pub fn squared_distances(mask: &Mask) -> Vec<f32> {
 /// The largest circle that fits inside the mask (and the picture); of several, the one nearest to
 /// the centroid. `None` when nothing is inside.
 pub fn inscribed_circle(mask: &Mask) -> Option<Circle> {
-    let [cx, cy] = centroid(mask)?;
+    let [cx, cy] = mask.centroid()?;
+    let (cx, cy) = (cx * mask.width as f32, cy * mask.height as f32);
     let distances = squared_distances(mask);
     let width = mask.width as usize;
     let mut best: Option<(f32, f32, [f32; 2])> = None;
@@ -338,15 +293,9 @@ mod tests {
     #[test]
     fn a_full_mask_stays_full() {
         let full = rectangle(33, 17, [0.0, 0.0, 33.0, 17.0]);
-        assert!(resample(&full, 10, 6).alpha.iter().all(|a| *a == 255));
-        assert!(resample(&full, 50, 40).alpha.iter().all(|a| *a == 255));
-    }
-
-    #[test]
-    fn centroid_and_box_of_a_rectangle() {
-        let r = rectangle(32, 24, [4.0, 6.0, 14.0, 9.0]);
-        assert_eq!(centroid(&r), Some([9.0, 7.5]));
-        assert_eq!(bounding_box(&r), Some([4.0, 6.0, 14.0, 9.0]));
+        for (w, h) in [(10, 6), (50, 40)] {
+            assert!(coverage(&full, w, h).iter().all(|c| (c - 1.0).abs() < 1e-6));
+        }
     }
 
     #[test]
@@ -358,8 +307,6 @@ mod tests {
             alpha: vec![0; 3],
         };
         for m in [rectangle(9, 9, [0.0; 4]), zero_sized, too_short] {
-            assert_eq!(centroid(&m), None);
-            assert_eq!(bounding_box(&m), None);
             assert_eq!(inscribed_circle(&m), None);
             assert!(coverage(&m, 4, 4).iter().all(|c| *c == 0.0));
         }

@@ -89,8 +89,7 @@ def main():
         embeddings[b, :n] = relation(
             features[b, :n].astype(np.float64), boxes[b, :n].astype(np.float64), exact
         )
-    tensors = {f"relation.{name}": value for name, value in weights.items()}
-    tensors |= {
+    tensors = weights | {
         "features": features,
         "boxes": boxes,
         "valid": valid,

@@ -431,9 +431,9 @@ fn embeddings_and_maps_follow_from_a_batch() {
     let map = values(map);
     let embeddings = values(embeddings);
     let at = |f: usize, c: usize, y: usize, x: usize| map[((f * 12 + c) * 48 + y) * 64 + x];
-    for c in 0..12 {
-        assert!((at(0, c, 20, 20) - embeddings[c]).abs() < 1e-6);
-        assert!((at(2, c, 16, 28) - embeddings[c]).abs() < 1e-6);
+    for (c, value) in embeddings.iter().take(12).enumerate() {
+        assert!((at(0, c, 20, 20) - value).abs() < 1e-6);
+        assert!((at(2, c, 16, 28) - value).abs() < 1e-6);
         assert_eq!(at(0, c, 45, 60), 0.0);
     }
 }
@@ -444,7 +444,7 @@ fn what_does_not_fit_is_refused_with_a_reason() {
     let entity = || moving(round(20.0, 20.0, 8.0));
     let refused = |inputs: &[ConditionInput], max: usize, part: &str| {
         let result = ConditionBatch::<B>::from_inputs(inputs, max, &config, &Default::default());
-        let message = result.err().expect("refused").to_string();
+        let message = result.expect_err("refused").to_string();
         assert!(message.contains(part), "{message}");
     };
     refused(&[], 1, "at least one video");
@@ -459,7 +459,7 @@ fn what_does_not_fit_is_refused_with_a_reason() {
     refused(&[input(vec![nan])], 1, "not a number");
 
     let mut small = entity();
-    small.mask = raster::resample(&small.mask, 32, 24);
+    small.mask = small.mask.resized(32, 24);
     refused(&[input(vec![small])], 1, "32x24, the video 64x48");
 
     let mut odd = input(vec![]);
