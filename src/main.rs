@@ -1,4 +1,4 @@
-//! The native program. See `dragentity --help`.
+//! The native program (see `dragentity --help`); built for wasm, the page and its worker.
 
 #[cfg(not(target_family = "wasm"))]
 fn main() -> std::process::ExitCode {
@@ -6,4 +6,6 @@ fn main() -> std::process::ExitCode {
 }
 
 #[cfg(target_family = "wasm")]
-fn main() {}
+fn main() {
+    dragentity::web::start();
+}

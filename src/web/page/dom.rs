@@ -1,0 +1,108 @@
+//! Elements and events, with less ceremony.
+
+use wasm_bindgen::prelude::*;
+use web_sys::{Document, Element, EventTarget, HtmlCanvasElement, HtmlElement, Window};
+
+/// The window. The module's page half runs nowhere else.
+pub fn window() -> Window {
+    web_sys::window().expect("the page runs in a window")
+}
+
+/// The document.
+pub fn document() -> Document {
+    window().document().expect("a window has a document")
+}
+
+/// An element of `index.html`.
+pub fn by_id<T: JsCast>(id: &str) -> T {
+    let element = document().get_element_by_id(id).unwrap_or_else(|| panic!("index.html has no #{id}"));
+    element.dyn_into().unwrap_or_else(|_| panic!("#{id} is another kind of element"))
+}
+
+/// A new element.
+pub fn create<T: JsCast>(tag: &str, class: &str) -> T {
+    let element = document().create_element(tag).expect("a valid tag name");
+    if !class.is_empty() {
+        element.set_class_name(class);
+    }
+    element.dyn_into().unwrap_or_else(|_| panic!("<{tag}> is another kind of element"))
+}
+
+/// An icon of the sprite in `index.html`.
+pub fn icon(name: &str) -> Element {
+    const SVG: Option<&str> = Some("http://www.w3.org/2000/svg");
+    let document = document();
+    let svg = document.create_element_ns(SVG, "svg").expect("a valid tag name");
+    set(&svg, "aria-hidden", "true");
+    let part = document.create_element_ns(SVG, "use").expect("a valid tag name");
+    set(&part, "href", &format!("#i-{name}"));
+    // Appending one new element to another cannot fail.
+    let _ = svg.append_child(&part);
+    svg
+}
+
+/// Appends a child.
+pub fn append(parent: &Element, child: &Element) {
+    let _ = parent.append_child(child);
+}
+
+/// Sets an attribute, unless it has that value already.
+pub fn set(element: &Element, name: &str, value: &str) {
+    if element.get_attribute(name).as_deref() != Some(value) {
+        let _ = element.set_attribute(name, value);
+    }
+}
+
+/// Sets the text, unless it is that already (screen readers would say it again).
+pub fn set_text(element: &Element, text: &str) {
+    if element.text_content().as_deref() != Some(text) {
+        element.set_text_content(Some(text));
+    }
+}
+
+/// Shows or hides.
+pub fn show(element: &HtmlElement, shown: bool) {
+    if element.hidden() == shown {
+        element.set_hidden(!shown);
+    }
+}
+
+/// Calls `f` at every event of this name, for as long as the page lives.
+pub fn listen<E: JsCast + 'static>(target: &EventTarget, name: &str, f: impl FnMut(E) + 'static) {
+    listen_with(target, name, true, f);
+}
+
+/// [`listen`]; with `passive` false, `f` may prevent the default.
+pub fn listen_with<E: JsCast + 'static>(target: &EventTarget, name: &str, passive: bool, mut f: impl FnMut(E) + 'static) {
+    let closure = Closure::<dyn FnMut(web_sys::Event)>::new(move |event: web_sys::Event| f(event.unchecked_into()));
+    let options = web_sys::AddEventListenerOptions::new();
+    options.set_passive(passive);
+    let _ = target.add_event_listener_with_callback_and_add_event_listener_options(
+        name,
+        closure.as_ref().unchecked_ref(),
+        &options,
+    );
+    closure.forget();
+}
+
+/// Calls `f` once, after at least `ms` milliseconds.
+pub fn after(ms: i32, f: impl FnOnce() + 'static) {
+    let callback = Closure::once_into_js(f);
+    let _ = window().set_timeout_with_callback_and_timeout_and_arguments_0(callback.unchecked_ref(), ms);
+}
+
+/// A canvas that is in no document.
+pub fn canvas(width: u32, height: u32) -> HtmlCanvasElement {
+    let canvas: HtmlCanvasElement = create("canvas", "");
+    canvas.set_width(width.max(1));
+    canvas.set_height(height.max(1));
+    canvas
+}
+
+/// What a value thrown by the browser says.
+pub fn reason(error: &JsValue) -> String {
+    match error.dyn_ref::<js_sys::Error>() {
+        Some(error) => String::from(error.message()),
+        None => error.as_string().unwrap_or_else(|| format!("{error:?}")),
+    }
+}

@@ -1,0 +1,346 @@
+//! Events in, calls of [`App`] out.
+
+use super::messages::{Kind, say};
+use super::{App, act, dom, now, open_link, open_own, open_sample};
+use crate::scene::preset::FRAGMENT;
+use crate::web::editor::{Editor, Gesture, Held, Tool};
+use std::cell::RefCell;
+use wasm_bindgen::JsCast;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::{
+    ClipboardEvent, DataTransfer, DragEvent, Element, Event, HtmlElement, HtmlInputElement, KeyboardEvent, MouseEvent,
+    PointerEvent,
+};
+
+/// The pointer that is down on the stage.
+struct Down {
+    id: i32,
+    x: f64,
+    y: f64,
+}
+
+thread_local! {
+    static DOWN: RefCell<Option<Down>> = const { RefCell::new(None) };
+}
+
+/// Connects every element of `index.html` to what it does.
+pub fn wire() {
+    click("undo", |app| app.travel(Editor::undo));
+    click("redo", |app| app.travel(Editor::redo));
+    click("copy-link", App::copy_link);
+    click("generate", App::generate);
+    click("cancel", App::cancel_job);
+    click("play", |app| app.player_does(super::Player::toggle));
+    click("show-paths", |app| app.player_does(super::Player::toggle_paths));
+    click("save-gif", App::save_gif);
+    click("new-entity", |app| {
+        app.done(|e| {
+            e.set_tool(Tool::Move);
+            e.select(None)
+        });
+    });
+    buttons("[data-tool]", "data-tool", |name| {
+        act(move |app| {
+            if let Some(tool) = Tool::from_name(&name) {
+                app.done(|e| e.set_tool(tool));
+            }
+        });
+    });
+    buttons("[data-sample]", "data-sample", |name| spawn_local(open_sample(name)));
+
+    let scrub: HtmlInputElement = dom::by_id("scrub");
+    let moved = scrub.clone();
+    dom::listen(&scrub, "input", move |_: Event| {
+        let frame = moved.value_as_number().max(0.0) as u32;
+        act(move |app| app.player_does(|p| p.seek(frame)));
+    });
+    let size: HtmlInputElement = dom::by_id("brush-size");
+    let sized = size.clone();
+    dom::listen(&size, "input", move |_: Event| {
+        let value = sized.value_as_number();
+        act(move |app| {
+            app.editor.brush_radius = (value / 200.0) as f32;
+            // Shown in the middle while it changes.
+            app.stage.hover = Some([0.5, 0.5]);
+            app.draw_soon();
+        });
+    });
+    for id in ["set-steps", "set-seed", "set-frames", "set-fps"] {
+        let field: HtmlInputElement = dom::by_id(id);
+        dom::listen(&field, "change", move |_: Event| act(move |app| app.take_setting(id)));
+    }
+    files();
+    pointers();
+    let document = dom::document();
+    dom::listen_with(&document, "keydown", false, keydown);
+    // What is kept for a reload is kept now.
+    dom::listen(&document, "visibilitychange", |_: Event| act(App::save));
+    dom::listen(&dom::window(), "hashchange", |_: Event| {
+        let fragment = dom::window().location().hash().unwrap_or_default();
+        if fragment.contains(FRAGMENT) {
+            spawn_local(open_link(fragment));
+        }
+    });
+    dom::listen(&dom::window(), "unhandledrejection", |event: web_sys::PromiseRejectionEvent| {
+        say(Kind::Error, &format!("Something went wrong: {}.", dom::reason(&event.reason())));
+    });
+    let resized = Closure::<dyn FnMut()>::new(|| act(App::draw_soon));
+    if let Ok(observer) = web_sys::ResizeObserver::new(resized.as_ref().unchecked_ref()) {
+        observer.observe(&dom::by_id::<Element>("stage-frame"));
+        observer.observe(&dom::by_id::<Element>("result-frame"));
+        std::mem::forget(observer);
+    }
+    resized.forget();
+}
+
+impl App {
+    fn player_does(&mut self, f: impl FnOnce(&mut super::Player)) {
+        f(&mut self.player);
+        self.draw_soon();
+    }
+}
+
+fn click(id: &str, f: fn(&mut App)) {
+    dom::listen(&dom::by_id::<Element>(id), "click", move |_: MouseEvent| act(f));
+}
+
+fn buttons(selector: &str, attribute: &'static str, f: fn(String)) {
+    let Ok(found) = dom::document().query_selector_all(selector) else { return };
+    for i in 0..found.length() {
+        let Some(button) = found.item(i).and_then(|b| b.dyn_into::<Element>().ok()) else { continue };
+        let target = button.clone();
+        dom::listen(&button, "click", move |_: MouseEvent| f(target.get_attribute(attribute).unwrap_or_default()));
+    }
+}
+
+/// Pictures by dialog, drop and paste.
+fn files() {
+    let input: HtmlInputElement = dom::by_id("file-input");
+    let dialog = input.clone();
+    dom::listen(&dom::by_id::<Element>("open-picture"), "click", move |_: MouseEvent| dialog.click());
+    let chosen = input.clone();
+    dom::listen(&input, "change", move |_: Event| {
+        if let Some(file) = chosen.files().and_then(|f| f.get(0)) {
+            let name = file.name();
+            spawn_local(open_own(file.into(), name));
+        }
+        // The same file may be chosen again.
+        chosen.set_value("");
+    });
+
+    let window = dom::window();
+    let drop_zone = |shown: bool| dom::show(&dom::by_id::<HtmlElement>("drop"), shown);
+    dom::listen_with(&window, "dragover", false, move |event: DragEvent| {
+        event.prevent_default();
+        drop_zone(true);
+    });
+    dom::listen(&window, "dragleave", move |event: DragEvent| {
+        // Only when it leaves the window.
+        if event.related_target().is_none() {
+            drop_zone(false);
+        }
+    });
+    dom::listen_with(&window, "drop", false, move |event: DragEvent| {
+        event.prevent_default();
+        drop_zone(false);
+        if let Some(data) = event.data_transfer()
+            && !take_file(&data, "dropped picture")
+        {
+            say(Kind::Error, "What was dropped is not a file. Save the picture first, then drop or open the file.");
+        }
+    });
+    dom::listen_with(&dom::document(), "paste", false, |event: ClipboardEvent| {
+        let Some(data) = event.clipboard_data() else { return };
+        if take_file(&data, "pasted picture") {
+            event.prevent_default();
+            return;
+        }
+        let text = data.get_data("text/plain").unwrap_or_default();
+        if text.contains(&format!("#{FRAGMENT}")) {
+            event.prevent_default();
+            spawn_local(open_link(text));
+        } else if !in_field(event.target()) {
+            say(Kind::Error, "There is no picture on the clipboard. Copy one, or open a file.");
+        }
+    });
+}
+
+fn take_file(data: &DataTransfer, unnamed: &str) -> bool {
+    let Some(file) = data.files().and_then(|f| f.get(0)) else { return false };
+    let name = if file.name().is_empty() { unnamed.to_string() } else { file.name() };
+    spawn_local(open_own(file.into(), name));
+    true
+}
+
+fn pointers() {
+    let canvas: Element = dom::by_id("stage");
+    dom::listen_with(&canvas, "pointerdown", false, |event: PointerEvent| {
+        if event.button() != 0 {
+            return;
+        }
+        let (id, x, y) = (event.pointer_id(), f64::from(event.client_x()), f64::from(event.client_y()));
+        let second = DOWN.with(|down| down.borrow().is_some());
+        if second {
+            // Two fingers are no drag.
+            DOWN.with(|down| down.borrow_mut().take());
+            act(|app| app.done(Editor::cancel));
+            return;
+        }
+        DOWN.with(|down| *down.borrow_mut() = Some(Down { id, x, y }));
+        if let Some(target) = event.target().and_then(|t| t.dyn_into::<Element>().ok()) {
+            let _ = target.set_pointer_capture(id);
+        }
+        let held = Held { negative: event.shift_key() || event.alt_key() };
+        let (time, touch) = (event.time_stamp(), event.pointer_type() == "touch");
+        act(move |app| {
+            app.touch = touch;
+            app.carry_since = None;
+            app.editor.crosshair = None;
+            let at = app.stage.place(x, y);
+            app.stage.hover = Some(at);
+            app.done(|e| e.press(at, time, held));
+            app.show_status();
+        });
+    });
+    dom::listen_with(&canvas, "pointermove", true, |event: PointerEvent| {
+        let (x, y, time) = (f64::from(event.client_x()), f64::from(event.client_y()), event.time_stamp());
+        let far = DOWN.with(|down| {
+            down.borrow().as_ref().filter(|d| d.id == event.pointer_id()).map(|d| (x - d.x).hypot(y - d.y) as f32)
+        });
+        act(move |app| {
+            let at = app.stage.place(x, y);
+            let before = app.stage.hover.replace(at);
+            match far {
+                Some(far) => app.done(|e| e.drag(at, time, far)),
+                None if matches!(app.editor.tool(), Tool::Brush | Tool::Erase) => app.draw_soon(),
+                None => {}
+            }
+            if before.is_none_or(|b| app.editor.hit(b) != app.editor.hit(at)) || far.is_some() {
+                app.show_status();
+            }
+        });
+    });
+    dom::listen_with(&canvas, "pointerup", true, |event: PointerEvent| {
+        let ours = DOWN.with(|down| down.borrow_mut().take_if(|d| d.id == event.pointer_id()).is_some());
+        if !ours {
+            return;
+        }
+        let (x, y) = (f64::from(event.client_x()), f64::from(event.client_y()));
+        act(move |app| {
+            let at = app.stage.place(x, y);
+            app.done(|e| e.release(at));
+        });
+    });
+    dom::listen_with(&canvas, "pointercancel", true, |_: PointerEvent| {
+        if DOWN.with(|down| down.borrow_mut().take()).is_some() {
+            act(|app| app.done(Editor::cancel));
+        }
+    });
+    dom::listen_with(&canvas, "pointerleave", true, |_: PointerEvent| {
+        act(|app| {
+            app.stage.hover = None;
+            app.draw_soon();
+        });
+    });
+    dom::listen(&canvas, "blur", |_: Event| {
+        act(|app| {
+            app.editor.crosshair = None;
+            app.draw_soon();
+        });
+    });
+}
+
+/// Whether keys belong to the element itself.
+fn in_field(target: Option<web_sys::EventTarget>) -> bool {
+    let Some(element) = target.and_then(|t| t.dyn_into::<Element>().ok()) else { return false };
+    match element.tag_name().as_str() {
+        "INPUT" => element.dyn_ref::<HtmlInputElement>().is_none_or(|i| i.type_() != "range"),
+        "TEXTAREA" | "SELECT" => true,
+        _ => false,
+    }
+}
+
+fn keydown(event: KeyboardEvent) {
+    let target = event.target();
+    let key = event.key();
+    if in_field(target.clone()) {
+        return;
+    }
+    let element = target.and_then(|t| t.dyn_into::<Element>().ok());
+    let tag = element.as_ref().map(Element::tag_name).unwrap_or_default();
+    let on_stage = element.as_ref().is_some_and(|e| e.id() == "stage");
+    if event.ctrl_key() || event.meta_key() {
+        let redo = match key.to_ascii_lowercase().as_str() {
+            "z" => event.shift_key(),
+            "y" => true,
+            _ => return,
+        };
+        event.prevent_default();
+        act(move |app| if redo { app.travel(Editor::redo) } else { app.travel(Editor::undo) });
+        return;
+    }
+    if event.alt_key() {
+        return;
+    }
+    let time = now();
+    let nudge = |dx: f32, dy: f32| {
+        let step = if event.shift_key() { 0.05 } else { 0.01 };
+        act(move |app| {
+            app.done(|e| e.nudge(dx * step, dy * step / e.aspect().recip().max(0.1), time));
+            app.show_status();
+        });
+    };
+    match key.as_str() {
+        "Escape" => {
+            DOWN.with(|down| down.borrow_mut().take());
+            act(|app| {
+                if app.carry_since.take().is_some() {
+                    return app.draw_soon();
+                }
+                app.done(Editor::cancel);
+            });
+        }
+        // A button that has the focus keeps its space bar.
+        " " if !matches!(tag.as_str(), "BUTTON" | "SUMMARY" | "A") => act(App::play),
+        "Delete" | "Backspace" => act(|app| {
+            if let Some(i) = app.editor.selected() {
+                app.done(|e| e.delete(i));
+            }
+        }),
+        "ArrowLeft" if on_stage => nudge(-1.0, 0.0),
+        "ArrowRight" if on_stage => nudge(1.0, 0.0),
+        "ArrowUp" if on_stage => nudge(0.0, -1.0),
+        "ArrowDown" if on_stage => nudge(0.0, 1.0),
+        "Enter" if on_stage => act(|app| app.done(Editor::enter)),
+        "m" | "M" if on_stage => act(move |app| app.done(|e| e.lead(time))),
+        _ => {
+            let tool = match key.to_ascii_lowercase().as_str() {
+                "v" => Tool::Move,
+                "x" => Tool::Exclude,
+                "b" => Tool::Brush,
+                "e" => Tool::Erase,
+                "c" => Tool::Camera,
+                _ => return,
+            };
+            act(move |app| app.done(|e| e.set_tool(tool)));
+            return;
+        }
+    }
+    event.prevent_default();
+}
+
+impl App {
+    /// The space bar: the video, or, before there is one, the paths on the picture.
+    fn play(&mut self) {
+        if self.player.has_frames() {
+            self.player.toggle();
+        } else if self.carry_since.take().is_none()
+            && self.editor.can_generate()
+            && matches!(self.editor.gesture(), Gesture::Idle)
+        {
+            self.carry_since = Some(now());
+        }
+        self.draw_soon();
+    }
+}

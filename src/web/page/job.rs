@@ -1,0 +1,213 @@
+//! A generation as the page sees it: begin, progress, previews, end.
+
+use super::messages::{Kind, say, sentence};
+use super::{App, Model, dom, now};
+use crate::pipeline::Video;
+use crate::scene::Picture;
+use crate::web::protocol::{JobData, JobMessage, ToWorker};
+use wasm_bindgen::JsCast;
+use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, HtmlProgressElement};
+
+/// How long a worker has to end a cancelled job before it is ended itself.
+const PATIENCE: i32 = 4000;
+
+/// The job that runs.
+pub struct Running {
+    number: u64,
+    /// The scene's revision that it is of.
+    revision: u64,
+    /// Shape of the picture that it is of.
+    aspect: f32,
+    phase: String,
+    /// 0 to 1.
+    fraction: f64,
+    /// When the first step was done, and at which fraction.
+    first_step: Option<(f64, f64)>,
+    cancelled: bool,
+}
+
+/// Megabytes read, of how many if that is known.
+pub fn amount(done: u64, total: u64) -> String {
+    let mb = |n: u64| format!("{:.0}", n as f64 / 1e6);
+    match total {
+        0 => format!("{} MB", mb(done)),
+        _ => format!("{} of {} MB", mb(done), mb(total)),
+    }
+}
+
+impl App {
+    /// Begins to generate.
+    pub fn generate(&mut self) {
+        if self.job.is_some() || self.editor.scene().picture.is_empty() {
+            return;
+        }
+        if !self.editor.can_generate() {
+            say(Kind::Note, "Nothing moves yet. Click a thing in the picture and drag it where it should go.");
+            return;
+        }
+        if self.model == Model::Missing {
+            // It may be there by now.
+            self.model = Model::Loading;
+            self.crashes = 0;
+            self.start_worker();
+        }
+        self.carry_since = None;
+        self.jobs += 1;
+        self.job = Some(Running {
+            number: self.jobs,
+            revision: self.editor.revision(),
+            aspect: self.editor.aspect(),
+            phase: "Starting".into(),
+            fraction: 0.0,
+            first_step: None,
+            cancelled: false,
+        });
+        let mut scene = self.editor.scene().clone();
+        scene.picture = Picture::default();
+        self.send_picture();
+        let job = JobData::new(&scene, &self.editor.settings);
+        self.player.begin(scene, self.editor.settings.fps);
+        self.link.send(&ToWorker::Generate { number: self.jobs, job });
+        self.show_job();
+        self.update();
+    }
+
+    /// Asks the job to stop; a worker that does not listen is ended.
+    pub fn cancel_job(&mut self) {
+        let Some(job) = self.job.as_mut().filter(|j| !j.cancelled) else { return };
+        job.cancelled = true;
+        job.phase = "Stopping".into();
+        let number = job.number;
+        self.link.send(&ToWorker::Cancel);
+        self.show_job();
+        dom::after(PATIENCE, move || {
+            super::act(move |app| {
+                if app.job.as_ref().is_some_and(|j| j.number == number) {
+                    app.restart_worker();
+                    say(Kind::Note, "Stopped. The model is being loaded again.");
+                }
+            });
+        });
+    }
+
+    /// News from a job.
+    pub fn job_message(&mut self, number: u64, message: JobMessage) {
+        let Some(job) = self.job.as_mut().filter(|j| j.number == number) else { return };
+        let mut progress = |phase: String, fraction: f64| {
+            if !job.cancelled {
+                job.phase = phase;
+                job.fraction = job.fraction.max(fraction);
+            }
+        };
+        match message {
+            JobMessage::Loading { part, done, total } => {
+                let share = if total > 0 { done as f64 / total as f64 } else { 0.0 };
+                progress(format!("Loading {part}, {}", amount(done, total)), 0.08 * share);
+            }
+            JobMessage::Plan { width, height, frames, .. } => {
+                progress(format!("Planning {frames} frames of {width} x {height}"), 0.08);
+            }
+            JobMessage::Encoding => progress("Reading the picture and the paths".into(), 0.1),
+            JobMessage::Step { step, steps } => {
+                let fraction = 0.12 + 0.8 * f64::from(step) / f64::from(steps.max(1));
+                progress(format!("Denoising, step {step} of {steps}"), fraction);
+                if job.first_step.is_none() {
+                    job.first_step = Some((now(), fraction));
+                }
+            }
+            JobMessage::Decoding { done, total } => {
+                let fraction = 0.92 + 0.08 * f64::from(done) / f64::from(total.max(1));
+                progress(format!("Decoding, frame {done} of {total}"), fraction);
+            }
+            JobMessage::Preview(video) => {
+                let aspect = job.aspect;
+                self.player.set_aspect(aspect);
+                self.player.set_frames(video.into(), false);
+            }
+            JobMessage::OnGpu { frames } => {
+                let aspect = job.aspect;
+                self.player.set_aspect(aspect);
+                self.player.set_on_gpu(frames);
+            }
+            JobMessage::Done(video) => {
+                let (revision, aspect) = (job.revision, job.aspect);
+                self.player.set_aspect(aspect);
+                self.player.set_frames(video.into(), true);
+                self.shown_revision = Some(revision);
+                self.job = None;
+                self.crashes = 0;
+                self.update();
+            }
+        }
+        self.show_job();
+    }
+
+    /// A job has ended without a video.
+    pub fn job_failed(&mut self, number: u64, error: Option<String>) {
+        if self.job.take_if(|j| j.number == number).is_none() {
+            return;
+        }
+        match error {
+            Some(error) => say(Kind::Error, &sentence(&error)),
+            None => say(Kind::Note, "Stopped."),
+        }
+        self.show_job();
+        self.update();
+    }
+
+    /// The progress bar.
+    pub fn show_job(&mut self) {
+        dom::show(&dom::by_id("progress"), self.job.is_some());
+        let Some(job) = &self.job else { return self.show_status() };
+        dom::set_text(&dom::by_id("phase"), &job.phase);
+        dom::by_id::<HtmlProgressElement>("progress-bar").set_value(job.fraction);
+        self.draw_soon();
+    }
+
+    /// How far it is and how long it will still take.
+    pub fn show_estimate(&mut self) {
+        let Some(job) = &self.job else { return };
+        let left = job.first_step.and_then(|(since, at)| {
+            let rate = (job.fraction - at) / (now() - since).max(1.0);
+            (rate > 0.0).then(|| (1.0 - job.fraction) / rate / 1000.0)
+        });
+        let percent = (job.fraction * 100.0).round();
+        let text = match left {
+            Some(s) if s >= 90.0 => format!("{percent} %, about {:.0} min left", s / 60.0),
+            Some(s) if s >= 1.0 => format!("{percent} %, about {s:.0} s left"),
+            _ => format!("{percent} %"),
+        };
+        dom::set_text(&dom::by_id("percent"), &text);
+    }
+
+    /// Saves the video.
+    pub fn save_gif(&mut self) {
+        let Some(video) = self.player.video() else { return };
+        let saved = gif(video).and_then(|bytes| offer(&bytes, "dragentity.gif", "image/gif"));
+        match saved {
+            Ok(()) => say(Kind::Done, "Saved as dragentity.gif."),
+            Err(reason) => say(Kind::Error, &sentence(&format!("the GIF was not saved: {reason}"))),
+        }
+    }
+}
+
+fn gif(video: &Video) -> Result<Vec<u8>, String> {
+    crate::pipeline::export::gif(video).map_err(|e| e.to_string())
+}
+
+/// Offers a file for download.
+fn offer(bytes: &[u8], name: &str, kind: &str) -> Result<(), String> {
+    let reason = |e| dom::reason(&e);
+    let parts = js_sys::Array::of1(&js_sys::Uint8Array::from(bytes));
+    let options = BlobPropertyBag::new();
+    options.set_type(kind);
+    let blob = Blob::new_with_u8_array_sequence_and_options(&parts, &options).map_err(reason)?;
+    let url = web_sys::Url::create_object_url_with_blob(&blob).map_err(reason)?;
+    let anchor: HtmlAnchorElement = dom::create("a", "");
+    anchor.set_href(&url);
+    anchor.set_download(name);
+    anchor.unchecked_ref::<web_sys::HtmlElement>().click();
+    // Not before the browser has begun to read it.
+    dom::after(60_000, move || drop(web_sys::Url::revoke_object_url(&url)));
+    Ok(())
+}

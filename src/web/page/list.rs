@@ -1,0 +1,159 @@
+//! The list of entities. Rows are kept and changed in place, so that a name being typed keeps its focus.
+
+use super::{act, dom, stage};
+use crate::scene::{Entity, Trajectory};
+use crate::web::editor::Editor;
+use wasm_bindgen::JsCast;
+use web_sys::{Element, Event, HtmlElement, HtmlInputElement, KeyboardEvent, MouseEvent};
+
+/// Brings the list up to date.
+pub fn update(editor: &Editor) {
+    let scene = editor.scene();
+    let list: Element = dom::by_id("entities");
+    let camera = u32::from(scene.background.is_some());
+    // The camera's row, if any, is the last.
+    let old_camera = dom::document().get_element_by_id("entity-camera");
+    if let Some(row) = old_camera.filter(|_| camera == 0) {
+        row.remove();
+    }
+    if let Ok(rows) = list.query_selector_all("[data-index]") {
+        for i in scene.entities.len() as u32..rows.length() {
+            if let Some(row) = rows.item(i).and_then(|r| r.dyn_into::<Element>().ok()) {
+                row.remove();
+            }
+        }
+    }
+    for (i, entity) in scene.entities.iter().enumerate() {
+        let row = list.query_selector(&format!("[data-index=\"{i}\"]")).ok().flatten().unwrap_or_else(|| {
+            let row = row(i);
+            let _ = list.insert_before(&row, dom::document().get_element_by_id("entity-camera").as_deref());
+            row
+        });
+        fill(&row, i, entity, editor);
+    }
+    if camera == 1 && dom::document().get_element_by_id("entity-camera").is_none() {
+        dom::append(&list, &camera_row());
+    }
+    dom::show(&dom::by_id("no-entities"), scene.entities.is_empty() && camera == 0);
+    let selected = editor.selected().is_some();
+    dom::show(&dom::by_id("new-entity"), selected);
+}
+
+fn fill(row: &Element, i: usize, entity: &Entity, editor: &Editor) {
+    dom::set(row, "data-selected", if editor.selected() == Some(i) { "true" } else { "false" });
+    let part = |class: &str| row.query_selector(class).ok().flatten();
+    if let Some(name) = part(".name").and_then(|n| n.dyn_into::<HtmlInputElement>().ok()) {
+        let focused = dom::document().active_element().is_some_and(|a| a.is_same_node(Some(&name)));
+        if !focused && name.value() != entity.name {
+            name.set_value(&entity.name);
+        }
+    }
+    let state = match &entity.trajectory {
+        None => "Not moved yet: drag it",
+        Some(path) if path.is_pin() => "Pinned: stays where it is",
+        Some(path) if path.leaves_frame(16) => "Has a path; leaves the picture",
+        Some(_) => "Has a path",
+    };
+    if let Some(line) = part(".state") {
+        dom::set_text(&line, state);
+    }
+    let pinned = entity.trajectory.as_ref().is_some_and(Trajectory::is_pin);
+    if let Some(pin) = part(".pin") {
+        dom::set(&pin, "aria-pressed", if pinned { "true" } else { "false" });
+    }
+    if let Some(clear) = part(".clear").and_then(|c| c.dyn_into::<HtmlElement>().ok()) {
+        dom::show(&clear, entity.trajectory.is_some() && !pinned);
+    }
+}
+
+fn row(i: usize) -> Element {
+    let row = base(stage::colour(i));
+    dom::set(&row, "data-index", &i.to_string());
+    dom::set(&row, "data-testid", &format!("entity-{i}"));
+
+    let swatch: HtmlElement = dom::create("button", "swatch");
+    dom::set(&swatch, "type", "button");
+    dom::set(&swatch, "aria-label", "Select");
+    dom::set(&swatch, "data-testid", &format!("entity-select-{i}"));
+    dom::listen(&swatch, "click", move |_: MouseEvent| act(move |app| app.done(|e| e.select(Some(i)))));
+
+    let name: HtmlInputElement = dom::create("input", "name");
+    name.set_type("text");
+    name.set_max_length(40);
+    dom::set(&name, "aria-label", "Name");
+    dom::set(&name, "autocomplete", "off");
+    dom::set(&name, "spellcheck", "false");
+    dom::set(&name, "data-testid", &format!("entity-name-{i}"));
+    dom::listen(&name, "focus", move |_: Event| {
+        act(move |app| {
+            if app.editor.selected() != Some(i) {
+                app.done(|e| e.select(Some(i)));
+            }
+        });
+    });
+    let typed = name.clone();
+    dom::listen(&name, "change", move |_: Event| {
+        let value = typed.value();
+        act(move |app| app.done(|e| e.rename(i, &value)));
+    });
+    let leaving = name.clone();
+    dom::listen(&name, "keydown", move |event: KeyboardEvent| {
+        if event.key() == "Enter" || event.key() == "Escape" {
+            let _ = leaving.blur();
+        }
+    });
+
+    let state: HtmlElement = dom::create("span", "state");
+    let acts: HtmlElement = dom::create("div", "acts");
+    let button = |icon: &str, class: &str, label: &str, id: &str| {
+        let button: HtmlElement = dom::create("button", &format!("icon {class}"));
+        dom::set(&button, "type", "button");
+        dom::set(&button, "aria-label", label);
+        dom::set(&button, "title", label);
+        dom::set(&button, "data-testid", &format!("entity-{id}-{i}"));
+        dom::append(&button, &dom::icon(icon));
+        dom::append(&acts, &button);
+        button
+    };
+    let pin = button("pin", "pin", "Pin: hold it where it is", "pin");
+    dom::listen(&pin, "click", move |_: MouseEvent| act(move |app| app.done(|e| e.toggle_pin(i))));
+    let clear = button("clear", "clear", "Remove the path", "clear");
+    dom::listen(&clear, "click", move |_: MouseEvent| act(move |app| app.done(|e| e.set_trajectory(i, None))));
+    let delete = button("trash", "delete", "Delete", "delete");
+    dom::listen(&delete, "click", move |_: MouseEvent| act(move |app| app.done(|e| e.delete(i))));
+
+    for child in [swatch.as_ref(), name.as_ref(), &acts, state.as_ref()] {
+        dom::append(&row, child);
+    }
+    row
+}
+
+fn camera_row() -> Element {
+    let row = base([240, 242, 245]);
+    row.set_id("entity-camera");
+    dom::set(&row, "data-testid", "entity-camera");
+    let swatch: HtmlElement = dom::create("span", "swatch");
+    let name: HtmlElement = dom::create("span", "name");
+    name.set_text_content(Some("Camera"));
+    let state: HtmlElement = dom::create("span", "state");
+    state.set_text_content(Some("Has a path"));
+    let acts: HtmlElement = dom::create("div", "acts");
+    let delete: HtmlElement = dom::create("button", "icon delete");
+    dom::set(&delete, "type", "button");
+    dom::set(&delete, "aria-label", "Hold the camera still again");
+    dom::set(&delete, "title", "Hold the camera still again");
+    dom::set(&delete, "data-testid", "entity-camera-delete");
+    dom::append(&delete, &dom::icon("trash"));
+    dom::append(&acts, &delete);
+    dom::listen(&delete, "click", move |_: MouseEvent| act(|app| app.done(|e| e.set_background(None))));
+    for child in [&swatch, &name, &acts, &state] {
+        dom::append(&row, child);
+    }
+    row
+}
+
+fn base(colour: [u8; 3]) -> Element {
+    let row: HtmlElement = dom::create("li", "entity");
+    let _ = row.style().set_property("--swatch", &stage::css(colour, 1.0));
+    row.into()
+}

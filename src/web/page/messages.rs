@@ -1,0 +1,75 @@
+//! Sentences for the person: each stays until it is dismissed (errors) or a while (everything else).
+
+use super::dom;
+use web_sys::{Element, HtmlElement, MouseEvent};
+
+/// What kind of sentence.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Something failed.
+    Error,
+    /// Something worked.
+    Done,
+    /// Something to know.
+    Note,
+}
+
+/// Most messages at a time; the oldest goes.
+const MOST: u32 = 4;
+
+/// Says it.
+pub fn say(kind: Kind, text: &str) {
+    let place: Element = dom::by_id("messages");
+    let children = place.children();
+    // The same sentence twice is one.
+    for i in 0..children.length() {
+        if let Some(old) = children.item(i)
+            && old.query_selector("p").ok().flatten().and_then(|p| p.text_content()).as_deref() == Some(text)
+        {
+            old.remove();
+        }
+    }
+    while place.child_element_count() >= MOST {
+        let Some(old) = place.first_element_child() else { break };
+        old.remove();
+    }
+    let class = match kind {
+        Kind::Error => "message error",
+        Kind::Done => "message done",
+        Kind::Note => "message",
+    };
+    let message: HtmlElement = dom::create("div", class);
+    dom::set(&message, "data-testid", "message");
+    if kind == Kind::Error {
+        dom::set(&message, "role", "alert");
+    }
+    let words: HtmlElement = dom::create("p", "");
+    words.set_text_content(Some(text));
+    let close: HtmlElement = dom::create("button", "icon");
+    dom::set(&close, "type", "button");
+    dom::set(&close, "aria-label", "Dismiss");
+    dom::set(&close, "data-testid", "dismiss");
+    dom::append(&close, &dom::icon("close"));
+    dom::append(&message, &words);
+    dom::append(&message, &close);
+    dom::append(&place, &message);
+    let closing = message.clone();
+    dom::listen(&close, "click", move |_: MouseEvent| closing.remove());
+    if kind != Kind::Error {
+        // Long enough to read: two seconds and a sixteenth of one for each letter.
+        dom::after(2000 + 60 * text.len() as i32, move || message.remove());
+    }
+}
+
+/// An error's sentence: begins with a capital, ends with a full stop.
+pub fn sentence(text: &str) -> String {
+    let text = text.trim();
+    let mut out: String = match text.chars().next() {
+        Some(first) => first.to_uppercase().chain(text.chars().skip(1)).collect(),
+        None => "Something went wrong".into(),
+    };
+    if !out.ends_with(['.', '!', '?', '…']) {
+        out.push('.');
+    }
+    out
+}

@@ -1,0 +1,251 @@
+//! Shows frames: previews while they are made, then the video in a loop. Frames are drawn here on a 2D canvas, or, where
+//! they are on the GPU, by the worker on a canvas that was handed to it.
+
+use super::dom;
+use super::stage::{self, Pen};
+use crate::pipeline::Video;
+use crate::scene::Scene;
+use crate::web::protocol::View;
+use wasm_bindgen::JsCast;
+use web_sys::{CanvasRenderingContext2d, Element, HtmlButtonElement, HtmlCanvasElement, HtmlElement, HtmlInputElement};
+
+/// Most canvas pixels a frame on the GPU is drawn with, on either side.
+const GPU_SIDE: u32 = 2048;
+
+/// The player's elements and what it plays.
+pub struct Player {
+    frame: HtmlElement,
+    canvas: HtmlCanvasElement,
+    ctx: CanvasRenderingContext2d,
+    /// The canvas that the worker draws on.
+    gpu: Option<HtmlCanvasElement>,
+    /// Whether the worker has the frames that are played.
+    on_gpu: bool,
+    frames: Vec<HtmlCanvasElement>,
+    count: u32,
+    fps: u32,
+    /// The finished video.
+    video: Option<Video>,
+    /// What it was made from: its paths are drawn over it.
+    scene: Scene,
+    playing: bool,
+    /// In frames.
+    position: f64,
+    last: Option<f64>,
+    paths: bool,
+    sent: Option<View>,
+}
+
+impl Player {
+    /// The player of `index.html`.
+    pub fn new() -> Self {
+        let canvas: HtmlCanvasElement = dom::by_id("result");
+        let ctx = stage::context(&canvas);
+        Self {
+            frame: dom::by_id("result-frame"),
+            canvas,
+            ctx,
+            gpu: None,
+            on_gpu: false,
+            frames: Vec::new(),
+            count: 0,
+            fps: 8,
+            video: None,
+            scene: Scene::default(),
+            playing: false,
+            position: 0.0,
+            last: None,
+            paths: false,
+            sent: None,
+        }
+    }
+
+    /// The finished video.
+    pub fn video(&self) -> Option<&Video> {
+        self.video.as_ref()
+    }
+
+    /// Whether anything is shown.
+    pub fn has_frames(&self) -> bool {
+        self.count > 0
+    }
+
+    /// The shape of what is shown, width by height.
+    pub fn set_aspect(&self, aspect: f32) {
+        let _ = self.frame.style().set_property("--ratio", &format!("{aspect:.4}"));
+    }
+
+    /// A generation of this scene begins.
+    pub fn begin(&mut self, scene: Scene, fps: u32) {
+        self.scene = scene;
+        self.fps = fps;
+        self.video = None;
+    }
+
+    /// Frames as they are so far, or, with `last`, the finished video.
+    pub fn set_frames(&mut self, video: Video, last: bool) {
+        self.frames = video.frames.iter().map(|f| stage::from_rgb(video.width, video.height, f)).collect();
+        self.fps = video.fps;
+        self.set_count(video.frames.len() as u32);
+        self.video = last.then_some(video);
+    }
+
+    /// The worker has so many frames to draw.
+    pub fn set_on_gpu(&mut self, frames: u32) {
+        self.on_gpu = self.gpu.is_some();
+        if self.on_gpu {
+            self.frames.clear();
+            self.set_count(frames);
+        }
+        self.sent = None;
+    }
+
+    fn set_count(&mut self, count: u32) {
+        let first = self.count == 0;
+        self.count = count;
+        if self.position >= f64::from(count) {
+            self.position = 0.0;
+        }
+        if first && !prefers_stillness() {
+            self.playing = true;
+        }
+    }
+
+    /// Shows nothing any more.
+    pub fn clear(&mut self) {
+        self.frames.clear();
+        self.count = 0;
+        self.video = None;
+        self.on_gpu = false;
+        self.position = 0.0;
+        self.playing = false;
+    }
+
+    /// A new canvas for the worker, in place of the one there may be.
+    pub fn make_gpu_canvas(&mut self) -> Option<web_sys::OffscreenCanvas> {
+        self.drop_gpu_canvas();
+        let canvas: HtmlCanvasElement = dom::create("canvas", "");
+        canvas.set_id("result-gpu");
+        dom::set(&canvas, "data-testid", "result-gpu");
+        dom::set(&canvas, "role", "img");
+        dom::set(&canvas, "aria-label", "Generated video");
+        canvas.set_hidden(true);
+        let offscreen = canvas.transfer_control_to_offscreen().ok()?;
+        let _ = self.frame.insert_before(&canvas, Some(&self.canvas));
+        self.gpu = Some(canvas);
+        Some(offscreen)
+    }
+
+    /// The worker is gone, and what it had on the GPU with it; the finished video is still here.
+    pub fn drop_gpu_canvas(&mut self) {
+        if let Some(canvas) = self.gpu.take() {
+            canvas.remove();
+        }
+        if std::mem::take(&mut self.on_gpu) {
+            match self.video.take() {
+                Some(video) => self.set_frames(video, true),
+                None => self.clear(),
+            }
+        }
+        self.sent = None;
+    }
+
+    /// Plays or pauses.
+    pub fn toggle(&mut self) {
+        self.playing = !self.playing && self.count > 1;
+        self.last = None;
+    }
+
+    /// Goes to a frame and stays there.
+    pub fn seek(&mut self, frame: u32) {
+        self.playing = false;
+        self.position = f64::from(frame.min(self.count.saturating_sub(1)));
+    }
+
+    /// Shows or hides the paths.
+    pub fn toggle_paths(&mut self) {
+        self.paths = !self.paths;
+        self.sent = None;
+    }
+
+    /// Whether time changes what is shown.
+    pub fn is_moving(&self) -> bool {
+        self.playing && self.count > 1
+    }
+
+    /// Draws the frame of this moment (milliseconds); returns what the worker should draw, if it is the worker's.
+    pub fn draw(&mut self, now: f64) -> Option<View> {
+        if self.is_moving() {
+            let passed = self.last.map_or(0.0, |last| (now - last).clamp(0.0, 250.0));
+            self.last = Some(now);
+            self.position = (self.position + passed / 1000.0 * f64::from(self.fps)) % f64::from(self.count);
+        }
+        self.show_controls();
+        let frame = (self.position as u32).min(self.count.saturating_sub(1));
+        dom::show(&self.canvas, self.count > 0 && !self.on_gpu);
+        if let Some(gpu) = &self.gpu {
+            dom::show(gpu, self.count > 0 && self.on_gpu);
+        }
+        if self.count == 0 {
+            return None;
+        }
+        if self.on_gpu {
+            let gpu = self.gpu.as_ref()?;
+            let scale = dom::window().device_pixel_ratio().clamp(1.0, 3.0);
+            let size = |n: i32| ((f64::from(n) * scale) as u32).clamp(1, GPU_SIDE);
+            let view = View { frame, paths: self.paths, width: size(gpu.client_width()), height: size(gpu.client_height()) };
+            if self.sent == Some(view) {
+                return None;
+            }
+            self.sent = Some(view);
+            return Some(view);
+        }
+        let (w, h) = stage::fit(&self.canvas);
+        let ctx = &self.ctx;
+        stage::smooth(ctx);
+        let image = self.frames.get(frame as usize)?;
+        let _ = ctx.draw_image_with_html_canvas_element_and_dw_and_dh(image, 0.0, 0.0, w, h);
+        if self.paths {
+            let pen = Pen::new(ctx, w, h);
+            let t = if self.count > 1 { frame as f32 / (self.count - 1) as f32 } else { 0.0 };
+            stage::paths(&pen, &self.scene, self.count as usize, None);
+            for (i, entity) in self.scene.entities.iter().enumerate() {
+                if let Some(path) = &entity.trajectory {
+                    pen.dot(path.position(t), 5.5, stage::colour(i), 1.0);
+                }
+            }
+        }
+        None
+    }
+
+    fn show_controls(&self) {
+        let any = self.count > 0;
+        let play: HtmlButtonElement = dom::by_id("play");
+        play.set_disabled(self.count < 2);
+        let (name, label) = if self.playing { ("#i-pause", "Pause") } else { ("#i-play", "Play") };
+        dom::set(&play, "aria-label", label);
+        dom::set(&dom::by_id::<Element>("play-icon"), "href", name);
+        let scrub: HtmlInputElement = dom::by_id("scrub");
+        scrub.set_disabled(self.count < 2);
+        let frame = self.position as u32;
+        dom::set(&scrub, "max", &self.count.saturating_sub(1).to_string());
+        let value = frame.to_string();
+        if scrub.value() != value {
+            scrub.set_value(&value);
+            dom::set(&scrub, "aria-valuetext", &format!("Frame {} of {}", frame + 1, self.count));
+        }
+        let number = if any { format!("{} / {}", frame + 1, self.count) } else { String::new() };
+        dom::set_text(&dom::by_id("frame-number"), &number);
+        let paths: HtmlButtonElement = dom::by_id("show-paths");
+        paths.set_disabled(!any);
+        dom::set(&paths, "aria-pressed", if self.paths { "true" } else { "false" });
+        dom::by_id::<HtmlButtonElement>("save-gif").set_disabled(self.video.is_none());
+        dom::show(&dom::by_id("result-empty"), !any);
+        let state = if self.video.is_some() { "done" } else if any { "preview" } else { "empty" };
+        dom::set(self.frame.unchecked_ref(), "data-state", state);
+    }
+}
+
+fn prefers_stillness() -> bool {
+    dom::window().match_media("(prefers-reduced-motion: reduce)").ok().flatten().is_some_and(|m| m.matches())
+}

@@ -1,0 +1,429 @@
+//! Draws the picture to edit: masks, paths, what a drag is carrying along, the crosshair.
+
+use super::dom;
+use crate::scene::{Mask, Picture, Scene, Trajectory};
+use crate::web::editor::{Editor, Gesture, Tool, anchor};
+use wasm_bindgen::prelude::*;
+use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
+
+/// Colours of entities, in their order; far apart in hue and alike in lightness.
+const PALETTE: [[u8; 3]; 8] = [
+    [255, 138, 92],
+    [88, 190, 255],
+    [255, 214, 84],
+    [186, 140, 255],
+    [104, 222, 150],
+    [255, 120, 190],
+    [80, 220, 220],
+    [200, 220, 110],
+];
+/// The camera's colour.
+const CAMERA: [u8; 3] = [240, 242, 245];
+/// Longest side, in pixels, of what is drawn from a mask.
+const TINT_SIDE: u32 = 1024;
+
+/// Colour of the entity at this position.
+pub fn colour(index: usize) -> [u8; 3] {
+    PALETTE[index % PALETTE.len()]
+}
+
+/// A colour for CSS.
+pub fn css(c: [u8; 3], alpha: f32) -> String {
+    format!("rgb({} {} {} / {alpha})", c[0], c[1], c[2])
+}
+
+/// The stage's canvas and what it keeps between drawings.
+pub struct Stage {
+    /// The canvas.
+    pub canvas: HtmlCanvasElement,
+    ctx: CanvasRenderingContext2d,
+    picture: Option<HtmlCanvasElement>,
+    /// The mask tints and the cut-outs, for the revision and size they were made for.
+    made_for: (u64, u32),
+    tints: Vec<HtmlCanvasElement>,
+    cutouts: Vec<Option<HtmlCanvasElement>>,
+    stroke: Option<HtmlCanvasElement>,
+    /// The pointer, for the brush's ring; fractions of the picture.
+    pub hover: Option<[f32; 2]>,
+}
+
+/// A canvas's 2D context.
+pub fn context(canvas: &HtmlCanvasElement) -> CanvasRenderingContext2d {
+    canvas
+        .get_context("2d")
+        .ok()
+        .flatten()
+        .and_then(|c| c.dyn_into().ok())
+        .expect("every browser with WebAssembly draws on a 2D canvas")
+}
+
+/// A canvas with these pixels.
+fn painted(width: u32, height: u32, rgba: &[u8]) -> HtmlCanvasElement {
+    let canvas = dom::canvas(width, height);
+    if let Ok(data) = ImageData::new_with_u8_clamped_array_and_sh(wasm_bindgen::Clamped(rgba), width, height) {
+        let _ = context(&canvas).put_image_data(&data, 0.0, 0.0);
+    }
+    canvas
+}
+
+/// A canvas with an RGB picture.
+pub fn from_rgb(width: u32, height: u32, rgb: &[u8]) -> HtmlCanvasElement {
+    let rgba: Vec<u8> = rgb.chunks_exact(3).flat_map(|p| [p[0], p[1], p[2], 255]).collect();
+    painted(width, height, &rgba)
+}
+
+impl Stage {
+    /// The stage of `index.html`.
+    pub fn new() -> Self {
+        let canvas: HtmlCanvasElement = dom::by_id("stage");
+        let ctx = context(&canvas);
+        Self {
+            canvas,
+            ctx,
+            picture: None,
+            made_for: (u64::MAX, 0),
+            tints: Vec::new(),
+            cutouts: Vec::new(),
+            stroke: None,
+            hover: None,
+        }
+    }
+
+    /// Another picture.
+    pub fn set_picture(&mut self, picture: &Picture) {
+        self.picture = Some(from_rgb(picture.width, picture.height, &picture.rgb));
+        self.made_for = (u64::MAX, 0);
+    }
+
+    /// Where an event is, in fractions of the picture.
+    pub fn place(&self, client_x: f64, client_y: f64) -> [f32; 2] {
+        let r = self.canvas.get_bounding_client_rect();
+        [((client_x - r.left()) / r.width().max(1.0)) as f32, ((client_y - r.top()) / r.height().max(1.0)) as f32]
+    }
+
+    /// Draws everything. `carry` is the time (fraction of the video) of a preview of the paths; `now` is the clock in
+    /// milliseconds, for what pulses.
+    pub fn draw(&mut self, editor: &Editor, carry: Option<f32>, now: f64) {
+        let (w, h) = fit(&self.canvas);
+        let scene = editor.scene();
+        self.prepare(editor, w as u32);
+        let Some(picture) = &self.picture else { return };
+        let ctx = &self.ctx;
+        smooth(ctx);
+        let _ = ctx.set_transform(1.0, 0.0, 0.0, 1.0, 0.0, 0.0);
+        let place = |image: &HtmlCanvasElement, at: [f32; 2]| {
+            let (x, y) = (f64::from(at[0]) * w, f64::from(at[1]) * h);
+            let _ = ctx.draw_image_with_html_canvas_element_and_dw_and_dh(image, x, y, w, h);
+        };
+        // The camera's drag carries the whole picture along, the rest stays dark.
+        let shift = match (editor.gesture(), carry, &scene.background) {
+            (Gesture::Camera { points }, ..) => points.first().zip(points.last()).map(|(a, b)| [b.x - a.x, b.y - a.y]),
+            (_, Some(t), Some(path)) => Some(offset(path, t)),
+            _ => None,
+        };
+        match shift {
+            Some(shift) => {
+                ctx.set_fill_style_str("#0a0b0c");
+                ctx.fill_rect(0.0, 0.0, w, h);
+                place(picture, shift);
+            }
+            None => place(picture, [0.0, 0.0]),
+        }
+
+        // Entities: tinted where they are, or carried along.
+        let led = match editor.gesture() {
+            Gesture::Path { index, points } => {
+                points.first().zip(points.last()).map(|(a, b)| (*index, [b.x - a.x, b.y - a.y]))
+            }
+            _ => None,
+        };
+        for (i, entity) in scene.entities.iter().enumerate() {
+            let carried = match (led, carry) {
+                (Some((index, by)), _) if index == i => Some(by),
+                (None, Some(t)) => entity.trajectory.as_ref().map(|path| offset(path, t)).or(shift),
+                _ => None,
+            };
+            let stroked = matches!(editor.gesture(), Gesture::Stroke { index: Some(s), .. } if *s == i);
+            match (carried, &self.cutouts[i], &self.tints[i]) {
+                (Some(by), Some(cutout), tint) => {
+                    ctx.set_global_alpha(0.35);
+                    place(tint, [0.0, 0.0]);
+                    ctx.set_global_alpha(1.0);
+                    place(cutout, by);
+                }
+                (_, _, tint) if !stroked => {
+                    let strong = editor.selected() == Some(i) || editor.selected().is_none();
+                    ctx.set_global_alpha(if strong { 1.0 } else { 0.55 });
+                    place(tint, [0.0, 0.0]);
+                    ctx.set_global_alpha(1.0);
+                }
+                _ => {}
+            }
+        }
+        if let (Gesture::Stroke { .. }, Some(stroke)) = (editor.gesture(), &self.stroke) {
+            place(stroke, [0.0, 0.0]);
+        }
+
+        let frames = editor.settings.frames.clamp(2, 64) as usize;
+        let pen = Pen::new(ctx, w, h);
+        if carry.is_none() {
+            paths(&pen, scene, frames, editor.selected());
+        }
+        match editor.gesture() {
+            Gesture::Path { index, points } => pen.line(points.iter().map(|p| [p.x, p.y]), colour(*index), 1.0),
+            Gesture::Camera { points } => pen.line(points.iter().map(|p| [p.x, p.y]), CAMERA, 1.0),
+            _ => {}
+        }
+        if carry.is_none() && scene.entities.len() > 1 {
+            names(&pen, scene);
+        }
+        if let Some(request) = editor.pending()
+            && let Some(click) = request.clicks.last()
+        {
+            let phase = (now / 900.0).fract() as f32;
+            pen.ring([click.x, click.y], 4.0, [255; 3], 1.0);
+            pen.ring([click.x, click.y], 4.0 + 16.0 * phase, [255; 3], 1.0 - phase);
+        }
+        if let (Tool::Brush | Tool::Erase, Some(at)) = (editor.tool(), self.hover) {
+            let radius = editor.brush_radius * w.max(h) as f32 / pen.unit as f32;
+            pen.ring(at, radius, [255; 3], 1.0);
+        }
+        if let Some([x, y]) = editor.crosshair {
+            pen.cross([x, y]);
+        }
+    }
+
+    /// Makes what is drawn from masks, where the document has changed.
+    fn prepare(&mut self, editor: &Editor, width: u32) {
+        let scene = editor.scene();
+        let Picture { width: pw, height: ph, .. } = scene.picture;
+        let long = width.min(TINT_SIDE).max(64);
+        let size = if pw >= ph { (long, (long * ph / pw.max(1)).max(1)) } else { ((long * pw / ph.max(1)).max(1), long) };
+        if self.made_for != (editor.revision(), width) {
+            self.made_for = (editor.revision(), width);
+            self.tints = scene.entities.iter().enumerate().map(|(i, e)| tint(&e.mask, size, colour(i))).collect();
+            // Only what moves is cut out.
+            self.cutouts = vec![None; scene.entities.len()];
+        }
+        for (i, entity) in scene.entities.iter().enumerate() {
+            let led = matches!(editor.gesture(), Gesture::Path { index, .. } if *index == i);
+            if (led || entity.trajectory.is_some()) && self.cutouts[i].is_none() {
+                self.cutouts[i] = Some(cutout(&scene.picture, &entity.mask));
+            }
+        }
+        self.stroke = match editor.gesture() {
+            Gesture::Stroke { index, mask, .. } => {
+                Some(tint(mask, size, colour(index.unwrap_or(scene.entities.len()))))
+            }
+            _ => None,
+        };
+    }
+}
+
+/// Makes the canvas as fine as the screen; its size in pixels.
+pub fn fit(canvas: &HtmlCanvasElement) -> (f64, f64) {
+    let scale = dom::window().device_pixel_ratio().clamp(1.0, 3.0);
+    let w = (f64::from(canvas.client_width()) * scale).round().max(1.0) as u32;
+    let h = (f64::from(canvas.client_height()) * scale).round().max(1.0) as u32;
+    // Setting a size clears the canvas, even if it is the same.
+    if canvas.width() != w {
+        canvas.set_width(w);
+    }
+    if canvas.height() != h {
+        canvas.set_height(h);
+    }
+    (f64::from(w), f64::from(h))
+}
+
+/// Scales pictures as well as the browser can.
+pub fn smooth(ctx: &CanvasRenderingContext2d) {
+    ctx.set_image_smoothing_enabled(true);
+    // Not among the properties that web-sys knows.
+    let _ = js_sys::Reflect::set(ctx, &"imageSmoothingQuality".into(), &"high".into());
+}
+
+fn offset(path: &Trajectory, t: f32) -> [f32; 2] {
+    let (a, b) = (path.start(), path.position(t));
+    [b[0] - a[0], b[1] - a[1]]
+}
+
+/// A mask's tint with its edge drawn.
+fn tint(mask: &Mask, (w, h): (u32, u32), c: [u8; 3]) -> HtmlCanvasElement {
+    let fine = mask.resized(w, h);
+    let (wi, hi) = (w as usize, h as usize);
+    let at = |x: usize, y: usize| f32::from(fine.alpha[y.min(hi - 1) * wi + x.min(wi - 1)]) / 255.0;
+    let mut rgba = vec![0u8; wi * hi * 4];
+    for y in 0..hi {
+        for x in 0..wi {
+            let m = at(x, y);
+            let around = [at(x.saturating_sub(2), y), at(x + 2, y), at(x, y.saturating_sub(2)), at(x, y + 2)];
+            let low = around.iter().copied().fold(m, f32::min);
+            let high = around.iter().copied().fold(m, f32::max);
+            // Where the contour at one half passes within two pixels.
+            let edge = if low < 0.5 && high >= 0.5 { 1.0 - (m - 0.5).abs() * 0.5 } else { 0.0 };
+            let fill = if m >= 0.5 { 0.34 } else { 0.0 };
+            let alpha = f32::max(edge, fill);
+            if alpha > 0.0 {
+                let i = (y * wi + x) * 4;
+                rgba[i..i + 3].copy_from_slice(&c);
+                rgba[i + 3] = (alpha * 255.0) as u8;
+            }
+        }
+    }
+    painted(w, h, &rgba)
+}
+
+/// The part of the picture inside the mask.
+fn cutout(picture: &Picture, mask: &Mask) -> HtmlCanvasElement {
+    let fine = mask.resized(picture.width, picture.height);
+    let rgba: Vec<u8> =
+        picture.rgb.chunks_exact(3).zip(&fine.alpha).flat_map(|(p, a)| [p[0], p[1], p[2], *a]).collect();
+    painted(picture.width, picture.height, &rgba)
+}
+
+/// Draws with lines as wide on every screen.
+pub struct Pen<'a> {
+    /// Where to.
+    pub ctx: &'a CanvasRenderingContext2d,
+    /// Width of the canvas.
+    pub w: f64,
+    /// Height of the canvas.
+    pub h: f64,
+    /// Canvas pixels of a pixel of the page.
+    pub unit: f64,
+}
+
+impl<'a> Pen<'a> {
+    /// A pen for a canvas of this size.
+    pub fn new(ctx: &'a CanvasRenderingContext2d, w: f64, h: f64) -> Self {
+        Self { ctx, w, h, unit: dom::window().device_pixel_ratio().clamp(1.0, 3.0) }
+    }
+
+    fn at(&self, p: [f32; 2]) -> (f64, f64) {
+        (f64::from(p[0]) * self.w, f64::from(p[1]) * self.h)
+    }
+
+    /// A line over a dark casing, so that it shows on any picture.
+    pub fn line(&self, points: impl Iterator<Item = [f32; 2]>, c: [u8; 3], alpha: f32) {
+        let ctx = self.ctx;
+        ctx.begin_path();
+        for (i, p) in points.enumerate() {
+            let (x, y) = self.at(p);
+            if i == 0 { ctx.move_to(x, y) } else { ctx.line_to(x, y) }
+        }
+        ctx.set_line_cap("round");
+        ctx.set_line_join("round");
+        for (width, colour) in [(5.5, css([8, 9, 10], 0.6 * alpha)), (2.6, css(c, alpha))] {
+            ctx.set_line_width(width * self.unit);
+            ctx.set_stroke_style_str(&colour);
+            ctx.stroke();
+        }
+    }
+
+    /// A dot.
+    pub fn dot(&self, p: [f32; 2], radius: f32, c: [u8; 3], alpha: f32) {
+        let (x, y) = self.at(p);
+        let ctx = self.ctx;
+        for (grow, colour) in [(1.3, css([8, 9, 10], 0.7 * alpha)), (0.0, css(c, alpha))] {
+            ctx.begin_path();
+            let _ = ctx.arc(x, y, (f64::from(radius) + grow) * self.unit, 0.0, std::f64::consts::TAU);
+            ctx.set_fill_style_str(&colour);
+            ctx.fill();
+        }
+    }
+
+    /// A ring.
+    pub fn ring(&self, p: [f32; 2], radius: f32, c: [u8; 3], alpha: f32) {
+        let (x, y) = self.at(p);
+        let ctx = self.ctx;
+        for (width, colour) in [(3.6, css([8, 9, 10], 0.55 * alpha)), (1.7, css(c, alpha))] {
+            ctx.begin_path();
+            let _ = ctx.arc(x, y, f64::from(radius) * self.unit, 0.0, std::f64::consts::TAU);
+            ctx.set_line_width(width * self.unit);
+            ctx.set_stroke_style_str(&colour);
+            ctx.stroke();
+        }
+    }
+
+    fn cross(&self, p: [f32; 2]) {
+        let reach = |pixels: f64, side: f64| (pixels * self.unit / side) as f32;
+        let (dx, dy) = (reach(14.0, self.w), reach(14.0, self.h));
+        self.line([[p[0] - dx, p[1]], [p[0] + dx, p[1]]].into_iter(), [255; 3], 1.0);
+        self.line([[p[0], p[1] - dy], [p[0], p[1] + dy]].into_iter(), [255; 3], 1.0);
+    }
+
+    fn arrow(&self, from: [f32; 2], to: [f32; 2], c: [u8; 3], alpha: f32) {
+        let ((x0, y0), (x, y)) = (self.at(from), self.at(to));
+        let angle = (y - y0).atan2(x - x0);
+        let ctx = self.ctx;
+        ctx.begin_path();
+        for (i, turn) in [0.0, 2.55, -2.55].into_iter().enumerate() {
+            let reach = if i == 0 { 7.0 } else { 9.0 } * self.unit;
+            let (px, py) = (x + reach * (angle + turn).cos(), y + reach * (angle + turn).sin());
+            if i == 0 { ctx.move_to(px, py) } else { ctx.line_to(px, py) }
+        }
+        ctx.close_path();
+        ctx.set_line_width(2.5 * self.unit);
+        ctx.set_stroke_style_str(&css([8, 9, 10], 0.6 * alpha));
+        ctx.stroke();
+        ctx.set_fill_style_str(&css(c, alpha));
+        ctx.fill();
+    }
+
+    /// A path with an arrow at its end and a dot for each frame; a pin for a path that stays.
+    pub fn path(&self, path: &Trajectory, frames: usize, c: [u8; 3], alpha: f32) {
+        if path.is_pin() {
+            let at = path.start();
+            self.ring(at, 9.0, c, alpha);
+            self.dot(at, 3.6, c, alpha);
+            return;
+        }
+        let line = path.polyline(12);
+        self.line(line.iter().copied(), c, alpha);
+        for p in path.sample(frames) {
+            self.dot(p, 1.6, [255; 3], alpha);
+        }
+        self.ring(line[0], 5.0, c, alpha);
+        // The arrow's direction is that of the last stretch that is long enough to have one.
+        let end = line[line.len() - 1];
+        let (ex, ey) = self.at(end);
+        let far = line.iter().rev().find(|p| {
+            let (x, y) = self.at(**p);
+            (x - ex).hypot(y - ey) > 10.0 * self.unit
+        });
+        self.arrow(*far.unwrap_or(&line[0]), end, c, alpha);
+    }
+}
+
+/// All paths of a scene.
+pub fn paths(pen: &Pen, scene: &Scene, frames: usize, selected: Option<usize>) {
+    if let Some(path) = &scene.background {
+        pen.path(path, frames, CAMERA, 0.9);
+    }
+    for (i, entity) in scene.entities.iter().enumerate() {
+        let alpha = if selected.is_none() || selected == Some(i) { 1.0 } else { 0.7 };
+        if let Some(path) = &entity.trajectory {
+            pen.path(path, frames, colour(i), alpha);
+        }
+    }
+}
+
+fn names(pen: &Pen, scene: &Scene) {
+    let ctx = pen.ctx;
+    ctx.set_font(&format!("600 {}px system-ui, sans-serif", 12.0 * pen.unit));
+    ctx.set_text_align("center");
+    ctx.set_text_baseline("middle");
+    for (i, entity) in scene.entities.iter().enumerate() {
+        let top = entity.mask.bounding_box().map(|b| b.y0 as f32 / entity.mask.height.max(1) as f32);
+        let (x, _) = pen.at(anchor(&entity.mask));
+        let y = (f64::from(top.unwrap_or(0.0)) * pen.h - 11.0 * pen.unit).max(11.0 * pen.unit);
+        let width = ctx.measure_text(&entity.name).map(|m| m.width()).unwrap_or(0.0) + 12.0 * pen.unit;
+        let x = x.clamp(width / 2.0, (pen.w - width / 2.0).max(width / 2.0));
+        ctx.set_fill_style_str(&css([14, 15, 17], 0.8));
+        ctx.begin_path();
+        let _ = ctx.round_rect_with_f64(x - width / 2.0, y - 9.0 * pen.unit, width, 18.0 * pen.unit, 6.0 * pen.unit);
+        ctx.fill();
+        ctx.set_fill_style_str(&css(colour(i), 1.0));
+        let _ = ctx.fill_text(&entity.name, x, y);
+    }
+}

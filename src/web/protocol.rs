@@ -1,0 +1,318 @@
+//! What page and worker say to each other. [`JobMessage`] is [`crate::pipeline::Message`] in a form that crosses over.
+
+use super::editor::Click;
+use crate::error::Result;
+use crate::pipeline::{Job, Message, Video};
+use crate::scene::{Entity, Mask, Picture, Scene, Settings, Trajectory};
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+use wasm_bindgen::JsValue;
+
+/// Which device the page asks for (`?device=`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeviceChoice {
+    /// The GPU where there is a usable one, else the CPU.
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The GPU, even one emulated in software.
+    WebGpu,
+}
+
+/// A rectangle of bytes: RGB of a picture, one byte a pixel of a mask.
+#[derive(Serialize, Deserialize)]
+pub struct Pixels {
+    width: u32,
+    height: u32,
+    bytes: ByteBuf,
+}
+
+impl Pixels {
+    /// A picture's.
+    pub fn of_picture(p: &Picture) -> Self {
+        Self { width: p.width, height: p.height, bytes: ByteBuf::from(p.rgb.clone()) }
+    }
+    /// A mask's.
+    pub fn of_mask(m: &Mask) -> Self {
+        Self { width: m.width, height: m.height, bytes: ByteBuf::from(m.alpha.clone()) }
+    }
+    /// As a picture.
+    pub fn picture(self) -> Result<Picture> {
+        Picture::from_rgb(self.width, self.height, self.bytes.into_vec())
+    }
+    /// As a mask.
+    pub fn mask(self) -> Result<Mask> {
+        Mask::from_alpha(self.width, self.height, self.bytes.into_vec())
+    }
+}
+
+/// A click for the click head.
+#[derive(Serialize, Deserialize)]
+pub struct ClickData {
+    x: f32,
+    y: f32,
+    positive: bool,
+}
+
+impl From<&Click> for ClickData {
+    fn from(c: &Click) -> Self {
+        Self { x: c.x, y: c.y, positive: c.positive }
+    }
+}
+
+impl From<&ClickData> for Click {
+    fn from(c: &ClickData) -> Self {
+        Self { x: c.x, y: c.y, positive: c.positive }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct EntityData {
+    name: String,
+    mask: Pixels,
+    trajectory: Option<Trajectory>,
+    group: Option<u32>,
+}
+
+/// A job without its picture, which the worker has already.
+#[derive(Serialize, Deserialize)]
+pub struct JobData {
+    entities: Vec<EntityData>,
+    background: Option<Trajectory>,
+    settings: Settings,
+}
+
+impl JobData {
+    /// The job of a scene.
+    pub fn new(scene: &Scene, settings: &Settings) -> Self {
+        let entity = |e: &Entity| EntityData {
+            name: e.name.clone(),
+            mask: Pixels::of_mask(&e.mask),
+            trajectory: e.trajectory.clone(),
+            group: e.group,
+        };
+        Self {
+            entities: scene.entities.iter().map(entity).collect(),
+            background: scene.background.clone(),
+            settings: settings.clone(),
+        }
+    }
+
+    /// The job on this picture.
+    pub fn on(self, picture: Picture) -> Result<Job> {
+        let entity = |e: EntityData| {
+            Ok(Entity { name: e.name, mask: e.mask.mask()?, trajectory: e.trajectory, group: e.group })
+        };
+        Ok(Job {
+            scene: Scene {
+                picture,
+                entities: self.entities.into_iter().map(entity).collect::<Result<_>>()?,
+                background: self.background,
+            },
+            settings: self.settings,
+        })
+    }
+}
+
+/// Frames that have been read back from the device.
+#[derive(Serialize, Deserialize)]
+pub struct VideoData {
+    width: u32,
+    height: u32,
+    fps: u32,
+    frames: Vec<ByteBuf>,
+}
+
+impl From<Video> for VideoData {
+    fn from(v: Video) -> Self {
+        Self { width: v.width, height: v.height, fps: v.fps, frames: v.frames.into_iter().map(ByteBuf::from).collect() }
+    }
+}
+
+impl From<VideoData> for Video {
+    fn from(v: VideoData) -> Self {
+        Self { width: v.width, height: v.height, fps: v.fps, frames: v.frames.into_iter().map(ByteBuf::into_vec).collect() }
+    }
+}
+
+/// [`Message`], and one more: frames that stay on the GPU, where the worker draws them.
+#[derive(Serialize, Deserialize)]
+pub enum JobMessage {
+    /// See [`Message::Loading`].
+    Loading {
+        /// Which network.
+        part: String,
+        /// Bytes so far.
+        done: u64,
+        /// Bytes in all, 0 when unknown.
+        total: u64,
+    },
+    /// See [`Message::Plan`].
+    Plan {
+        /// Width of the video in pixels.
+        width: u32,
+        /// Height of the video in pixels.
+        height: u32,
+        /// Number of frames.
+        frames: u32,
+        /// Denoising steps.
+        steps: u32,
+        /// The device, in words.
+        device: String,
+    },
+    /// See [`Message::Encoding`].
+    Encoding,
+    /// See [`Message::Step`].
+    Step {
+        /// Steps done.
+        step: u32,
+        /// Steps in all.
+        steps: u32,
+    },
+    /// See [`Message::Preview`].
+    Preview(VideoData),
+    /// The worker has newer frames to draw.
+    OnGpu {
+        /// How many.
+        frames: u32,
+    },
+    /// See [`Message::Decoding`].
+    Decoding {
+        /// Frames done.
+        done: u32,
+        /// Frames in all.
+        total: u32,
+    },
+    /// See [`Message::Done`].
+    Done(VideoData),
+}
+
+impl From<Message> for JobMessage {
+    fn from(message: Message) -> Self {
+        match message {
+            Message::Loading { part, done, total } => Self::Loading { part, done, total },
+            Message::Plan { width, height, frames, steps, device } => Self::Plan { width, height, frames, steps, device },
+            Message::Encoding => Self::Encoding,
+            Message::Step { step, steps } => Self::Step { step, steps },
+            Message::Preview(video) => Self::Preview(video.into()),
+            Message::Decoding { done, total } => Self::Decoding { done, total },
+            Message::Done(video) => Self::Done(video.into()),
+        }
+    }
+}
+
+/// Which of the frames on the GPU to draw, and how.
+#[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct View {
+    /// Which frame, from 0.
+    pub frame: u32,
+    /// Whether masks and paths are drawn over it.
+    pub paths: bool,
+    /// Width of the canvas in its pixels.
+    pub width: u32,
+    /// Height of the canvas.
+    pub height: u32,
+}
+
+/// From the page to the worker.
+#[derive(Serialize, Deserialize)]
+pub enum ToWorker {
+    /// Take a device and load the model.
+    Start {
+        /// URL of the model's directory, ending in a slash.
+        model: String,
+        /// Which device.
+        device: DeviceChoice,
+    },
+    /// An `OffscreenCanvas` for frames that stay on the GPU.
+    Canvas(#[serde(with = "serde_wasm_bindgen::preserve")] JsValue),
+    /// The picture that later messages are about.
+    Picture(Pixels),
+    /// Make a mask.
+    Segment {
+        /// Comes back with the answer.
+        number: u64,
+        /// Where the clicks are.
+        clicks: Vec<ClickData>,
+        /// The mask to refine.
+        previous: Option<Pixels>,
+    },
+    /// Generate.
+    Generate {
+        /// Comes back with every message.
+        number: u64,
+        /// What.
+        job: JobData,
+    },
+    /// Stop generating.
+    Cancel,
+    /// Draw a frame that is on the GPU.
+    Draw(View),
+}
+
+/// From the worker to the page.
+#[derive(Serialize, Deserialize)]
+pub enum FromWorker {
+    /// The module runs and listens.
+    Alive,
+    /// What the model will run on.
+    Device {
+        /// Whether it is a GPU.
+        gpu: bool,
+        /// Its name, as far as the browser tells.
+        name: String,
+        /// Why this one.
+        why: String,
+    },
+    /// Weights are being read.
+    Loading {
+        /// Which network.
+        part: String,
+        /// Bytes so far.
+        done: u64,
+        /// Bytes in all, 0 when unknown.
+        total: u64,
+    },
+    /// The model is there.
+    Loaded,
+    /// It is not, and why.
+    NotLoaded(String),
+    /// The click head's mask.
+    Mask {
+        /// Of which request.
+        number: u64,
+        /// The mask.
+        mask: Pixels,
+    },
+    /// No mask, and why.
+    NoMask {
+        /// Of which request.
+        number: u64,
+        /// Why.
+        error: String,
+    },
+    /// News from the job.
+    Job {
+        /// Which.
+        number: u64,
+        /// What.
+        message: JobMessage,
+    },
+    /// The job has ended without a video.
+    NoVideo {
+        /// Which.
+        number: u64,
+        /// Why; `None` when it was cancelled.
+        error: Option<String>,
+    },
+    /// The GPU is gone; the page starts another worker, on the CPU.
+    Lost(String),
+    /// The worker has crashed; the page starts another one.
+    Crashed(String),
+}
+
+/// A message as a value that `postMessage` takes.
+pub fn to_js<T: Serialize>(message: &T) -> Result<JsValue, serde_wasm_bindgen::Error> {
+    // A seed may be larger than a double's integers.
+    message.serialize(&serde_wasm_bindgen::Serializer::new().serialize_large_number_types_as_bigints(true))
+}
