@@ -24,7 +24,6 @@ pub mod server;
 #[cfg(not(target_family = "wasm"))]
 pub mod train;
 
-#[cfg(target_family = "wasm")]
 pub mod web;
 
 pub use error::{Error, Result};

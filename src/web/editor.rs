@@ -46,7 +46,15 @@ impl Tool {
 
     /// The inverse of [`Tool::name`].
     pub fn from_name(name: &str) -> Option<Self> {
-        [Tool::Move, Tool::Exclude, Tool::Brush, Tool::Erase, Tool::Camera].into_iter().find(|t| t.name() == name)
+        [
+            Tool::Move,
+            Tool::Exclude,
+            Tool::Brush,
+            Tool::Erase,
+            Tool::Camera,
+        ]
+        .into_iter()
+        .find(|t| t.name() == name)
     }
 }
 
@@ -233,12 +241,16 @@ impl Editor {
     }
     /// Whether there is something to generate from: an entity that moves or is held, or a camera path.
     pub fn can_generate(&self) -> bool {
-        self.scene.background.is_some() || self.scene.entities.iter().any(|e| e.trajectory.is_some())
+        self.scene.background.is_some()
+            || self.scene.entities.iter().any(|e| e.trajectory.is_some())
     }
 
     /// A new picture, with nothing drawn on it; can be undone unless it is the first.
     pub fn set_picture(&mut self, picture: Picture) {
-        self.set_scene(Scene { picture, ..Scene::default() });
+        self.set_scene(Scene {
+            picture,
+            ..Scene::default()
+        });
     }
 
     /// Another scene altogether; can be undone unless it is the first.
@@ -250,7 +262,9 @@ impl Editor {
             self.scene = scene;
             self.revision += 1;
         } else {
-            self.edit(Edit::Replace { scene: Box::new(scene) });
+            self.edit(Edit::Replace {
+                scene: Box::new(scene),
+            });
         }
     }
 
@@ -274,7 +288,9 @@ impl Editor {
     /// The front-most entity there, the selected one first: it may lie behind another and still be what is meant.
     pub fn hit(&self, at: [f32; 2]) -> Option<usize> {
         let inside = |i: &usize| self.scene.entities[*i].mask.contains(at[0], at[1]);
-        self.selected.filter(inside).or_else(|| (0..self.scene.entities.len()).rev().find(inside))
+        self.selected
+            .filter(inside)
+            .or_else(|| (0..self.scene.entities.len()).rev().find(inside))
     }
 
     /// The pointer goes down.
@@ -283,22 +299,39 @@ impl Editor {
             Tool::Move | Tool::Exclude => {
                 let hit = self.hit(at);
                 self.gesture = Gesture::Press { at, hit, held };
-                if self.tool == Tool::Move && hit.is_some() && !held.negative && hit != self.selected {
+                if self.tool == Tool::Move
+                    && hit.is_some()
+                    && !held.negative
+                    && hit != self.selected
+                {
                     return self.select(hit);
                 }
                 Outcome::Draw
             }
             Tool::Camera => {
-                self.gesture = Gesture::Camera { points: vec![DragPoint { x: at[0], y: at[1], time }] };
+                self.gesture = Gesture::Camera {
+                    points: vec![DragPoint {
+                        x: at[0],
+                        y: at[1],
+                        time,
+                    }],
+                };
                 Outcome::Draw
             }
             Tool::Brush | Tool::Erase => {
                 let add = self.tool == Tool::Brush && !held.negative;
                 let Some(mut mask) = self.brush_mask(add) else {
-                    return Outcome::Say("Select an entity first: click it, or its name in the list. Then erase from it.");
+                    return Outcome::Say(
+                        "Select an entity first: click it, or its name in the list. Then erase from it.",
+                    );
                 };
                 mask.brush(at, at, self.brush_radius, add);
-                self.gesture = Gesture::Stroke { index: self.selected, mask, add, last: at };
+                self.gesture = Gesture::Stroke {
+                    index: self.selected,
+                    mask,
+                    add,
+                    last: at,
+                };
                 Outcome::Draw
             }
         }
@@ -308,7 +341,11 @@ impl Editor {
     pub fn drag(&mut self, at: [f32; 2], time: f64, pixels: f32) -> Outcome {
         match &mut self.gesture {
             Gesture::Idle | Gesture::Missed => return Outcome::Nothing,
-            Gesture::Press { at: start, hit, held } => {
+            Gesture::Press {
+                at: start,
+                hit,
+                held,
+            } => {
                 if pixels < DRAG_THRESHOLD {
                     return Outcome::Nothing;
                 }
@@ -318,17 +355,31 @@ impl Editor {
                         index: *index,
                         points: vec![
                             // Timing begins with the motion, not with the press.
-                            DragPoint { x: start[0], y: start[1], time },
-                            DragPoint { x: at[0], y: at[1], time },
+                            DragPoint {
+                                x: start[0],
+                                y: start[1],
+                                time,
+                            },
+                            DragPoint {
+                                x: at[0],
+                                y: at[1],
+                                time,
+                            },
                         ],
                     },
                     _ => Gesture::Missed,
                 };
             }
             Gesture::Path { points, .. } | Gesture::Camera { points } => {
-                points.push(DragPoint { x: at[0], y: at[1], time });
+                points.push(DragPoint {
+                    x: at[0],
+                    y: at[1],
+                    time,
+                });
             }
-            Gesture::Stroke { mask, add, last, .. } => {
+            Gesture::Stroke {
+                mask, add, last, ..
+            } => {
                 mask.brush(*last, at, self.brush_radius, *add);
                 *last = at;
             }
@@ -350,18 +401,23 @@ impl Editor {
                 "There is no entity where the drag began: begin it on a coloured one, click to add one, or take the Camera tool."
             }),
             Gesture::Path { index, points } => {
-                let Some(trajectory) = Trajectory::from_drag(&points, TOLERANCE, self.aspect()) else {
+                let Some(trajectory) = Trajectory::from_drag(&points, TOLERANCE, self.aspect())
+                else {
                     return Outcome::Draw;
                 };
                 self.set_trajectory(index, Some(trajectory))
             }
             Gesture::Camera { points } => {
-                match Trajectory::from_drag(&points, TOLERANCE, self.aspect()).filter(|t| !t.is_pin()) {
+                match Trajectory::from_drag(&points, TOLERANCE, self.aspect())
+                    .filter(|t| !t.is_pin())
+                {
                     Some(trajectory) => self.set_background(Some(trajectory)),
                     None => Outcome::Say("Drag the picture to where the camera should take it."),
                 }
             }
-            Gesture::Stroke { index, mask, add, .. } => self.keep_stroke(index, mask, add),
+            Gesture::Stroke {
+                index, mask, add, ..
+            } => self.keep_stroke(index, mask, add),
         }
     }
 
@@ -393,33 +449,62 @@ impl Editor {
         let refines = |e: &&Entity| negative || e.trajectory.is_none();
         let Some(entity) = self.selected_entity().filter(refines) else {
             if negative {
-                return Outcome::Say("Select an entity first; then click what does not belong to it.");
+                return Outcome::Say(
+                    "Select an entity first; then click what does not belong to it.",
+                );
             }
             if self.scene.entities.len() >= MAX_ENTITIES {
                 return Outcome::Say(FULL);
             }
             self.select(None);
-            return self.request(None, None, Click { x: at[0], y: at[1], positive: true });
+            return self.request(
+                None,
+                None,
+                Click {
+                    x: at[0],
+                    y: at[1],
+                    positive: true,
+                },
+            );
         };
         let previous = Some(entity.mask.clone());
-        self.request(self.selected, previous, Click { x: at[0], y: at[1], positive: !negative })
+        self.request(
+            self.selected,
+            previous,
+            Click {
+                x: at[0],
+                y: at[1],
+                positive: !negative,
+            },
+        )
     }
 
     fn request(&mut self, target: Option<usize>, previous: Option<Mask>, click: Click) -> Outcome {
         self.request += 1;
         let mut clicks = self.clicks.clone();
         clicks.push(click);
-        let request = SegmentRequest { number: self.request, target, clicks, previous };
+        let request = SegmentRequest {
+            number: self.request,
+            target,
+            clicks,
+            previous,
+        };
         self.pending = Some(request.clone());
         Outcome::Segment(request)
     }
 
     /// The click head's answer to request `number`; answers to requests that nobody waits for are dropped.
     pub fn answer(&mut self, number: u64, mask: Option<Mask>) -> Outcome {
-        let Some(request) = self.pending.take_if(|p| p.number == number) else { return Outcome::Nothing };
-        let Some(mask) = mask else { return Outcome::Changed };
+        let Some(request) = self.pending.take_if(|p| p.number == number) else {
+            return Outcome::Nothing;
+        };
+        let Some(mask) = mask else {
+            return Outcome::Changed;
+        };
         if mask.is_empty() {
-            return Outcome::Say("Nothing was found there. Click nearer the middle of the thing, or paint it with the brush.");
+            return Outcome::Say(
+                "Nothing was found there. Click nearer the middle of the thing, or paint it with the brush.",
+            );
         }
         match request.target {
             Some(index) => {
@@ -433,10 +518,24 @@ impl Editor {
     }
 
     fn add(&mut self, mask: Mask) {
-        let taken = |n: &usize| !self.scene.entities.iter().any(|e| e.name == format!("Entity {n}"));
+        let taken = |n: &usize| {
+            !self
+                .scene
+                .entities
+                .iter()
+                .any(|e| e.name == format!("Entity {n}"))
+        };
         let name = format!("Entity {}", (1..).find(taken).unwrap_or(1));
         let index = self.scene.entities.len();
-        self.edit(Edit::Insert { index, entity: Box::new(Entity { name, mask, trajectory: None, group: None }) });
+        self.edit(Edit::Insert {
+            index,
+            entity: Box::new(Entity {
+                name,
+                mask,
+                trajectory: None,
+                group: None,
+            }),
+        });
         self.select(Some(index));
     }
 
@@ -446,7 +545,9 @@ impl Editor {
         let long = u64::from(w.max(h).max(1));
         let scale = |side: u32| (u64::from(side) * u64::from(BRUSH_SIDE) / long).max(1) as u32;
         match self.selected_entity() {
-            Some(entity) if entity.mask.width.max(entity.mask.height) >= BRUSH_SIDE => Some(entity.mask.clone()),
+            Some(entity) if entity.mask.width.max(entity.mask.height) >= BRUSH_SIDE => {
+                Some(entity.mask.clone())
+            }
             // A coarse mask gets the pixels that a fine brush needs.
             Some(entity) => Some(entity.mask.resized(scale(w), scale(h))),
             None if add => Some(Mask::empty(scale(w), scale(h))),
@@ -470,7 +571,12 @@ impl Editor {
 
     /// Gives an entity its path, or takes it away.
     pub fn set_trajectory(&mut self, index: usize, trajectory: Option<Trajectory>) -> Outcome {
-        if self.scene.entities.get(index).is_none_or(|e| e.trajectory == trajectory) {
+        if self
+            .scene
+            .entities
+            .get(index)
+            .is_none_or(|e| e.trajectory == trajectory)
+        {
             return Outcome::Draw;
         }
         self.edit(Edit::SetTrajectory { index, trajectory })
@@ -478,7 +584,9 @@ impl Editor {
 
     /// Holds an entity where it is; or, if it is held already, lets it go.
     pub fn toggle_pin(&mut self, index: usize) -> Outcome {
-        let Some(entity) = self.scene.entities.get(index) else { return Outcome::Nothing };
+        let Some(entity) = self.scene.entities.get(index) else {
+            return Outcome::Nothing;
+        };
         if entity.trajectory.as_ref().is_some_and(Trajectory::is_pin) {
             return self.set_trajectory(index, None);
         }
@@ -494,7 +602,13 @@ impl Editor {
     /// Renames an entity; an empty name leaves the old one.
     pub fn rename(&mut self, index: usize, name: &str) -> Outcome {
         let name: String = name.trim().chars().take(40).collect();
-        if name.is_empty() || self.scene.entities.get(index).is_none_or(|e| e.name == name) {
+        if name.is_empty()
+            || self
+                .scene
+                .entities
+                .get(index)
+                .is_none_or(|e| e.name == name)
+        {
             return Outcome::Changed;
         }
         self.edit(Edit::Rename { index, name })
@@ -503,7 +617,11 @@ impl Editor {
     /// Removes an entity.
     pub fn delete(&mut self, index: usize) -> Outcome {
         self.drop_unfinished();
-        self.select(self.selected.filter(|&s| s != index).map(|s| if s > index { s - 1 } else { s }));
+        self.select(
+            self.selected
+                .filter(|&s| s != index)
+                .map(|s| if s > index { s - 1 } else { s }),
+        );
         self.edit(Edit::Remove { index })
     }
 
@@ -517,7 +635,10 @@ impl Editor {
         self.travel(History::redo)
     }
 
-    fn travel(&mut self, step: impl FnOnce(&mut History, &mut Scene) -> crate::error::Result<Option<&'static str>>) -> Outcome {
+    fn travel(
+        &mut self,
+        step: impl FnOnce(&mut History, &mut Scene) -> crate::error::Result<Option<&'static str>>,
+    ) -> Outcome {
         self.drop_unfinished();
         let before = self.scene.entities.len();
         match step(&mut self.history, &mut self.scene) {
@@ -553,7 +674,10 @@ impl Editor {
         let [x, y] = self.crosshair.unwrap_or([0.5, 0.5]);
         let leading = matches!(self.gesture, Gesture::Path { .. } | Gesture::Camera { .. });
         let reach = if leading { -0.5..=1.5 } else { 0.0..=1.0 };
-        let at = [(x + dx).clamp(*reach.start(), *reach.end()), (y + dy).clamp(*reach.start(), *reach.end())];
+        let at = [
+            (x + dx).clamp(*reach.start(), *reach.end()),
+            (y + dy).clamp(*reach.start(), *reach.end()),
+        ];
         self.crosshair = Some(at);
         if leading {
             return self.drag(at, time, f32::INFINITY);
@@ -589,14 +713,23 @@ impl Editor {
             return self.press(at, time, Held::default());
         }
         let Some((index, entity)) = self.selected.zip(self.selected_entity()) else {
-            return Outcome::Say("Select an entity first: move the crosshair with the arrow keys and press Enter.");
+            return Outcome::Say(
+                "Select an entity first: move the crosshair with the arrow keys and press Enter.",
+            );
         };
         let at = match self.crosshair {
             Some(at) if entity.mask.contains(at[0], at[1]) => at,
             _ => anchor(&entity.mask),
         };
         self.crosshair = Some(at);
-        self.gesture = Gesture::Path { index, points: vec![DragPoint { x: at[0], y: at[1], time }] };
+        self.gesture = Gesture::Path {
+            index,
+            points: vec![DragPoint {
+                x: at[0],
+                y: at[1],
+                time,
+            }],
+        };
         Outcome::Changed
     }
 
@@ -606,37 +739,86 @@ impl Editor {
             return (3, "Generating. The picture sharpens with every step.");
         }
         match (&self.gesture, self.tool) {
-            (Gesture::Path { .. }, _) => return (2, "Lead it where it should go, as fast as it should go, and let go at the end."),
-            (Gesture::Camera { .. }, _) => return (2, "The whole picture follows. Let go at the end."),
+            (Gesture::Path { .. }, _) => {
+                return (
+                    2,
+                    "Lead it where it should go, as fast as it should go, and let go at the end.",
+                );
+            }
+            (Gesture::Camera { .. }, _) => {
+                return (2, "The whole picture follows. Let go at the end.");
+            }
             (Gesture::Stroke { .. }, _) => return (1, "Cover the whole thing."),
-            (_, Tool::Camera) => return (2, "Drag the picture: the background will move that way."),
-            (_, Tool::Brush) if self.selected.is_none() => return (1, "Paint over the thing you want to move."),
-            (_, Tool::Brush) => return (1, "Paint what is missing from the selection. Then take Move and drag it."),
-            (_, Tool::Erase) => return (1, "Erase what does not belong to the selection. Then take Move and drag it."),
+            (_, Tool::Camera) => {
+                return (2, "Drag the picture: the background will move that way.");
+            }
+            (_, Tool::Brush) if self.selected.is_none() => {
+                return (1, "Paint over the thing you want to move.");
+            }
+            (_, Tool::Brush) => {
+                return (
+                    1,
+                    "Paint what is missing from the selection. Then take Move and drag it.",
+                );
+            }
+            (_, Tool::Erase) => {
+                return (
+                    1,
+                    "Erase what does not belong to the selection. Then take Move and drag it.",
+                );
+            }
             (_, Tool::Exclude) => return (1, "Click what does not belong to the selection."),
             _ => {}
         }
         if self.pending.is_some() {
-            return (1, if status.ready { "Looking at what is there…" } else { "The model is still loading; your click is waiting for it." });
+            return (
+                1,
+                if status.ready {
+                    "Looking at what is there…"
+                } else {
+                    "The model is still loading; your click is waiting for it."
+                },
+            );
         }
         if self.scene.entities.is_empty() && self.scene.background.is_none() {
             if !status.ready && !status.loading {
-                return (1, "Take the brush and paint over the thing you want to move.");
+                return (
+                    1,
+                    "Take the brush and paint over the thing you want to move.",
+                );
             }
-            return (1, if status.touch { "Tap the thing you want to move." } else { "Click the thing you want to move." });
+            return (
+                1,
+                if status.touch {
+                    "Tap the thing you want to move."
+                } else {
+                    "Click the thing you want to move."
+                },
+            );
         }
-        if self.selected_entity().is_some_and(|e| e.trajectory.is_none()) {
-            return (2, match (self.clicks.is_empty(), status.touch) {
-                (true, _) => "Drag it where it should go.",
-                (false, true) => "Drag it where it should go. Tap again to add to it.",
-                (false, false) => "Drag it where it should go. Click again to add to it, Alt-click to take away.",
-            });
+        if self
+            .selected_entity()
+            .is_some_and(|e| e.trajectory.is_none())
+        {
+            return (
+                2,
+                match (self.clicks.is_empty(), status.touch) {
+                    (true, _) => "Drag it where it should go.",
+                    (false, true) => "Drag it where it should go. Tap again to add to it.",
+                    (false, false) => {
+                        "Drag it where it should go. Click again to add to it, Alt-click to take away."
+                    }
+                },
+            );
         }
         if !self.can_generate() {
             return (2, "Drag a coloured entity where it should go.");
         }
         if status.has_result {
-            return (3, "There it is. Change anything and generate again, or save it.");
+            return (
+                3,
+                "There it is. Change anything and generate again, or save it.",
+            );
         }
         (3, "Generate the video, or add another entity.")
     }
@@ -644,15 +826,25 @@ impl Editor {
 
 /// A point that surely lies on the thing: its middle, or the pixel of it nearest to that.
 pub fn anchor(mask: &Mask) -> [f32; 2] {
-    let Some([x, y]) = mask.centroid() else { return [0.5, 0.5] };
+    let Some([x, y]) = mask.centroid() else {
+        return [0.5, 0.5];
+    };
     if mask.contains(x, y) {
         return [x, y];
     }
     let (w, h) = (mask.width as f32, mask.height as f32);
     let inside = mask.alpha.iter().enumerate().filter(|(_, a)| **a >= 128);
-    let at = |i: usize| [(i as u32 % mask.width) as f32 / w + 0.5 / w, (i as u32 / mask.width) as f32 / h + 0.5 / h];
+    let at = |i: usize| {
+        [
+            (i as u32 % mask.width) as f32 / w + 0.5 / w,
+            (i as u32 / mask.width) as f32 / h + 0.5 / h,
+        ]
+    };
     let distance = |p: [f32; 2]| (p[0] - x).powi(2) + (p[1] - y).powi(2);
-    inside.map(|(i, _)| at(i)).min_by(|a, b| distance(*a).total_cmp(&distance(*b))).unwrap_or([x, y])
+    inside
+        .map(|(i, _)| at(i))
+        .min_by(|a, b| distance(*a).total_cmp(&distance(*b)))
+        .unwrap_or([x, y])
 }
 
 #[cfg(test)]
@@ -668,8 +860,13 @@ mod tests {
     /// Clicks at a place and has the click head answer with a disc.
     fn click(editor: &mut Editor, x: f32, y: f32) {
         editor.press([x, y], 0.0, Held::default());
-        let Outcome::Segment(request) = editor.release([x, y]) else { panic!("no request") };
-        assert!(matches!(editor.answer(request.number, Some(disc(x, y, 0.1))), Outcome::Changed));
+        let Outcome::Segment(request) = editor.release([x, y]) else {
+            panic!("no request")
+        };
+        assert!(matches!(
+            editor.answer(request.number, Some(disc(x, y, 0.1))),
+            Outcome::Changed
+        ));
     }
 
     fn drag(editor: &mut Editor, path: &[[f32; 2]]) -> Outcome {
@@ -682,14 +879,21 @@ mod tests {
 
     fn new_editor() -> Editor {
         let mut editor = Editor::default();
-        editor.set_picture(Picture { width: 96, height: 64, rgb: vec![128; 96 * 64 * 3] });
+        editor.set_picture(Picture {
+            width: 96,
+            height: 64,
+            rgb: vec![128; 96 * 64 * 3],
+        });
         editor
     }
 
     #[test]
     fn click_drag_and_the_hints_on_the_way() {
         let mut e = new_editor();
-        let status = Status { ready: true, ..Status::default() };
+        let status = Status {
+            ready: true,
+            ..Status::default()
+        };
         assert_eq!(e.hint(status).0, 1);
         click(&mut e, 0.3, 0.5);
         assert_eq!(e.hint(status).0, 2);
@@ -698,7 +902,10 @@ mod tests {
         assert_eq!(e.hint(status).0, 3);
         assert!(e.can_generate());
         let path = e.scene().entities[0].trajectory.clone().unwrap();
-        assert_eq!((path.points[0].x, path.points[0].y, path.points[0].t), (0.3, 0.5, 0.0));
+        assert_eq!(
+            (path.points[0].x, path.points[0].y, path.points[0].t),
+            (0.3, 0.5, 0.0)
+        );
         let end = path.points.last().unwrap();
         assert_eq!((end.x, end.y, end.t), (0.7, 0.4, 1.0));
     }
@@ -714,7 +921,11 @@ mod tests {
         e.drag([0.8, 0.5], 6000.0, 90.0);
         e.release([0.8, 0.5]);
         let path = e.scene().entities[0].trajectory.clone().unwrap();
-        assert!((path.position(0.9)[0] - 0.4).abs() < 0.01, "{:?}", path.points);
+        assert!(
+            (path.position(0.9)[0] - 0.4).abs() < 0.01,
+            "{:?}",
+            path.points
+        );
     }
 
     #[test]
@@ -730,7 +941,9 @@ mod tests {
         assert_eq!(e.scene().entities[1].name, "Entity 2");
         // Alt-click takes away from what is selected.
         e.press([0.1, 0.1], 0.0, Held { negative: true });
-        let Outcome::Segment(request) = e.release([0.1, 0.1]) else { panic!("no request") };
+        let Outcome::Segment(request) = e.release([0.1, 0.1]) else {
+            panic!("no request")
+        };
         assert_eq!(request.target, Some(1));
         assert!(!request.clicks[1].positive && request.previous.is_some());
     }
@@ -739,24 +952,45 @@ mod tests {
     fn late_answers_change_nothing() {
         let mut e = new_editor();
         e.press([0.5, 0.5], 0.0, Held::default());
-        let Outcome::Segment(old) = e.release([0.5, 0.5]) else { panic!() };
+        let Outcome::Segment(old) = e.release([0.5, 0.5]) else {
+            panic!()
+        };
         e.press([0.2, 0.2], 0.0, Held::default());
-        let Outcome::Segment(new) = e.release([0.2, 0.2]) else { panic!() };
-        assert!(matches!(e.answer(old.number, Some(disc(0.5, 0.5, 0.1))), Outcome::Nothing));
+        let Outcome::Segment(new) = e.release([0.2, 0.2]) else {
+            panic!()
+        };
+        assert!(matches!(
+            e.answer(old.number, Some(disc(0.5, 0.5, 0.1))),
+            Outcome::Nothing
+        ));
         assert!(e.scene().entities.is_empty());
         e.answer(new.number, Some(disc(0.2, 0.2, 0.1)));
         assert_eq!(e.scene().entities.len(), 1);
         // An empty mask is no entity, and says so.
         e.select(None);
         e.press([0.9, 0.9], 0.0, Held::default());
-        let Outcome::Segment(empty) = e.release([0.9, 0.9]) else { panic!() };
-        assert!(matches!(e.answer(empty.number, Some(Mask::empty(96, 64))), Outcome::Say(_)));
+        let Outcome::Segment(empty) = e.release([0.9, 0.9]) else {
+            panic!()
+        };
+        assert!(matches!(
+            e.answer(empty.number, Some(Mask::empty(96, 64))),
+            Outcome::Say(_)
+        ));
         assert_eq!(e.scene().entities.len(), 1);
         // Nor does the answer for a picture that is gone.
         e.press([0.9, 0.9], 0.0, Held::default());
-        let Outcome::Segment(gone) = e.release([0.9, 0.9]) else { panic!() };
-        e.set_picture(Picture { width: 8, height: 8, rgb: vec![0; 192] });
-        assert!(matches!(e.answer(gone.number, Some(disc(0.9, 0.9, 0.1))), Outcome::Nothing));
+        let Outcome::Segment(gone) = e.release([0.9, 0.9]) else {
+            panic!()
+        };
+        e.set_picture(Picture {
+            width: 8,
+            height: 8,
+            rgb: vec![0; 192],
+        });
+        assert!(matches!(
+            e.answer(gone.number, Some(disc(0.9, 0.9, 0.1))),
+            Outcome::Nothing
+        ));
         assert!(e.scene().entities.is_empty());
     }
 
@@ -793,7 +1027,10 @@ mod tests {
     fn the_brush_makes_mends_and_erases() {
         let mut e = new_editor();
         e.set_tool(Tool::Erase);
-        assert!(matches!(e.press([0.5, 0.5], 0.0, Held::default()), Outcome::Say(_)));
+        assert!(matches!(
+            e.press([0.5, 0.5], 0.0, Held::default()),
+            Outcome::Say(_)
+        ));
         e.set_tool(Tool::Brush);
         drag(&mut e, &[[0.4, 0.5], [0.6, 0.5]]);
         assert_eq!(e.scene().entities.len(), 1);
@@ -827,7 +1064,10 @@ mod tests {
     #[test]
     fn a_drag_from_nowhere_says_what_to_do_and_the_camera_is_a_tool() {
         let mut e = new_editor();
-        assert!(matches!(drag(&mut e, &[[0.3, 0.5], [0.7, 0.5]]), Outcome::Say(_)));
+        assert!(matches!(
+            drag(&mut e, &[[0.3, 0.5], [0.7, 0.5]]),
+            Outcome::Say(_)
+        ));
         assert!(e.scene().background.is_none());
         e.set_tool(Tool::Camera);
         drag(&mut e, &[[0.3, 0.5], [0.4, 0.5], [0.7, 0.5]]);
@@ -838,7 +1078,9 @@ mod tests {
     fn the_keyboard_can_do_it_all() {
         let mut e = new_editor();
         e.nudge(-0.2, 0.0, 0.0);
-        let Outcome::Segment(request) = e.enter() else { panic!("no request") };
+        let Outcome::Segment(request) = e.enter() else {
+            panic!("no request")
+        };
         e.answer(request.number, Some(disc(0.3, 0.5, 0.1)));
         e.lead(0.0);
         for i in 1..=10 {

@@ -30,11 +30,19 @@ pub struct Pixels {
 impl Pixels {
     /// A picture's.
     pub fn of_picture(p: &Picture) -> Self {
-        Self { width: p.width, height: p.height, bytes: ByteBuf::from(p.rgb.clone()) }
+        Self {
+            width: p.width,
+            height: p.height,
+            bytes: ByteBuf::from(p.rgb.clone()),
+        }
     }
     /// A mask's.
     pub fn of_mask(m: &Mask) -> Self {
-        Self { width: m.width, height: m.height, bytes: ByteBuf::from(m.alpha.clone()) }
+        Self {
+            width: m.width,
+            height: m.height,
+            bytes: ByteBuf::from(m.alpha.clone()),
+        }
     }
     /// As a picture.
     pub fn picture(self) -> Result<Picture> {
@@ -56,13 +64,21 @@ pub struct ClickData {
 
 impl From<&Click> for ClickData {
     fn from(c: &Click) -> Self {
-        Self { x: c.x, y: c.y, positive: c.positive }
+        Self {
+            x: c.x,
+            y: c.y,
+            positive: c.positive,
+        }
     }
 }
 
 impl From<&ClickData> for Click {
     fn from(c: &ClickData) -> Self {
-        Self { x: c.x, y: c.y, positive: c.positive }
+        Self {
+            x: c.x,
+            y: c.y,
+            positive: c.positive,
+        }
     }
 }
 
@@ -101,12 +117,21 @@ impl JobData {
     /// The job on this picture.
     pub fn on(self, picture: Picture) -> Result<Job> {
         let entity = |e: EntityData| {
-            Ok(Entity { name: e.name, mask: e.mask.mask()?, trajectory: e.trajectory, group: e.group })
+            Ok(Entity {
+                name: e.name,
+                mask: e.mask.mask()?,
+                trajectory: e.trajectory,
+                group: e.group,
+            })
         };
         Ok(Job {
             scene: Scene {
                 picture,
-                entities: self.entities.into_iter().map(entity).collect::<Result<_>>()?,
+                entities: self
+                    .entities
+                    .into_iter()
+                    .map(entity)
+                    .collect::<Result<_>>()?,
                 background: self.background,
             },
             settings: self.settings,
@@ -125,13 +150,23 @@ pub struct VideoData {
 
 impl From<Video> for VideoData {
     fn from(v: Video) -> Self {
-        Self { width: v.width, height: v.height, fps: v.fps, frames: v.frames.into_iter().map(ByteBuf::from).collect() }
+        Self {
+            width: v.width,
+            height: v.height,
+            fps: v.fps,
+            frames: v.frames.into_iter().map(ByteBuf::from).collect(),
+        }
     }
 }
 
 impl From<VideoData> for Video {
     fn from(v: VideoData) -> Self {
-        Self { width: v.width, height: v.height, fps: v.fps, frames: v.frames.into_iter().map(ByteBuf::into_vec).collect() }
+        Self {
+            width: v.width,
+            height: v.height,
+            fps: v.fps,
+            frames: v.frames.into_iter().map(ByteBuf::into_vec).collect(),
+        }
     }
 }
 
@@ -191,7 +226,19 @@ impl From<Message> for JobMessage {
     fn from(message: Message) -> Self {
         match message {
             Message::Loading { part, done, total } => Self::Loading { part, done, total },
-            Message::Plan { width, height, frames, steps, device } => Self::Plan { width, height, frames, steps, device },
+            Message::Plan {
+                width,
+                height,
+                frames,
+                steps,
+                device,
+            } => Self::Plan {
+                width,
+                height,
+                frames,
+                steps,
+                device,
+            },
             Message::Encoding => Self::Encoding,
             Message::Step { step, steps } => Self::Step { step, steps },
             Message::Preview(video) => Self::Preview(video.into()),
@@ -314,5 +361,7 @@ pub enum FromWorker {
 /// A message as a value that `postMessage` takes.
 pub fn to_js<T: Serialize>(message: &T) -> Result<JsValue, serde_wasm_bindgen::Error> {
     // A seed may be larger than a double's integers.
-    message.serialize(&serde_wasm_bindgen::Serializer::new().serialize_large_number_types_as_bigints(true))
+    message.serialize(
+        &serde_wasm_bindgen::Serializer::new().serialize_large_number_types_as_bigints(true),
+    )
 }

@@ -15,8 +15,12 @@ pub fn document() -> Document {
 
 /// An element of `index.html`.
 pub fn by_id<T: JsCast>(id: &str) -> T {
-    let element = document().get_element_by_id(id).unwrap_or_else(|| panic!("index.html has no #{id}"));
-    element.dyn_into().unwrap_or_else(|_| panic!("#{id} is another kind of element"))
+    let element = document()
+        .get_element_by_id(id)
+        .unwrap_or_else(|| panic!("index.html has no #{id}"));
+    element
+        .dyn_into()
+        .unwrap_or_else(|_| panic!("#{id} is another kind of element"))
 }
 
 /// A new element.
@@ -25,16 +29,22 @@ pub fn create<T: JsCast>(tag: &str, class: &str) -> T {
     if !class.is_empty() {
         element.set_class_name(class);
     }
-    element.dyn_into().unwrap_or_else(|_| panic!("<{tag}> is another kind of element"))
+    element
+        .dyn_into()
+        .unwrap_or_else(|_| panic!("<{tag}> is another kind of element"))
 }
 
 /// An icon of the sprite in `index.html`.
 pub fn icon(name: &str) -> Element {
     const SVG: Option<&str> = Some("http://www.w3.org/2000/svg");
     let document = document();
-    let svg = document.create_element_ns(SVG, "svg").expect("a valid tag name");
+    let svg = document
+        .create_element_ns(SVG, "svg")
+        .expect("a valid tag name");
     set(&svg, "aria-hidden", "true");
-    let part = document.create_element_ns(SVG, "use").expect("a valid tag name");
+    let part = document
+        .create_element_ns(SVG, "use")
+        .expect("a valid tag name");
     set(&part, "href", &format!("#i-{name}"));
     // Appending one new element to another cannot fail.
     let _ = svg.append_child(&part);
@@ -73,8 +83,15 @@ pub fn listen<E: JsCast + 'static>(target: &EventTarget, name: &str, f: impl FnM
 }
 
 /// [`listen`]; with `passive` false, `f` may prevent the default.
-pub fn listen_with<E: JsCast + 'static>(target: &EventTarget, name: &str, passive: bool, mut f: impl FnMut(E) + 'static) {
-    let closure = Closure::<dyn FnMut(web_sys::Event)>::new(move |event: web_sys::Event| f(event.unchecked_into()));
+pub fn listen_with<E: JsCast + 'static>(
+    target: &EventTarget,
+    name: &str,
+    passive: bool,
+    mut f: impl FnMut(E) + 'static,
+) {
+    let closure = Closure::<dyn FnMut(web_sys::Event)>::new(move |event: web_sys::Event| {
+        f(event.unchecked_into())
+    });
     let options = web_sys::AddEventListenerOptions::new();
     options.set_passive(passive);
     let _ = target.add_event_listener_with_callback_and_add_event_listener_options(
@@ -88,7 +105,8 @@ pub fn listen_with<E: JsCast + 'static>(target: &EventTarget, name: &str, passiv
 /// Calls `f` once, after at least `ms` milliseconds.
 pub fn after(ms: i32, f: impl FnOnce() + 'static) {
     let callback = Closure::once_into_js(f);
-    let _ = window().set_timeout_with_callback_and_timeout_and_arguments_0(callback.unchecked_ref(), ms);
+    let _ = window()
+        .set_timeout_with_callback_and_timeout_and_arguments_0(callback.unchecked_ref(), ms);
 }
 
 /// A canvas that is in no document.

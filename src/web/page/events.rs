@@ -9,8 +9,8 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{
-    ClipboardEvent, DataTransfer, DragEvent, Element, Event, HtmlElement, HtmlInputElement, KeyboardEvent, MouseEvent,
-    PointerEvent,
+    ClipboardEvent, DataTransfer, DragEvent, Element, Event, HtmlElement, HtmlInputElement,
+    KeyboardEvent, MouseEvent, PointerEvent,
 };
 
 /// The pointer that is down on the stage.
@@ -32,7 +32,9 @@ pub fn wire() {
     click("generate", App::generate);
     click("cancel", App::cancel_job);
     click("play", |app| app.player_does(super::Player::toggle));
-    click("show-paths", |app| app.player_does(super::Player::toggle_paths));
+    click("show-paths", |app| {
+        app.player_does(super::Player::toggle_paths)
+    });
     click("save-gif", App::save_gif);
     click("new-entity", |app| {
         app.done(|e| {
@@ -47,7 +49,9 @@ pub fn wire() {
             }
         });
     });
-    buttons("[data-sample]", "data-sample", |name| spawn_local(open_sample(name)));
+    buttons("[data-sample]", "data-sample", |name| {
+        spawn_local(open_sample(name))
+    });
 
     let scrub: HtmlInputElement = dom::by_id("scrub");
     let moved = scrub.clone();
@@ -68,7 +72,9 @@ pub fn wire() {
     });
     for id in ["set-steps", "set-seed", "set-frames", "set-fps"] {
         let field: HtmlInputElement = dom::by_id(id);
-        dom::listen(&field, "change", move |_: Event| act(move |app| app.take_setting(id)));
+        dom::listen(&field, "change", move |_: Event| {
+            act(move |app| app.take_setting(id))
+        });
     }
     files();
     pointers();
@@ -82,9 +88,16 @@ pub fn wire() {
             spawn_local(open_link(fragment));
         }
     });
-    dom::listen(&dom::window(), "unhandledrejection", |event: web_sys::PromiseRejectionEvent| {
-        say(Kind::Error, &format!("Something went wrong: {}.", dom::reason(&event.reason())));
-    });
+    dom::listen(
+        &dom::window(),
+        "unhandledrejection",
+        |event: web_sys::PromiseRejectionEvent| {
+            say(
+                Kind::Error,
+                &format!("Something went wrong: {}.", dom::reason(&event.reason())),
+            );
+        },
+    );
     let resized = Closure::<dyn FnMut()>::new(|| act(App::draw_soon));
     if let Ok(observer) = web_sys::ResizeObserver::new(resized.as_ref().unchecked_ref()) {
         observer.observe(&dom::by_id::<Element>("stage-frame"));
@@ -102,15 +115,23 @@ impl App {
 }
 
 fn click(id: &str, f: fn(&mut App)) {
-    dom::listen(&dom::by_id::<Element>(id), "click", move |_: MouseEvent| act(f));
+    dom::listen(&dom::by_id::<Element>(id), "click", move |_: MouseEvent| {
+        act(f)
+    });
 }
 
 fn buttons(selector: &str, attribute: &'static str, f: fn(String)) {
-    let Ok(found) = dom::document().query_selector_all(selector) else { return };
+    let Ok(found) = dom::document().query_selector_all(selector) else {
+        return;
+    };
     for i in 0..found.length() {
-        let Some(button) = found.item(i).and_then(|b| b.dyn_into::<Element>().ok()) else { continue };
+        let Some(button) = found.item(i).and_then(|b| b.dyn_into::<Element>().ok()) else {
+            continue;
+        };
         let target = button.clone();
-        dom::listen(&button, "click", move |_: MouseEvent| f(target.get_attribute(attribute).unwrap_or_default()));
+        dom::listen(&button, "click", move |_: MouseEvent| {
+            f(target.get_attribute(attribute).unwrap_or_default())
+        });
     }
 }
 
@@ -118,7 +139,11 @@ fn buttons(selector: &str, attribute: &'static str, f: fn(String)) {
 fn files() {
     let input: HtmlInputElement = dom::by_id("file-input");
     let dialog = input.clone();
-    dom::listen(&dom::by_id::<Element>("open-picture"), "click", move |_: MouseEvent| dialog.click());
+    dom::listen(
+        &dom::by_id::<Element>("open-picture"),
+        "click",
+        move |_: MouseEvent| dialog.click(),
+    );
     let chosen = input.clone();
     dom::listen(&input, "change", move |_: Event| {
         if let Some(file) = chosen.files().and_then(|f| f.get(0)) {
@@ -147,11 +172,16 @@ fn files() {
         if let Some(data) = event.data_transfer()
             && !take_file(&data, "dropped picture")
         {
-            say(Kind::Error, "What was dropped is not a file. Save the picture first, then drop or open the file.");
+            say(
+                Kind::Error,
+                "What was dropped is not a file. Save the picture first, then drop or open the file.",
+            );
         }
     });
     dom::listen_with(&dom::document(), "paste", false, |event: ClipboardEvent| {
-        let Some(data) = event.clipboard_data() else { return };
+        let Some(data) = event.clipboard_data() else {
+            return;
+        };
         if take_file(&data, "pasted picture") {
             event.prevent_default();
             return;
@@ -161,14 +191,23 @@ fn files() {
             event.prevent_default();
             spawn_local(open_link(text));
         } else if !in_field(event.target()) {
-            say(Kind::Error, "There is no picture on the clipboard. Copy one, or open a file.");
+            say(
+                Kind::Error,
+                "There is no picture on the clipboard. Copy one, or open a file.",
+            );
         }
     });
 }
 
 fn take_file(data: &DataTransfer, unnamed: &str) -> bool {
-    let Some(file) = data.files().and_then(|f| f.get(0)) else { return false };
-    let name = if file.name().is_empty() { unnamed.to_string() } else { file.name() };
+    let Some(file) = data.files().and_then(|f| f.get(0)) else {
+        return false;
+    };
+    let name = if file.name().is_empty() {
+        unnamed.to_string()
+    } else {
+        file.name()
+    };
     spawn_local(open_own(file.into(), name));
     true
 }
@@ -179,7 +218,11 @@ fn pointers() {
         if event.button() != 0 {
             return;
         }
-        let (id, x, y) = (event.pointer_id(), f64::from(event.client_x()), f64::from(event.client_y()));
+        let (id, x, y) = (
+            event.pointer_id(),
+            f64::from(event.client_x()),
+            f64::from(event.client_y()),
+        );
         let second = DOWN.with(|down| down.borrow().is_some());
         if second {
             // Two fingers are no drag.
@@ -191,7 +234,9 @@ fn pointers() {
         if let Some(target) = event.target().and_then(|t| t.dyn_into::<Element>().ok()) {
             let _ = target.set_pointer_capture(id);
         }
-        let held = Held { negative: event.shift_key() || event.alt_key() };
+        let held = Held {
+            negative: event.shift_key() || event.alt_key(),
+        };
         let (time, touch) = (event.time_stamp(), event.pointer_type() == "touch");
         act(move |app| {
             app.touch = touch;
@@ -204,9 +249,16 @@ fn pointers() {
         });
     });
     dom::listen_with(&canvas, "pointermove", true, |event: PointerEvent| {
-        let (x, y, time) = (f64::from(event.client_x()), f64::from(event.client_y()), event.time_stamp());
+        let (x, y, time) = (
+            f64::from(event.client_x()),
+            f64::from(event.client_y()),
+            event.time_stamp(),
+        );
         let far = DOWN.with(|down| {
-            down.borrow().as_ref().filter(|d| d.id == event.pointer_id()).map(|d| (x - d.x).hypot(y - d.y) as f32)
+            down.borrow()
+                .as_ref()
+                .filter(|d| d.id == event.pointer_id())
+                .map(|d| (x - d.x).hypot(y - d.y) as f32)
         });
         act(move |app| {
             let at = app.stage.place(x, y);
@@ -222,7 +274,11 @@ fn pointers() {
         });
     });
     dom::listen_with(&canvas, "pointerup", true, |event: PointerEvent| {
-        let ours = DOWN.with(|down| down.borrow_mut().take_if(|d| d.id == event.pointer_id()).is_some());
+        let ours = DOWN.with(|down| {
+            down.borrow_mut()
+                .take_if(|d| d.id == event.pointer_id())
+                .is_some()
+        });
         if !ours {
             return;
         }
@@ -253,9 +309,13 @@ fn pointers() {
 
 /// Whether keys belong to the element itself.
 fn in_field(target: Option<web_sys::EventTarget>) -> bool {
-    let Some(element) = target.and_then(|t| t.dyn_into::<Element>().ok()) else { return false };
+    let Some(element) = target.and_then(|t| t.dyn_into::<Element>().ok()) else {
+        return false;
+    };
     match element.tag_name().as_str() {
-        "INPUT" => element.dyn_ref::<HtmlInputElement>().is_none_or(|i| i.type_() != "range"),
+        "INPUT" => element
+            .dyn_ref::<HtmlInputElement>()
+            .is_none_or(|i| i.type_() != "range"),
         "TEXTAREA" | "SELECT" => true,
         _ => false,
     }
@@ -277,7 +337,13 @@ fn keydown(event: KeyboardEvent) {
             _ => return,
         };
         event.prevent_default();
-        act(move |app| if redo { app.travel(Editor::redo) } else { app.travel(Editor::undo) });
+        act(move |app| {
+            if redo {
+                app.travel(Editor::redo)
+            } else {
+                app.travel(Editor::undo)
+            }
+        });
         return;
     }
     if event.alt_key() {

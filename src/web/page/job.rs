@@ -2,6 +2,7 @@
 
 use super::messages::{Kind, say, sentence};
 use super::{App, Model, dom, now};
+use crate::media;
 use crate::pipeline::Video;
 use crate::scene::Picture;
 use crate::web::protocol::{JobData, JobMessage, ToWorker};
@@ -42,7 +43,10 @@ impl App {
             return;
         }
         if !self.editor.can_generate() {
-            say(Kind::Note, "Nothing moves yet. Click a thing in the picture and drag it where it should go.");
+            say(
+                Kind::Note,
+                "Nothing moves yet. Click a thing in the picture and drag it where it should go.",
+            );
             return;
         }
         if self.model == Model::Missing {
@@ -67,14 +71,19 @@ impl App {
         self.send_picture();
         let job = JobData::new(&scene, &self.editor.settings);
         self.player.begin(scene, self.editor.settings.fps);
-        self.link.send(&ToWorker::Generate { number: self.jobs, job });
+        self.link.send(&ToWorker::Generate {
+            number: self.jobs,
+            job,
+        });
         self.show_job();
         self.update();
     }
 
     /// Asks the job to stop; a worker that does not listen is ended.
     pub fn cancel_job(&mut self) {
-        let Some(job) = self.job.as_mut().filter(|j| !j.cancelled) else { return };
+        let Some(job) = self.job.as_mut().filter(|j| !j.cancelled) else {
+            return;
+        };
         job.cancelled = true;
         job.phase = "Stopping".into();
         let number = job.number;
@@ -92,7 +101,9 @@ impl App {
 
     /// News from a job.
     pub fn job_message(&mut self, number: u64, message: JobMessage) {
-        let Some(job) = self.job.as_mut().filter(|j| j.number == number) else { return };
+        let Some(job) = self.job.as_mut().filter(|j| j.number == number) else {
+            return;
+        };
         let mut progress = |phase: String, fraction: f64| {
             if !job.cancelled {
                 job.phase = phase;
@@ -101,11 +112,26 @@ impl App {
         };
         match message {
             JobMessage::Loading { part, done, total } => {
-                let share = if total > 0 { done as f64 / total as f64 } else { 0.0 };
-                progress(format!("Loading {part}, {}", amount(done, total)), 0.08 * share);
+                let share = if total > 0 {
+                    done as f64 / total as f64
+                } else {
+                    0.0
+                };
+                progress(
+                    format!("Loading {part}, {}", amount(done, total)),
+                    0.08 * share,
+                );
             }
-            JobMessage::Plan { width, height, frames, .. } => {
-                progress(format!("Planning {frames} frames of {width} x {height}"), 0.08);
+            JobMessage::Plan {
+                width,
+                height,
+                frames,
+                ..
+            } => {
+                progress(
+                    format!("Planning {frames} frames of {width} x {height}"),
+                    0.08,
+                );
             }
             JobMessage::Encoding => progress("Reading the picture and the paths".into(), 0.1),
             JobMessage::Step { step, steps } => {
@@ -158,7 +184,9 @@ impl App {
     /// The progress bar.
     pub fn show_job(&mut self) {
         dom::show(&dom::by_id("progress"), self.job.is_some());
-        let Some(job) = &self.job else { return self.show_status() };
+        let Some(job) = &self.job else {
+            return self.show_status();
+        };
         dom::set_text(&dom::by_id("phase"), &job.phase);
         dom::by_id::<HtmlProgressElement>("progress-bar").set_value(job.fraction);
         self.draw_soon();
@@ -182,17 +210,27 @@ impl App {
 
     /// Saves the video.
     pub fn save_gif(&mut self) {
-        let Some(video) = self.player.video() else { return };
-        let saved = gif(video).and_then(|bytes| offer(&bytes, "dragentity.gif", "image/gif"));
+        let Some(video) = self.player.video() else {
+            return;
+        };
+        let saved = gif(video, self.player.aspect())
+            .map_err(|e| e.to_string())
+            .and_then(|bytes| offer(&bytes, "dragentity.gif", "image/gif"));
         match saved {
             Ok(()) => say(Kind::Done, "Saved as dragentity.gif."),
-            Err(reason) => say(Kind::Error, &sentence(&format!("the GIF was not saved: {reason}"))),
+            Err(reason) => say(
+                Kind::Error,
+                &sentence(&format!("the GIF was not saved: {reason}")),
+            ),
         }
     }
 }
 
-fn gif(video: &Video) -> Result<Vec<u8>, String> {
-    crate::pipeline::export::gif(video).map_err(|e| e.to_string())
+/// The video's GIF: at the size to look at it, in the picture's shape.
+fn gif(video: &Video, aspect: f32) -> crate::Result<Vec<u8>> {
+    let shape = ((aspect * 1000.0).round() as u32, 1000);
+    let (width, height) = media::view_size((video.width, video.height), shape, None);
+    media::gif::encode(&media::resized(video, width, height)?)
 }
 
 /// Offers a file for download.

@@ -60,7 +60,9 @@ pub async fn picture(blob: &Blob, name: &str) {
         }
     }
     if let Ok(response) = Response::new_with_opt_blob(Some(blob))
-        && JsFuture::from(cache.put_with_str(&path(&key), &response)).await.is_ok()
+        && JsFuture::from(cache.put_with_str(&path(&key), &response))
+            .await
+            .is_ok()
     {
         let _ = storage.set_item(PICTURE, &format!("own {name}"));
     }
@@ -72,19 +74,32 @@ pub fn kept() -> Option<Kept> {
     let picture = storage.get_item(PICTURE).ok()??;
     let (kind, name) = picture.split_once(' ')?;
     let fragment = storage.get_item(SCENE).ok().flatten().unwrap_or_default();
-    Some(Kept { fragment, name: name.into(), own: kind == "own" })
+    Some(Kept {
+        fragment,
+        name: name.into(),
+        own: kind == "own",
+    })
 }
 
 /// The picture of the person's own that was kept.
 pub async fn kept_picture() -> Option<Blob> {
     let key = storage()?.get_item("dragentity-tab").ok()??;
-    let found = JsFuture::from(cache().await?.match_with_str(&path(&key))).await.ok()?;
+    let found = JsFuture::from(cache().await?.match_with_str(&path(&key)))
+        .await
+        .ok()?;
     let response: Response = found.dyn_into().ok()?;
-    Some(JsFuture::from(response.blob().ok()?).await.ok()?.unchecked_into())
+    Some(
+        JsFuture::from(response.blob().ok()?)
+            .await
+            .ok()?
+            .unchecked_into(),
+    )
 }
 
 async fn cache() -> Option<Cache> {
-    let opened = JsFuture::from(dom::window().caches().ok()?.open(CACHE)).await.ok()?;
+    let opened = JsFuture::from(dom::window().caches().ok()?.open(CACHE))
+        .await
+        .ok()?;
     Some(opened.unchecked_into())
 }
 

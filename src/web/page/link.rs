@@ -31,7 +31,11 @@ impl Link {
             // Said in words on the page.
             event.prevent_default();
             let message = event.message();
-            on_error(FromWorker::Crashed(if message.is_empty() { "its script did not load".into() } else { message }));
+            on_error(FromWorker::Crashed(if message.is_empty() {
+                "its script did not load".into()
+            } else {
+                message
+            }));
         });
         dom::listen(&worker, "message", move |event: MessageEvent| {
             match serde_wasm_bindgen::from_value(event.data()) {
@@ -80,7 +84,9 @@ impl Link {
     fn post(&self, message: JsValue, transfer: Option<JsValue>) {
         let Some(worker) = &self.worker else { return };
         let sent = match transfer {
-            Some(object) => worker.post_message_with_transfer(&message, &js_sys::Array::of1(&object)),
+            Some(object) => {
+                worker.post_message_with_transfer(&message, &js_sys::Array::of1(&object))
+            }
             None => worker.post_message(&message),
         };
         if let Err(error) = sent {

@@ -1,6 +1,7 @@
 //! The list of entities. Rows are kept and changed in place, so that a name being typed keeps its focus.
 
 use super::{act, dom, stage};
+use crate::media::overlay::colour;
 use crate::scene::{Entity, Trajectory};
 use crate::web::editor::Editor;
 use wasm_bindgen::JsCast;
@@ -24,26 +25,48 @@ pub fn update(editor: &Editor) {
         }
     }
     for (i, entity) in scene.entities.iter().enumerate() {
-        let row = list.query_selector(&format!("[data-index=\"{i}\"]")).ok().flatten().unwrap_or_else(|| {
-            let row = row(i);
-            let _ = list.insert_before(&row, dom::document().get_element_by_id("entity-camera").as_deref());
-            row
-        });
+        let row = list
+            .query_selector(&format!("[data-index=\"{i}\"]"))
+            .ok()
+            .flatten()
+            .unwrap_or_else(|| {
+                let row = row(i);
+                let _ = list.insert_before(
+                    &row,
+                    dom::document()
+                        .get_element_by_id("entity-camera")
+                        .as_deref(),
+                );
+                row
+            });
         fill(&row, i, entity, editor);
     }
     if camera == 1 && dom::document().get_element_by_id("entity-camera").is_none() {
         dom::append(&list, &camera_row());
     }
-    dom::show(&dom::by_id("no-entities"), scene.entities.is_empty() && camera == 0);
+    dom::show(
+        &dom::by_id("no-entities"),
+        scene.entities.is_empty() && camera == 0,
+    );
     let selected = editor.selected().is_some();
     dom::show(&dom::by_id("new-entity"), selected);
 }
 
 fn fill(row: &Element, i: usize, entity: &Entity, editor: &Editor) {
-    dom::set(row, "data-selected", if editor.selected() == Some(i) { "true" } else { "false" });
+    dom::set(
+        row,
+        "data-selected",
+        if editor.selected() == Some(i) {
+            "true"
+        } else {
+            "false"
+        },
+    );
     let part = |class: &str| row.query_selector(class).ok().flatten();
     if let Some(name) = part(".name").and_then(|n| n.dyn_into::<HtmlInputElement>().ok()) {
-        let focused = dom::document().active_element().is_some_and(|a| a.is_same_node(Some(&name)));
+        let focused = dom::document()
+            .active_element()
+            .is_some_and(|a| a.is_same_node(Some(&name)));
         if !focused && name.value() != entity.name {
             name.set_value(&entity.name);
         }
@@ -67,7 +90,7 @@ fn fill(row: &Element, i: usize, entity: &Entity, editor: &Editor) {
 }
 
 fn row(i: usize) -> Element {
-    let row = base(stage::colour(i));
+    let row = base(colour(i));
     dom::set(&row, "data-index", &i.to_string());
     dom::set(&row, "data-testid", &format!("entity-{i}"));
 
@@ -75,7 +98,9 @@ fn row(i: usize) -> Element {
     dom::set(&swatch, "type", "button");
     dom::set(&swatch, "aria-label", "Select");
     dom::set(&swatch, "data-testid", &format!("entity-select-{i}"));
-    dom::listen(&swatch, "click", move |_: MouseEvent| act(move |app| app.done(|e| e.select(Some(i)))));
+    dom::listen(&swatch, "click", move |_: MouseEvent| {
+        act(move |app| app.done(|e| e.select(Some(i))))
+    });
 
     let name: HtmlInputElement = dom::create("input", "name");
     name.set_type("text");
@@ -116,11 +141,17 @@ fn row(i: usize) -> Element {
         button
     };
     let pin = button("pin", "pin", "Pin: hold it where it is", "pin");
-    dom::listen(&pin, "click", move |_: MouseEvent| act(move |app| app.done(|e| e.toggle_pin(i))));
+    dom::listen(&pin, "click", move |_: MouseEvent| {
+        act(move |app| app.done(|e| e.toggle_pin(i)))
+    });
     let clear = button("clear", "clear", "Remove the path", "clear");
-    dom::listen(&clear, "click", move |_: MouseEvent| act(move |app| app.done(|e| e.set_trajectory(i, None))));
+    dom::listen(&clear, "click", move |_: MouseEvent| {
+        act(move |app| app.done(|e| e.set_trajectory(i, None)))
+    });
     let delete = button("trash", "delete", "Delete", "delete");
-    dom::listen(&delete, "click", move |_: MouseEvent| act(move |app| app.done(|e| e.delete(i))));
+    dom::listen(&delete, "click", move |_: MouseEvent| {
+        act(move |app| app.done(|e| e.delete(i)))
+    });
 
     for child in [swatch.as_ref(), name.as_ref(), &acts, state.as_ref()] {
         dom::append(&row, child);
@@ -145,7 +176,9 @@ fn camera_row() -> Element {
     dom::set(&delete, "data-testid", "entity-camera-delete");
     dom::append(&delete, &dom::icon("trash"));
     dom::append(&acts, &delete);
-    dom::listen(&delete, "click", move |_: MouseEvent| act(|app| app.done(|e| e.set_background(None))));
+    dom::listen(&delete, "click", move |_: MouseEvent| {
+        act(|app| app.done(|e| e.set_background(None)))
+    });
     for child in [&swatch, &name, &acts, &state] {
         dom::append(&row, child);
     }
@@ -154,6 +187,8 @@ fn camera_row() -> Element {
 
 fn base(colour: [u8; 3]) -> Element {
     let row: HtmlElement = dom::create("li", "entity");
-    let _ = row.style().set_property("--swatch", &stage::css(colour, 1.0));
+    let _ = row
+        .style()
+        .set_property("--swatch", &stage::css(colour, 1.0));
     row.into()
 }

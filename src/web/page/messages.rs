@@ -24,13 +24,21 @@ pub fn say(kind: Kind, text: &str) {
     // The same sentence twice is one.
     for i in 0..children.length() {
         if let Some(old) = children.item(i)
-            && old.query_selector("p").ok().flatten().and_then(|p| p.text_content()).as_deref() == Some(text)
+            && old
+                .query_selector("p")
+                .ok()
+                .flatten()
+                .and_then(|p| p.text_content())
+                .as_deref()
+                == Some(text)
         {
             old.remove();
         }
     }
     while place.child_element_count() >= MOST {
-        let Some(old) = place.first_element_child() else { break };
+        let Some(old) = place.first_element_child() else {
+            break;
+        };
         old.remove();
     }
     let class = match kind {

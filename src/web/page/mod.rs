@@ -103,7 +103,10 @@ fn now() -> f64 {
 pub fn start() {
     std::panic::set_hook(Box::new(|info| {
         console_error_panic_hook::hook(info);
-        say(Kind::Error, "The page has crashed. Reload it: your scene is kept.");
+        say(
+            Kind::Error,
+            "The page has crashed. Reload it: your scene is kept.",
+        );
     }));
     let query = dom::window().location().search().unwrap_or_default();
     let query = web_sys::UrlSearchParams::new_with_str(&query).ok();
@@ -153,7 +156,11 @@ async fn first_scene() {
         return open_link(fragment).await;
     }
     if let Some(kept) = keep::kept() {
-        let blob = if kept.own { keep::kept_picture().await } else { open::sample(&kept.name).await.ok() };
+        let blob = if kept.own {
+            keep::kept_picture().await
+        } else {
+            open::sample(&kept.name).await.ok()
+        };
         if let Some(blob) = blob
             && let Ok(picture) = open::picture(&blob, &kept.name).await
         {
@@ -169,8 +176,13 @@ async fn first_scene() {
 /// Opens a sample.
 async fn open_sample(name: String) {
     act(|app| app.opening += 1);
-    let number = APP.with(|cell| cell.try_borrow().ok().and_then(|a| a.as_ref().map(|a| a.opening)));
-    let opened: Result<Picture> = async { open::picture(&open::sample(&name).await?, &format!("{name}.jpg")).await }.await;
+    let number = APP.with(|cell| {
+        cell.try_borrow()
+            .ok()
+            .and_then(|a| a.as_ref().map(|a| a.opening))
+    });
+    let opened: Result<Picture> =
+        async { open::picture(&open::sample(&name).await?, &format!("{name}.jpg")).await }.await;
     act(move |app| {
         if number != Some(app.opening) {
             return;
@@ -188,7 +200,11 @@ async fn open_sample(name: String) {
 /// Opens a picture of the person's own.
 async fn open_own(blob: Blob, name: String) {
     act(|app| app.opening += 1);
-    let number = APP.with(|cell| cell.try_borrow().ok().and_then(|a| a.as_ref().map(|a| a.opening)));
+    let number = APP.with(|cell| {
+        cell.try_borrow()
+            .ok()
+            .and_then(|a| a.as_ref().map(|a| a.opening))
+    });
     let opened = open::picture(&blob, &name).await;
     let worked = opened.is_ok();
     act(move |app| {
@@ -211,15 +227,29 @@ async fn open_link(text: String) {
     let preset = match Preset::parse(&text) {
         Ok(preset) => preset,
         Err(error) => {
-            say(Kind::Error, &sentence(&error.to_string()));
+            say(
+                Kind::Error,
+                &sentence(&format!(
+                    "this link cannot be opened: {}",
+                    strip(&error.to_string())
+                )),
+            );
             forget_fragment();
-            if APP.with(|cell| cell.borrow().as_ref().is_some_and(|a| a.editor.scene().picture.is_empty())) {
+            if APP.with(|cell| {
+                cell.borrow()
+                    .as_ref()
+                    .is_some_and(|a| a.editor.scene().picture.is_empty())
+            }) {
                 open_sample(open::SAMPLES[0].into()).await;
             }
             return;
         }
     };
-    let here = APP.with(|cell| cell.borrow().as_ref().map(|a| (a.editor.scene().picture.clone(), a.sample.clone())));
+    let here = APP.with(|cell| {
+        cell.borrow()
+            .as_ref()
+            .map(|a| (a.editor.scene().picture.clone(), a.sample.clone()))
+    });
     let mut candidates = Vec::new();
     if let Some((picture, sample)) = here
         && !picture.is_empty()
@@ -227,7 +257,8 @@ async fn open_link(text: String) {
         candidates.push((picture, sample));
     }
     let none_yet = candidates.is_empty();
-    let fits = |c: &[(Picture, Option<String>)]| c.iter().position(|(p, _)| preset.fits(p) == Fit::Same);
+    let fits =
+        |c: &[(Picture, Option<String>)]| c.iter().position(|(p, _)| preset.fits(p) == Fit::Same);
     if fits(&candidates).is_none() {
         for name in open::SAMPLES {
             if let Ok(blob) = open::sample(name).await
@@ -266,7 +297,11 @@ async fn open_link(text: String) {
 /// The address without the link's scene, so that a reload brings back the scene as it is then.
 fn forget_fragment() {
     let location = dom::window().location();
-    let address = format!("{}{}", location.pathname().unwrap_or_default(), location.search().unwrap_or_default());
+    let address = format!(
+        "{}{}",
+        location.pathname().unwrap_or_default(),
+        location.search().unwrap_or_default()
+    );
     if let Ok(history) = dom::window().history() {
         let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(&address));
     }
@@ -282,7 +317,13 @@ impl App {
             }
             Some(preset) => {
                 if let Err(error) = preset.scene(picture.clone()) {
-                    say(Kind::Error, &sentence(&format!("the link's scene is not shown: {}", strip(&error.to_string()))));
+                    say(
+                        Kind::Error,
+                        &sentence(&format!(
+                            "the link's scene is not shown: {}",
+                            strip(&error.to_string())
+                        )),
+                    );
                 }
                 self.waiting_preset = Some(preset);
                 self.show_picture(picture, sample);
@@ -305,10 +346,16 @@ impl App {
                 }
                 Err(error) => {
                     say(Kind::Error, &sentence(&error.to_string()));
-                    Scene { picture, ..Scene::default() }
+                    Scene {
+                        picture,
+                        ..Scene::default()
+                    }
                 }
             },
-            None => Scene { picture, ..Scene::default() },
+            None => Scene {
+                picture,
+                ..Scene::default()
+            },
         };
         self.editor.set_scene(scene);
         self.sample = sample;
@@ -324,7 +371,9 @@ impl App {
         self.picture_revision += 1;
         let aspect = self.editor.aspect();
         let frame: web_sys::HtmlElement = dom::by_id("stage-frame");
-        let _ = frame.style().set_property("--ratio", &format!("{aspect:.4}"));
+        let _ = frame
+            .style()
+            .set_property("--ratio", &format!("{aspect:.4}"));
         if !self.player.has_frames() && self.job.is_none() {
             self.player.set_aspect(aspect);
         }
@@ -334,7 +383,9 @@ impl App {
     fn send_picture(&mut self) {
         if self.sent_picture != self.picture_revision && !self.editor.scene().picture.is_empty() {
             self.sent_picture = self.picture_revision;
-            self.link.send(&ToWorker::Picture(Pixels::of_picture(&self.editor.scene().picture)));
+            self.link.send(&ToWorker::Picture(Pixels::of_picture(
+                &self.editor.scene().picture,
+            )));
         }
     }
 
@@ -402,11 +453,15 @@ impl App {
                 }
             }
         }
-        dom::show(&dom::by_id("brush-size-row"), matches!(tool, "brush" | "erase"));
+        dom::show(
+            &dom::by_id("brush-size-row"),
+            matches!(tool, "brush" | "erase"),
+        );
         if let Ok(thumbs) = dom::document().query_selector_all("[data-sample]") {
             for i in 0..thumbs.length() {
                 if let Some(thumb) = thumbs.item(i).and_then(|t| t.dyn_into::<Element>().ok()) {
-                    let on = self.sample.is_some() && thumb.get_attribute("data-sample") == self.sample;
+                    let on =
+                        self.sample.is_some() && thumb.get_attribute("data-sample") == self.sample;
                     dom::set(&thumb, "aria-pressed", if on { "true" } else { "false" });
                 }
             }
@@ -418,7 +473,8 @@ impl App {
 
     /// The hint, the steps, the buttons that depend on them.
     fn show_status(&mut self) {
-        let has_result = self.player.video().is_some() && self.shown_revision == Some(self.editor.revision());
+        let has_result =
+            self.player.video().is_some() && self.shown_revision == Some(self.editor.revision());
         let status = Status {
             generating: self.job.is_some(),
             has_result,
@@ -427,7 +483,11 @@ impl App {
             touch: self.touch,
         };
         let empty = self.editor.scene().picture.is_empty();
-        let (step, hint) = if empty { (1, "One moment…") } else { self.editor.hint(status) };
+        let (step, hint) = if empty {
+            (1, "One moment…")
+        } else {
+            self.editor.hint(status)
+        };
         dom::set_text(&dom::by_id("hint"), hint);
         if let Ok(steps) = dom::document().query_selector_all("#steps [data-step]") {
             for i in 0..steps.length() {
@@ -446,19 +506,34 @@ impl App {
         }
         let generate: HtmlButtonElement = dom::by_id("generate");
         generate.set_disabled(empty || !self.editor.can_generate());
-        let _ = generate.class_list().toggle_with_force("next", step == 3 && !has_result && self.job.is_none());
+        let _ = generate
+            .class_list()
+            .toggle_with_force("next", step == 3 && !has_result && self.job.is_none());
         dom::show(&generate, self.job.is_none());
         dom::show(&dom::by_id("cancel"), self.job.is_some());
         let cursor = match (self.editor.gesture(), self.editor.tool()) {
-            (super::editor::Gesture::Path { .. } | super::editor::Gesture::Camera { .. }, _) => "grabbing",
+            (super::editor::Gesture::Path { .. } | super::editor::Gesture::Camera { .. }, _) => {
+                "grabbing"
+            }
             (_, super::editor::Tool::Brush | super::editor::Tool::Erase) => "none",
             (_, super::editor::Tool::Camera) => "move",
-            (_, super::editor::Tool::Move) if self.stage.hover.is_some_and(|at| self.editor.hit(at).is_some()) => "grab",
+            (_, super::editor::Tool::Move)
+                if self
+                    .stage
+                    .hover
+                    .is_some_and(|at| self.editor.hit(at).is_some()) =>
+            {
+                "grab"
+            }
             _ => "cross",
         };
         dom::set(&self.stage.canvas, "data-cursor", cursor);
         let busy = self.editor.pending().is_some();
-        dom::set(&self.stage.canvas, "aria-busy", if busy { "true" } else { "false" });
+        dom::set(
+            &self.stage.canvas,
+            "aria-busy",
+            if busy { "true" } else { "false" },
+        );
         self.show_device();
     }
 
@@ -508,7 +583,10 @@ impl App {
         match (taken, settings.check()) {
             (Some(()), Ok(())) => self.editor.settings = settings,
             (Some(()), Err(error)) => say(Kind::Error, &sentence(&error.to_string())),
-            (None, _) => say(Kind::Error, &format!("“{value}” is not a whole number. The setting stays as it was.")),
+            (None, _) => say(
+                Kind::Error,
+                &format!("“{value}” is not a whole number. The setting stays as it was."),
+            ),
         }
         self.show_settings();
         self.update();
@@ -539,7 +617,10 @@ impl App {
         let promise = dom::window().navigator().clipboard().write_text(&link);
         spawn_local(async move {
             match JsFuture::from(promise).await {
-                Ok(_) => say(Kind::Done, "Link copied. It restores entities, paths and settings; the picture itself is not in it."),
+                Ok(_) => say(
+                    Kind::Done,
+                    "Link copied. It restores entities, paths and settings; the picture itself is not in it.",
+                ),
                 Err(_) => {
                     let placed = dom::window()
                         .history()
@@ -563,19 +644,35 @@ impl App {
         self.device = None;
         self.sent_picture = 0;
         self.link.start(|message| act(move |app| app.hear(message)));
-        let canvas = if self.choice == DeviceChoice::Cpu { None } else { self.player.make_gpu_canvas() };
+        let canvas = if self.choice == DeviceChoice::Cpu {
+            None
+        } else {
+            self.player.make_gpu_canvas()
+        };
         if let Some(canvas) = canvas {
             let object: JsValue = canvas.into();
-            self.link.send_with(&ToWorker::Canvas(object.clone()), Some(object));
+            self.link
+                .send_with(&ToWorker::Canvas(object.clone()), Some(object));
         }
-        self.link.send(&ToWorker::Start { model: self.model_address(), device: self.choice });
+        self.link.send(&ToWorker::Start {
+            model: self.model_address(),
+            device: self.choice,
+        });
         self.send_picture();
     }
 
     /// The model's directory as an address that means the same in the worker.
     fn model_address(&self) -> String {
-        let slash = if self.model_url.ends_with('/') { "" } else { "/" };
-        let base = dom::document().base_uri().ok().flatten().unwrap_or_default();
+        let slash = if self.model_url.ends_with('/') {
+            ""
+        } else {
+            "/"
+        };
+        let base = dom::document()
+            .base_uri()
+            .ok()
+            .flatten()
+            .unwrap_or_default();
         match web_sys::Url::new_with_base(&format!("{}{slash}", self.model_url), &base) {
             Ok(url) => url.href(),
             Err(_) => format!("{}{slash}", self.model_url),
@@ -656,7 +753,9 @@ impl App {
                 if self.crashes < MOST_CRASHES {
                     say(
                         Kind::Error,
-                        &format!("The model's worker crashed ({why}) and has been started again. Your scene is kept: try once more, with fewer frames if it happens again."),
+                        &format!(
+                            "The model's worker crashed ({why}) and has been started again. Your scene is kept: try once more, with fewer frames if it happens again."
+                        ),
                     );
                     self.restart_worker();
                 } else {
@@ -666,7 +765,9 @@ impl App {
                     self.model = Model::Missing;
                     say(
                         Kind::Error,
-                        &format!("The model's worker crashed again ({why}) and stays off. Your scene is kept: reload the page, or add ?device=cpu to its address."),
+                        &format!(
+                            "The model's worker crashed again ({why}) and stays off. Your scene is kept: reload the page, or add ?device=cpu to its address."
+                        ),
                     );
                     self.show_job();
                     self.update();
@@ -694,13 +795,16 @@ impl App {
         self.scheduled = false;
         let carry = self.carry_since.map(|since| {
             // The length of the video, and a moment to see the end.
-            let length = 1000.0 * f64::from(self.editor.settings.frames) / f64::from(self.editor.settings.fps.max(1));
+            let length = 1000.0 * f64::from(self.editor.settings.frames)
+                / f64::from(self.editor.settings.fps.max(1));
             ((now - since).max(0.0) / length.max(400.0)) as f32
         });
         if carry.is_some_and(|t| t > 1.25) {
             self.carry_since = None;
         }
-        let carry = carry.filter(|_| self.carry_since.is_some()).map(|t| t.min(1.0));
+        let carry = carry
+            .filter(|_| self.carry_since.is_some())
+            .map(|t| t.min(1.0));
         let moving = carry.is_some() || self.editor.pending().is_some();
         if std::mem::replace(&mut self.dirty, false) || moving || carry.is_some() {
             self.stage.draw(&self.editor, carry, now);

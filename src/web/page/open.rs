@@ -14,10 +14,16 @@ pub const SAMPLES: [&str; 3] = ["cat", "astronaut", "coffee"];
 /// Reads a picture. The browser decodes, which is faster, off this thread, and knows more formats; its size is looked at
 /// first, and what is wrong is put into words by [`Picture::decode`].
 pub async fn picture(blob: &Blob, name: &str) -> Result<Picture> {
-    let refuse = |reason: String| Error::Picture { name: name.into(), reason };
-    let buffer = JsFuture::from(blob.array_buffer())
-        .await
-        .map_err(|e| refuse(format!("cannot be read ({}); open it again", dom::reason(&e))))?;
+    let refuse = |reason: String| Error::Picture {
+        name: name.into(),
+        reason,
+    };
+    let buffer = JsFuture::from(blob.array_buffer()).await.map_err(|e| {
+        refuse(format!(
+            "cannot be read ({}); open it again",
+            dom::reason(&e)
+        ))
+    })?;
     let bytes = js_sys::Uint8Array::new(&buffer).to_vec();
     // A file whose header says that it is too large, or says nothing, is not given to the browser.
     match size(&bytes) {
@@ -39,7 +45,8 @@ enum Header {
 }
 
 fn size(bytes: &[u8]) -> Header {
-    let Ok(reader) = image::ImageReader::new(std::io::Cursor::new(bytes)).with_guessed_format() else {
+    let Ok(reader) = image::ImageReader::new(std::io::Cursor::new(bytes)).with_guessed_format()
+    else {
         return Header::Bad;
     };
     if reader.format().is_none() {
@@ -47,7 +54,9 @@ fn size(bytes: &[u8]) -> Header {
     }
     match reader.into_dimensions() {
         Ok((w, h))
-            if w.max(h) <= MAX_SIDE && w.min(h) >= MIN_SIDE && u64::from(w) * u64::from(h) <= MAX_PIXELS =>
+            if w.max(h) <= MAX_SIDE
+                && w.min(h) >= MIN_SIDE
+                && u64::from(w) * u64::from(h) <= MAX_PIXELS =>
         {
             Header::Fits
         }
@@ -56,8 +65,13 @@ fn size(bytes: &[u8]) -> Header {
 }
 
 async fn by_browser(blob: &Blob) -> std::result::Result<Picture, ()> {
-    let promise = dom::window().create_image_bitmap_with_blob(blob).map_err(|_| ())?;
-    let bitmap: ImageBitmap = JsFuture::from(promise).await.map_err(|_| ())?.unchecked_into();
+    let promise = dom::window()
+        .create_image_bitmap_with_blob(blob)
+        .map_err(|_| ())?;
+    let bitmap: ImageBitmap = JsFuture::from(promise)
+        .await
+        .map_err(|_| ())?
+        .unchecked_into();
     let (w, h) = (bitmap.width(), bitmap.height());
     let shrink = (f64::from(WORKING_SIDE) / f64::from(w.max(h).max(1))).min(1.0);
     let side = |n: u32| ((f64::from(n) * shrink).round() as u32).max(1);
@@ -68,23 +82,42 @@ async fn by_browser(blob: &Blob) -> std::result::Result<Picture, ()> {
     ctx.set_fill_style_str("#fff");
     ctx.fill_rect(0.0, 0.0, f64::from(tw), f64::from(th));
     stage::smooth(&ctx);
-    ctx.draw_image_with_image_bitmap_and_dw_and_dh(&bitmap, 0.0, 0.0, f64::from(tw), f64::from(th)).map_err(|_| ())?;
+    ctx.draw_image_with_image_bitmap_and_dw_and_dh(&bitmap, 0.0, 0.0, f64::from(tw), f64::from(th))
+        .map_err(|_| ())?;
     bitmap.close();
-    let data = ctx.get_image_data(0.0, 0.0, f64::from(tw), f64::from(th)).map_err(|_| ())?;
-    let rgb = data.data().0.chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect();
+    let data = ctx
+        .get_image_data(0.0, 0.0, f64::from(tw), f64::from(th))
+        .map_err(|_| ())?;
+    let rgb = data
+        .data()
+        .0
+        .chunks_exact(4)
+        .flat_map(|p| [p[0], p[1], p[2]])
+        .collect();
     Picture::from_rgb(tw, th, rgb).map_err(|_| ())
 }
 
 /// A sample's file.
 pub async fn sample(name: &str) -> Result<Blob> {
     let path = format!("samples/{name}.jpg");
-    let refuse = |reason: String| Error::Picture { name: path.clone(), reason };
+    let refuse = |reason: String| Error::Picture {
+        name: path.clone(),
+        reason,
+    };
     let again = "cannot be fetched; check the connection to the server and try again";
-    let response = JsFuture::from(dom::window().fetch_with_str(&path)).await.map_err(|_| refuse(again.into()))?;
+    let response = JsFuture::from(dom::window().fetch_with_str(&path))
+        .await
+        .map_err(|_| refuse(again.into()))?;
     let response: Response = response.unchecked_into();
     if !response.ok() {
-        return Err(refuse(format!("the server answered {}; open a picture of your own", response.status())));
+        return Err(refuse(format!(
+            "the server answered {}; open a picture of your own",
+            response.status()
+        )));
     }
     let promise = response.blob().map_err(|_| refuse(again.into()))?;
-    Ok(JsFuture::from(promise).await.map_err(|_| refuse(again.into()))?.unchecked_into())
+    Ok(JsFuture::from(promise)
+        .await
+        .map_err(|_| refuse(again.into()))?
+        .unchecked_into())
 }

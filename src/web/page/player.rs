@@ -3,11 +3,15 @@
 
 use super::dom;
 use super::stage::{self, Pen};
+use crate::media::overlay::colour;
 use crate::pipeline::Video;
 use crate::scene::Scene;
 use crate::web::protocol::View;
 use wasm_bindgen::JsCast;
-use web_sys::{CanvasRenderingContext2d, Element, HtmlButtonElement, HtmlCanvasElement, HtmlElement, HtmlInputElement};
+use web_sys::{
+    CanvasRenderingContext2d, Element, HtmlButtonElement, HtmlCanvasElement, HtmlElement,
+    HtmlInputElement,
+};
 
 /// Most canvas pixels a frame on the GPU is drawn with, on either side.
 const GPU_SIDE: u32 = 2048;
@@ -15,6 +19,7 @@ const GPU_SIDE: u32 = 2048;
 /// The player's elements and what it plays.
 pub struct Player {
     frame: HtmlElement,
+    aspect: f32,
     canvas: HtmlCanvasElement,
     ctx: CanvasRenderingContext2d,
     /// The canvas that the worker draws on.
@@ -43,6 +48,7 @@ impl Player {
         let ctx = stage::context(&canvas);
         Self {
             frame: dom::by_id("result-frame"),
+            aspect: 1.5,
             canvas,
             ctx,
             gpu: None,
@@ -71,8 +77,17 @@ impl Player {
     }
 
     /// The shape of what is shown, width by height.
-    pub fn set_aspect(&self, aspect: f32) {
-        let _ = self.frame.style().set_property("--ratio", &format!("{aspect:.4}"));
+    pub fn aspect(&self) -> f32 {
+        self.aspect
+    }
+
+    /// Sets that shape.
+    pub fn set_aspect(&mut self, aspect: f32) {
+        self.aspect = aspect;
+        let _ = self
+            .frame
+            .style()
+            .set_property("--ratio", &format!("{aspect:.4}"));
     }
 
     /// A generation of this scene begins.
@@ -84,7 +99,11 @@ impl Player {
 
     /// Frames as they are so far, or, with `last`, the finished video.
     pub fn set_frames(&mut self, video: Video, last: bool) {
-        self.frames = video.frames.iter().map(|f| stage::from_rgb(video.width, video.height, f)).collect();
+        self.frames = video
+            .frames
+            .iter()
+            .map(|f| stage::from_rgb(video.width, video.height, f))
+            .collect();
         self.fps = video.fps;
         self.set_count(video.frames.len() as u32);
         self.video = last.then_some(video);
@@ -178,7 +197,8 @@ impl Player {
         if self.is_moving() {
             let passed = self.last.map_or(0.0, |last| (now - last).clamp(0.0, 250.0));
             self.last = Some(now);
-            self.position = (self.position + passed / 1000.0 * f64::from(self.fps)) % f64::from(self.count);
+            self.position =
+                (self.position + passed / 1000.0 * f64::from(self.fps)) % f64::from(self.count);
         }
         self.show_controls();
         let frame = (self.position as u32).min(self.count.saturating_sub(1));
@@ -193,7 +213,12 @@ impl Player {
             let gpu = self.gpu.as_ref()?;
             let scale = dom::window().device_pixel_ratio().clamp(1.0, 3.0);
             let size = |n: i32| ((f64::from(n) * scale) as u32).clamp(1, GPU_SIDE);
-            let view = View { frame, paths: self.paths, width: size(gpu.client_width()), height: size(gpu.client_height()) };
+            let view = View {
+                frame,
+                paths: self.paths,
+                width: size(gpu.client_width()),
+                height: size(gpu.client_height()),
+            };
             if self.sent == Some(view) {
                 return None;
             }
@@ -207,11 +232,15 @@ impl Player {
         let _ = ctx.draw_image_with_html_canvas_element_and_dw_and_dh(image, 0.0, 0.0, w, h);
         if self.paths {
             let pen = Pen::new(ctx, w, h);
-            let t = if self.count > 1 { frame as f32 / (self.count - 1) as f32 } else { 0.0 };
+            let t = if self.count > 1 {
+                frame as f32 / (self.count - 1) as f32
+            } else {
+                0.0
+            };
             stage::paths(&pen, &self.scene, self.count as usize, None);
             for (i, entity) in self.scene.entities.iter().enumerate() {
                 if let Some(path) = &entity.trajectory {
-                    pen.dot(path.position(t), 5.5, stage::colour(i), 1.0);
+                    pen.dot(path.position(t), 5.5, colour(i), 1.0);
                 }
             }
         }
@@ -222,7 +251,11 @@ impl Player {
         let any = self.count > 0;
         let play: HtmlButtonElement = dom::by_id("play");
         play.set_disabled(self.count < 2);
-        let (name, label) = if self.playing { ("#i-pause", "Pause") } else { ("#i-play", "Play") };
+        let (name, label) = if self.playing {
+            ("#i-pause", "Pause")
+        } else {
+            ("#i-play", "Play")
+        };
         dom::set(&play, "aria-label", label);
         dom::set(&dom::by_id::<Element>("play-icon"), "href", name);
         let scrub: HtmlInputElement = dom::by_id("scrub");
@@ -232,20 +265,42 @@ impl Player {
         let value = frame.to_string();
         if scrub.value() != value {
             scrub.set_value(&value);
-            dom::set(&scrub, "aria-valuetext", &format!("Frame {} of {}", frame + 1, self.count));
+            dom::set(
+                &scrub,
+                "aria-valuetext",
+                &format!("Frame {} of {}", frame + 1, self.count),
+            );
         }
-        let number = if any { format!("{} / {}", frame + 1, self.count) } else { String::new() };
+        let number = if any {
+            format!("{} / {}", frame + 1, self.count)
+        } else {
+            String::new()
+        };
         dom::set_text(&dom::by_id("frame-number"), &number);
         let paths: HtmlButtonElement = dom::by_id("show-paths");
         paths.set_disabled(!any);
-        dom::set(&paths, "aria-pressed", if self.paths { "true" } else { "false" });
+        dom::set(
+            &paths,
+            "aria-pressed",
+            if self.paths { "true" } else { "false" },
+        );
         dom::by_id::<HtmlButtonElement>("save-gif").set_disabled(self.video.is_none());
         dom::show(&dom::by_id("result-empty"), !any);
-        let state = if self.video.is_some() { "done" } else if any { "preview" } else { "empty" };
+        let state = if self.video.is_some() {
+            "done"
+        } else if any {
+            "preview"
+        } else {
+            "empty"
+        };
         dom::set(self.frame.unchecked_ref(), "data-state", state);
     }
 }
 
 fn prefers_stillness() -> bool {
-    dom::window().match_media("(prefers-reduced-motion: reduce)").ok().flatten().is_some_and(|m| m.matches())
+    dom::window()
+        .match_media("(prefers-reduced-motion: reduce)")
+        .ok()
+        .flatten()
+        .is_some_and(|m| m.matches())
 }

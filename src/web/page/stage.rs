@@ -1,31 +1,16 @@
 //! Draws the picture to edit: masks, paths, what a drag is carrying along, the crosshair.
 
 use super::dom;
+use crate::media::overlay::colour;
 use crate::scene::{Mask, Picture, Scene, Trajectory};
 use crate::web::editor::{Editor, Gesture, Tool, anchor};
 use wasm_bindgen::prelude::*;
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
 
-/// Colours of entities, in their order; far apart in hue and alike in lightness.
-const PALETTE: [[u8; 3]; 8] = [
-    [255, 138, 92],
-    [88, 190, 255],
-    [255, 214, 84],
-    [186, 140, 255],
-    [104, 222, 150],
-    [255, 120, 190],
-    [80, 220, 220],
-    [200, 220, 110],
-];
 /// The camera's colour.
 const CAMERA: [u8; 3] = [240, 242, 245];
 /// Longest side, in pixels, of what is drawn from a mask.
 const TINT_SIDE: u32 = 1024;
-
-/// Colour of the entity at this position.
-pub fn colour(index: usize) -> [u8; 3] {
-    PALETTE[index % PALETTE.len()]
-}
 
 /// A colour for CSS.
 pub fn css(c: [u8; 3], alpha: f32) -> String {
@@ -60,7 +45,9 @@ pub fn context(canvas: &HtmlCanvasElement) -> CanvasRenderingContext2d {
 /// A canvas with these pixels.
 fn painted(width: u32, height: u32, rgba: &[u8]) -> HtmlCanvasElement {
     let canvas = dom::canvas(width, height);
-    if let Ok(data) = ImageData::new_with_u8_clamped_array_and_sh(wasm_bindgen::Clamped(rgba), width, height) {
+    if let Ok(data) =
+        ImageData::new_with_u8_clamped_array_and_sh(wasm_bindgen::Clamped(rgba), width, height)
+    {
         let _ = context(&canvas).put_image_data(&data, 0.0, 0.0);
     }
     canvas
@@ -68,7 +55,10 @@ fn painted(width: u32, height: u32, rgba: &[u8]) -> HtmlCanvasElement {
 
 /// A canvas with an RGB picture.
 pub fn from_rgb(width: u32, height: u32, rgb: &[u8]) -> HtmlCanvasElement {
-    let rgba: Vec<u8> = rgb.chunks_exact(3).flat_map(|p| [p[0], p[1], p[2], 255]).collect();
+    let rgba: Vec<u8> = rgb
+        .chunks_exact(3)
+        .flat_map(|p| [p[0], p[1], p[2], 255])
+        .collect();
     painted(width, height, &rgba)
 }
 
@@ -98,7 +88,10 @@ impl Stage {
     /// Where an event is, in fractions of the picture.
     pub fn place(&self, client_x: f64, client_y: f64) -> [f32; 2] {
         let r = self.canvas.get_bounding_client_rect();
-        [((client_x - r.left()) / r.width().max(1.0)) as f32, ((client_y - r.top()) / r.height().max(1.0)) as f32]
+        [
+            ((client_x - r.left()) / r.width().max(1.0)) as f32,
+            ((client_y - r.top()) / r.height().max(1.0)) as f32,
+        ]
     }
 
     /// Draws everything. `carry` is the time (fraction of the video) of a preview of the paths; `now` is the clock in
@@ -117,7 +110,10 @@ impl Stage {
         };
         // The camera's drag carries the whole picture along, the rest stays dark.
         let shift = match (editor.gesture(), carry, &scene.background) {
-            (Gesture::Camera { points }, ..) => points.first().zip(points.last()).map(|(a, b)| [b.x - a.x, b.y - a.y]),
+            (Gesture::Camera { points }, ..) => points
+                .first()
+                .zip(points.last())
+                .map(|(a, b)| [b.x - a.x, b.y - a.y]),
             (_, Some(t), Some(path)) => Some(offset(path, t)),
             _ => None,
         };
@@ -132,18 +128,24 @@ impl Stage {
 
         // Entities: tinted where they are, or carried along.
         let led = match editor.gesture() {
-            Gesture::Path { index, points } => {
-                points.first().zip(points.last()).map(|(a, b)| (*index, [b.x - a.x, b.y - a.y]))
-            }
+            Gesture::Path { index, points } => points
+                .first()
+                .zip(points.last())
+                .map(|(a, b)| (*index, [b.x - a.x, b.y - a.y])),
             _ => None,
         };
         for (i, entity) in scene.entities.iter().enumerate() {
             let carried = match (led, carry) {
                 (Some((index, by)), _) if index == i => Some(by),
-                (None, Some(t)) => entity.trajectory.as_ref().map(|path| offset(path, t)).or(shift),
+                (None, Some(t)) => entity
+                    .trajectory
+                    .as_ref()
+                    .map(|path| offset(path, t))
+                    .or(shift),
                 _ => None,
             };
-            let stroked = matches!(editor.gesture(), Gesture::Stroke { index: Some(s), .. } if *s == i);
+            let stroked =
+                matches!(editor.gesture(), Gesture::Stroke { index: Some(s), .. } if *s == i);
             match (carried, &self.cutouts[i], &self.tints[i]) {
                 (Some(by), Some(cutout), tint) => {
                     ctx.set_global_alpha(0.35);
@@ -170,7 +172,9 @@ impl Stage {
             paths(&pen, scene, frames, editor.selected());
         }
         match editor.gesture() {
-            Gesture::Path { index, points } => pen.line(points.iter().map(|p| [p.x, p.y]), colour(*index), 1.0),
+            Gesture::Path { index, points } => {
+                pen.line(points.iter().map(|p| [p.x, p.y]), colour(*index), 1.0)
+            }
             Gesture::Camera { points } => pen.line(points.iter().map(|p| [p.x, p.y]), CAMERA, 1.0),
             _ => {}
         }
@@ -182,7 +186,12 @@ impl Stage {
         {
             let phase = (now / 900.0).fract() as f32;
             pen.ring([click.x, click.y], 4.0, [255; 3], 1.0);
-            pen.ring([click.x, click.y], 4.0 + 16.0 * phase, [255; 3], 1.0 - phase);
+            pen.ring(
+                [click.x, click.y],
+                4.0 + 16.0 * phase,
+                [255; 3],
+                1.0 - phase,
+            );
         }
         if let (Tool::Brush | Tool::Erase, Some(at)) = (editor.tool(), self.hover) {
             let radius = editor.brush_radius * w.max(h) as f32 / pen.unit as f32;
@@ -196,12 +205,25 @@ impl Stage {
     /// Makes what is drawn from masks, where the document has changed.
     fn prepare(&mut self, editor: &Editor, width: u32) {
         let scene = editor.scene();
-        let Picture { width: pw, height: ph, .. } = scene.picture;
+        let Picture {
+            width: pw,
+            height: ph,
+            ..
+        } = scene.picture;
         let long = width.min(TINT_SIDE).max(64);
-        let size = if pw >= ph { (long, (long * ph / pw.max(1)).max(1)) } else { ((long * pw / ph.max(1)).max(1), long) };
+        let size = if pw >= ph {
+            (long, (long * ph / pw.max(1)).max(1))
+        } else {
+            ((long * pw / ph.max(1)).max(1), long)
+        };
         if self.made_for != (editor.revision(), width) {
             self.made_for = (editor.revision(), width);
-            self.tints = scene.entities.iter().enumerate().map(|(i, e)| tint(&e.mask, size, colour(i))).collect();
+            self.tints = scene
+                .entities
+                .iter()
+                .enumerate()
+                .map(|(i, e)| tint(&e.mask, size, colour(i)))
+                .collect();
             // Only what moves is cut out.
             self.cutouts = vec![None; scene.entities.len()];
         }
@@ -212,9 +234,11 @@ impl Stage {
             }
         }
         self.stroke = match editor.gesture() {
-            Gesture::Stroke { index, mask, .. } => {
-                Some(tint(mask, size, colour(index.unwrap_or(scene.entities.len()))))
-            }
+            Gesture::Stroke { index, mask, .. } => Some(tint(
+                mask,
+                size,
+                colour(index.unwrap_or(scene.entities.len())),
+            )),
             _ => None,
         };
     }
@@ -256,11 +280,20 @@ fn tint(mask: &Mask, (w, h): (u32, u32), c: [u8; 3]) -> HtmlCanvasElement {
     for y in 0..hi {
         for x in 0..wi {
             let m = at(x, y);
-            let around = [at(x.saturating_sub(2), y), at(x + 2, y), at(x, y.saturating_sub(2)), at(x, y + 2)];
+            let around = [
+                at(x.saturating_sub(2), y),
+                at(x + 2, y),
+                at(x, y.saturating_sub(2)),
+                at(x, y + 2),
+            ];
             let low = around.iter().copied().fold(m, f32::min);
             let high = around.iter().copied().fold(m, f32::max);
             // Where the contour at one half passes within two pixels.
-            let edge = if low < 0.5 && high >= 0.5 { 1.0 - (m - 0.5).abs() * 0.5 } else { 0.0 };
+            let edge = if low < 0.5 && high >= 0.5 {
+                1.0 - (m - 0.5).abs() * 0.5
+            } else {
+                0.0
+            };
             let fill = if m >= 0.5 { 0.34 } else { 0.0 };
             let alpha = f32::max(edge, fill);
             if alpha > 0.0 {
@@ -276,8 +309,12 @@ fn tint(mask: &Mask, (w, h): (u32, u32), c: [u8; 3]) -> HtmlCanvasElement {
 /// The part of the picture inside the mask.
 fn cutout(picture: &Picture, mask: &Mask) -> HtmlCanvasElement {
     let fine = mask.resized(picture.width, picture.height);
-    let rgba: Vec<u8> =
-        picture.rgb.chunks_exact(3).zip(&fine.alpha).flat_map(|(p, a)| [p[0], p[1], p[2], *a]).collect();
+    let rgba: Vec<u8> = picture
+        .rgb
+        .chunks_exact(3)
+        .zip(&fine.alpha)
+        .flat_map(|(p, a)| [p[0], p[1], p[2], *a])
+        .collect();
     painted(picture.width, picture.height, &rgba)
 }
 
@@ -296,7 +333,12 @@ pub struct Pen<'a> {
 impl<'a> Pen<'a> {
     /// A pen for a canvas of this size.
     pub fn new(ctx: &'a CanvasRenderingContext2d, w: f64, h: f64) -> Self {
-        Self { ctx, w, h, unit: dom::window().device_pixel_ratio().clamp(1.0, 3.0) }
+        Self {
+            ctx,
+            w,
+            h,
+            unit: dom::window().device_pixel_ratio().clamp(1.0, 3.0),
+        }
     }
 
     fn at(&self, p: [f32; 2]) -> (f64, f64) {
@@ -309,7 +351,11 @@ impl<'a> Pen<'a> {
         ctx.begin_path();
         for (i, p) in points.enumerate() {
             let (x, y) = self.at(p);
-            if i == 0 { ctx.move_to(x, y) } else { ctx.line_to(x, y) }
+            if i == 0 {
+                ctx.move_to(x, y)
+            } else {
+                ctx.line_to(x, y)
+            }
         }
         ctx.set_line_cap("round");
         ctx.set_line_join("round");
@@ -326,7 +372,13 @@ impl<'a> Pen<'a> {
         let ctx = self.ctx;
         for (grow, colour) in [(1.3, css([8, 9, 10], 0.7 * alpha)), (0.0, css(c, alpha))] {
             ctx.begin_path();
-            let _ = ctx.arc(x, y, (f64::from(radius) + grow) * self.unit, 0.0, std::f64::consts::TAU);
+            let _ = ctx.arc(
+                x,
+                y,
+                (f64::from(radius) + grow) * self.unit,
+                0.0,
+                std::f64::consts::TAU,
+            );
             ctx.set_fill_style_str(&colour);
             ctx.fill();
         }
@@ -338,7 +390,13 @@ impl<'a> Pen<'a> {
         let ctx = self.ctx;
         for (width, colour) in [(3.6, css([8, 9, 10], 0.55 * alpha)), (1.7, css(c, alpha))] {
             ctx.begin_path();
-            let _ = ctx.arc(x, y, f64::from(radius) * self.unit, 0.0, std::f64::consts::TAU);
+            let _ = ctx.arc(
+                x,
+                y,
+                f64::from(radius) * self.unit,
+                0.0,
+                std::f64::consts::TAU,
+            );
             ctx.set_line_width(width * self.unit);
             ctx.set_stroke_style_str(&colour);
             ctx.stroke();
@@ -348,8 +406,16 @@ impl<'a> Pen<'a> {
     fn cross(&self, p: [f32; 2]) {
         let reach = |pixels: f64, side: f64| (pixels * self.unit / side) as f32;
         let (dx, dy) = (reach(14.0, self.w), reach(14.0, self.h));
-        self.line([[p[0] - dx, p[1]], [p[0] + dx, p[1]]].into_iter(), [255; 3], 1.0);
-        self.line([[p[0], p[1] - dy], [p[0], p[1] + dy]].into_iter(), [255; 3], 1.0);
+        self.line(
+            [[p[0] - dx, p[1]], [p[0] + dx, p[1]]].into_iter(),
+            [255; 3],
+            1.0,
+        );
+        self.line(
+            [[p[0], p[1] - dy], [p[0], p[1] + dy]].into_iter(),
+            [255; 3],
+            1.0,
+        );
     }
 
     fn arrow(&self, from: [f32; 2], to: [f32; 2], c: [u8; 3], alpha: f32) {
@@ -359,8 +425,15 @@ impl<'a> Pen<'a> {
         ctx.begin_path();
         for (i, turn) in [0.0, 2.55, -2.55].into_iter().enumerate() {
             let reach = if i == 0 { 7.0 } else { 9.0 } * self.unit;
-            let (px, py) = (x + reach * (angle + turn).cos(), y + reach * (angle + turn).sin());
-            if i == 0 { ctx.move_to(px, py) } else { ctx.line_to(px, py) }
+            let (px, py) = (
+                x + reach * (angle + turn).cos(),
+                y + reach * (angle + turn).sin(),
+            );
+            if i == 0 {
+                ctx.move_to(px, py)
+            } else {
+                ctx.line_to(px, py)
+            }
         }
         ctx.close_path();
         ctx.set_line_width(2.5 * self.unit);
@@ -401,7 +474,11 @@ pub fn paths(pen: &Pen, scene: &Scene, frames: usize, selected: Option<usize>) {
         pen.path(path, frames, CAMERA, 0.9);
     }
     for (i, entity) in scene.entities.iter().enumerate() {
-        let alpha = if selected.is_none() || selected == Some(i) { 1.0 } else { 0.7 };
+        let alpha = if selected.is_none() || selected == Some(i) {
+            1.0
+        } else {
+            0.7
+        };
         if let Some(path) = &entity.trajectory {
             pen.path(path, frames, colour(i), alpha);
         }
@@ -414,14 +491,27 @@ fn names(pen: &Pen, scene: &Scene) {
     ctx.set_text_align("center");
     ctx.set_text_baseline("middle");
     for (i, entity) in scene.entities.iter().enumerate() {
-        let top = entity.mask.bounding_box().map(|b| b.y0 as f32 / entity.mask.height.max(1) as f32);
+        let top = entity
+            .mask
+            .bounding_box()
+            .map(|b| b.y0 as f32 / entity.mask.height.max(1) as f32);
         let (x, _) = pen.at(anchor(&entity.mask));
         let y = (f64::from(top.unwrap_or(0.0)) * pen.h - 11.0 * pen.unit).max(11.0 * pen.unit);
-        let width = ctx.measure_text(&entity.name).map(|m| m.width()).unwrap_or(0.0) + 12.0 * pen.unit;
+        let width = ctx
+            .measure_text(&entity.name)
+            .map(|m| m.width())
+            .unwrap_or(0.0)
+            + 12.0 * pen.unit;
         let x = x.clamp(width / 2.0, (pen.w - width / 2.0).max(width / 2.0));
         ctx.set_fill_style_str(&css([14, 15, 17], 0.8));
         ctx.begin_path();
-        let _ = ctx.round_rect_with_f64(x - width / 2.0, y - 9.0 * pen.unit, width, 18.0 * pen.unit, 6.0 * pen.unit);
+        let _ = ctx.round_rect_with_f64(
+            x - width / 2.0,
+            y - 9.0 * pen.unit,
+            width,
+            18.0 * pen.unit,
+            6.0 * pen.unit,
+        );
         ctx.fill();
         ctx.set_fill_style_str(&css(colour(i), 1.0));
         let _ = ctx.fill_text(&entity.name, x, y);

@@ -1,1 +1,242 @@
-pub fn start() {}
+//! The worker's half: takes a device, loads the model, makes masks and videos, one thing after another. It listens while
+//! it works, because the pipeline yields between steps.
+
+mod gpu;
+mod model;
+mod present;
+
+use super::editor::Click;
+use super::protocol::{DeviceChoice, FromWorker, JobData, JobMessage, Pixels, ToWorker, to_js};
+use crate::error::{Error, Result};
+use crate::pipeline::{Cancel, Job};
+use crate::scene::{Mask, Picture};
+use model::Model;
+use present::Presenter;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::{DedicatedWorkerGlobalScope, MessageEvent, OffscreenCanvas};
+
+/// Something that takes time.
+enum Task {
+    Start {
+        model: String,
+        device: DeviceChoice,
+    },
+    Segment {
+        number: u64,
+        picture: Rc<Picture>,
+        clicks: Vec<Click>,
+        previous: Option<Mask>,
+    },
+    Generate {
+        number: u64,
+        job: Job,
+    },
+}
+
+#[derive(Default)]
+struct State {
+    tasks: VecDeque<Task>,
+    working: bool,
+    /// Of the job that runs.
+    cancel: Option<Cancel>,
+    picture: Rc<Picture>,
+    canvas: Option<OffscreenCanvas>,
+    /// Draws the frames that are on the GPU.
+    presenter: Option<Presenter>,
+}
+
+thread_local! {
+    static STATE: RefCell<State> = RefCell::default();
+}
+
+fn with<R>(f: impl FnOnce(&mut State) -> R) -> R {
+    STATE.with(|state| f(&mut state.borrow_mut()))
+}
+
+fn scope() -> DedicatedWorkerGlobalScope {
+    js_sys::global().unchecked_into()
+}
+
+fn post(message: &FromWorker) {
+    let sent = to_js(message)
+        .map_err(|e| e.to_string())
+        .and_then(|m| scope().post_message(&m).map_err(|e| format!("{e:?}")));
+    if let Err(error) = sent {
+        log::error!("to the page: {error}");
+    }
+}
+
+/// Starts the worker.
+pub fn start() {
+    std::panic::set_hook(Box::new(|info| {
+        console_error_panic_hook::hook(info);
+        let what = info.payload_as_str().unwrap_or("no reason given");
+        let place = info
+            .location()
+            .map(|l| format!(", {}:{}", l.file(), l.line()))
+            .unwrap_or_default();
+        // Only the first line: the rest is for the console.
+        post(&FromWorker::Crashed(format!(
+            "{}{place}",
+            what.lines().next().unwrap_or_default()
+        )));
+    }));
+    let hear = Closure::<dyn FnMut(MessageEvent)>::new(|event: MessageEvent| {
+        match serde_wasm_bindgen::from_value(event.data()) {
+            Ok(message) => hear(message),
+            Err(error) => log::error!("from the page: {error}"),
+        }
+    });
+    scope().set_onmessage(Some(hear.as_ref().unchecked_ref()));
+    hear.forget();
+    post(&FromWorker::Alive);
+}
+
+fn hear(message: ToWorker) {
+    match message {
+        ToWorker::Start { model, device } => push(Task::Start { model, device }),
+        ToWorker::Canvas(canvas) => with(|s| s.canvas = canvas.dyn_into().ok()),
+        ToWorker::Picture(pixels) => match pixels.picture() {
+            Ok(picture) => with(|s| s.picture = Rc::new(picture)),
+            Err(error) => log::error!("from the page: {error}"),
+        },
+        ToWorker::Segment {
+            number,
+            clicks,
+            previous,
+        } => {
+            let previous = previous.and_then(|p| p.mask().ok());
+            let clicks = clicks.iter().map(Click::from).collect();
+            // Only the last click matters.
+            with(|s| s.tasks.retain(|t| !matches!(t, Task::Segment { .. })));
+            let picture = with(|s| s.picture.clone());
+            push(Task::Segment {
+                number,
+                picture,
+                clicks,
+                previous,
+            });
+        }
+        ToWorker::Generate { number, job } => match on_picture(job) {
+            Ok(job) => push(Task::Generate { number, job }),
+            Err(error) => post(&FromWorker::NoVideo {
+                number,
+                error: Some(error.to_string()),
+            }),
+        },
+        ToWorker::Cancel => {
+            let waiting: Vec<u64> = with(|s| {
+                if let Some(cancel) = &s.cancel {
+                    cancel.cancel();
+                }
+                let job = |t: &Task| {
+                    if let Task::Generate { number, .. } = t {
+                        Some(*number)
+                    } else {
+                        None
+                    }
+                };
+                let waiting = s.tasks.iter().filter_map(job).collect();
+                s.tasks.retain(|t| job(t).is_none());
+                waiting
+            });
+            for number in waiting {
+                post(&FromWorker::NoVideo {
+                    number,
+                    error: None,
+                });
+            }
+        }
+        ToWorker::Draw(view) => with(|s| {
+            if let Some(presenter) = &mut s.presenter {
+                presenter.draw(view);
+            }
+        }),
+    }
+}
+
+fn on_picture(job: JobData) -> Result<Job> {
+    job.on(with(|s| (*s.picture).clone()))
+}
+
+fn push(task: Task) {
+    let idle = with(|s| {
+        s.tasks.push_back(task);
+        !std::mem::replace(&mut s.working, true)
+    });
+    if idle {
+        spawn_local(work());
+    }
+}
+
+thread_local! {
+    /// Out of the state while it is used, so that the state can be, too.
+    static MODEL: RefCell<Option<Model>> = const { RefCell::new(None) };
+}
+
+async fn work() {
+    let mut model = MODEL.take();
+    while let Some(task) = with(|s| s.tasks.pop_front()) {
+        match task {
+            Task::Start {
+                model: address,
+                device,
+            } => {
+                model = match model::load(&address, device).await {
+                    Ok(loaded) => {
+                        post(&FromWorker::Loaded);
+                        Some(loaded)
+                    }
+                    Err(error) => {
+                        post(&FromWorker::NotLoaded(error.to_string()));
+                        None
+                    }
+                };
+            }
+            Task::Segment {
+                number,
+                picture,
+                clicks,
+                previous,
+            } => {
+                let mask = model::segment(&mut model, &picture, &clicks, previous.as_ref()).await;
+                post(&match mask {
+                    Ok(mask) => FromWorker::Mask {
+                        number,
+                        mask: Pixels::of_mask(&mask),
+                    },
+                    Err(error) => FromWorker::NoMask {
+                        number,
+                        error: error.to_string(),
+                    },
+                });
+            }
+            Task::Generate { number, job } => {
+                let cancel = Cancel::new();
+                with(|s| s.cancel = Some(cancel.clone()));
+                let video = model::generate(&model, number, &job, &cancel).await;
+                with(|s| s.cancel = None);
+                match video {
+                    Ok(video) => post(&FromWorker::Job {
+                        number,
+                        message: JobMessage::Done(video.into()),
+                    }),
+                    Err(Error::Cancelled) => post(&FromWorker::NoVideo {
+                        number,
+                        error: None,
+                    }),
+                    Err(error) => post(&FromWorker::NoVideo {
+                        number,
+                        error: Some(error.to_string()),
+                    }),
+                }
+            }
+        }
+    }
+    MODEL.set(model);
+    with(|s| s.working = false);
+}
