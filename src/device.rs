@@ -3,6 +3,7 @@
 //! Burn's tensors carry their backend as a type, so a choice made at run time becomes a generic
 //! call: [`Device::run`] resolves the device and calls a [`Task`] with the backend it found.
 
+#[cfg(not(target_family = "wasm"))]
 use crate::{Error, Result};
 use burn::backend::Flex;
 use burn::tensor::backend::Backend;
