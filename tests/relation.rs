@@ -8,7 +8,11 @@ use dragentity::model::relation::RelationConfig;
 
 fn embeddings_are_those_of_the_equations<B: Backend>(device: &B::Device) {
     let golden = common::golden_file("relation.safetensors");
-    let config = RelationConfig::new().with_dim(10).with_dim_out(12);
+    let config = RelationConfig {
+        dim: 10,
+        dim_out: 12,
+        ..Default::default()
+    };
     let (relation, report) = golden.load(config.init::<B>(device)).unwrap();
     assert_eq!(report.loaded, 7);
     let data = |name: &str| {

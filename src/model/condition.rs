@@ -50,6 +50,26 @@ impl Default for ConditionConfig {
     }
 }
 
+impl ConditionConfig {
+    /// Checks that conditions can be drawn; `name` is what the error calls the configuration.
+    ///
+    /// # Errors
+    /// [`Error::Model`].
+    pub fn validate(&self, name: &str) -> Result<()> {
+        let factors = 1..=64;
+        if factors.contains(&self.vae_factor)
+            && factors.contains(&self.map_factor)
+            && self.min_radius.is_finite()
+        {
+            return Ok(());
+        }
+        Err(Error::Model {
+            name: name.to_owned(),
+            reason: "vae_factor and map_factor must be 1 to 64, and min_radius a number".into(),
+        })
+    }
+}
+
 /// An entity that moves or is pinned. One that is left to the model is not in the list at all.
 #[derive(Clone)]
 pub struct EntityInput {
@@ -252,7 +272,7 @@ impl<B: Backend> ConditionBatch<B> {
     ///
     /// # Errors
     /// [`Error::Job`] when sizes or numbers of frames do not fit together, when there are too many
-    /// entities, or when a position is not a number.
+    /// entities, or when a position is not a number; [`Error::Model`] for a `config` of impossible factors.
     pub fn from_inputs(
         inputs: &[ConditionInput],
         max_entities: usize,
@@ -262,6 +282,7 @@ impl<B: Backend> ConditionBatch<B> {
         let Some(first) = inputs.first() else {
             return Err(Error::Job("a batch needs at least one video".into()));
         };
+        config.validate("conditions")?;
         // Tensors have no dimension of size 0: a job without entities carries one that is absent.
         let max_entities = max_entities.max(1);
         let (frames, width, height) = (first.frames, first.width, first.height);

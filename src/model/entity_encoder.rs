@@ -10,6 +10,7 @@
 //!
 //! Fully convolutional: any height and width that are multiples of 16.
 
+use crate::error::{Error, Result};
 use crate::scene::raster::{Circle, draw_disc};
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -32,6 +33,9 @@ pub const FEATURE_STRIDE: usize = 4;
 const CLICK_RADIUS: f32 = 2.0;
 /// Sines and cosines at this many octaves, along x and along y, tell a token where it lies.
 const POSITION_OCTAVES: usize = 4;
+
+/// Far above any sensible size; keeps a garbled configuration from asking for all memory.
+const MAX_SIZE: usize = 4096;
 
 /// Sizes of an [`EntityEncoder`]; missing fields take their defaults.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -182,11 +186,60 @@ pub struct EncoderOutput<B: Backend> {
 }
 
 impl EntityEncoderConfig {
+    /// Checks that the network can be built; `name` is what the error calls the configuration.
+    ///
+    /// # Errors
+    /// [`Error::Model`].
+    pub fn validate(&self, name: &str) -> Result<()> {
+        let fail = |reason: String| {
+            Err(Error::Model {
+                name: name.to_owned(),
+                reason,
+            })
+        };
+        let mut normed = vec![
+            self.stem_channels,
+            self.click_channels,
+            self.click_fine_channels,
+        ];
+        normed.extend(self.block_out_channels);
+        let others = [
+            self.feature_dim,
+            self.similarity_heads,
+            self.token_dim,
+            self.norm_num_groups,
+            self.layers_per_block,
+        ];
+        let sizes = 1..=MAX_SIZE;
+        if !normed.iter().chain(&others).all(|s| sizes.contains(s)) {
+            return fail(format!("every size must be 1 to {MAX_SIZE}"));
+        }
+        if normed
+            .iter()
+            .any(|c| !c.is_multiple_of(self.norm_num_groups))
+        {
+            return fail(format!(
+                "channels {normed:?} are not all multiples of norm_num_groups {}",
+                self.norm_num_groups
+            ));
+        }
+        if !self.feature_dim.is_multiple_of(self.similarity_heads) {
+            return fail(format!(
+                "feature_dim {} is not a multiple of similarity_heads {}",
+                self.feature_dim, self.similarity_heads
+            ));
+        }
+        Ok(())
+    }
+
     /// The network with fresh weights.
     ///
     /// # Panics
-    /// If `norm_num_groups` or `similarity_heads` does not divide the channels it should.
+    /// If [`validate`](Self::validate) fails.
     pub fn init<B: Backend>(&self, device: &B::Device) -> EntityEncoder<B> {
+        if let Err(e) = self.validate("entity_encoder/config.json") {
+            panic!("{e}");
+        }
         let groups = self.norm_num_groups;
         let [stem, dim] = [self.stem_channels, self.feature_dim];
         let norm = |channels| GroupNormConfig::new(groups, channels).init(device);
@@ -583,6 +636,19 @@ mod tests {
             assert_eq!(logits.dims(), [2, 1, h / 2, w / 2]);
             assert!(logits.is_finite().all().into_scalar());
         }
+    }
+
+    #[test]
+    fn impossible_sizes_are_refused() {
+        let message = |change: fn(&mut EntityEncoderConfig)| {
+            let mut config = EntityEncoderConfig::default();
+            change(&mut config);
+            config.validate("e").unwrap_err().to_string()
+        };
+        assert!(message(|c| c.norm_num_groups = 7).contains("multiples of norm_num_groups"));
+        assert!(message(|c| c.similarity_heads = 5).contains("similarity_heads"));
+        assert!(message(|c| c.stem_channels = 0).contains("must be 1 to"));
+        assert!(message(|c| c.layers_per_block = 1 << 40).contains("must be 1 to"));
     }
 
     #[test]

@@ -10,12 +10,13 @@
 //! - `j = i` takes part, at distance 0 and angle 0, as in the sums from 1 to N.
 //! - The product of Eq. 5 is computed as a softmax of logarithms, which is the same and never 0/0.
 
-use burn::config::Config;
+use crate::error::{Error, Result};
 use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::activation::softmax;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
+use serde::{Deserialize, Serialize};
 use std::f32::consts::PI;
 
 /// Stands for minus infinity in logarithms of weights: `exp` of it is 0, and sums of it stay finite.
@@ -25,21 +26,32 @@ const TINY: f64 = 1e-20;
 /// Added to the squared width of a kernel, which is free to pass through zero in training.
 const MIN_VARIANCE: f64 = 1e-4;
 
-/// Sizes of a [`Relation`].
-#[derive(Config, Debug, PartialEq)]
+/// Far above any sensible size; keeps a garbled configuration from asking for all memory.
+const MAX_SIZE: usize = 4096;
+
+/// Sizes of a [`Relation`]; missing fields take their defaults.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct RelationConfig {
     /// Channels of the pooled features V.
-    #[config(default = 96)]
     pub dim: usize,
     /// Channels of the entity embeddings; a multiple of `heads`.
-    #[config(default = 96)]
     pub dim_out: usize,
     /// Relation heads (the paper's K).
-    #[config(default = 6)]
     pub heads: usize,
     /// Gaussian kernels (the paper's d_p).
-    #[config(default = 64)]
     pub kernels: usize,
+}
+
+impl Default for RelationConfig {
+    fn default() -> Self {
+        Self {
+            dim: 96,
+            dim_out: 96,
+            heads: 6,
+            kernels: 64,
+        }
+    }
 }
 
 /// See the module's documentation; made by [`RelationConfig::init`].
@@ -60,16 +72,36 @@ pub struct Relation<B: Backend> {
 }
 
 impl RelationConfig {
+    /// Checks that the module can be built; `name` is what the error calls the configuration.
+    ///
+    /// # Errors
+    /// [`Error::Model`].
+    pub fn validate(&self, name: &str) -> Result<()> {
+        let sizes = [self.dim, self.dim_out, self.heads, self.kernels];
+        let reason = if sizes.iter().any(|s| !(1..=MAX_SIZE).contains(s)) {
+            format!("dim, dim_out, heads and kernels must be 1 to {MAX_SIZE}")
+        } else if !self.dim_out.is_multiple_of(self.heads) {
+            format!(
+                "dim_out {} is not a multiple of heads {}",
+                self.dim_out, self.heads
+            )
+        } else {
+            return Ok(());
+        };
+        Err(Error::Model {
+            name: name.to_owned(),
+            reason,
+        })
+    }
+
     /// Kernels start on a regular grid: distances 0 to 1 by angles all around, each as wide as its cell.
     ///
     /// # Panics
-    /// If `dim_out` is not a multiple of `heads`.
+    /// If [`validate`](Self::validate) fails.
     pub fn init<B: Backend>(&self, device: &B::Device) -> Relation<B> {
-        assert_eq!(
-            self.dim_out % self.heads,
-            0,
-            "relation: dim_out must be a multiple of heads"
-        );
+        if let Err(e) = self.validate("relation/config.json") {
+            panic!("{e}");
+        }
         let angles = (self.kernels as f64).sqrt().ceil() as usize;
         let distances = self.kernels.div_ceil(angles);
         let param = |value: &dyn Fn(usize) -> f32| {
@@ -194,11 +226,16 @@ mod tests {
 
     type B = Flex;
 
+    fn config(dim: usize, dim_out: usize) -> RelationConfig {
+        RelationConfig {
+            dim,
+            dim_out,
+            ..Default::default()
+        }
+    }
+
     fn relation(dim: usize) -> Relation<B> {
-        RelationConfig::new()
-            .with_dim(dim)
-            .with_dim_out(12)
-            .init(&Default::default())
+        config(dim, 12).init(&Default::default())
     }
 
     fn inputs(batch: usize, n: usize, dim: usize) -> (Tensor<B, 3>, Tensor<B, 3>) {
@@ -288,10 +325,7 @@ mod tests {
     fn gradients_are_finite_where_distances_angles_and_weights_vanish() {
         type A = Autodiff<Flex>;
         let device = Default::default();
-        let mut relation: Relation<A> = RelationConfig::new()
-            .with_dim(4)
-            .with_dim_out(6)
-            .init(&device);
+        let mut relation: Relation<A> = config(4, 6).init(&device);
         // Kernels so narrow that all their weights underflow.
         relation.rho_width = Param::from_tensor(Tensor::zeros([64], &device));
         // Two entities at one place, one far away, one absent.
@@ -338,5 +372,18 @@ mod tests {
         let out = relation.forward(v.clone(), boxes, Tensor::zeros([2, 3], &v.device()));
         let worst: f32 = out.abs().max().into_scalar();
         assert_eq!(worst, 0.0);
+    }
+
+    #[test]
+    fn impossible_sizes_are_refused() {
+        assert!(RelationConfig::default().validate("r").is_ok());
+        let message = |c: RelationConfig| c.validate("r").unwrap_err().to_string();
+        assert!(message(config(4, 7)).contains("multiple of heads"));
+        assert!(message(config(0, 6)).contains("must be 1 to"));
+        let heads = RelationConfig {
+            heads: 0,
+            ..Default::default()
+        };
+        assert!(message(heads).contains("must be 1 to"));
     }
 }

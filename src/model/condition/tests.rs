@@ -419,10 +419,12 @@ fn embeddings_and_maps_follow_from_a_batch() {
     let config = ConditionConfig::default();
     let inputs = [input(vec![moving(round(20.5, 20.5, 8.0))])];
     let batch = ConditionBatch::<B>::from_inputs(&inputs, 2, &config, &device).unwrap();
-    let relation = crate::model::relation::RelationConfig::new()
-        .with_dim(8)
-        .with_dim_out(12)
-        .init(&device);
+    let relation = crate::model::relation::RelationConfig {
+        dim: 8,
+        dim_out: 12,
+        ..Default::default()
+    }
+    .init(&device);
     let embeddings = batch.embeddings(random([1, 8, 12, 16]), &relation);
     assert_eq!(embeddings.dims(), [1, 2, 12]);
     let map = batch.represent(Representation::Entity, embeddings.clone());
@@ -470,6 +472,14 @@ fn what_does_not_fit_is_refused_with_a_reason() {
     frames.frames = 0;
     refused(&[frames.clone()], 1, "at least one frame");
     refused(&[input(vec![]), frames], 1, "make them alike");
+
+    let zero = ConditionConfig {
+        map_factor: 0,
+        ..Default::default()
+    };
+    let result = ConditionBatch::<B>::from_inputs(&[input(vec![])], 1, &zero, &Default::default());
+    let message = result.expect_err("refused").to_string();
+    assert!(message.contains("map_factor"), "{message}");
 
     let mut camera = input(vec![]);
     camera.background = vec![[0.0, 0.0]];
