@@ -373,6 +373,54 @@ mod tests {
         assert!(EulerDiscreteConfig::from_json("x", r#"{"prediction_type":"guess"}"#).is_err());
     }
 
+    /// One run of diffusers' scheduler on a single number (`tests/goldens/make_unet.py`).
+    #[derive(Deserialize)]
+    struct Run {
+        config: EulerDiscreteConfig,
+        steps: usize,
+        sigmas: Vec<f64>,
+        timesteps: Vec<f64>,
+        init_noise_sigma: f64,
+        /// Sample, scaled sample, output, next sample, denoised sample.
+        trace: Vec<[f64; 5]>,
+    }
+
+    #[test]
+    fn agrees_with_diffusers() {
+        // diffusers keeps its numbers in f32, and takes some of them through powers and logarithms.
+        let close = |a: f64, b: f64| (a - b).abs() <= 2e-5 * b.abs().max(1.0);
+        let text = include_str!("../tests/goldens/scheduler.json");
+        let runs: Vec<Run> = serde_json::from_str(text).unwrap();
+        assert_eq!(runs.len(), 6);
+        for run in runs {
+            let s = EulerDiscreteScheduler::new(run.config, run.steps).unwrap();
+            assert_eq!(s.steps(), run.timesteps.len());
+            assert_eq!(s.sigmas().len(), run.sigmas.len());
+            assert!(close(s.init_noise_sigma(), run.init_noise_sigma));
+            for (a, b) in s.sigmas().iter().zip(&run.sigmas) {
+                assert!(close(*a, *b), "sigma {a} {b}");
+            }
+            for (i, [x, scaled, y, next, denoised]) in run.trace.into_iter().enumerate() {
+                // Discrete timesteps are interpolated in f32 between close logarithms.
+                let (t, want) = (s.timesteps()[i], run.timesteps[i]);
+                assert!((t - want).abs() <= 2e-3, "timestep {t} {want}");
+                assert!(close(s.input_scale(i) * x, scaled));
+                let step = s.step(i);
+                let got = step.sample * x + step.output * y;
+                // The difference of two numbers of the sample's size.
+                assert!(
+                    (got - next).abs() <= 1e-6 * x.abs().max(1.0),
+                    "{got} {next}"
+                );
+                let got = step.denoised.skip * x + step.denoised.output * y;
+                assert!(
+                    (got - denoised).abs() <= 1e-6 * x.abs().max(1.0),
+                    "{got} {denoised}"
+                );
+            }
+        }
+    }
+
     #[test]
     fn last_step_is_the_denoised_sample() {
         let scheduler = EulerDiscreteScheduler::new(Default::default(), 8).unwrap();

@@ -489,3 +489,67 @@ impl<B: Backend> TransformerSpatioTemporalModel<B> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::backend::Flex;
+    use burn::tensor::{Distribution, Tolerance};
+
+    fn random(shape: [usize; 4]) -> Tensor<Flex, 4> {
+        Tensor::random(shape, Distribution::Default, &Default::default())
+    }
+
+    #[test]
+    fn pieces_make_the_whole() {
+        let (q, k, v) = (
+            random([3, 7, 2, 4]),
+            random([3, 5, 2, 4]),
+            random([3, 5, 2, 4]),
+        );
+        let whole = attend_in_pieces(q.clone(), k.clone(), v.clone(), usize::MAX).into_data();
+        // All at once; two of the three outer elements at once; some queries at once; one query, which
+        // is more than the limit allows already.
+        for limit in [210, 140, 35, 1] {
+            let pieces = attend_in_pieces(q.clone(), k.clone(), v.clone(), limit).into_data();
+            whole.assert_approx_eq::<f32>(&pieces, Tolerance::absolute(1e-6));
+        }
+    }
+
+    #[test]
+    fn each_axis_is_attended_alone() {
+        // What changes in one frame reaches, over pixels, only that frame, and over frames, only that
+        // pixel.
+        let device = Default::default();
+        let attention = AttentionConfig::new(8, 2, 4).init::<Flex>(&device);
+        let axes = TokenAxes {
+            batch: 2,
+            frames: 3,
+            pixels: 4,
+        };
+        let x = Tensor::<Flex, 2>::random([24, 8], Distribution::Default, &device);
+        // Clip 1, frame 2, pixel 3.
+        let row = (3 + 2) * 4 + 3;
+        let other = x
+            .clone()
+            .slice_assign([row..row + 1, 0..8], Tensor::full([1, 8], 3.0, &device));
+        let touched = |a: Tensor<Flex, 2>, b: Tensor<Flex, 2>| -> Vec<usize> {
+            let difference: Vec<f32> = (a - b).abs().sum_dim(1).into_data().to_vec().unwrap();
+            (0..24).filter(|&i| difference[i] > 1e-6).collect()
+        };
+        assert_eq!(
+            touched(
+                attention.over_pixels(x.clone(), axes),
+                attention.over_pixels(other.clone(), axes)
+            ),
+            [20, 21, 22, 23]
+        );
+        assert_eq!(
+            touched(
+                attention.over_frames(x, axes),
+                attention.over_frames(other, axes)
+            ),
+            [15, 19, 23]
+        );
+    }
+}
