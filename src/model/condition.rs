@@ -363,6 +363,26 @@ impl<B: Backend> ConditionBatch<B> {
     }
 }
 
+#[cfg(not(target_family = "wasm"))]
+impl<B: Backend> ConditionBatch<B> {
+    /// The same, as constants of a computation that is differentiated.
+    pub fn with_autodiff<A>(self) -> ConditionBatch<A>
+    where
+        A: burn::tensor::backend::AutodiffBackend<InnerBackend = B>,
+    {
+        ConditionBatch {
+            valid: Tensor::from_inner(self.valid),
+            boxes: Tensor::from_inner(self.boxes),
+            feature_masks: Tensor::from_inner(self.feature_masks),
+            latent_masks: Tensor::from_inner(self.latent_masks),
+            discs: Tensor::from_inner(self.discs),
+            gaussians: Tensor::from_inner(self.gaussians),
+            offsets: Tensor::from_inner(self.offsets),
+            background: Tensor::from_inner(self.background),
+        }
+    }
+}
+
 /// Mean of the features under each mask; 0 under an empty one.
 ///
 /// # Shapes

@@ -2,9 +2,12 @@
 //! and what feeds them.
 
 pub mod blocks;
+pub mod bundle;
 pub mod condition;
 pub mod controlnet;
+pub mod denoiser;
 pub mod entity_encoder;
+pub mod preview;
 pub mod relation;
 pub mod unet;
 pub mod vae;

@@ -1,5 +1,10 @@
 //! [`Job`] in, a stream of [`Message`]s out: the one way in which page, command line and server generate.
 
+pub mod engine;
+pub mod noise;
+pub mod plan;
+pub mod sample;
+
 use crate::scene::{Scene, Settings};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -50,7 +50,11 @@ pub trait Stage<B: AutodiffBackend> {
     /// Makes batch number `index`, the same for the same index; runs on a thread of its own.
     fn batches(&self) -> Box<dyn FnMut(u64) -> Result<Self::Batch> + Send>;
     /// The mean loss of a batch, shape `[1]`.
-    fn loss(&self, network: &Self::Network, batch: Self::Batch, step: u64) -> Tensor<B, 1>;
+    ///
+    /// # Errors
+    /// When the batch cannot be used.
+    fn loss(&self, network: &Self::Network, batch: Self::Batch, step: u64)
+    -> Result<Tensor<B, 1>>;
     /// A picture of what the averaged network does, and figures for the log.
     ///
     /// # Errors
@@ -167,7 +171,7 @@ where
         let batch = receiver
             .recv()
             .map_err(|_| Error::Job("the clip renderer stopped".into()))??;
-        let loss = stage.loss(&network, batch, state.step);
+        let loss = stage.loss(&network, batch, state.step)?;
         let value: f64 = loss.clone().into_scalar().elem();
         if !value.is_finite() {
             return Err(Error::Job(format!(

@@ -1,7 +1,11 @@
 //! Training: one loop ([`fit`]), one stage for each network, checkpoints that a run resumes from.
 
 pub mod checkpoint;
+pub mod clicks;
 pub mod curve;
+pub mod denoiser;
 pub mod ema;
 pub mod fit;
 pub mod schedule;
+pub mod source;
+pub mod vae;

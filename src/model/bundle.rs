@@ -1,0 +1,274 @@
+//! All networks of one model, as its directory lists them in `model_index.json`.
+
+use crate::error::{Error, Result};
+use crate::model::condition::ConditionConfig;
+use crate::model::controlnet::ControlNetConfig;
+use crate::model::denoiser::{Denoiser, ResidualBase};
+use crate::model::entity_encoder::{EntityEncoder, EntityEncoderConfig};
+use crate::model::preview::PreviewDecoder;
+use crate::model::relation::RelationConfig;
+use crate::model::unet::UNetConfig;
+use crate::model::vae::{AutoencoderKLTemporalDecoder, AutoencoderKLTemporalDecoderConfig};
+use crate::scheduler::EulerDiscreteConfig;
+use crate::weights::ModelDir;
+use burn::tensor::{Tensor, TensorData, backend::Backend};
+use serde::{Deserialize, Serialize};
+
+/// `model_index.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ModelIndex {
+    /// diffusers' name of the pipeline.
+    #[serde(rename = "_class_name")]
+    pub class_name: String,
+    /// What the model is called.
+    pub name: String,
+    /// The video has about this many pixels squared; its sides follow the picture's aspect.
+    pub sample_side: u32,
+    /// Both sides of the video are multiples of this many pixels.
+    pub size_multiple: u32,
+    /// The number of frames it was trained on.
+    pub frames: u32,
+    /// Frames a second it was trained on.
+    pub fps: u32,
+    /// Denoising steps that suffice.
+    pub steps: u32,
+    /// What the denoised quantity is a difference to.
+    pub residual_base: ResidualBase,
+    /// Standard deviation of that difference, for each latent channel.
+    pub residual_std: Vec<f32>,
+    /// Most entities of one job.
+    pub max_entities: usize,
+    /// The entity encoder sees a picture of about this many pixels squared when things are clicked.
+    pub segment_side: u32,
+    /// How conditions are drawn.
+    pub condition: ConditionConfig,
+}
+
+impl Default for ModelIndex {
+    fn default() -> Self {
+        Self {
+            class_name: "DragEntityPipeline".into(),
+            name: "mini".into(),
+            sample_side: 64,
+            size_multiple: 16,
+            frames: 8,
+            fps: 8,
+            steps: 8,
+            residual_base: ResidualBase::Draft,
+            residual_std: Vec::new(),
+            max_entities: 12,
+            segment_side: 128,
+            condition: ConditionConfig::default(),
+        }
+    }
+}
+
+/// The configurations of all networks.
+#[derive(Clone, Debug)]
+pub struct BundleConfig {
+    /// Of the whole.
+    pub index: ModelIndex,
+    /// Of the VAE.
+    pub vae: AutoencoderKLTemporalDecoderConfig,
+    /// Of the UNet.
+    pub unet: UNetConfig,
+    /// Of the ControlNet.
+    pub controlnet: ControlNetConfig,
+    /// Of the entity encoder.
+    pub encoder: EntityEncoderConfig,
+    /// Of the relation module.
+    pub relation: RelationConfig,
+    /// Of the sampler.
+    pub scheduler: EulerDiscreteConfig,
+}
+
+impl BundleConfig {
+    /// Reads every `config.json` of a model directory.
+    ///
+    /// # Errors
+    /// [`Error::Model`] naming the file that is missing or not usable.
+    pub async fn read(dir: &ModelDir) -> Result<Self> {
+        let config = Self {
+            index: dir.read_json("", "model_index.json").await?,
+            vae: dir.read_config("vae").await?,
+            unet: dir.read_config("unet").await?,
+            controlnet: dir.read_config("controlnet").await?,
+            encoder: dir.read_config("entity_encoder").await?,
+            relation: dir.read_config("relation").await?,
+            scheduler: dir.read_json("scheduler", "scheduler_config.json").await?,
+        };
+        config.check(dir.location())?;
+        Ok(config)
+    }
+
+    fn check(&self, name: &str) -> Result<()> {
+        let fail = |reason: String| {
+            Err(Error::Model {
+                name: format!("{name}/model_index.json"),
+                reason,
+            })
+        };
+        let index = &self.index;
+        let latents = self.vae.latent_channels;
+        if !index.residual_std.is_empty() && index.residual_std.len() != latents {
+            return fail(format!(
+                "residual_std has {} values for {latents} latent channels",
+                index.residual_std.len()
+            ));
+        }
+        if index.size_multiple == 0 || index.size_multiple > 256 || index.sample_side < 16 {
+            return fail("size_multiple must be 1 to 256 and sample_side at least 16".into());
+        }
+        if index.sample_side > 2048 || index.segment_side > 2048 || index.segment_side < 16 {
+            return fail("sample_side and segment_side must be 16 to 2048".into());
+        }
+        self.controlnet.check_fits(&self.unet)
+    }
+
+    /// Initialises all networks, untrained.
+    ///
+    /// # Errors
+    /// [`Error::Model`] for configurations no network can be built from.
+    pub fn init<B: Backend>(self, device: &B::Device) -> Result<Bundle<B>> {
+        let factor = self.index.condition.vae_factor;
+        Ok(Bundle {
+            vae: self.vae.init(device),
+            preview: PreviewDecoder::new(self.vae.latent_channels, factor, device),
+            encoder: self.encoder.init(device),
+            denoiser: Denoiser {
+                unet: self.unet.init(device)?,
+                controlnet: self.controlnet.init(device)?,
+                relation: self.relation.init(device),
+            },
+            config: self,
+            device: device.clone(),
+        })
+    }
+}
+
+/// A model, ready to run.
+pub struct Bundle<B: Backend> {
+    /// Its configurations.
+    pub config: BundleConfig,
+    /// Pictures to latents and back.
+    pub vae: AutoencoderKLTemporalDecoder<B>,
+    /// Latents to rough pictures.
+    pub preview: PreviewDecoder<B>,
+    /// Features, context and click to mask.
+    pub encoder: EntityEncoder<B>,
+    /// UNet, ControlNet and relation module.
+    pub denoiser: Denoiser<B>,
+    /// Where it is.
+    pub device: B::Device,
+}
+
+impl<B: Backend> Bundle<B> {
+    /// Loads a model directory (or URL); `progress(part, bytes read, bytes in all or 0)`.
+    ///
+    /// # Errors
+    /// [`Error::Model`] naming the file and what is missing or damaged in it.
+    pub async fn load(
+        location: &str,
+        device: &B::Device,
+        progress: &mut dyn FnMut(&str, u64, u64),
+    ) -> Result<Self> {
+        let dir = ModelDir::new(location);
+        let mut bundle = BundleConfig::read(&dir).await?.init::<B>(device)?;
+        macro_rules! part {
+            ($name:literal, $($field:ident).+) => {
+                bundle.$($field).+ = dir
+                    .read_weights($name, &mut |done, total| progress($name, done, total))
+                    .await?
+                    .load(bundle.$($field).+)?
+                    .0;
+            };
+        }
+        part!("entity_encoder", encoder);
+        part!("vae", vae);
+        part!("preview", preview);
+        part!("relation", denoiser.relation);
+        part!("controlnet", denoiser.controlnet);
+        part!("unet", denoiser.unet);
+        Ok(bundle)
+    }
+
+    /// Normalised latents of pictures.
+    ///
+    /// # Shapes
+    /// - pictures: `[n, 3, height, width]`, -1..1
+    /// - output: `[n, channels, height / factor, width / factor]`, each channel about mean 0, deviation 1
+    pub fn encode(&self, pictures: Tensor<B, 4>) -> Tensor<B, 4> {
+        let (mean, _) = self.vae.encode(pictures);
+        normalise(&self.config.vae, mean)
+    }
+
+    /// Latents as the VAE's decoder takes them, from normalised ones.
+    pub fn denormalise(&self, latents: Tensor<B, 4>) -> Tensor<B, 4> {
+        denormalise(&self.config.vae, latents)
+    }
+
+    /// The deviation of the denoised quantity, `[1, 1, channels, 1, 1]`.
+    pub fn residual_std(&self) -> Tensor<B, 5> {
+        residual_std(&self.config, &self.device)
+    }
+}
+
+/// The deviation of the denoised quantity, `[1, 1, channels, 1, 1]`.
+pub fn residual_std<B: Backend>(config: &BundleConfig, device: &B::Device) -> Tensor<B, 5> {
+    let channels = config.vae.latent_channels;
+    if config.index.residual_std.is_empty() {
+        return Tensor::ones([1, 1, channels, 1, 1], device);
+    }
+    let data = TensorData::new(
+        config.index.residual_std.clone(),
+        [1, 1, channels, 1, 1],
+    );
+    Tensor::from_data(data, device)
+}
+
+fn channel_values<B: Backend>(
+    values: &Option<Vec<f64>>,
+    missing: f64,
+    channels: usize,
+    device: &B::Device,
+) -> Tensor<B, 4> {
+    let values: Vec<f32> = match values {
+        Some(values) => values.iter().map(|&v| v as f32).collect(),
+        None => vec![missing as f32; channels],
+    };
+    Tensor::from_data(TensorData::new(values, [1, channels, 1, 1]), device)
+}
+
+/// The VAE's latents with its configuration's mean taken off and divided by its deviation (or times
+/// its scaling factor, where it has only that).
+pub fn normalise<B: Backend>(
+    config: &AutoencoderKLTemporalDecoderConfig,
+    latents: Tensor<B, 4>,
+) -> Tensor<B, 4> {
+    let (channels, device) = (config.latent_channels, latents.device());
+    let mean = channel_values(&config.latents_mean, 0.0, channels, &device);
+    let std = channel_values(
+        &config.latents_std,
+        1.0 / config.scaling_factor,
+        channels,
+        &device,
+    );
+    (latents - mean) / std
+}
+
+/// The inverse of [`normalise`].
+pub fn denormalise<B: Backend>(
+    config: &AutoencoderKLTemporalDecoderConfig,
+    latents: Tensor<B, 4>,
+) -> Tensor<B, 4> {
+    let (channels, device) = (config.latent_channels, latents.device());
+    let mean = channel_values(&config.latents_mean, 0.0, channels, &device);
+    let std = channel_values(
+        &config.latents_std,
+        1.0 / config.scaling_factor,
+        channels,
+        &device,
+    );
+    latents * std + mean
+}

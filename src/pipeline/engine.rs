@@ -1,0 +1,479 @@
+//! A loaded model that segments clicks and runs jobs, on any backend.
+
+use super::plan::{Plan, draft_of, push_planes, to_unit};
+use super::sample::Sampler;
+use super::{Cancel, Job, Message, Video};
+use crate::model::bundle::Bundle;
+use crate::model::condition::{ConditionBatch, ConditionInput};
+use crate::model::denoiser::{Known, Prepared, ResidualBase};
+use crate::model::entity_encoder::{Click, ClickMaps, EncoderOutput};
+use crate::platform;
+use crate::scene::draft::Holes;
+use crate::scene::picture::model_size;
+use crate::scene::{Mask, Picture};
+use crate::scheduler::{EulerDiscreteScheduler, guidance_per_frame};
+use crate::{Error, Result};
+use burn::tensor::{Tensor, TensorData, backend::Backend};
+
+/// Frames that the VAE decodes at once: as many as the published pipeline, and enough for its
+/// temporal layers.
+const DECODE_CHUNK: usize = 8;
+
+/// Hears what a job says, and may look at frames where they are: on the device.
+pub trait Observer<B: Backend> {
+    /// A message.
+    fn message(&mut self, message: Message);
+    /// Frames on the device, `[frames, 3, height, width]` in -1..1: a preview after step `step`, or
+    /// the result when `step` is `None`.
+    fn frames(&mut self, frames: &Tensor<B, 4>, step: Option<u32>) {
+        let _ = (frames, step);
+    }
+    /// Whether previews are to be read back from the device as [`Message::Preview`].
+    fn wants_previews(&self) -> bool {
+        true
+    }
+}
+
+impl<B: Backend, F: FnMut(Message)> Observer<B> for F {
+    fn message(&mut self, message: Message) {
+        self(message);
+    }
+}
+
+/// A loaded model.
+pub struct Engine<B: Backend> {
+    bundle: Bundle<B>,
+    device_name: String,
+    seen: Option<Seen<B>>,
+}
+
+/// The picture that was clicked last, encoded once for all its clicks.
+struct Seen<B: Backend> {
+    picture: Picture,
+    input: Tensor<B, 4>,
+    output: EncoderOutput<B>,
+}
+
+impl<B: Backend> Engine<B> {
+    /// Loads a model directory or URL.
+    ///
+    /// # Errors
+    /// [`Error::Model`] naming what is missing or damaged.
+    pub async fn load(
+        location: &str,
+        device: B::Device,
+        device_name: String,
+        observer: &mut dyn FnMut(Message),
+    ) -> Result<Self> {
+        let bundle = Bundle::load(location, &device, &mut |part, done, total| {
+            observer(Message::Loading {
+                part: part.to_owned(),
+                done,
+                total,
+            });
+        })
+        .await?;
+        Ok(Self::new(bundle, device_name))
+    }
+
+    /// An engine around a model that is loaded already.
+    pub fn new(bundle: Bundle<B>, device_name: String) -> Self {
+        Self {
+            bundle,
+            device_name,
+            seen: None,
+        }
+    }
+
+    /// The model.
+    pub fn bundle(&self) -> &Bundle<B> {
+        &self.bundle
+    }
+
+    /// The mask of what was clicked; `previous` is the mask so far, refined by further clicks.
+    ///
+    /// # Errors
+    /// [`Error::Job`] without a picture or a positive click, [`Error::Device`] when the device fails.
+    pub async fn segment(
+        &mut self,
+        picture: &Picture,
+        clicks: &[Click],
+        previous: Option<&Mask>,
+    ) -> Result<Mask> {
+        if picture.width == 0 || picture.height == 0 {
+            return Err(Error::Job("there is no picture yet: open one first".into()));
+        }
+        if !clicks.iter().any(|click| click.positive) {
+            return Err(Error::Job("click the thing itself first".into()));
+        }
+        let (width, height) = model_size(
+            picture.width,
+            picture.height,
+            self.bundle.config.index.segment_side,
+            self.bundle.config.index.size_multiple,
+        );
+        let (w, h) = (width as usize, height as usize);
+        let device = self.bundle.device.clone();
+        if self.seen.as_ref().is_none_or(|seen| seen.picture != *picture) {
+            let unit = to_unit(&picture.resized(width, height));
+            let input = pictures(&[unit], w, h, &device);
+            let output = self.bundle.encoder.encode(input.clone());
+            self.seen = Some(Seen {
+                picture: picture.clone(),
+                input,
+                output,
+            });
+        }
+        let Some(seen) = &self.seen else {
+            return Err(Error::Device("the picture was not encoded".into()));
+        };
+        let previous = previous.map(|mask| {
+            let values = crate::scene::raster::coverage(mask, w / 2, h / 2);
+            Tensor::from_data(TensorData::new(values, [1, 1, h / 2, w / 2]), &device)
+        });
+        let maps = ClickMaps::new(&[clicks.to_vec()], h, w, previous, &device);
+        let logits = self
+            .bundle
+            .encoder
+            .click(&seen.output, seen.input.clone(), &maps);
+        let values = read(logits).await?;
+        let alpha = values
+            .iter()
+            .map(|logit| (255.0 / (1.0 + (-logit).exp())).round() as u8)
+            .collect();
+        let small = Mask {
+            width: width / 2,
+            height: height / 2,
+            alpha,
+        };
+        // Soft values scaled up give a smooth outline at the size it is drawn in.
+        let scale = 512.0 / width.max(height) as f32;
+        Ok(small.resized(
+            (width as f32 * scale).round() as u32,
+            (height as f32 * scale).round() as u32,
+        ))
+    }
+
+    /// Runs a job. Frames of the result are `[height, width, 3]` bytes at the model's size.
+    ///
+    /// # Errors
+    /// [`Error::Job`] for a job that asks for nothing or too much, [`Error::Cancelled`] within one
+    /// step of being cancelled, [`Error::Device`] when the device fails.
+    pub async fn run(
+        &self,
+        job: &Job,
+        cancel: &Cancel,
+        observer: &mut impl Observer<B>,
+    ) -> Result<Video> {
+        let config = &self.bundle.config;
+        let plan = Plan::new(job, &config.index)?;
+        let scheduler =
+            EulerDiscreteScheduler::new(config.scheduler.clone(), job.settings.steps as usize)?;
+        let guidance = guidance_per_frame(
+            job.settings.min_guidance as f64,
+            job.settings.max_guidance as f64,
+            plan.frames,
+        );
+        if guidance.iter().any(|g| !g.is_finite()) {
+            return Err(Error::Job("guidance must be a number: use 1 to 3".into()));
+        }
+        observer.message(Message::Plan {
+            width: plan.width as u32,
+            height: plan.height as u32,
+            frames: plan.frames as u32,
+            steps: job.settings.steps,
+            device: self.device_name.clone(),
+        });
+        observer.message(Message::Encoding);
+        pause(cancel).await?;
+
+        let (prepared, base) = self.prepare(&plan, job)?;
+        pause(cancel).await?;
+        let deviation = self.bundle.residual_std();
+        let mut sampler = Sampler::new(
+            &self.bundle.denoiser,
+            prepared,
+            scheduler,
+            &guidance,
+            job.settings.seed,
+            base.dims(),
+            &self.bundle.device,
+        );
+        for step in 0..sampler.steps() {
+            let clean = sampler.advance();
+            let latents = flatten(base.clone() + clean * deviation.clone());
+            let preview = self
+                .bundle
+                .preview
+                .forward(self.bundle.denormalise(latents))
+                .clamp(-1.0, 1.0);
+            observer.frames(&preview, Some(step as u32 + 1));
+            if observer.wants_previews() {
+                let video = self.read_video(preview, &plan, job).await?;
+                observer.message(Message::Preview(video));
+            } else {
+                // One number is read so that the step is over when it is said to be.
+                read(preview.slice([0..1, 0..1, 0..1, 0..1])).await?;
+            }
+            observer.message(Message::Step {
+                step: step as u32 + 1,
+                steps: job.settings.steps,
+            });
+            pause(cancel).await?;
+        }
+
+        let latents = self
+            .bundle
+            .denormalise(flatten(base + sampler.sample() * deviation));
+        let mut decoded = Vec::new();
+        let mut done = 0;
+        while done < plan.frames {
+            let count = DECODE_CHUNK.min(plan.frames - done);
+            let chunk = latents.clone().slice([done..done + count]);
+            decoded.push(self.bundle.vae.decode(chunk, count).clamp(-1.0, 1.0));
+            done += count;
+            observer.message(Message::Decoding {
+                done: done as u32,
+                total: plan.frames as u32,
+            });
+            pause(cancel).await?;
+        }
+        let frames = Tensor::cat(decoded, 0);
+        observer.frames(&frames, None);
+        let video = self.read_video(frames, &plan, job).await?;
+        observer.message(Message::Done(video.clone()));
+        Ok(video)
+    }
+
+    /// Encodes picture and conditions; returns them and the base of the residual,
+    /// `[1, frames, channels, height, width]`.
+    fn prepare(&self, plan: &Plan, job: &Job) -> Result<(Prepared<B>, Tensor<B, 5>)> {
+        let bundle = &self.bundle;
+        let device = &bundle.device;
+        let index = &bundle.config.index;
+        let input = pictures(
+            std::slice::from_ref(&plan.picture),
+            plan.width,
+            plan.height,
+            device,
+        );
+        let encoded = bundle.encoder.encode(input);
+        let batch = ConditionBatch::from_inputs(
+            std::slice::from_ref(&plan.input),
+            plan.input.entities.len(),
+            &index.condition,
+            device,
+        )?;
+        let drafts = Drafts::new(
+            &[(plan.picture.as_slice(), &plan.input)],
+            index.condition.vae_factor,
+        );
+        let latents = drafts.encode(bundle, index.residual_base);
+        let known = Known {
+            first: latents.first,
+            image_latents: latents.image,
+            coverage: drafts.coverage(device),
+            features: encoded.features,
+            tokens: encoded.tokens,
+            conditions: &batch,
+            added_time_ids: added_time_ids(
+                job.settings.fps,
+                job.settings.motion_bucket,
+                job.settings.noise_augmentation,
+                1,
+                device,
+            ),
+        };
+        Ok((bundle.denoiser.prepare(known)?, latents.base))
+    }
+
+    async fn read_video(&self, frames: Tensor<B, 4>, plan: &Plan, job: &Job) -> Result<Video> {
+        let values = read(frames).await?;
+        let area = plan.width * plan.height;
+        let frames = values
+            .chunks_exact(area * 3)
+            .map(|planes| {
+                let mut rgb = vec![0; area * 3];
+                for (at, value) in planes.iter().enumerate() {
+                    rgb[(at % area) * 3 + at / area] = ((value + 1.0) * 127.5).round() as u8;
+                }
+                rgb
+            })
+            .collect();
+        Ok(Video {
+            width: plan.width as u32,
+            height: plan.height as u32,
+            fps: job.settings.fps,
+            frames,
+        })
+    }
+}
+
+/// The draft of each video of a batch, drawn on the host; shared by pipeline, trainer and evaluation.
+pub struct Drafts {
+    batch: usize,
+    frames: usize,
+    width: usize,
+    height: usize,
+    factor: usize,
+    firsts: Vec<f32>,
+    drafts: Vec<f32>,
+    coverage: Vec<f32>,
+}
+
+/// What [`Drafts::encode`] gives: normalised latents.
+pub struct DraftLatents<B: Backend> {
+    /// The first frame's, `[batch, channels, height, width]`.
+    pub first: Tensor<B, 4>,
+    /// What is concatenated to the noisy latents, `[batch, frames, channels, height, width]`.
+    pub image: Tensor<B, 5>,
+    /// What the denoised quantity is a difference to, of the same shape.
+    pub base: Tensor<B, 5>,
+}
+
+impl Drafts {
+    /// Draws the drafts of pictures (`[height, width, 3]`, -1..1) of one size.
+    pub fn new(items: &[(&[f32], &ConditionInput)], factor: usize) -> Self {
+        let (frames, width, height) = items
+            .first()
+            .map_or((1, factor, factor), |(_, i)| (i.frames, i.width, i.height));
+        let mut drafts = Self {
+            batch: items.len(),
+            frames,
+            width,
+            height,
+            factor,
+            firsts: Vec::new(),
+            drafts: Vec::new(),
+            coverage: Vec::new(),
+        };
+        for (picture, input) in items {
+            push_planes(picture, &mut drafts.firsts);
+            let draft = draft_of(picture, input, Holes::Filled);
+            for frame in 0..frames {
+                push_planes(&draft.frames[frame], &mut drafts.drafts);
+                for map in [&draft.coverage[frame], &draft.holes[frame]] {
+                    drafts.coverage.extend(shrink(map, width, height, factor));
+                }
+            }
+        }
+        drafts
+    }
+
+    /// Coverage and holes at latent resolution, `[batch, frames, 2, height, width]`.
+    pub fn coverage<B: Backend>(&self, device: &B::Device) -> Tensor<B, 5> {
+        let shape = [
+            self.batch,
+            self.frames,
+            2,
+            self.height / self.factor,
+            self.width / self.factor,
+        ];
+        Tensor::from_data(TensorData::new(self.coverage.clone(), shape), device)
+    }
+
+    /// Encodes what `base` asks for.
+    pub fn encode<B: Backend>(&self, bundle: &Bundle<B>, base: ResidualBase) -> DraftLatents<B> {
+        let device = &bundle.device;
+        let (w, h) = (self.width, self.height);
+        let data = TensorData::new(self.firsts.clone(), [self.batch, 3, h, w]);
+        let first = bundle.encode(Tensor::from_data(data, device));
+        let [batch, channels, lh, lw] = first.dims();
+        let shape = [batch, self.frames, channels, lh, lw];
+        let repeated = first.clone().unsqueeze_dim::<5>(1).expand(shape);
+        match base {
+            ResidualBase::None => DraftLatents {
+                base: repeated.zeros_like(),
+                image: repeated,
+                first,
+            },
+            ResidualBase::FirstFrame => DraftLatents {
+                base: repeated.clone(),
+                image: repeated,
+                first,
+            },
+            ResidualBase::Draft => {
+                let data =
+                    TensorData::new(self.drafts.clone(), [self.batch * self.frames, 3, h, w]);
+                let draft = bundle.encode(Tensor::from_data(data, device)).reshape(shape);
+                DraftLatents {
+                    base: draft.clone(),
+                    image: draft,
+                    first,
+                }
+            }
+        }
+    }
+}
+
+/// Means of `factor` by `factor` blocks.
+pub fn shrink(map: &[f32], width: usize, height: usize, factor: usize) -> Vec<f32> {
+    let (w, h) = (width / factor, height / factor);
+    let mut small = vec![0.0; w * h];
+    for y in 0..h * factor {
+        for x in 0..w * factor {
+            small[(y / factor) * w + x / factor] += map[y * width + x];
+        }
+    }
+    let area = (factor * factor) as f32;
+    small.iter_mut().for_each(|v| *v /= area);
+    small
+}
+
+/// Stable Video Diffusion's added ids, `[batch, 3]`: frames a second less one, motion bucket, noise augmentation.
+pub fn added_time_ids<B: Backend>(
+    fps: u32,
+    motion_bucket: u32,
+    noise_augmentation: f32,
+    batch: usize,
+    device: &B::Device,
+) -> Tensor<B, 2> {
+    let row = [
+        fps.saturating_sub(1) as f32,
+        motion_bucket as f32,
+        noise_augmentation,
+    ];
+    Tensor::from_data(TensorData::new(row.repeat(batch), [batch, 3]), device)
+}
+
+/// `[n, 3, height, width]` from pictures of `[height, width, 3]`.
+pub fn pictures<B: Backend>(
+    items: &[Vec<f32>],
+    width: usize,
+    height: usize,
+    device: &B::Device,
+) -> Tensor<B, 4> {
+    let mut planes = Vec::with_capacity(items.len() * width * height * 3);
+    for item in items {
+        push_planes(item, &mut planes);
+    }
+    Tensor::from_data(
+        TensorData::new(planes, [items.len(), 3, height, width]),
+        device,
+    )
+}
+
+fn flatten<B: Backend>(latents: Tensor<B, 5>) -> Tensor<B, 4> {
+    let [batch, frames, channels, height, width] = latents.dims();
+    latents.reshape([batch * frames, channels, height, width])
+}
+
+async fn read<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Result<Vec<f32>> {
+    let data = tensor.into_data_async().await.map_err(|reason| {
+        Error::Device(format!(
+            "reading the result failed ({reason:?}): reload, or choose the CPU"
+        ))
+    })?;
+    data.convert::<f32>().to_vec().map_err(|reason| {
+        Error::Device(format!("the device returned unexpected data ({reason:?})"))
+    })
+}
+
+/// Lets the page or terminal act, then checks whether the job is to stop.
+async fn pause(cancel: &Cancel) -> Result<()> {
+    platform::yield_now().await;
+    if cancel.is_cancelled() {
+        return Err(Error::Cancelled);
+    }
+    Ok(())
+}

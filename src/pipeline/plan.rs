@@ -1,0 +1,163 @@
+//! From a [`Job`] to what the networks take: sizes, the picture in -1..1, masks and tracks in pixels.
+
+use super::Job;
+use crate::model::bundle::ModelIndex;
+use crate::model::condition::{ConditionInput, EntityInput};
+use crate::scene::draft::{Draft, Holes, Layer, draft};
+use crate::scene::picture::model_size;
+use crate::scene::{Picture, Trajectory, raster};
+use crate::{Error, Result};
+
+/// Most frames of one job.
+pub const MAX_FRAMES: u32 = 64;
+
+/// A job at the model's size.
+pub struct Plan {
+    /// Width of the video in pixels.
+    pub width: usize,
+    /// Height of the video in pixels.
+    pub height: usize,
+    /// Number of frames.
+    pub frames: usize,
+    /// The first frame, `height * width * 3` values in -1..1.
+    pub picture: Vec<f32>,
+    /// Masks and tracks.
+    pub input: ConditionInput,
+}
+
+/// `height * width * 3` values in -1..1.
+pub fn to_unit(picture: &Picture) -> Vec<f32> {
+    picture
+        .rgb
+        .iter()
+        .map(|&byte| byte as f32 / 127.5 - 1.0)
+        .collect()
+}
+
+/// `[3, height, width]` from `[height, width, 3]`, appended to `out`.
+pub fn push_planes(interleaved: &[f32], out: &mut Vec<f32>) {
+    for channel in 0..3 {
+        out.extend(interleaved.iter().skip(channel).step_by(3));
+    }
+}
+
+/// Draws the draft of what the networks are asked for (see [`crate::scene::draft`]).
+pub fn draft_of(picture: &[f32], input: &ConditionInput, holes: Holes) -> Draft {
+    let masks: Vec<Vec<f32>> = input
+        .entities
+        .iter()
+        .map(|entity| raster::coverage(&entity.mask, input.width, input.height))
+        .collect();
+    let offsets: Vec<Vec<[f32; 2]>> = input
+        .entities
+        .iter()
+        .map(|entity| from_first(&entity.track))
+        .collect();
+    let layers: Vec<Layer<'_>> = masks
+        .iter()
+        .zip(&offsets)
+        .map(|(mask, offsets)| Layer { mask, offsets })
+        .collect();
+    draft(
+        picture,
+        input.width,
+        input.height,
+        &layers,
+        &from_first(&input.background),
+        input.frames,
+        holes,
+    )
+}
+
+fn from_first(track: &[[f32; 2]]) -> Vec<[f32; 2]> {
+    let Some(first) = track.first() else {
+        return Vec::new();
+    };
+    track
+        .iter()
+        .map(|p| [p[0] - first[0], p[1] - first[1]])
+        .collect()
+}
+
+impl Plan {
+    /// Lays out a job.
+    ///
+    /// # Errors
+    /// [`Error::Job`] in words for a job without a picture or anything that moves, with too many
+    /// frames or entities.
+    pub fn new(job: &Job, index: &ModelIndex) -> Result<Self> {
+        let picture = &job.scene.picture;
+        if picture.width == 0 || picture.height == 0 {
+            return Err(Error::Job("there is no picture yet: open one first".into()));
+        }
+        let frames = job.settings.frames;
+        if !(2..=MAX_FRAMES).contains(&frames) {
+            return Err(Error::Job(format!(
+                "{frames} frames asked for: choose 2 to {MAX_FRAMES}"
+            )));
+        }
+        let moving = job
+            .scene
+            .entities
+            .iter()
+            .filter(|entity| entity.trajectory.is_some())
+            .count();
+        if moving == 0 && job.scene.background.is_none() {
+            return Err(Error::Job(
+                "nothing is to move: click a thing in the picture and drag it, then generate".into(),
+            ));
+        }
+        if moving > index.max_entities {
+            return Err(Error::Job(format!(
+                "{moving} entities have trajectories, the model takes {}: remove some",
+                index.max_entities
+            )));
+        }
+        let (width, height) = model_size(
+            picture.width,
+            picture.height,
+            index.sample_side,
+            index.size_multiple,
+        );
+        let frames = frames as usize;
+        let size = [width as f32, height as f32];
+        let track = |trajectory: &Trajectory| -> Vec<[f32; 2]> {
+            let start = trajectory.start();
+            trajectory
+                .offsets(frames)
+                .into_iter()
+                .map(|o| [(start[0] + o[0]) * size[0], (start[1] + o[1]) * size[1]])
+                .collect()
+        };
+        let entities: Vec<EntityInput> = job
+            .scene
+            .entities
+            .iter()
+            .filter_map(|entity| {
+                let trajectory = entity.trajectory.as_ref()?;
+                Some(EntityInput {
+                    mask: entity.mask.resized(width, height),
+                    track: track(trajectory),
+                })
+            })
+            .collect();
+        Ok(Self {
+            width: width as usize,
+            height: height as usize,
+            frames,
+            picture: to_unit(&picture.resized(width, height)),
+            input: ConditionInput {
+                frames,
+                width: width as usize,
+                height: height as usize,
+                entities,
+                background: job
+                    .scene
+                    .background
+                    .as_ref()
+                    .map(|t| from_first(&track(t)))
+                    .unwrap_or_default(),
+            },
+        })
+    }
+}

@@ -1,0 +1,262 @@
+//! Stage 3: UNet, ControlNet and relation module, with VAE and entity encoder frozen.
+
+use super::fit::Stage;
+use super::source::{Clips, Sample, psnr, sheet};
+use super::vae::to_vec;
+use crate::Result;
+use crate::model::bundle::{Bundle, residual_std};
+use crate::model::condition::{ConditionBatch, ConditionInput};
+use crate::model::denoiser::{Denoiser, Known, velocity_target};
+use crate::pipeline::engine::{Drafts, added_time_ids, shrink};
+use crate::pipeline::plan::push_planes;
+use crate::pipeline::sample::Sampler;
+use crate::scheduler::EulerDiscreteScheduler;
+use burn::module::AutodiffModule;
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::{Distribution, Tensor, TensorData};
+use image::RgbImage;
+use std::sync::Arc;
+
+/// The stage.
+pub struct DenoiserStage<B: AutodiffBackend> {
+    /// Training clips.
+    pub clips: Arc<Clips>,
+    /// Clips never trained on.
+    pub held_out: Arc<Clips>,
+    /// Clips in a batch.
+    pub batch: usize,
+    /// VAE, encoder and configurations; its denoiser is not used.
+    pub frozen: Bundle<B::InnerBackend>,
+    /// Weight of pixels inside entities; outside it is 1 (Eq. 8's mask M, softened: with a weight of
+    /// 0 outside, a network trained from scratch would never learn the background).
+    pub entity_weight: f64,
+    /// Mean and deviation of ln(sigma) in training.
+    pub log_sigma: (f64, f64),
+    /// Where to train.
+    pub device: B::Device,
+}
+
+/// Host side of a batch.
+pub struct ClipBatch {
+    inputs: Vec<ConditionInput>,
+    drafts: Drafts,
+    frames: Vec<f32>,
+    weights: Vec<f32>,
+}
+
+fn clip_batch(samples: Vec<Sample>, factor: usize) -> ClipBatch {
+    let items: Vec<_> = samples
+        .iter()
+        .map(|sample| (sample.frames[0].as_slice(), &sample.input))
+        .collect();
+    let drafts = Drafts::new(&items, factor);
+    let mut frames = Vec::new();
+    let mut weights = Vec::new();
+    for sample in &samples {
+        for (frame, mask) in sample.frames.iter().zip(&sample.inside) {
+            push_planes(frame, &mut frames);
+            weights.extend(shrink(
+                mask,
+                sample.input.width,
+                sample.input.height,
+                factor,
+            ));
+        }
+    }
+    ClipBatch {
+        inputs: samples.into_iter().map(|sample| sample.input).collect(),
+        drafts,
+        frames,
+        weights,
+    }
+}
+
+/// A batch's frozen part: conditions and latents, without gradients.
+struct Encoded<B: Backend> {
+    conditions: ConditionBatch<B>,
+    first: Tensor<B, 4>,
+    image: Tensor<B, 5>,
+    base: Tensor<B, 5>,
+    target: Tensor<B, 5>,
+    coverage: Tensor<B, 5>,
+    features: Tensor<B, 4>,
+    tokens: Tensor<B, 3>,
+    ids: Tensor<B, 2>,
+}
+
+fn encode<B: Backend>(bundle: &Bundle<B>, batch: &ClipBatch) -> Result<Encoded<B>> {
+    let (config, device) = (&bundle.config, &bundle.device);
+    let input = &batch.inputs[0];
+    let (w, h, n, f) = (input.width, input.height, batch.inputs.len(), input.frames);
+    let entities = batch
+        .inputs
+        .iter()
+        .map(|input| input.entities.len())
+        .max()
+        .unwrap_or(1);
+    let conditions =
+        ConditionBatch::from_inputs(&batch.inputs, entities, &config.index.condition, device)?;
+    let frames: Tensor<B, 4> = Tensor::from_data(
+        TensorData::new(batch.frames.clone(), [n * f, 3, h, w]),
+        device,
+    );
+    let firsts = frames
+        .clone()
+        .reshape([n, f, 3, h, w])
+        .slice([0..n, 0..1])
+        .reshape([n, 3, h, w]);
+    let seen = bundle.encoder.encode(firsts);
+    let latents = batch.drafts.encode(bundle, config.index.residual_base);
+    let target = bundle.encode(frames).reshape(latents.base.shape());
+    Ok(Encoded {
+        conditions,
+        first: latents.first,
+        image: latents.image,
+        base: latents.base,
+        target,
+        coverage: batch.drafts.coverage(device),
+        features: seen.features,
+        tokens: seen.tokens,
+        ids: added_time_ids(config.index.fps, 127, 0.0, n, device),
+    })
+}
+
+impl<B: AutodiffBackend> Stage<B> for DenoiserStage<B> {
+    type Network = Denoiser<B>;
+    type Batch = ClipBatch;
+
+    fn name(&self) -> &'static str {
+        "denoiser"
+    }
+
+    fn batches(&self) -> Box<dyn FnMut(u64) -> Result<ClipBatch> + Send> {
+        let (clips, batch) = (self.clips.clone(), self.batch);
+        let factor = self.frozen.config.index.condition.vae_factor;
+        Box::new(move |index| Ok(clip_batch(clips.batch(index, batch)?, factor)))
+    }
+
+    fn loss(&self, network: &Denoiser<B>, batch: ClipBatch, _step: u64) -> Result<Tensor<B, 1>> {
+        let encoded = encode(&self.frozen, &batch)?;
+        let [n, f, _, lh, lw] = encoded.base.dims();
+        let deviation = residual_std(&self.frozen.config, &self.device);
+        let clean = (encoded.target - encoded.base) / deviation;
+        let sigma = Tensor::<B::InnerBackend, 1>::random(
+            [n],
+            Distribution::Normal(self.log_sigma.0, self.log_sigma.1),
+            &self.device,
+        )
+        .exp();
+        let noise = Tensor::random(clean.shape(), Distribution::Normal(0.0, 1.0), &self.device);
+        let noisy = clean.clone() + noise * sigma.clone().reshape([n, 1, 1, 1, 1]);
+        let target = velocity_target(clean, noisy.clone(), sigma.clone());
+
+        let conditions = encoded.conditions.with_autodiff::<B>();
+        let prepared = network.prepare(Known {
+            first: Tensor::from_inner(encoded.first),
+            image_latents: Tensor::from_inner(encoded.image),
+            coverage: Tensor::from_inner(encoded.coverage),
+            features: Tensor::from_inner(encoded.features),
+            tokens: Tensor::from_inner(encoded.tokens),
+            conditions: &conditions,
+            added_time_ids: Tensor::from_inner(encoded.ids),
+        })?;
+        let velocity = network.velocity(
+            Tensor::from_inner(noisy),
+            Tensor::from_inner(sigma),
+            &prepared,
+        );
+        let weights: Tensor<B::InnerBackend, 5> = Tensor::from_data(
+            TensorData::new(batch.weights, [n, f, 1, lh, lw]),
+            &self.device,
+        );
+        let weights = weights * (self.entity_weight - 1.0) + 1.0;
+        let error = velocity - Tensor::from_inner(target);
+        Ok((error.powi_scalar(2) * Tensor::from_inner(weights)).mean())
+    }
+
+    fn sample(
+        &self,
+        network: &<Denoiser<B> as AutodiffModule<B>>::InnerModule,
+    ) -> Result<(RgbImage, Vec<(&'static str, f64)>)> {
+        let samples = self.held_out.batch(1, 4)?;
+        let factor = self.frozen.config.index.condition.vae_factor;
+        let batch = clip_batch(samples, factor);
+        let encoded = encode(&self.frozen, &batch)?;
+        let [n, f, _, _, _] = encoded.base.dims();
+        let (w, h) = (batch.inputs[0].width, batch.inputs[0].height);
+        let prepared = network.prepare(Known {
+            first: encoded.first,
+            image_latents: encoded.image,
+            coverage: encoded.coverage,
+            features: encoded.features,
+            tokens: encoded.tokens,
+            conditions: &encoded.conditions,
+            added_time_ids: encoded.ids,
+        })?;
+        let index = &self.frozen.config.index;
+        let scheduler = EulerDiscreteScheduler::new(
+            self.frozen.config.scheduler.clone(),
+            index.steps as usize,
+        )?;
+        let clean = Sampler::new(
+            network,
+            prepared,
+            scheduler,
+            &[],
+            0,
+            encoded.base.dims(),
+            &self.device,
+        )
+        .run();
+        let latents = encoded.base.clone() + clean * self.frozen.residual_std();
+        let made = decode(&self.frozen, latents);
+        let draft = decode(&self.frozen, encoded.base);
+        let truth: Tensor<B::InnerBackend, 4> = Tensor::from_data(
+            TensorData::new(batch.frames, [n * f, 3, h, w]),
+            &self.device,
+        );
+        let figures = vec![
+            ("PSNR dB", psnr(&made, &truth)),
+            ("draft PSNR dB", psnr(&draft, &truth)),
+        ];
+        let mut rows = Vec::new();
+        for clip in 0..n {
+            for kind in [&truth, &draft, &made] {
+                rows.push(kind.clone().slice([clip * f..(clip + 1) * f]));
+            }
+        }
+        Ok((sheet(&rows)?, figures))
+    }
+}
+
+/// Frames `[batch * frames, 3, height, width]` of normalised latents.
+fn decode<B: Backend>(bundle: &Bundle<B>, latents: Tensor<B, 5>) -> Tensor<B, 4> {
+    let [n, f, c, h, w] = latents.dims();
+    let flat = bundle.denormalise(latents.reshape([n * f, c, h, w]));
+    bundle.vae.decode(flat, f).clamp(-1.0, 1.0)
+}
+
+/// Standard deviation of the denoised quantity, for each latent channel.
+///
+/// # Errors
+/// As [`Clips::batch`].
+pub fn residual_statistics<B: Backend>(bundle: &Bundle<B>, clips: &Clips) -> Result<Vec<f32>> {
+    let factor = bundle.config.index.condition.vae_factor;
+    let mut squares: Vec<f64> = Vec::new();
+    let mut count = 0.0;
+    for index in 0..8 {
+        let batch = clip_batch(clips.batch(index, 4)?, factor);
+        let encoded = encode(bundle, &batch)?;
+        let [n, f, channels, h, w] = encoded.base.dims();
+        let values = to_vec(encoded.target - encoded.base)?;
+        squares.resize(channels, 0.0);
+        for (at, &value) in values.iter().enumerate() {
+            squares[at / (h * w) % channels] += (value as f64).powi(2);
+        }
+        count += (n * f * h * w) as f64;
+    }
+    Ok(squares
+        .into_iter()
+        .map(|sum| ((sum / count) as f32).max(1e-6).sqrt())
+        .collect())
+}

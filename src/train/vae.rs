@@ -1,0 +1,175 @@
+//! Stage 1: the VAE, on frames of synthetic clips, with the preview decoder beside it.
+
+use super::fit::Stage;
+use super::source::{Clips, Sample, psnr, sheet};
+use crate::Result;
+use crate::model::preview::PreviewDecoder;
+use crate::model::vae::AutoencoderKLTemporalDecoder;
+use crate::pipeline::plan::push_planes;
+use burn::module::{AutodiffModule, Module};
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::{Distribution, Tensor, TensorData};
+use image::RgbImage;
+use std::sync::Arc;
+
+/// What is trained together.
+#[derive(Module, Debug)]
+pub struct Autoencoder<B: Backend> {
+    /// The VAE.
+    pub vae: AutoencoderKLTemporalDecoder<B>,
+    /// Learns to draw its latents roughly; the VAE does not learn from it.
+    pub preview: PreviewDecoder<B>,
+}
+
+/// The stage.
+pub struct VaeStage<B: AutodiffBackend> {
+    /// Training clips.
+    pub clips: Arc<Clips>,
+    /// Clips never trained on.
+    pub held_out: Arc<Clips>,
+    /// Clips in a batch.
+    pub batch: usize,
+    /// Frames taken of each, so that the temporal layers of the decoder learn too.
+    pub frames: usize,
+    /// Weight of the latents' divergence from a normal distribution.
+    pub kl_weight: f64,
+    /// Where to train.
+    pub device: B::Device,
+}
+
+/// Host side of a batch: `[batch * frames, 3, height, width]`, -1..1.
+pub struct Images {
+    values: Vec<f32>,
+    shape: [usize; 4],
+}
+
+/// Frames spread over each sample.
+fn images(samples: &[Sample], frames: usize) -> Images {
+    let mut values = Vec::new();
+    let mut count = 0;
+    let mut size = (1, 1);
+    for sample in samples {
+        size = (sample.input.width, sample.input.height);
+        let all = sample.frames.len();
+        for slot in 0..frames.min(all) {
+            push_planes(&sample.frames[slot * all / frames.min(all)], &mut values);
+            count += 1;
+        }
+    }
+    Images {
+        values,
+        shape: [count, 3, size.1, size.0],
+    }
+}
+
+impl Images {
+    fn tensor<B: Backend>(self, device: &B::Device) -> Tensor<B, 4> {
+        Tensor::from_data(TensorData::new(self.values, self.shape), device)
+    }
+}
+
+/// Horizontal and vertical differences: edges matter more to the eye than flat colour.
+fn edges<B: Backend>(x: Tensor<B, 4>) -> (Tensor<B, 4>, Tensor<B, 4>) {
+    let [n, c, h, w] = x.dims();
+    let right = x.clone().slice([0..n, 0..c, 0..h, 1..w]) - x.clone().slice([0..n, 0..c, 0..h, 0..w - 1]);
+    let down = x.clone().slice([0..n, 0..c, 1..h, 0..w]) - x.slice([0..n, 0..c, 0..h - 1, 0..w]);
+    (right, down)
+}
+
+impl<B: AutodiffBackend> Stage<B> for VaeStage<B> {
+    type Network = Autoencoder<B>;
+    type Batch = Images;
+
+    fn name(&self) -> &'static str {
+        "vae"
+    }
+
+    fn batches(&self) -> Box<dyn FnMut(u64) -> Result<Images> + Send> {
+        let (clips, batch, frames) = (self.clips.clone(), self.batch, self.frames);
+        Box::new(move |index| Ok(images(&clips.batch(index, batch)?, frames)))
+    }
+
+    fn loss(&self, network: &Autoencoder<B>, batch: Images, _step: u64) -> Result<Tensor<B, 1>> {
+        let target: Tensor<B, 4> = batch.tensor(&self.device);
+        let (mean, logvar) = network.vae.encode(target.clone());
+        let logvar = logvar.clamp(-30.0, 20.0);
+        let noise = Tensor::random(mean.shape(), Distribution::Normal(0.0, 1.0), &self.device);
+        let latents = mean.clone() + noise * (logvar.clone() * 0.5).exp();
+        let made = network.vae.decode(latents.clone(), self.frames);
+        let (right, down) = edges(made.clone());
+        let (true_right, true_down) = edges(target.clone());
+        let error = made - target.clone();
+        let rough = network.preview.forward(latents.detach()) - target;
+        let divergence = (mean.powi_scalar(2) + logvar.clone().exp() - 1.0 - logvar).mean() * 0.5;
+        Ok(error.clone().abs().mean()
+            + error.powi_scalar(2).mean()
+            + ((right - true_right).abs().mean() + (down - true_down).abs().mean()) * 0.5
+            + divergence * self.kl_weight
+            + rough.powi_scalar(2).mean())
+    }
+
+    fn sample(
+        &self,
+        network: &<Autoencoder<B> as AutodiffModule<B>>::InnerModule,
+    ) -> Result<(RgbImage, Vec<(&'static str, f64)>)> {
+        let samples = self.held_out.batch(0, 8)?;
+        let target: Tensor<B::InnerBackend, 4> = images(&samples, 4).tensor(&self.device);
+        let (latents, _) = network.vae.encode(target.clone());
+        let made = network.vae.decode(latents.clone(), 4).clamp(-1.0, 1.0);
+        let rough = network.preview.forward(latents).clamp(-1.0, 1.0);
+        let figures = vec![
+            ("PSNR dB", psnr(&made, &target)),
+            ("preview PSNR dB", psnr(&rough, &target)),
+        ];
+        let first = |x: Tensor<B::InnerBackend, 4>| x.slice([0..8]);
+        Ok((
+            sheet(&[first(target), first(made), first(rough)])?,
+            figures,
+        ))
+    }
+}
+
+/// Mean and standard deviation of each latent channel, over held-out frames.
+///
+/// # Errors
+/// As [`Clips::batch`].
+pub fn latent_statistics<B: Backend>(
+    vae: &AutoencoderKLTemporalDecoder<B>,
+    clips: &Clips,
+    device: &B::Device,
+) -> Result<(Vec<f64>, Vec<f64>)> {
+    let mut sums: Vec<(f64, f64)> = Vec::new();
+    let mut count = 0.0;
+    for index in 0..16 {
+        let input = images(&clips.batch(index, 8)?, 2).tensor::<B>(device);
+        let (latents, _) = vae.encode(input);
+        let [n, channels, h, w] = latents.dims();
+        let values: Vec<f32> = to_vec(latents)?;
+        sums.resize(channels, (0.0, 0.0));
+        for (at, &value) in values.iter().enumerate() {
+            let sum = &mut sums[at / (h * w) % channels];
+            sum.0 += value as f64;
+            sum.1 += (value as f64).powi(2);
+        }
+        count += (n * h * w) as f64;
+    }
+    Ok(sums
+        .into_iter()
+        .map(|(sum, squares)| {
+            let mean = sum / count;
+            (mean, (squares / count - mean * mean).max(1e-8).sqrt())
+        })
+        .unzip())
+}
+
+/// The values of a tensor.
+///
+/// # Errors
+/// [`crate::Error::Device`] when it cannot be read back.
+pub fn to_vec<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Result<Vec<f32>> {
+    tensor
+        .into_data()
+        .convert::<f32>()
+        .to_vec()
+        .map_err(|reason| crate::Error::Device(format!("unexpected data ({reason:?})")))
+}
