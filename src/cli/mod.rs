@@ -1,7 +1,10 @@
 //! The command line: one file for each subcommand.
 
+pub mod eval;
 mod interrupt;
+pub mod pack_data;
 pub mod serve;
+pub mod train;
 
 use crate::error::{Error, Result};
 use clap::{Parser, Subcommand};
@@ -29,8 +32,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Measure a model on clips it was not trained on
+    Eval(eval::Args),
+    /// Make a pack of cut-outs and backgrounds to train on
+    PackData(pack_data::Args),
     /// Serve the built page on this machine
     Serve(serve::Args),
+    /// Train a network on synthetic clips
+    Train(train::Args),
 }
 
 /// The native program: reads the arguments, runs the subcommand, says in one sentence what went wrong.
@@ -39,7 +48,10 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
     let result: Result<()> = match cli.command {
+        Command::Eval(args) => eval::execute(args),
+        Command::PackData(args) => pack_data::execute(args),
         Command::Serve(args) => serve::run(args),
+        Command::Train(args) => train::execute(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

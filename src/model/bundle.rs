@@ -163,6 +163,17 @@ pub struct Bundle<B: Backend> {
     pub device: B::Device,
 }
 
+/// Reads the weights of one part into its field.
+macro_rules! load_part {
+    ($bundle:ident, $dir:ident, $progress:ident, $name:literal, $($field:ident).+) => {
+        $bundle.$($field).+ = $dir
+            .read_weights($name, &mut |done, total| $progress($name, done, total))
+            .await?
+            .load($bundle.$($field).+)?
+            .0;
+    };
+}
+
 impl<B: Backend> Bundle<B> {
     /// Loads a model directory (or URL); `progress(part, bytes read, bytes in all or 0)`.
     ///
@@ -174,22 +185,30 @@ impl<B: Backend> Bundle<B> {
         progress: &mut dyn FnMut(&str, u64, u64),
     ) -> Result<Self> {
         let dir = ModelDir::new(location);
-        let mut bundle = BundleConfig::read(&dir).await?.init::<B>(device)?;
-        macro_rules! part {
-            ($name:literal, $($field:ident).+) => {
-                bundle.$($field).+ = dir
-                    .read_weights($name, &mut |done, total| progress($name, done, total))
-                    .await?
-                    .load(bundle.$($field).+)?
-                    .0;
-            };
-        }
-        part!("entity_encoder", encoder);
-        part!("vae", vae);
-        part!("preview", preview);
-        part!("relation", denoiser.relation);
-        part!("controlnet", denoiser.controlnet);
-        part!("unet", denoiser.unet);
+        let mut bundle = Self::load_parts(&dir, device, progress).await?;
+        load_part!(bundle, dir, progress, "relation", denoiser.relation);
+        load_part!(bundle, dir, progress, "controlnet", denoiser.controlnet);
+        load_part!(bundle, dir, progress, "unet", denoiser.unet);
+        Ok(bundle)
+    }
+
+    /// Loads all but the denoiser, which stays untrained: what its training starts from.
+    ///
+    /// # Errors
+    /// As [`Bundle::load`].
+    pub async fn load_frozen(location: &str, device: &B::Device) -> Result<Self> {
+        Self::load_parts(&ModelDir::new(location), device, &mut |_, _, _| {}).await
+    }
+
+    async fn load_parts(
+        dir: &ModelDir,
+        device: &B::Device,
+        progress: &mut dyn FnMut(&str, u64, u64),
+    ) -> Result<Self> {
+        let mut bundle = BundleConfig::read(dir).await?.init::<B>(device)?;
+        load_part!(bundle, dir, progress, "entity_encoder", encoder);
+        load_part!(bundle, dir, progress, "vae", vae);
+        load_part!(bundle, dir, progress, "preview", preview);
         Ok(bundle)
     }
 
@@ -220,10 +239,7 @@ pub fn residual_std<B: Backend>(config: &BundleConfig, device: &B::Device) -> Te
     if config.index.residual_std.is_empty() {
         return Tensor::ones([1, 1, channels, 1, 1], device);
     }
-    let data = TensorData::new(
-        config.index.residual_std.clone(),
-        [1, 1, channels, 1, 1],
-    );
+    let data = TensorData::new(config.index.residual_std.clone(), [1, 1, channels, 1, 1]);
     Tensor::from_data(data, device)
 }
 

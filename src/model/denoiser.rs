@@ -125,10 +125,7 @@ impl<B: Backend> Denoiser<B> {
             .sqrt()
             .recip()
             .reshape([batch, 1, 1, 1, 1]);
-        let sample = Tensor::cat(
-            vec![noisy * input_scale, prepared.image_latents.clone()],
-            2,
-        );
+        let sample = Tensor::cat(vec![noisy * input_scale, prepared.image_latents.clone()], 2);
         let residuals = self.controlnet.forward_embedded(
             sample.clone(),
             timestep.clone(),
@@ -163,7 +160,11 @@ pub fn velocity_target<B: Backend>(
 }
 
 /// The clean latents that `velocity` means at one noise level: `noisy / (s² + 1) - v s / sqrt(s² + 1)`.
-pub fn denoised<B: Backend>(noisy: Tensor<B, 5>, velocity: Tensor<B, 5>, sigma: f64) -> Tensor<B, 5> {
+pub fn denoised<B: Backend>(
+    noisy: Tensor<B, 5>,
+    velocity: Tensor<B, 5>,
+    sigma: f64,
+) -> Tensor<B, 5> {
     let total = sigma * sigma + 1.0;
     noisy / total - velocity * (sigma / total.sqrt())
 }
@@ -184,7 +185,10 @@ mod tests {
             let noisy = clean.clone() + noise * sigma;
             let levels = Tensor::from_floats([sigma as f32], &device);
             let velocity = velocity_target(clean.clone(), noisy.clone(), levels);
-            let error = (denoised(noisy, velocity, sigma) - clean).abs().max().into_scalar();
+            let error = (denoised(noisy, velocity, sigma) - clean)
+                .abs()
+                .max()
+                .into_scalar();
             // Cancellation at large sigma: noisy / (s² + 1) is about 1 / s, in f32.
             assert!(error < 1e-4, "sigma {sigma}: {error}");
         }

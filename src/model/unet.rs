@@ -349,7 +349,7 @@ impl UNetConfig {
             down_blocks: self.init_down_blocks(device),
             mid_block: self.init_mid_block(device),
             up_blocks: self.init_up_blocks(device),
-            conv_norm_out: group_norm(first, 1e-5, device),
+            conv_norm_out: group_norm(NORM_GROUPS, first, 1e-5, device),
             conv_out: conv3x3(first, self.out_channels, device),
             addition_time_embed_dim: self.addition_time_embed_dim,
         })

@@ -48,6 +48,9 @@ pub struct AutoencoderKLTemporalDecoderConfig {
     /// Residual blocks of each level of the encoder; the decoder has one more. With 1, the attention in
     /// the middle of the decoder is never reached (so in diffusers, too), though the file holds it.
     pub layers_per_block: usize,
+    /// Groups of the group norms. Not in diffusers, where it is always 32: a narrow network with as many
+    /// groups as channels would lose the brightness of the picture in its last norm.
+    pub norm_num_groups: usize,
     /// Channels of a latent.
     pub latent_channels: usize,
     /// Side of the pictures in training, in pixels. Not used here.
@@ -82,6 +85,7 @@ impl AutoencoderKLTemporalDecoderConfig {
             down_block_types: vec![DOWN_BLOCK.to_owned(); block_out_channels.len()],
             block_out_channels: block_out_channels.to_vec(),
             layers_per_block,
+            norm_num_groups: NORM_GROUPS,
             latent_channels,
             sample_size: 768,
             scaling_factor: 0.18215,
@@ -114,12 +118,18 @@ impl AutoencoderKLTemporalDecoderConfig {
                 levels.len()
             ));
         }
+        let groups = self.norm_num_groups;
+        if !(1..=MAX_CHANNELS).contains(&groups) {
+            return fail(format!(
+                "norm_num_groups is {groups}; 1 to {MAX_CHANNELS} are possible"
+            ));
+        }
         if let Some(c) = levels
             .iter()
-            .find(|&&c| c == 0 || c % NORM_GROUPS != 0 || c > MAX_CHANNELS)
+            .find(|&&c| c == 0 || c % groups != 0 || c > MAX_CHANNELS)
         {
             return fail(format!(
-                "block_out_channels contains {c}; each must be a multiple of {NORM_GROUPS} up to {MAX_CHANNELS}"
+                "block_out_channels contains {c}; each must be a multiple of {groups} up to {MAX_CHANNELS}"
             ));
         }
         if self.down_block_types.len() != levels.len()
@@ -268,6 +278,7 @@ impl<B: Backend> Encoder<B> {
         let resnet = |c_in, c_out| {
             ResnetBlock2DConfig::new(c_in, c_out)
                 .with_eps(EPS)
+                .with_norm_num_groups(config.norm_num_groups)
                 .init(device)
         };
         let mut channels = first;
@@ -291,10 +302,15 @@ impl<B: Backend> Encoder<B> {
             conv_in: conv3x3(config.in_channels, first, device),
             down_blocks,
             mid_block: UNetMidBlock2D {
-                attentions: vec![AttentionBlockConfig::new(last).with_eps(EPS).init(device)],
+                attentions: vec![
+                    AttentionBlockConfig::new(last)
+                        .with_eps(EPS)
+                        .with_norm_num_groups(config.norm_num_groups)
+                        .init(device),
+                ],
                 resnets: vec![resnet(last, last), resnet(last, last)],
             },
-            conv_norm_out: group_norm(last, EPS, device),
+            conv_norm_out: group_norm(config.norm_num_groups, last, EPS, device),
             conv_out: conv3x3(last, 2 * config.latent_channels, device),
         }
     }
@@ -370,6 +386,7 @@ impl<B: Backend> TemporalDecoder<B> {
                 .with_merge_factor(0.0)
                 .with_merge_strategy(MergeStrategy::Learned)
                 .with_switch_spatial_to_temporal_mix(true)
+                .with_norm_num_groups(config.norm_num_groups)
                 .init(device)
         };
         let mut channels = last;
@@ -392,13 +409,18 @@ impl<B: Backend> TemporalDecoder<B> {
         Self {
             conv_in: conv3x3(config.latent_channels, last, device),
             mid_block: MidBlockTemporalDecoder {
-                attentions: vec![AttentionBlockConfig::new(last).with_eps(EPS).init(device)],
+                attentions: vec![
+                    AttentionBlockConfig::new(last)
+                        .with_eps(EPS)
+                        .with_norm_num_groups(config.norm_num_groups)
+                        .init(device),
+                ],
                 resnets: (0..config.layers_per_block)
                     .map(|_| resnet(last, last))
                     .collect(),
             },
             up_blocks,
-            conv_norm_out: group_norm(first, EPS, device),
+            conv_norm_out: group_norm(config.norm_num_groups, first, EPS, device),
             conv_out: conv3x3(first, out, device),
             time_conv_out: TemporalConvConfig::new(out, out).init(device),
         }

@@ -15,7 +15,7 @@ use burn::tensor::activation::{gelu, softmax};
 use burn::tensor::{Int, Tensor, backend::Backend};
 
 use super::embedding::{TimestepEmbedding, TimestepEmbeddingConfig, timesteps};
-use super::resnet::{AlphaBlender, AlphaBlenderConfig, MergeStrategy, group_norm};
+use super::resnet::{AlphaBlender, AlphaBlenderConfig, MergeStrategy, NORM_GROUPS, group_norm};
 
 /// Most attention weights held at once: 64 MiB in `f32`, half of what a browser's GPU lets one
 /// binding hold by default.
@@ -374,7 +374,7 @@ impl TransformerSpatioTemporalModelConfig {
         };
         let context = Some(self.cross_attention_dim);
         TransformerSpatioTemporalModel {
-            norm: group_norm(dim, 1e-6, device),
+            norm: group_norm(NORM_GROUPS, dim, 1e-6, device),
             proj_in: LinearConfig::new(dim, dim).init(device),
             transformer_blocks: (0..self.num_layers)
                 .map(|_| BasicTransformerBlock {

@@ -17,6 +17,9 @@ pub struct AttentionBlockConfig {
     /// Epsilon of the group norm.
     #[config(default = 1e-6)]
     pub eps: f64,
+    /// Groups of the group norm; 32 in every published model.
+    #[config(default = 32)]
+    pub norm_num_groups: usize,
 }
 
 /// Every pixel attends to every pixel of the same picture.
@@ -39,7 +42,7 @@ impl AttentionBlockConfig {
     pub fn init<B: Backend>(&self, device: &B::Device) -> AttentionBlock<B> {
         let linear = || LinearConfig::new(self.channels, self.channels).init(device);
         AttentionBlock {
-            group_norm: group_norm(self.channels, self.eps, device),
+            group_norm: group_norm(self.norm_num_groups, self.channels, self.eps, device),
             to_q: linear(),
             to_k: linear(),
             to_v: linear(),

@@ -22,13 +22,14 @@ pub(crate) fn conv3x3<B: Backend>(c_in: usize, c_out: usize, device: &B::Device)
         .init(device)
 }
 
-/// A group norm over [`NORM_GROUPS`] groups.
+/// A group norm over `groups` groups.
 pub(crate) fn group_norm<B: Backend>(
+    groups: usize,
     channels: usize,
     eps: f64,
     device: &B::Device,
 ) -> GroupNorm<B> {
-    GroupNormConfig::new(NORM_GROUPS, channels)
+    GroupNormConfig::new(groups, channels)
         .with_epsilon(eps)
         .init(device)
 }
@@ -45,6 +46,9 @@ pub struct ResnetBlock2DConfig {
     /// Epsilon of the group norms.
     #[config(default = 1e-6)]
     pub eps: f64,
+    /// Groups of the group norms; [`NORM_GROUPS`] in every published model.
+    #[config(default = 32)]
+    pub norm_num_groups: usize,
 }
 
 /// Norm, SiLU, convolution, twice, beside a shortcut; the time embedding is added in between.
@@ -69,12 +73,12 @@ impl ResnetBlock2DConfig {
     pub fn init<B: Backend>(&self, device: &B::Device) -> ResnetBlock2D<B> {
         let (c_in, c_out) = (self.in_channels, self.out_channels);
         ResnetBlock2D {
-            norm1: group_norm(c_in, self.eps, device),
+            norm1: group_norm(self.norm_num_groups, c_in, self.eps, device),
             conv1: conv3x3(c_in, c_out, device),
             time_emb_proj: self
                 .temb_channels
                 .map(|c| LinearConfig::new(c, c_out).init(device)),
-            norm2: group_norm(c_out, self.eps, device),
+            norm2: group_norm(self.norm_num_groups, c_out, self.eps, device),
             conv2: conv3x3(c_out, c_out, device),
             conv_shortcut: (c_in != c_out)
                 .then(|| Conv2dConfig::new([c_in, c_out], [1, 1]).init(device)),
@@ -117,6 +121,9 @@ pub struct TemporalResnetBlockConfig {
     /// Epsilon of the group norms.
     #[config(default = 1e-6)]
     pub eps: f64,
+    /// Groups of the group norms; [`NORM_GROUPS`] in every published model.
+    #[config(default = 32)]
+    pub norm_num_groups: usize,
 }
 
 /// [`ResnetBlock2D`] along time: its convolutions see three frames and one pixel.
@@ -141,12 +148,12 @@ impl TemporalResnetBlockConfig {
     pub fn init<B: Backend>(&self, device: &B::Device) -> TemporalResnetBlock<B> {
         let (c_in, c_out) = (self.in_channels, self.out_channels);
         TemporalResnetBlock {
-            norm1: group_norm(c_in, self.eps, device),
+            norm1: group_norm(self.norm_num_groups, c_in, self.eps, device),
             conv1: TemporalConvConfig::new(c_in, c_out).init(device),
             time_emb_proj: self
                 .temb_channels
                 .map(|c| LinearConfig::new(c, c_out).init(device)),
-            norm2: group_norm(c_out, self.eps, device),
+            norm2: group_norm(self.norm_num_groups, c_out, self.eps, device),
             conv2: TemporalConvConfig::new(c_out, c_out).init(device),
             conv_shortcut: (c_in != c_out).then(|| {
                 TemporalConvConfig::new(c_in, c_out)
@@ -280,6 +287,9 @@ pub struct SpatioTemporalResBlockConfig {
     /// See [`AlphaBlenderConfig`].
     #[config(default = false)]
     pub switch_spatial_to_temporal_mix: bool,
+    /// Groups of the group norms; [`NORM_GROUPS`] in every published model.
+    #[config(default = 32)]
+    pub norm_num_groups: usize,
 }
 
 /// A block in space, then one in time on its result, blended by a learned scalar.
@@ -302,6 +312,7 @@ impl SpatioTemporalResBlockConfig {
                 out_channels: self.out_channels,
                 temb_channels: self.temb_channels,
                 eps: self.eps,
+                norm_num_groups: self.norm_num_groups,
             }
             .init(device),
             temporal_res_block: TemporalResnetBlockConfig {
@@ -309,6 +320,7 @@ impl SpatioTemporalResBlockConfig {
                 out_channels: self.out_channels,
                 temb_channels: self.temb_channels,
                 eps: self.temporal_eps.unwrap_or(self.eps),
+                norm_num_groups: self.norm_num_groups,
             }
             .init(device),
             time_mixer: AlphaBlenderConfig {

@@ -114,7 +114,11 @@ impl<B: Backend> Engine<B> {
         );
         let (w, h) = (width as usize, height as usize);
         let device = self.bundle.device.clone();
-        if self.seen.as_ref().is_none_or(|seen| seen.picture != *picture) {
+        if self
+            .seen
+            .as_ref()
+            .is_none_or(|seen| seen.picture != *picture)
+        {
             let unit = to_unit(&picture.resized(width, height));
             let input = pictures(&[unit], w, h, &device);
             let output = self.bundle.encoder.encode(input.clone());
@@ -395,7 +399,9 @@ impl Drafts {
             ResidualBase::Draft => {
                 let data =
                     TensorData::new(self.drafts.clone(), [self.batch * self.frames, 3, h, w]);
-                let draft = bundle.encode(Tensor::from_data(data, device)).reshape(shape);
+                let draft = bundle
+                    .encode(Tensor::from_data(data, device))
+                    .reshape(shape);
                 DraftLatents {
                     base: draft.clone(),
                     image: draft,

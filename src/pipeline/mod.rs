@@ -96,3 +96,48 @@ impl Cancel {
         self.0.load(Ordering::Relaxed)
     }
 }
+
+/// Loads a model and runs one job on `device`, natively and in the calling thread.
+///
+/// # Errors
+/// As [`engine::Engine::load`] and [`engine::Engine::run`].
+#[cfg(not(target_family = "wasm"))]
+pub fn run_blocking(
+    model: &str,
+    device: crate::device::Device,
+    job: &Job,
+    cancel: &Cancel,
+    on_message: &mut dyn FnMut(Message),
+) -> crate::Result<Video> {
+    struct Run<'a> {
+        model: &'a str,
+        job: &'a Job,
+        cancel: &'a Cancel,
+        on_message: &'a mut dyn FnMut(Message),
+    }
+
+    impl crate::device::Task for Run<'_> {
+        type Output = crate::Result<Video>;
+
+        fn run<B: burn::tensor::backend::Backend>(
+            self,
+            device: B::Device,
+            name: String,
+        ) -> Self::Output {
+            pollster::block_on(async {
+                let engine =
+                    engine::Engine::<B>::load(self.model, device, name, self.on_message).await?;
+                let on_message = self.on_message;
+                let mut observer = |message: Message| on_message(message);
+                engine.run(self.job, self.cancel, &mut observer).await
+            })
+        }
+    }
+
+    device.run(Run {
+        model,
+        job,
+        cancel,
+        on_message,
+    })?
+}

@@ -104,7 +104,8 @@ impl Plan {
             .count();
         if moving == 0 && job.scene.background.is_none() {
             return Err(Error::Job(
-                "nothing is to move: click a thing in the picture and drag it, then generate".into(),
+                "nothing is to move: click a thing in the picture and drag it, then generate"
+                    .into(),
             ));
         }
         if moving > index.max_entities {

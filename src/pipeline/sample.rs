@@ -61,9 +61,7 @@ impl<'a, B: Backend> Sampler<'a, B> {
             self.denoiser
                 .velocity(self.sample.clone(), sigma.clone(), &self.prepared);
         if let Some(unguided) = &self.unguided {
-            let plain = self
-                .denoiser
-                .velocity(self.sample.clone(), sigma, unguided);
+            let plain = self.denoiser.velocity(self.sample.clone(), sigma, unguided);
             velocity = plain.clone() + (velocity - plain) * self.guidance.clone();
         }
         let factors = self.scheduler.step(self.step);

@@ -53,8 +53,7 @@ pub trait Stage<B: AutodiffBackend> {
     ///
     /// # Errors
     /// When the batch cannot be used.
-    fn loss(&self, network: &Self::Network, batch: Self::Batch, step: u64)
-    -> Result<Tensor<B, 1>>;
+    fn loss(&self, network: &Self::Network, batch: Self::Batch, step: u64) -> Result<Tensor<B, 1>>;
     /// A picture of what the averaged network does, and figures for the log.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ pub mod curve;
 pub mod denoiser;
 pub mod ema;
 pub mod fit;
+pub mod run;
 pub mod schedule;
 pub mod source;
 pub mod vae;

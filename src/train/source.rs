@@ -79,7 +79,8 @@ impl Clips {
 
 /// A clip as numbers.
 pub fn sample(clip: &Clip) -> Sample {
-    let unit = |bytes: &[u8]| -> Vec<f32> { bytes.iter().map(|&b| b as f32 / 127.5 - 1.0).collect() };
+    let unit =
+        |bytes: &[u8]| -> Vec<f32> { bytes.iter().map(|&b| b as f32 / 127.5 - 1.0).collect() };
     let share = |bytes: &[u8]| -> Vec<f32> { bytes.iter().map(|&b| b as f32 / 255.0).collect() };
     let inside = (0..clip.frames)
         .map(|frame| {
@@ -132,7 +133,11 @@ pub fn psnr<B: Backend>(made: &Tensor<B, 4>, truth: &Tensor<B, 4>) -> f64 {
         .powi_scalar(2)
         .reshape([n, c * h * w])
         .mean_dim(1);
-    let errors: Vec<f32> = errors.into_data().convert::<f32>().to_vec().unwrap_or_default();
+    let errors: Vec<f32> = errors
+        .into_data()
+        .convert::<f32>()
+        .to_vec()
+        .unwrap_or_default();
     let sum: f64 = errors
         .iter()
         .map(|&e| 10.0 * (4.0 / (e as f64).max(1e-10)).log10())

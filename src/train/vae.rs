@@ -71,7 +71,8 @@ impl Images {
 /// Horizontal and vertical differences: edges matter more to the eye than flat colour.
 fn edges<B: Backend>(x: Tensor<B, 4>) -> (Tensor<B, 4>, Tensor<B, 4>) {
     let [n, c, h, w] = x.dims();
-    let right = x.clone().slice([0..n, 0..c, 0..h, 1..w]) - x.clone().slice([0..n, 0..c, 0..h, 0..w - 1]);
+    let right =
+        x.clone().slice([0..n, 0..c, 0..h, 1..w]) - x.clone().slice([0..n, 0..c, 0..h, 0..w - 1]);
     let down = x.clone().slice([0..n, 0..c, 1..h, 0..w]) - x.slice([0..n, 0..c, 0..h - 1, 0..w]);
     (right, down)
 }
@@ -122,10 +123,7 @@ impl<B: AutodiffBackend> Stage<B> for VaeStage<B> {
             ("preview PSNR dB", psnr(&rough, &target)),
         ];
         let first = |x: Tensor<B::InnerBackend, 4>| x.slice([0..8]);
-        Ok((
-            sheet(&[first(target), first(made), first(rough)])?,
-            figures,
-        ))
+        Ok((sheet(&[first(target), first(made), first(rough)])?, figures))
     }
 }
 

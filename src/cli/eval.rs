@@ -1,0 +1,56 @@
+//! `dragentity eval`.
+
+use crate::device::Device;
+use crate::eval::{EvalOptions, evaluate};
+use crate::{Error, Result};
+use std::path::PathBuf;
+
+/// Options of `dragentity eval`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Model directory
+    #[arg(long, default_value = "models/mini")]
+    model: String,
+    /// Pack whose held-out half is used
+    #[arg(long, default_value = "tests/data/held_out.pack")]
+    data: PathBuf,
+    /// Number of clips
+    #[arg(long, default_value_t = crate::data::EVAL_CLIPS)]
+    clips: u64,
+    /// Denoising steps, instead of the model's own
+    #[arg(long)]
+    steps: Option<usize>,
+    /// auto, cpu, wgpu, cuda or tch
+    #[arg(long, default_value = "auto")]
+    device: Device,
+    /// Write truth, draft and generated frames of eight clips to this PNG
+    #[arg(long)]
+    sheet: Option<PathBuf>,
+    /// Write the report to this JSON file as well
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// As [`evaluate`], and [`Error::Io`] when a file cannot be written.
+pub fn execute(args: Args) -> Result<()> {
+    let options = EvalOptions {
+        model: args.model,
+        data: args.data,
+        clips: args.clips.max(1),
+        steps: args.steps,
+        sheet: args.sheet,
+    };
+    let report = evaluate(&options, args.device)?;
+    print!("{}", report.table());
+    if let Some(path) = args.json {
+        let text = serde_json::to_string_pretty(&report).unwrap_or_default();
+        std::fs::write(&path, text + "\n").map_err(|source| Error::Io {
+            path: path.display().to_string(),
+            source,
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! `dragentity pack-data`.
+
+use crate::{Result, data};
+use std::path::PathBuf;
+
+/// Options of `dragentity pack-data`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Folders of pictures, as scripts/fetch-assets lays them out
+    #[arg(required = true)]
+    folders: Vec<PathBuf>,
+    /// The pack to write
+    #[arg(short, long, default_value = "assets/clips.pack")]
+    output: PathBuf,
+}
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// As [`data::gather::pack`].
+pub fn execute(args: Args) -> Result<()> {
+    let summary = data::gather::pack(&args.folders, &args.output)?;
+    println!(
+        "{}: {} + {} cut-outs and {} + {} backgrounds (training + held out), {:.1} MB",
+        args.output.display(),
+        summary.cutouts[0],
+        summary.cutouts[1],
+        summary.backgrounds[0],
+        summary.backgrounds[1],
+        summary.bytes as f64 / 1e6
+    );
+    Ok(())
+}
