@@ -91,7 +91,7 @@ impl Task for Train<'_> {
 }
 
 fn write<B: Backend, M: Module<B>>(dir: &ModelDir, part: &str, module: &M) -> Result<()> {
-    save_file(module, Precision::F16, Path::new(&dir.weights_file(part)))
+    save_file(Path::new(&dir.weights_file(part)), module, Precision::F16)
 }
 
 /// Weights of one part, if `warm` and they are there.
