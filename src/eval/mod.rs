@@ -11,8 +11,9 @@ use crate::data::{Dataset, EVAL_SEED, Pack, Split};
 use crate::device::{Device, Task};
 use crate::model::bundle::Bundle;
 use crate::model::condition::ConditionBatch;
-use crate::model::denoiser::Known;
+use crate::model::denoiser::{Known, ResidualBase};
 use crate::model::entity_encoder::{Click, ClickMaps};
+use crate::pipeline::detail::Detail;
 use crate::pipeline::engine::{Drafts, added_time_ids, pictures, shrink};
 use crate::pipeline::plan::draft_of;
 use crate::pipeline::sample::Sampler;
@@ -155,13 +156,16 @@ fn run<B: Backend>(bundle: &Bundle<B>, dataset: &Dataset, options: &EvalOptions)
         let count = BATCH.min(options.clips - first);
         let clips = dataset.batch(first, count as usize);
         let samples: Vec<Sample> = clips.iter().map(sample).collect();
-        let (generated, rebuilt) = generate(bundle, &samples, steps, first)?;
+        let drafts: Vec<Vec<Vec<f32>>> = samples
+            .iter()
+            .map(|s| draft_of(&s.frames[0], &s.input, Holes::Filled).frames)
+            .collect();
+        let (generated, rebuilt) = generate(bundle, &samples, &drafts, steps, first)?;
         for (slot, (clip, sample)) in clips.iter().zip(&samples).enumerate() {
             let frames = sample.input.frames;
             let still = vec![sample.frames[0].clone(); frames];
             let pasted = draft_of(&sample.frames[0], &sample.input, Holes::Kept).frames;
-            let draft = draft_of(&sample.frames[0], &sample.input, Holes::Filled).frames;
-            let ways = [&generated[slot], &still, &pasted, &draft];
+            let ways = [&generated[slot], &still, &pasted, &drafts[slot]];
             let inside = sample.inside[1..].iter().flatten().any(|&v| v >= 0.5);
             with_inside += inside as u32 as f64;
             for (sum, way) in sums.iter_mut().zip(ways) {
@@ -185,7 +189,7 @@ fn run<B: Backend>(bundle: &Bundle<B>, dataset: &Dataset, options: &EvalOptions)
             }
             if rows.len() < 24 {
                 rows.push(sample.frames.clone());
-                rows.push(draft);
+                rows.push(drafts[slot].clone());
                 rows.push(generated[slot].clone());
             }
         }
@@ -253,6 +257,7 @@ type Videos = Vec<Vec<Vec<f32>>>;
 fn generate<B: Backend>(
     bundle: &Bundle<B>,
     samples: &[Sample],
+    draft_frames: &[Vec<Vec<f32>>],
     steps: usize,
     seed: u64,
 ) -> Result<(Videos, Videos)> {
@@ -297,23 +302,28 @@ fn generate<B: Backend>(
         device,
     )
     .run();
+    let base = latents
+        .base
+        .clone()
+        .reshape([shape[0] * shape[1], shape[2], shape[3], shape[4]]);
     let made = latents.base + clean * bundle.residual_std();
     let [_, _, c, lh, lw] = shape;
-    let decode = |latents: Tensor<B, 4>| -> Result<Videos> {
-        let frames = bundle
-            .vae
-            .decode(bundle.denormalise(latents), f)
-            .clamp(-1.0, 1.0)
-            .permute([0, 2, 3, 1]);
-        let values = to_vec(frames)?;
+    let decode = |latents: Tensor<B, 4>| bundle.vae.decode(bundle.denormalise(latents), f);
+    let videos = |frames: Tensor<B, 4>| -> Result<Videos> {
+        let values = to_vec(frames.permute([0, 2, 3, 1]))?;
         Ok(values
             .chunks_exact(f * h * w * 3)
             .map(|video| video.chunks_exact(h * w * 3).map(<[f32]>::to_vec).collect())
             .collect())
     };
+    let detail = match config.index.residual_base {
+        ResidualBase::Draft => Detail::new(&draft_frames.concat(), w, h, device),
+        _ => Detail::none(),
+    };
+    let shown = detail.apply(decode(made.reshape([n * f, c, lh, lw])), || decode(base));
     let all: Vec<_> = samples.iter().flat_map(|s| s.frames.clone()).collect();
     let truth = bundle.encode(pictures(&all, w, h, device));
-    Ok((decode(made.reshape([n * f, c, lh, lw]))?, decode(truth)?))
+    Ok((videos(shown)?, videos(decode(truth).clamp(-1.0, 1.0))?))
 }
 
 /// Clicks every entity of the first frames up to three times and adds up how well it is found.

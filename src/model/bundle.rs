@@ -33,6 +33,9 @@ pub struct ModelIndex {
     pub fps: u32,
     /// Denoising steps that suffice.
     pub steps: u32,
+    /// How many pixels of the result, each way, one of the networks stands for (see
+    /// [`crate::pipeline::detail`]); only with the draft as residual base.
+    pub output_scale: u32,
     /// What the denoised quantity is a difference to.
     pub residual_base: ResidualBase,
     /// Standard deviation of that difference, for each latent channel.
@@ -55,6 +58,7 @@ impl Default for ModelIndex {
             frames: 8,
             fps: 8,
             steps: 8,
+            output_scale: 1,
             residual_base: ResidualBase::Draft,
             residual_std: Vec::new(),
             max_entities: 12,
@@ -122,6 +126,12 @@ impl BundleConfig {
         }
         if index.sample_side > 2048 || index.segment_side > 2048 || index.segment_side < 16 {
             return fail("sample_side and segment_side must be 16 to 2048".into());
+        }
+        let scaled = index.output_scale != 1;
+        if !(1..=8).contains(&index.output_scale)
+            || scaled && index.residual_base != ResidualBase::Draft
+        {
+            return fail("output_scale must be 1 to 8, and 1 unless residual_base is draft".into());
         }
         self.controlnet.check_fits(&self.unet)
     }

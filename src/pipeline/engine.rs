@@ -1,5 +1,6 @@
 //! A loaded model that segments clicks and runs jobs, on any backend.
 
+use super::detail::Detail;
 use super::plan::{Plan, draft_of, push_planes, to_unit};
 use super::sample::Sampler;
 use super::{Cancel, Job, Message, Video};
@@ -158,7 +159,8 @@ impl<B: Backend> Engine<B> {
         ))
     }
 
-    /// Runs a job. Frames of the result are `[height, width, 3]` bytes at the model's size.
+    /// Runs a job. Frames of the result are `[height, width, 3]` bytes at the model's size times its
+    /// output scale.
     ///
     /// # Errors
     /// [`Error::Job`] for a job that asks for nothing or too much, [`Error::Cancelled`] within one
@@ -182,8 +184,8 @@ impl<B: Backend> Engine<B> {
             return Err(Error::Job("guidance must be a number: use 1 to 3".into()));
         }
         observer.message(Message::Plan {
-            width: plan.width as u32,
-            height: plan.height as u32,
+            width: (plan.width * plan.scale) as u32,
+            height: (plan.height * plan.scale) as u32,
             frames: plan.frames as u32,
             steps: job.settings.steps,
             device: self.device_name.clone(),
@@ -193,6 +195,17 @@ impl<B: Backend> Engine<B> {
 
         let (prepared, base) = self.prepare(&plan, job)?;
         pause(cancel).await?;
+        let detail = match &plan.detail {
+            Some(frames) => Detail::new(
+                frames,
+                plan.width * plan.scale,
+                plan.height * plan.scale,
+                &self.bundle.device,
+            ),
+            None => Detail::none(),
+        };
+        let base_latents = self.bundle.denormalise(flatten(base.clone()));
+        let base_preview = self.bundle.preview.forward(base_latents.clone());
         let deviation = self.bundle.residual_std();
         let mut sampler = Sampler::new(
             &self.bundle.denoiser,
@@ -206,11 +219,12 @@ impl<B: Backend> Engine<B> {
         for step in 0..sampler.steps() {
             let clean = sampler.advance();
             let latents = flatten(base.clone() + clean * deviation.clone());
-            let preview = self
-                .bundle
-                .preview
-                .forward(self.bundle.denormalise(latents))
-                .clamp(-1.0, 1.0);
+            let preview = detail.apply(
+                self.bundle
+                    .preview
+                    .forward(self.bundle.denormalise(latents)),
+                || base_preview.clone(),
+            );
             observer.frames(&preview, Some(step as u32 + 1));
             if observer.wants_previews() {
                 let video = self.read_video(preview, &plan, job).await?;
@@ -230,11 +244,19 @@ impl<B: Backend> Engine<B> {
             .bundle
             .denormalise(flatten(base + sampler.sample() * deviation));
         let mut decoded = Vec::new();
+        let mut decoded_base = Vec::new();
         let mut done = 0;
         while done < plan.frames {
             let count = DECODE_CHUNK.min(plan.frames - done);
-            let chunk = latents.clone().slice([done..done + count]);
-            decoded.push(self.bundle.vae.decode(chunk, count).clamp(-1.0, 1.0));
+            let chunk = |latents: &Tensor<B, 4>| {
+                self.bundle
+                    .vae
+                    .decode(latents.clone().slice([done..done + count]), count)
+            };
+            decoded.push(chunk(&latents));
+            if plan.detail.is_some() {
+                decoded_base.push(chunk(&base_latents));
+            }
             done += count;
             observer.message(Message::Decoding {
                 done: done as u32,
@@ -242,7 +264,7 @@ impl<B: Backend> Engine<B> {
             });
             pause(cancel).await?;
         }
-        let frames = Tensor::cat(decoded, 0);
+        let frames = detail.apply(Tensor::cat(decoded, 0), || Tensor::cat(decoded_base, 0));
         observer.frames(&frames, None);
         let video = self.read_video(frames, &plan, job).await?;
         observer.message(Message::Done(video.clone()));
@@ -293,7 +315,7 @@ impl<B: Backend> Engine<B> {
 
     async fn read_video(&self, frames: Tensor<B, 4>, plan: &Plan, job: &Job) -> Result<Video> {
         let values = read(frames).await?;
-        let area = plan.width * plan.height;
+        let area = plan.width * plan.height * plan.scale * plan.scale;
         let frames = values
             .chunks_exact(area * 3)
             .map(|planes| {
@@ -305,8 +327,8 @@ impl<B: Backend> Engine<B> {
             })
             .collect();
         Ok(Video {
-            width: plan.width as u32,
-            height: plan.height as u32,
+            width: (plan.width * plan.scale) as u32,
+            height: (plan.height * plan.scale) as u32,
             fps: job.settings.fps,
             frames,
         })

@@ -1,5 +1,6 @@
 //! [`Job`] in, a stream of [`Message`]s out: the one way in which page, command line and server generate.
 
+pub mod detail;
 pub mod engine;
 pub mod noise;
 pub mod plan;

@@ -3,6 +3,7 @@
 use super::Job;
 use crate::model::bundle::ModelIndex;
 use crate::model::condition::{ConditionInput, EntityInput};
+use crate::model::denoiser::ResidualBase;
 use crate::scene::draft::{Draft, Holes, Layer, draft};
 use crate::scene::picture::model_size;
 use crate::scene::{Picture, Trajectory, raster};
@@ -19,6 +20,11 @@ pub struct Plan {
     pub height: usize,
     /// Number of frames.
     pub frames: usize,
+    /// Size of the result, as a multiple of the networks'.
+    pub scale: usize,
+    /// The draft at the size of the result, a frame of `[height, width, 3]` values in -1..1 each, where the
+    /// model builds on it.
+    pub detail: Option<Vec<Vec<f32>>>,
     /// The first frame, `height * width * 3` values in -1..1.
     pub picture: Vec<f32>,
     /// Masks and tracks.
@@ -79,6 +85,42 @@ fn from_first(track: &[[f32; 2]]) -> Vec<[f32; 2]> {
         .collect()
 }
 
+/// Masks and tracks at one size.
+fn conditions(job: &Job, width: u32, height: u32, frames: usize) -> ConditionInput {
+    let size = [width as f32, height as f32];
+    let track = |trajectory: &Trajectory| -> Vec<[f32; 2]> {
+        let start = trajectory.start();
+        trajectory
+            .offsets(frames)
+            .into_iter()
+            .map(|o| [(start[0] + o[0]) * size[0], (start[1] + o[1]) * size[1]])
+            .collect()
+    };
+    ConditionInput {
+        frames,
+        width: width as usize,
+        height: height as usize,
+        entities: job
+            .scene
+            .entities
+            .iter()
+            .filter_map(|entity| {
+                let trajectory = entity.trajectory.as_ref()?;
+                Some(EntityInput {
+                    mask: entity.mask.resized(width, height),
+                    track: track(trajectory),
+                })
+            })
+            .collect(),
+        background: job
+            .scene
+            .background
+            .as_ref()
+            .map(|trajectory| from_first(&track(trajectory)))
+            .unwrap_or_default(),
+    }
+}
+
 impl Plan {
     /// Lays out a job.
     ///
@@ -121,44 +163,20 @@ impl Plan {
             index.size_multiple,
         );
         let frames = frames as usize;
-        let size = [width as f32, height as f32];
-        let track = |trajectory: &Trajectory| -> Vec<[f32; 2]> {
-            let start = trajectory.start();
-            trajectory
-                .offsets(frames)
-                .into_iter()
-                .map(|o| [(start[0] + o[0]) * size[0], (start[1] + o[1]) * size[1]])
-                .collect()
-        };
-        let entities: Vec<EntityInput> = job
-            .scene
-            .entities
-            .iter()
-            .filter_map(|entity| {
-                let trajectory = entity.trajectory.as_ref()?;
-                Some(EntityInput {
-                    mask: entity.mask.resized(width, height),
-                    track: track(trajectory),
-                })
-            })
-            .collect();
+        let detail = (index.residual_base == ResidualBase::Draft).then(|| {
+            let (width, height) = (width * index.output_scale, height * index.output_scale);
+            let large = to_unit(&picture.resized(width, height));
+            let input = conditions(job, width, height, frames);
+            draft_of(&large, &input, Holes::Filled).frames
+        });
         Ok(Self {
             width: width as usize,
             height: height as usize,
             frames,
             picture: to_unit(&picture.resized(width, height)),
-            input: ConditionInput {
-                frames,
-                width: width as usize,
-                height: height as usize,
-                entities,
-                background: job
-                    .scene
-                    .background
-                    .as_ref()
-                    .map(|t| from_first(&track(t)))
-                    .unwrap_or_default(),
-            },
+            scale: index.output_scale as usize,
+            detail,
+            input: conditions(job, width, height, frames),
         })
     }
 }
