@@ -4,7 +4,8 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -47,6 +48,20 @@ function browser(webgpu) {
   return browsers.get(webgpu);
 }
 
+/** The folder that is served: the built page, file by file, and whatever models a test adds (see `addModel`). */
+const site = mkdtempSync(join(tmpdir(), 'dragentity-site-'));
+mkdirSync(join(site, 'models'));
+const dist = join(root, 'dist');
+for (const name of existsSync(dist) ? readdirSync(dist) : []) {
+  if (name !== 'models') symlinkSync(join(dist, name), join(site, name));
+}
+if (existsSync(join(dist, 'models/mini'))) addModel('mini', join(dist, 'models/mini'));
+
+/** Serves a model directory as models/NAME/. */
+export function addModel(name, directory) {
+  symlinkSync(directory, join(site, 'models', name));
+}
+
 let server;
 /** The origin of the page under test: `dragentity serve` on a free port, or DRAGENTITY_URL if set. */
 export function origin() {
@@ -56,7 +71,7 @@ export function origin() {
 
 function serve() {
   const program = process.env.DRAGENTITY_BIN ?? join(root, 'target/debug/dragentity');
-  const child = spawn(program, ['serve', '--port', '0'], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(program, ['serve', '--port', '0', '--dir', site], { stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
   const url = new Promise((resolve, reject) => {
     const late = setTimeout(() => reject(new Error(`the server printed no address within 60 s: ${said}`)), 60_000);
@@ -79,6 +94,7 @@ function serve() {
 after(async () => {
   for (const running of browsers.values()) await (await running.catch(() => null))?.close();
   server?.child?.kill();
+  rmSync(site, { recursive: true });
 });
 
 /**

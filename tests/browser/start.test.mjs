@@ -1,13 +1,31 @@
-// The page loads and its module starts, with WebGPU and without.
+// The page loads, its module and its worker start, and it says what it runs on and why.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { at, stage, until } from './actions.mjs';
 import { open } from './harness.mjs';
 
-for (const webgpu of [false, true]) {
-  test(`the page starts ${webgpu ? 'with' : 'without'} WebGPU`, { timeout: 180_000 }, async (t) => {
-    const page = await open(t, { webgpu });
-    assert.equal(await page.evaluate(async () => Boolean(await navigator.gpu?.requestAdapter())), webgpu);
-    assert.match(await page.title(), /^DragEntity/);
-  });
-}
+const device = (page) => at(page, 'device').textContent();
+
+test('without WebGPU the page runs on the processor and says why', { timeout: 180_000 }, async (t) => {
+  const page = await open(t);
+  assert.equal(await page.evaluate(async () => Boolean(await navigator.gpu?.requestAdapter())), false);
+  assert.match(await page.title(), /^DragEntity/);
+  await stage(page);
+  await until(async () => /CPU/.test(await device(page)), 'the device', 120_000);
+  await at(page, 'settings').locator('summary').click();
+  assert.match(await at(page, 'device-why').textContent(), /WebGPU|adapter|GPU/);
+});
+
+test('with WebGPU, where that is asked for, the page names the adapter', { timeout: 180_000 }, async (t) => {
+  const page = await open(t, { webgpu: true, at: '/?device=webgpu' });
+  await stage(page);
+  await until(async () => /swiftshader/i.test(await device(page)), 'the adapter', 120_000);
+});
+
+test('an adapter that is only emulated is not taken by itself', { timeout: 180_000 }, async (t) => {
+  const page = await open(t, { webgpu: true });
+  await stage(page);
+  await until(async () => /CPU/.test(await device(page)), 'the device', 120_000);
+  assert.match(await at(page, 'device').getAttribute('title'), /emulated/);
+});
