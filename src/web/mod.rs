@@ -8,6 +8,8 @@ mod page;
 #[cfg(target_family = "wasm")]
 mod protocol;
 #[cfg(target_family = "wasm")]
+pub mod selftest;
+#[cfg(target_family = "wasm")]
 mod worker;
 
 /// Starts whichever of the two this is.

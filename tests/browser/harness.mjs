@@ -13,6 +13,8 @@ import { chromium } from 'playwright-core';
 
 const here = dirname(fileURLToPath(import.meta.url));
 export const root = resolve(here, '../..');
+/** What `cargo run --example browser_fixtures` wrote; ./test has it do so. */
+export const fixtures = process.env.DRAGENTITY_FIXTURES ?? join(root, '.cache/browser-fixtures');
 /** Pictures of failed tests, and whatever a test wants looked at. Not in git. */
 export const shots = join(here, 'shots');
 

@@ -1,0 +1,70 @@
+//! Writes what the browser tests need and git should not hold, into the folder named by the first argument:
+//!
+//! - `down_block.weights.safetensors`, `.inputs.safetensors`, `.expected.safetensors`: one block of the UNet with its
+//!   synthetic weights and inputs, and the reference's output from tests/goldens.
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+use burn::backend::Flex;
+use common::{golden_file, parameter, safetensors_file, uniform};
+use dragentity::model::blocks::{AttentionSetup, DownBlockConfig};
+use dragentity::weights::tensor_list;
+use std::path::{Path, PathBuf};
+
+type Tensors = Vec<(String, Vec<usize>, Vec<f32>)>;
+
+fn main() -> std::io::Result<()> {
+    let out = PathBuf::from(std::env::args().nth(1).expect("the folder to write to"));
+    std::fs::create_dir_all(&out)?;
+    down_block(&out)
+}
+
+/// The case `down_block` of tests/parity_unet.rs.
+fn down_block(out: &Path) -> std::io::Result<()> {
+    let block = DownBlockConfig {
+        in_channels: 32,
+        out_channels: 64,
+        temb_channels: 16,
+        num_layers: 2,
+        attention: Some(AttentionSetup {
+            heads: 2,
+            cross_attention_dim: 12,
+            layers: 1,
+        }),
+        add_downsample: true,
+    }
+    .init::<Flex>(&Default::default());
+    let weights: Tensors = tensor_list(&block)
+        .into_iter()
+        .map(|(name, shape)| {
+            let values = parameter(&name, &shape);
+            (name, shape, values)
+        })
+        .collect();
+    let inputs: Tensors = [
+        ("x", vec![6, 32, 6, 4]),
+        ("temb", vec![6, 16]),
+        ("context", vec![2, 7, 12]),
+    ]
+    .into_iter()
+    .map(|(name, shape)| {
+        let values = uniform(&format!("unet.{name}"), shape.iter().product());
+        let values = values.into_iter().map(|v| v as f32).collect();
+        (name.to_owned(), shape, values)
+    })
+    .collect();
+    let (values, shape) = golden_file("unet.safetensors")
+        .read("down_block")
+        .expect("the golden");
+    let expected: Tensors = vec![("down_block".to_owned(), shape, values)];
+    for (name, tensors) in [
+        ("weights", weights),
+        ("inputs", inputs),
+        ("expected", expected),
+    ] {
+        let file = out.join(format!("down_block.{name}.safetensors"));
+        std::fs::write(file, safetensors_file(&tensors))?;
+    }
+    Ok(())
+}
