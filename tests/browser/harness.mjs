@@ -53,7 +53,7 @@ function browser(webgpu) {
 /** The folder that is served: the built page, file by file, and whatever models a test adds (see `addModel`). */
 const site = mkdtempSync(join(tmpdir(), 'dragentity-site-'));
 mkdirSync(join(site, 'models'));
-const dist = join(root, 'dist');
+const dist = process.env.DRAGENTITY_DIST ?? join(root, 'dist');
 for (const name of existsSync(dist) ? readdirSync(dist) : []) {
   if (name !== 'models') symlinkSync(join(dist, name), join(site, name));
 }

@@ -72,7 +72,13 @@ pub fn say(kind: Kind, text: &str) {
 /// An error's sentence: begins with a capital, ends with a full stop.
 pub fn sentence(text: &str) -> String {
     let text = text.trim();
+    // A file's name at the beginning stays as it is.
+    let named = text
+        .split(':')
+        .next()
+        .is_some_and(|word| word.contains('.'));
     let mut out: String = match text.chars().next() {
+        Some(_) if named => text.into(),
         Some(first) => first.to_uppercase().chain(text.chars().skip(1)).collect(),
         None => "Something went wrong".into(),
     };
