@@ -1,6 +1,7 @@
 //! The limits of what can be asked for.
 
-use super::Settings;
+use super::preset::MAX_ENTITIES;
+use super::{Entity, Scene, Settings};
 use crate::error::{Error, Result};
 
 /// Most frames of one video.
@@ -55,9 +56,114 @@ impl Settings {
     }
 }
 
+impl Scene {
+    /// Whether there is something to generate; the error says what is missing.
+    pub fn check(&self) -> Result<()> {
+        let refuse = |why: String| Err(Error::Job(why));
+        if self.picture.is_empty() {
+            return refuse("there is no picture; open one first".into());
+        }
+        if self.entities.is_empty() && self.background.is_none() {
+            return refuse(
+                "there is no entity in the scene; click a thing in the picture and drag it first"
+                    .into(),
+            );
+        }
+        if self.entities.len() > MAX_ENTITIES {
+            let n = self.entities.len();
+            return refuse(format!(
+                "there are {n} entities, and at most {MAX_ENTITIES} can be moved; delete some"
+            ));
+        }
+        match self.entities.iter().position(|e| e.mask.is_empty()) {
+            Some(i) => refuse(format!(
+                "{} has an empty mask; click or paint it again, or delete it",
+                self.entity_name(i)
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// What a person should know before generating, though nothing is wrong: a sentence each.
+    pub fn notes(&self, frames: u32) -> Vec<String> {
+        let mut notes = Vec::new();
+        for (i, entity) in self.entities.iter().enumerate() {
+            if entity
+                .trajectory
+                .as_ref()
+                .is_some_and(|t| t.leaves_frame(frames as usize))
+            {
+                notes.push(format!(
+                    "the trajectory of {} leaves the picture; what is outside is not shown, drag its points back if that \
+                     is not meant",
+                    self.entity_name(i)
+                ));
+            }
+        }
+        let moves = |e: &Entity| e.trajectory.as_ref().is_some_and(|t| !t.is_pin());
+        if !self.entities.iter().any(moves) && self.background.as_ref().is_none_or(|t| t.is_pin()) {
+            notes.push("nothing is told to move; drag an entity to give it a trajectory".into());
+        }
+        notes
+    }
+
+    /// Number and name of an entity, for messages.
+    fn entity_name(&self, index: usize) -> String {
+        match self.entities.get(index).map(|e| e.name.trim()) {
+            Some(name) if !name.is_empty() => format!("entity {} ({name})", index + 1),
+            _ => format!("entity {}", index + 1),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scene::{Mask, Picture, Trajectory};
+
+    #[test]
+    fn scenes_without_anything_to_do_are_named() {
+        let mut scene = Scene::default();
+        let said = |s: &Scene| s.check().unwrap_err().to_string();
+        assert!(said(&scene).contains("no picture"));
+        scene.picture = Picture {
+            width: 2,
+            height: 1,
+            rgb: vec![0; 6],
+        };
+        assert!(said(&scene).contains("no entity"));
+        scene.background = Some(Trajectory::pin(0.5, 0.5));
+        assert!(scene.check().is_ok());
+        let mask = Mask {
+            width: 1,
+            height: 1,
+            alpha: vec![255],
+        };
+        let entity = |mask: &Mask, trajectory| Entity {
+            name: "dog".into(),
+            mask: mask.clone(),
+            trajectory,
+            group: None,
+        };
+        scene.entities = vec![entity(&mask, None), entity(&Mask::empty(3, 3), None)];
+        assert!(said(&scene).contains("entity 2 (dog) has an empty mask"));
+        scene.entities = vec![entity(&mask, None); MAX_ENTITIES + 1];
+        assert!(said(&scene).contains("65 entities"));
+
+        scene.entities = vec![entity(&mask, None)];
+        assert!(scene.notes(8)[0].contains("nothing is told to move"));
+        scene.entities = vec![entity(
+            &mask,
+            Some(Trajectory::line([0.5, 0.5], [1.4, 0.5])),
+        )];
+        assert!(scene.check().is_ok());
+        assert!(scene.notes(8)[0].contains("entity 1 (dog) leaves the picture"));
+        scene.entities = vec![entity(
+            &mask,
+            Some(Trajectory::line([0.5, 0.5], [0.9, 0.5])),
+        )];
+        assert!(scene.notes(8).is_empty());
+    }
 
     #[test]
     fn defaults_pass_and_nonsense_is_named() {

@@ -1,0 +1,256 @@
+//! `dragentity generate`: the page's job, without the page.
+
+use super::interrupt::on_interrupt;
+use super::progress::Progress;
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::media::{self, Format};
+use crate::pipeline::{Cancel, Job, run_blocking};
+use crate::scene::{Fit, Picture, Preset, Settings};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Largest picture file that is read, in bytes.
+const MAX_PICTURE_FILE: u64 = 256 << 20;
+/// Largest preset file that is read, in bytes; the codec has a limit of its own.
+const MAX_PRESET_FILE: u64 = 16 << 20;
+
+/// Options of `dragentity generate`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The picture: PNG, JPEG, WebP, GIF or BMP
+    #[arg(long, value_name = "FILE", required_unless_present = "example", conflicts_with = "example")]
+    image: Option<PathBuf>,
+    /// What moves where: a preset file, a link copied from the page (in quotes), or - for standard input
+    #[arg(long, value_name = "FILE_OR_URL", required_unless_present = "example")]
+    preset: Option<String>,
+    /// Use a bundled picture, with its own preset unless --preset gives another
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "cat")]
+    example: Option<Example>,
+    /// Where to write: a .gif, .webp or .mp4 file, or a folder for numbered PNGs
+    #[arg(short, long, value_name = "PATH")]
+    output: PathBuf,
+    /// Seed of the noise; the same seed gives the same video
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Denoising steps
+    #[arg(long)]
+    steps: Option<u32>,
+    /// Number of frames
+    #[arg(long)]
+    frames: Option<u32>,
+    /// Frames a second
+    #[arg(long)]
+    fps: Option<u32>,
+    /// Where to compute: auto, cpu, wgpu or cuda
+    #[arg(long, default_value = "auto")]
+    device: Device,
+    /// Folder of the model, in diffusers' layout [default: models/mini here or beside the program]
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// Enlarge by this whole number [default: to about 256 pixels]; 1 keeps the model's own pixels
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16))]
+    scale: Option<u32>,
+    /// Draw the trajectories over the frames
+    #[arg(long)]
+    overlay: bool,
+    /// Print progress and result as JSON, one object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// The pictures that are in the program.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Example {
+    Cat,
+    Astronaut,
+    Coffee,
+}
+
+impl Example {
+    /// Name, picture file and preset.
+    fn parts(self) -> (&'static str, &'static [u8], &'static str) {
+        macro_rules! sample {
+            ($name:literal) => {
+                (
+                    concat!($name, ".jpg"),
+                    include_bytes!(concat!("../../www/samples/", $name, ".jpg")).as_slice(),
+                    include_str!(concat!("../../www/samples/", $name, ".json")),
+                )
+            };
+        }
+        match self {
+            Example::Cat => sample!("cat"),
+            Example::Astronaut => sample!("astronaut"),
+            Example::Coffee => sample!("coffee"),
+        }
+    }
+}
+
+/// Generates one video.
+pub fn run(args: Args) -> Result<()> {
+    // What can be refused is refused before the long work.
+    Format::of(&args.output)?;
+    writable(&args.output)?;
+    let (job, notes) = job(&args)?;
+    for note in notes {
+        eprintln!("note: {note}");
+    }
+
+    let cancel = Cancel::new();
+    let stop = cancel.clone();
+    on_interrupt(move || stop.cancel());
+
+    let started = Instant::now();
+    let mut progress = Progress::new(args.json);
+    let result = run_blocking(&model(args.model.as_deref()), args.device, &job, &cancel, &mut |message| {
+        progress.show(&message);
+    });
+    progress.finish();
+    let video = result?;
+
+    let picture = (job.scene.picture.width, job.scene.picture.height);
+    let (width, height) = media::view_size((video.width, video.height), picture, args.scale);
+    let mut shown = media::resized(&video, width, height)?;
+    if args.overlay {
+        shown = media::overlay::with_trajectories(&shown, &job.scene)?;
+    }
+    media::save(&shown, &args.output)?;
+    let seconds = started.elapsed().as_secs_f64();
+    let (frames, output) = (shown.frames.len(), args.output.display());
+    if args.json {
+        let done = serde_json::json!({
+            "phase": "done", "output": output.to_string(), "frames": frames, "width": width, "height": height,
+            "fps": shown.fps, "seconds": seconds,
+        });
+        println!("{done}");
+    } else {
+        println!("{output}: {frames} frames of {width} x {height} pixels, in {seconds:.1} s");
+    }
+    Ok(())
+}
+
+/// The job that the arguments ask for, and what the person should know about it.
+fn job(args: &Args) -> Result<(Job, Vec<String>)> {
+    let (picture, own_preset) = match (args.example, &args.image) {
+        (Some(example), _) => {
+            let (name, bytes, preset) = example.parts();
+            (Picture::decode(bytes, name)?, Some(preset))
+        }
+        (None, Some(path)) => (Picture::decode(&read(path, MAX_PICTURE_FILE, "picture")?, &file_name(path))?, None),
+        (None, None) => return Err(Error::Job("there is no picture; name one with --image".into())),
+    };
+    let preset = match (&args.preset, own_preset) {
+        (Some(given), _) => Preset::parse(&preset_text(given)?)?,
+        (None, Some(own)) => Preset::parse(own)?,
+        (None, None) => return Err(Error::Preset("there is none; name one with --preset".into())),
+    };
+    let settings = Settings {
+        seed: args.seed.unwrap_or(preset.settings.seed),
+        steps: args.steps.unwrap_or(preset.settings.steps),
+        frames: args.frames.unwrap_or(preset.settings.frames),
+        fps: args.fps.unwrap_or(preset.settings.fps),
+        ..preset.settings.clone()
+    };
+    settings.check()?;
+    let mut notes = Vec::new();
+    if preset.fits(&picture) == Fit::SameAspect {
+        notes.push("the preset was made on another picture of the same shape; check that its masks fit this one".into());
+    }
+    let scene = preset.scene(picture)?;
+    scene.check()?;
+    notes.extend(scene.notes(settings.frames));
+    Ok((Job { scene, settings }, notes))
+}
+
+/// The text of a preset: of the file of that name, of standard input for `-`, else the argument itself, a link.
+fn preset_text(given: &str) -> Result<String> {
+    let path = Path::new(given);
+    let bytes = if given == "-" {
+        let mut bytes = Vec::new();
+        let input = std::io::stdin().lock().take(MAX_PRESET_FILE + 1).read_to_end(&mut bytes);
+        input.map_err(|source| Error::Io { path: "standard input".into(), source })?;
+        bytes
+    } else if path.is_file() {
+        read(path, MAX_PRESET_FILE, "preset")?
+    } else if given.is_empty() || given.starts_with(['{', '#']) || given.starts_with("s=") || given.contains("://") {
+        return Ok(given.to_string());
+    } else {
+        return Err(Error::Preset(format!(
+            "there is no file {given:?}, and it is no link either; check the name, or put the link in quotes"
+        )));
+    };
+    String::from_utf8(bytes).map_err(|_| {
+        Error::Preset(format!("{given} is not text; open a .json file saved by DragEntity, or paste a link"))
+    })
+}
+
+fn read(path: &Path, limit: u64, what: &str) -> Result<Vec<u8>> {
+    let io = |source| Error::Io { path: path.display().to_string(), source };
+    let file = std::fs::File::open(path).map_err(io)?;
+    let mut bytes = Vec::new();
+    // By what is read rather than by what is said to be there: a device or pipe has no length.
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() as u64 > limit {
+        let reason = format!("is larger than {} MB, too large for a {what}; scale it down", limit >> 20);
+        return Err(Error::Picture { name: path.display().to_string(), reason });
+    }
+    Ok(bytes)
+}
+
+fn file_name(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// Whether there is a folder to write into.
+fn writable(output: &Path) -> Result<()> {
+    let parent = output.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if parent.is_dir() {
+        return Ok(());
+    }
+    Err(Error::Job(format!(
+        "{}: there is no folder {} to write into; make it first or choose another place",
+        output.display(),
+        parent.display()
+    )))
+}
+
+/// The model's folder: the one given, else `models/mini` here or above the program.
+fn model(given: Option<&Path>) -> String {
+    const SHIPPED: &str = "models/mini";
+    if let Some(given) = given {
+        return given.display().to_string();
+    }
+    let here = PathBuf::from(SHIPPED);
+    if here.is_dir() {
+        return SHIPPED.to_string();
+    }
+    let program = std::env::current_exe().unwrap_or_default();
+    let beside = program.ancestors().skip(1).map(|a| a.join(SHIPPED)).find(|d| d.is_dir());
+    beside.unwrap_or(here).display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_examples_are_made_for_their_pictures() {
+        for example in [Example::Cat, Example::Astronaut, Example::Coffee] {
+            let (name, bytes, preset) = example.parts();
+            let picture = Picture::decode(bytes, name).unwrap();
+            let preset = Preset::parse(preset).unwrap();
+            assert_eq!(preset.fits(&picture), Fit::Same, "{name}");
+            let scene = preset.scene(picture).unwrap();
+            scene.check().unwrap();
+            assert!(scene.notes(preset.settings.frames).is_empty(), "{name}");
+            for entity in &scene.entities {
+                // Each is grabbed where it is, and moves as a whole, not the whole picture.
+                let start = entity.trajectory.as_ref().unwrap().start();
+                assert!(entity.mask.contains(start[0], start[1]), "{name}: {}", entity.name);
+                assert!((0.02..0.7).contains(&entity.mask.coverage()), "{name}: {}", entity.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,447 @@
+//! The real program, as a person would call it: what it refuses, in which words and with which exit code.
+#![cfg(not(target_family = "wasm"))]
+
+use assert_cmd::Command;
+use std::path::{Path, PathBuf};
+
+/// A folder with a picture, a preset for it, and a model folder without weights.
+struct Desk {
+    dir: tempfile::TempDir,
+}
+
+/// A preset for a picture of 60 x 40 pixels with one entity, as a person's editor would show it.
+const PRESET: &str = r#"{"dragentity": 1, "picture": {"width": 60, "height": 40},
+    "entities": [{"name": "box", "mask": {"width": 6, "height": 4, "runs": [7, 2, 4, 2, 9]},
+                  "trajectory": [[0.3, 0.4, 0], [0.7, 0.5, 1]]}]}"#;
+
+impl Desk {
+    fn new() -> Self {
+        let desk = Self {
+            dir: tempfile::tempdir().unwrap(),
+        };
+        image::RgbImage::from_fn(60, 40, |x, y| image::Rgb([x as u8 * 4, y as u8 * 6, 90]))
+            .save(desk.path("picture.png"))
+            .unwrap();
+        desk.write("preset.json", PRESET);
+        std::fs::create_dir(desk.path("model")).unwrap();
+        desk
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        std::fs::write(self.path(name), content).unwrap();
+    }
+
+    fn program(&self) -> Command {
+        let mut command = Command::cargo_bin("dragentity").unwrap();
+        command
+            .current_dir(self.dir.path())
+            .timeout(std::time::Duration::from_secs(300));
+        command
+    }
+
+    /// Runs `generate` on a picture and a preset with the model folder that has no weights. Returns exit code and what
+    /// was said on standard error.
+    fn generate(&self, picture: &str, preset: &str) -> (i32, String) {
+        let mut command = self.program();
+        command.args([
+            "generate", "--image", picture, "--preset", preset, "-o", "out.gif", "--device", "cpu",
+        ]);
+        command.args(["--model", "model"]);
+        let said = ending(command);
+        assert!(
+            !self.path("out.gif").exists(),
+            "a file was written all the same"
+        );
+        said
+    }
+}
+
+fn ending(mut command: Command) -> (i32, String) {
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!said.contains("panicked"), "{said}");
+    (output.status.code().expect("ended by itself"), said)
+}
+
+/// One sentence that begins with "error:" and contains all of `parts`.
+fn assert_refused((code, said): (i32, String), expected: i32, parts: &[&str]) {
+    assert_eq!(code, expected, "{said}");
+    let errors: Vec<&str> = said.lines().filter(|l| l.starts_with("error: ")).collect();
+    assert_eq!(errors.len(), 1, "{said}");
+    for part in parts {
+        assert!(errors[0].contains(part), "{part:?} is not in: {said}");
+    }
+}
+
+/// The first bytes of a PNG of the given size, with a valid checksum and no pixels.
+fn png_header(width: u32, height: u32) -> Vec<u8> {
+    let mut png = Vec::new();
+    image::GrayImage::new(1, 1)
+        .write_to(&mut std::io::Cursor::new(&mut png), image::ImageFormat::Png)
+        .unwrap();
+    png[16..20].copy_from_slice(&width.to_be_bytes());
+    png[20..24].copy_from_slice(&height.to_be_bytes());
+    let crc = !png[12..29].iter().fold(!0u32, |crc, &b| {
+        (0..8).fold(crc ^ b as u32, |c, _| {
+            if c & 1 == 1 {
+                c >> 1 ^ 0xedb8_8320
+            } else {
+                c >> 1
+            }
+        })
+    });
+    png[29..33].copy_from_slice(&crc.to_be_bytes());
+    png
+}
+
+#[test]
+fn help_and_usage() {
+    let desk = Desk::new();
+    let help = desk.program().arg("--help").assert().success();
+    let text = String::from_utf8(help.get_output().stdout.clone()).unwrap();
+    for word in ["generate", "serve", "Exit codes", "130"] {
+        assert!(text.contains(word), "{text}");
+    }
+    for args in [
+        &["generate"][..],
+        &["generate", "--image", "picture.png", "-o", "a.gif"],
+        &["generate", "--example", "dog", "-o", "a.gif"],
+        &["generate", "--example", "-o", "a.gif", "--device", "abacus"],
+        &["generate", "--example", "-o", "a.gif", "--scale", "0"],
+        &["generate", "--example", "-o", "a.gif", "--steps", "many"],
+        &["dance"],
+        &[],
+    ] {
+        let mut command = desk.program();
+        command.args(args);
+        assert_eq!(ending(command).0, 2, "{args:?}");
+    }
+}
+
+#[test]
+fn unusable_pictures() {
+    let desk = Desk::new();
+    let refuse =
+        |name: &str, parts: &[&str]| assert_refused(desk.generate(name, "preset.json"), 3, parts);
+    desk.write("letter.png", "Dear cat,");
+    refuse(
+        "letter.png",
+        &["letter.png", "is text, not a picture", "open a PNG"],
+    );
+    desk.write("empty.jpg", "");
+    refuse("empty.jpg", &["empty.jpg", "is empty"]);
+    desk.write("huge.png", png_header(20_000, 20_000));
+    refuse(
+        "huge.png",
+        &[
+            "huge.png",
+            "20000 x 20000 pixels, too large",
+            "scale it down",
+        ],
+    );
+    let whole = std::fs::read(desk.path("picture.png")).unwrap();
+    desk.write("half.png", &whole[..whole.len() / 2]);
+    refuse("half.png", &["half.png", "cut short"]);
+    refuse("no-such.png", &["no-such.png", "No such file"]);
+}
+
+#[test]
+fn unusable_presets() {
+    let desk = Desk::new();
+    let refuse = |preset: &str, parts: &[&str]| {
+        assert_refused(desk.generate("picture.png", preset), 3, parts)
+    };
+    desk.write("empty.json", "");
+    refuse(
+        "empty.json",
+        &["preset", "is empty", "paste a whole DragEntity link"],
+    );
+    refuse("", &["is empty"]);
+    refuse(
+        "http://127.0.0.1:8080/#s=eJyrV0oAAAAA",
+        &["damaged or cut short", "copy it again"],
+    );
+    refuse("http://127.0.0.1:8080/", &["carries no scene"]);
+    refuse("no-such.json", &["no-such.json", "no file"]);
+    refuse("picture.png", &["picture.png is not text"]);
+    desk.write("newer.json", "{\"dragentity\": 7}");
+    refuse("newer.json", &["newer DragEntity", "update"]);
+    desk.write("other.json", "{\"settings\": 7}");
+    refuse("other.json", &["not written by DragEntity"]);
+    // Made on a picture of another shape.
+    desk.write(
+        "tall.json",
+        PRESET.replace("\"width\": 60", "\"width\": 30"),
+    );
+    refuse(
+        "tall.json",
+        &[
+            "30 x 40 pixels",
+            "60 x 40",
+            "another shape",
+            "open the picture it was made on",
+        ],
+    );
+    // Nothing in it.
+    desk.write(
+        "none.json",
+        "{\"dragentity\": 1, \"picture\": {\"width\": 60, \"height\": 40}}",
+    );
+    refuse("none.json", &["no entity", "click a thing in the picture"]);
+    desk.write("blank.json", PRESET.replace("[7, 2, 4, 2, 9]", "[24]"));
+    refuse("blank.json", &["entity 1 (box) has an empty mask"]);
+}
+
+#[test]
+fn unusable_settings_and_places() {
+    let desk = Desk::new();
+    let refuse = |args: &[&str], parts: &[&str]| {
+        let mut command = desk.program();
+        command
+            .args([
+                "generate",
+                "--image",
+                "picture.png",
+                "--preset",
+                "preset.json",
+                "--model",
+                "model",
+            ])
+            .args(args);
+        assert_refused(ending(command), 3, parts);
+    };
+    refuse(
+        &["-o", "a.gif", "--frames", "0"],
+        &["number of frames is 0", "2 to 128"],
+    );
+    refuse(
+        &["-o", "a.gif", "--steps", "100000"],
+        &["number of steps is 100000"],
+    );
+    refuse(&["-o", "a.avi"], &[".avi", "choose .gif, .webp, .mp4"]);
+    refuse(
+        &["-o", "no/such/folder/a.gif"],
+        &["no folder no/such/folder"],
+    );
+}
+
+#[test]
+fn a_trajectory_that_leaves_the_frame_is_noted_and_not_refused() {
+    let desk = Desk::new();
+    desk.write(
+        "away.json",
+        PRESET.replace("[0.7, 0.5, 1]", "[1.8, 0.5, 1]"),
+    );
+    let (code, said) = desk.generate("picture.png", "away.json");
+    // It got as far as the weights, of which there are none here.
+    assert_eq!(code, 4, "{said}");
+    assert!(
+        said.contains("note: the trajectory of entity 1 (box) leaves the picture"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_model_without_weights() {
+    let desk = Desk::new();
+    assert_refused(desk.generate("picture.png", "preset.json"), 4, &["model"]);
+    std::fs::remove_dir(desk.path("model")).unwrap();
+    assert_refused(desk.generate("picture.png", "preset.json"), 4, &["model"]);
+}
+
+#[test]
+fn serving_nothing_and_serving_a_page() {
+    use std::io::{BufRead, BufReader, Read, Write};
+    let desk = Desk::new();
+    let mut command = desk.program();
+    command.args(["serve", "--port", "0"]);
+    assert_refused(
+        ending(command),
+        3,
+        &["dist: there is no built page here", "./serve"],
+    );
+
+    std::fs::create_dir(desk.path("dist")).unwrap();
+    desk.write("dist/index.html", "<title>DragEntity</title>");
+    let mut server = std::process::Command::new(assert_cmd::cargo::cargo_bin("dragentity"))
+        .args(["serve", "--port", "0"])
+        .current_dir(desk.dir.path())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let address = line
+        .split("http://")
+        .nth(1)
+        .unwrap()
+        .split('/')
+        .next()
+        .unwrap()
+        .to_string();
+    let mut page = std::net::TcpStream::connect(&address).unwrap();
+    write!(
+        page,
+        "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut got = String::new();
+    page.read_to_string(&mut got).unwrap();
+    assert!(
+        got.starts_with("HTTP/1.1 200") && got.ends_with("<title>DragEntity</title>"),
+        "{got}"
+    );
+
+    // Its port is taken now.
+    let mut command = desk.program();
+    command.args(["serve", "--port", address.split(':').nth(1).unwrap()]);
+    assert_refused(ending(command), 3, &[&address, "in use", "--port"]);
+
+    #[cfg(unix)]
+    {
+        let signalled = std::process::Command::new("kill")
+            .args(["-INT", &server.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(signalled.success());
+        assert_eq!(server.wait().unwrap().code(), Some(0));
+    }
+    #[cfg(not(unix))]
+    server.kill().unwrap();
+}
+
+/// The path of the shipped model.
+fn shipped_model() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("models/mini")
+}
+
+/// Copies a folder of files and folders.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn weights_that_are_cut_short() {
+    let desk = Desk::new();
+    copy(&shipped_model(), &desk.path("model"));
+    let weights = desk.path("model/unet/diffusion_pytorch_model.safetensors");
+    let whole = std::fs::read(&weights).unwrap();
+    for length in [whole.len() - 1, whole.len() / 2, 4, 0] {
+        std::fs::write(&weights, &whole[..length]).unwrap();
+        assert_refused(desk.generate("picture.png", "preset.json"), 4, &["unet"]);
+    }
+}
+
+#[test]
+fn the_example_runs_as_it_stands() {
+    use image::AnimationDecoder;
+    let desk = Desk::new();
+    let mut command = desk.program();
+    command.args([
+        "generate",
+        "--example",
+        "-o",
+        "cat.gif",
+        "--device",
+        "cpu",
+        "--steps",
+        "2",
+        "--overlay",
+        "--json",
+    ]);
+    command.arg("--model").arg(shipped_model());
+    let output = command.assert().success().get_output().stdout.clone();
+    let lines: Vec<serde_json::Value> = String::from_utf8(output)
+        .unwrap()
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    for phase in ["loading", "plan", "step", "done"] {
+        assert!(
+            lines.iter().any(|l| l["phase"] == phase),
+            "no {phase}: {lines:?}"
+        );
+    }
+    let done = lines.last().unwrap();
+    assert_eq!(
+        (&done["phase"], &done["frames"]),
+        (&"done".into(), &8.into())
+    );
+
+    let gif = std::io::BufReader::new(std::fs::File::open(desk.path("cat.gif")).unwrap());
+    let decoder = image::codecs::gif::GifDecoder::new(gif).unwrap();
+    let frames = decoder.into_frames().collect_frames().unwrap();
+    assert_eq!(frames.len(), 8);
+    let (width, height) = frames[0].buffer().dimensions();
+    assert_eq!(
+        (&done["width"], &done["height"]),
+        (&width.into(), &height.into())
+    );
+    // The picture's own shape, 451 x 300, whatever shape the model works in.
+    assert!(
+        (width as f64 / height as f64 - 451.0 / 300.0).abs() < 0.03,
+        "{width} x {height}"
+    );
+    assert!(frames[0].buffer() != frames[7].buffer(), "nothing moves");
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_cancels() {
+    use std::io::{BufRead, BufReader};
+    let desk = Desk::new();
+    let mut program = std::process::Command::new(assert_cmd::cargo::cargo_bin("dragentity"))
+        .args([
+            "generate",
+            "--example",
+            "-o",
+            "cat.gif",
+            "--device",
+            "cpu",
+            "--steps",
+            "200",
+            "--json",
+            "--model",
+        ])
+        .arg(shipped_model())
+        .current_dir(desk.dir.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(program.stdout.take().unwrap()).lines();
+    for line in lines.map_while(Result::ok) {
+        if line.contains("\"step\":1") {
+            let id = program.id().to_string();
+            assert!(
+                std::process::Command::new("kill")
+                    .args(["-INT", &id])
+                    .status()
+                    .unwrap()
+                    .success()
+            );
+        }
+    }
+    let ended = program.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(130));
+    assert_eq!(
+        String::from_utf8(ended.stderr).unwrap().trim(),
+        "error: cancelled"
+    );
+    assert!(!desk.path("cat.gif").exists());
+}
