@@ -1,8 +1,11 @@
 //! The real program, as a person would call it: what it refuses, in which words and with which exit code.
 #![cfg(not(target_family = "wasm"))]
 
+#[path = "common/tiny.rs"]
+mod tiny;
+
 use assert_cmd::Command;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A folder with a picture, a preset for it, and a model folder without weights.
 struct Desk {
@@ -316,29 +319,10 @@ fn serving_nothing_and_serving_a_page() {
     server.kill().unwrap();
 }
 
-/// The path of the shipped model.
-fn shipped_model() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("models/mini")
-}
-
-/// Copies a folder of files and folders.
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
 #[test]
 fn weights_that_are_cut_short() {
     let desk = Desk::new();
-    copy(&shipped_model(), &desk.path("model"));
+    tiny::tiny_model(&desk.path("model")).unwrap();
     let weights = desk.path("model/unet/diffusion_pytorch_model.safetensors");
     let whole = std::fs::read(&weights).unwrap();
     for length in [whole.len() - 1, whole.len() / 2, 4, 0] {
@@ -364,7 +348,8 @@ fn the_example_runs_as_it_stands() {
         "--overlay",
         "--json",
     ]);
-    command.arg("--model").arg(shipped_model());
+    tiny::tiny_model(&desk.path("model")).unwrap();
+    command.args(["--model", "model"]);
     let output = command.assert().success().get_output().stdout.clone();
     let lines: Vec<serde_json::Value> = String::from_utf8(output)
         .unwrap()
@@ -400,11 +385,58 @@ fn the_example_runs_as_it_stands() {
     assert!(frames[0].buffer() != frames[7].buffer(), "nothing moves");
 }
 
+#[test]
+fn every_kind_of_output() {
+    let desk = Desk::new();
+    tiny::tiny_model(&desk.path("model")).unwrap();
+    let generate = |output: &str, seed: &str| {
+        let mut command = desk.program();
+        command.args([
+            "generate",
+            "--image",
+            "picture.png",
+            "--preset",
+            "preset.json",
+            "--model",
+            "model",
+        ]);
+        command.args([
+            "--device", "cpu", "--steps", "1", "--frames", "3", "--seed", seed, "-o", output,
+        ]);
+        let said = command.assert().success().get_output().stdout.clone();
+        let said = String::from_utf8(said).unwrap();
+        assert!(
+            said.starts_with(&format!("{output}: 3 frames of ")),
+            "{said}"
+        );
+    };
+    generate("a.webp", "1");
+    generate("again.webp", "1");
+    generate("other.webp", "2");
+    let read = |name: &str| std::fs::read(desk.path(name)).unwrap();
+    assert!(read("a.webp").starts_with(b"RIFF"));
+    assert!(
+        read("a.webp") == read("again.webp"),
+        "the same seed gives another video"
+    );
+    assert!(
+        read("a.webp") != read("other.webp"),
+        "another seed gives the same video"
+    );
+    generate("a.mp4", "1");
+    let mp4 = re_mp4::Mp4::read_bytes(&read("a.mp4")).unwrap();
+    assert_eq!(mp4.tracks().values().next().unwrap().samples.len(), 3);
+    generate("frames", "1");
+    assert_eq!(std::fs::read_dir(desk.path("frames")).unwrap().count(), 3);
+    assert!(image::open(desk.path("frames/0002.png")).is_ok());
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_cancels() {
     use std::io::{BufRead, BufReader};
     let desk = Desk::new();
+    tiny::tiny_model(&desk.path("model")).unwrap();
     let mut program = std::process::Command::new(assert_cmd::cargo::cargo_bin("dragentity"))
         .args([
             "generate",
@@ -417,8 +449,8 @@ fn ctrl_c_cancels() {
             "200",
             "--json",
             "--model",
+            "model",
         ])
-        .arg(shipped_model())
         .current_dir(desk.dir.path())
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())

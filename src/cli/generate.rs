@@ -20,7 +20,12 @@ const MAX_PRESET_FILE: u64 = 16 << 20;
 #[derive(clap::Args)]
 pub struct Args {
     /// The picture: PNG, JPEG, WebP, GIF or BMP
-    #[arg(long, value_name = "FILE", required_unless_present = "example", conflicts_with = "example")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "example",
+        conflicts_with = "example"
+    )]
     image: Option<PathBuf>,
     /// What moves where: a preset file, a link copied from the page (in quotes), or - for standard input
     #[arg(long, value_name = "FILE_OR_URL", required_unless_present = "example")]
@@ -104,9 +109,15 @@ pub fn run(args: Args) -> Result<()> {
 
     let started = Instant::now();
     let mut progress = Progress::new(args.json);
-    let result = run_blocking(&model(args.model.as_deref()), args.device, &job, &cancel, &mut |message| {
-        progress.show(&message);
-    });
+    let result = run_blocking(
+        &model(args.model.as_deref()),
+        args.device,
+        &job,
+        &cancel,
+        &mut |message| {
+            progress.show(&message);
+        },
+    );
     progress.finish();
     let video = result?;
 
@@ -138,13 +149,24 @@ fn job(args: &Args) -> Result<(Job, Vec<String>)> {
             let (name, bytes, preset) = example.parts();
             (Picture::decode(bytes, name)?, Some(preset))
         }
-        (None, Some(path)) => (Picture::decode(&read(path, MAX_PICTURE_FILE, "picture")?, &file_name(path))?, None),
-        (None, None) => return Err(Error::Job("there is no picture; name one with --image".into())),
+        (None, Some(path)) => (
+            Picture::decode(&read(path, MAX_PICTURE_FILE, "picture")?, &file_name(path))?,
+            None,
+        ),
+        (None, None) => {
+            return Err(Error::Job(
+                "there is no picture; name one with --image".into(),
+            ));
+        }
     };
     let preset = match (&args.preset, own_preset) {
         (Some(given), _) => Preset::parse(&preset_text(given)?)?,
         (None, Some(own)) => Preset::parse(own)?,
-        (None, None) => return Err(Error::Preset("there is none; name one with --preset".into())),
+        (None, None) => {
+            return Err(Error::Preset(
+                "there is none; name one with --preset".into(),
+            ));
+        }
     };
     let settings = Settings {
         seed: args.seed.unwrap_or(preset.settings.seed),
@@ -169,12 +191,22 @@ fn preset_text(given: &str) -> Result<String> {
     let path = Path::new(given);
     let bytes = if given == "-" {
         let mut bytes = Vec::new();
-        let input = std::io::stdin().lock().take(MAX_PRESET_FILE + 1).read_to_end(&mut bytes);
-        input.map_err(|source| Error::Io { path: "standard input".into(), source })?;
+        let input = std::io::stdin()
+            .lock()
+            .take(MAX_PRESET_FILE + 1)
+            .read_to_end(&mut bytes);
+        input.map_err(|source| Error::Io {
+            path: "standard input".into(),
+            source,
+        })?;
         bytes
     } else if path.is_file() {
         read(path, MAX_PRESET_FILE, "preset")?
-    } else if given.is_empty() || given.starts_with(['{', '#']) || given.starts_with("s=") || given.contains("://") {
+    } else if given.is_empty()
+        || given.starts_with(['{', '#'])
+        || given.starts_with("s=")
+        || given.contains("://")
+    {
         return Ok(given.to_string());
     } else {
         return Err(Error::Preset(format!(
@@ -182,19 +214,30 @@ fn preset_text(given: &str) -> Result<String> {
         )));
     };
     String::from_utf8(bytes).map_err(|_| {
-        Error::Preset(format!("{given} is not text; open a .json file saved by DragEntity, or paste a link"))
+        Error::Preset(format!(
+            "{given} is not text; open a .json file saved by DragEntity, or paste a link"
+        ))
     })
 }
 
 fn read(path: &Path, limit: u64, what: &str) -> Result<Vec<u8>> {
-    let io = |source| Error::Io { path: path.display().to_string(), source };
+    let io = |source| Error::Io {
+        path: path.display().to_string(),
+        source,
+    };
     let file = std::fs::File::open(path).map_err(io)?;
     let mut bytes = Vec::new();
     // By what is read rather than by what is said to be there: a device or pipe has no length.
     file.take(limit + 1).read_to_end(&mut bytes).map_err(io)?;
     if bytes.len() as u64 > limit {
-        let reason = format!("is larger than {} MB, too large for a {what}; scale it down", limit >> 20);
-        return Err(Error::Picture { name: path.display().to_string(), reason });
+        let reason = format!(
+            "is larger than {} MB, too large for a {what}; scale it down",
+            limit >> 20
+        );
+        return Err(Error::Picture {
+            name: path.display().to_string(),
+            reason,
+        });
     }
     Ok(bytes)
 }
@@ -205,7 +248,10 @@ fn file_name(path: &Path) -> String {
 
 /// Whether there is a folder to write into.
 fn writable(output: &Path) -> Result<()> {
-    let parent = output.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = output
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     if parent.is_dir() {
         return Ok(());
     }
@@ -227,7 +273,11 @@ fn model(given: Option<&Path>) -> String {
         return SHIPPED.to_string();
     }
     let program = std::env::current_exe().unwrap_or_default();
-    let beside = program.ancestors().skip(1).map(|a| a.join(SHIPPED)).find(|d| d.is_dir());
+    let beside = program
+        .ancestors()
+        .skip(1)
+        .map(|a| a.join(SHIPPED))
+        .find(|d| d.is_dir());
     beside.unwrap_or(here).display().to_string()
 }
 
@@ -248,8 +298,16 @@ mod tests {
             for entity in &scene.entities {
                 // Each is grabbed where it is, and moves as a whole, not the whole picture.
                 let start = entity.trajectory.as_ref().unwrap().start();
-                assert!(entity.mask.contains(start[0], start[1]), "{name}: {}", entity.name);
-                assert!((0.02..0.7).contains(&entity.mask.coverage()), "{name}: {}", entity.name);
+                assert!(
+                    entity.mask.contains(start[0], start[1]),
+                    "{name}: {}",
+                    entity.name
+                );
+                assert!(
+                    (0.02..0.7).contains(&entity.mask.coverage()),
+                    "{name}: {}",
+                    entity.name
+                );
             }
         }
     }

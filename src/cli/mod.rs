@@ -1,8 +1,10 @@
 //! The command line: one file for each subcommand.
 
 pub mod eval;
+pub mod generate;
 mod interrupt;
 pub mod pack_data;
+mod progress;
 pub mod serve;
 pub mod train;
 
@@ -36,6 +38,8 @@ enum Command {
     Eval(eval::Args),
     /// Make a pack of cut-outs and backgrounds to train on
     PackData(pack_data::Args),
+    /// Make a video from a picture and a preset
+    Generate(generate::Args),
     /// Serve the built page on this machine
     Serve(serve::Args),
     /// Train a network on synthetic clips
@@ -50,6 +54,7 @@ pub fn main() -> ExitCode {
     let result: Result<()> = match cli.command {
         Command::Eval(args) => eval::execute(args),
         Command::PackData(args) => pack_data::execute(args),
+        Command::Generate(args) => generate::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Train(args) => train::execute(args),
     };

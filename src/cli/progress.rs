@@ -14,7 +14,11 @@ pub struct Progress {
 impl Progress {
     /// With bars, or as JSON.
     pub fn new(json: bool) -> Self {
-        let bar = if json { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
+        let bar = if json {
+            ProgressBar::hidden()
+        } else {
+            ProgressBar::new_spinner()
+        };
         if !json {
             // The spinner turns while one long step is computed: it lives.
             bar.enable_steady_tick(Duration::from_millis(120));
@@ -31,9 +35,19 @@ impl Progress {
             return;
         }
         match message {
-            Message::Loading { part, done, total } => self.bytes(&format!("Loading {part}"), *done, *total),
-            Message::Plan { width, height, frames, steps, device } => {
-                self.bar.println(format!("{frames} frames of {width} x {height} pixels in {steps} steps on {device}"));
+            Message::Loading { part, done, total } => {
+                self.bytes(&format!("Loading {part}"), *done, *total)
+            }
+            Message::Plan {
+                width,
+                height,
+                frames,
+                steps,
+                device,
+            } => {
+                self.bar.println(format!(
+                    "{frames} frames of {width} x {height} pixels in {steps} steps on {device}"
+                ));
             }
             Message::Encoding => self.count("Encoding the picture", 0, 0),
             Message::Step { step, steps } => self.count("Denoising", *step, *steps),
@@ -48,18 +62,33 @@ impl Progress {
     }
 
     fn count(&self, phase: &str, done: u32, total: u32) {
-        let template = if total > 0 { "{spinner} {msg} {pos}/{len} {bar:30} {elapsed}" } else { "{spinner} {msg}" };
+        let template = if total > 0 {
+            "{spinner} {msg} {pos}/{len} {bar:30} {elapsed}"
+        } else {
+            "{spinner} {msg}"
+        };
         self.set(template, phase, done as u64, total as u64);
     }
 
     fn bytes(&self, phase: &str, done: u64, total: u64) {
         let known = "{spinner} {msg} {bytes}/{total_bytes} {bar:30}";
-        self.set(if total > 0 { known } else { "{spinner} {msg} {bytes}" }, phase, done, total);
+        self.set(
+            if total > 0 {
+                known
+            } else {
+                "{spinner} {msg} {bytes}"
+            },
+            phase,
+            done,
+            total,
+        );
     }
 
     fn set(&self, template: &str, phase: &str, done: u64, total: u64) {
         // The templates are the literals above; should one be wrong, a plain bar does.
-        self.bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        self.bar.set_style(
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
         self.bar.set_length(total);
         self.bar.set_position(done);
         self.bar.set_message(phase.to_string());
@@ -72,12 +101,20 @@ fn line(message: &Message) -> Option<Value> {
         Message::Loading { part, done, total } => {
             json!({"phase": "loading", "part": part, "done": done, "total": total})
         }
-        Message::Plan { width, height, frames, steps, device } => {
+        Message::Plan {
+            width,
+            height,
+            frames,
+            steps,
+            device,
+        } => {
             json!({"phase": "plan", "width": width, "height": height, "frames": frames, "steps": steps, "device": device})
         }
         Message::Encoding => json!({"phase": "encoding"}),
         Message::Step { step, steps } => json!({"phase": "step", "step": step, "steps": steps}),
-        Message::Decoding { done, total } => json!({"phase": "decoding", "done": done, "total": total}),
+        Message::Decoding { done, total } => {
+            json!({"phase": "decoding", "done": done, "total": total})
+        }
         Message::Preview(_) | Message::Done(_) => return None,
     })
 }
