@@ -233,14 +233,18 @@ fn gif(video: &Video, aspect: f32) -> crate::Result<Vec<u8>> {
     media::gif::encode(&media::resized(video, width, height)?)
 }
 
-/// Offers a file for download.
-fn offer(bytes: &[u8], name: &str, kind: &str) -> Result<(), String> {
-    let reason = |e| dom::reason(&e);
+/// Bytes as a file of the browser's.
+pub fn blob(bytes: &[u8], kind: &str) -> Result<Blob, String> {
     let parts = js_sys::Array::of1(&js_sys::Uint8Array::from(bytes));
     let options = BlobPropertyBag::new();
     options.set_type(kind);
-    let blob = Blob::new_with_u8_array_sequence_and_options(&parts, &options).map_err(reason)?;
-    let url = web_sys::Url::create_object_url_with_blob(&blob).map_err(reason)?;
+    Blob::new_with_u8_array_sequence_and_options(&parts, &options).map_err(|e| dom::reason(&e))
+}
+
+/// Offers a file for download.
+fn offer(bytes: &[u8], name: &str, kind: &str) -> Result<(), String> {
+    let url = web_sys::Url::create_object_url_with_blob(&blob(bytes, kind)?)
+        .map_err(|e| dom::reason(&e))?;
     let anchor: HtmlAnchorElement = dom::create("a", "");
     anchor.set_href(&url);
     anchor.set_download(name);

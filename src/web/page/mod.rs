@@ -429,6 +429,17 @@ impl App {
         if before != (picture.width, picture.height, picture.hash()) {
             self.sample = None;
             self.picture_changed();
+            // A reload must find the picture that the scene is on.
+            if let Some(blob) = self
+                .editor
+                .scene()
+                .picture
+                .to_png()
+                .ok()
+                .and_then(|png| job::blob(&png, "image/png").ok())
+            {
+                spawn_local(async move { keep::picture(&blob, "picture").await });
+            }
         }
         self.done(|_| outcome);
     }
