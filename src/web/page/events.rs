@@ -1,7 +1,7 @@
 //! Events in, calls of [`App`] out.
 
 use super::messages::{Kind, say};
-use super::{App, act, dom, now, open_link, open_own, open_sample};
+use super::{App, act, dom, now, open_example, open_link, open_own, open_sample};
 use crate::scene::preset::FRAGMENT;
 use crate::web::editor::{Editor, Gesture, Held, Tool};
 use std::cell::RefCell;
@@ -52,6 +52,14 @@ pub fn wire() {
     buttons("[data-sample]", "data-sample", |name| {
         spawn_local(open_sample(name))
     });
+
+    dom::listen(
+        &dom::by_id::<Element>("example"),
+        "click",
+        |_: MouseEvent| {
+            spawn_local(open_example());
+        },
+    );
 
     let scrub: HtmlInputElement = dom::by_id("scrub");
     let moved = scrub.clone();

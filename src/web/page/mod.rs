@@ -153,7 +153,10 @@ pub fn start() {
 async fn first_scene() {
     let fragment = dom::window().location().hash().unwrap_or_default();
     if fragment.contains(FRAGMENT) {
-        return open_link(fragment).await;
+        match Preset::parse(&fragment) {
+            Ok(preset) => return open_preset(preset).await,
+            Err(error) => refuse_link(&error),
+        }
     }
     if let Some(kept) = keep::kept() {
         let blob = if kept.own {
@@ -221,30 +224,47 @@ async fn open_own(blob: Blob, name: String) {
     }
 }
 
-/// Opens a link: on the picture that is there if it is the link's, else on the sample that is; else it waits for its
-/// picture.
+fn refuse_link(error: &crate::Error) {
+    say(
+        Kind::Error,
+        &sentence(&format!(
+            "this link cannot be opened: {}",
+            strip(&error.to_string())
+        )),
+    );
+    forget_fragment();
+}
+
+/// Opens a link.
 async fn open_link(text: String) {
-    let preset = match Preset::parse(&text) {
-        Ok(preset) => preset,
-        Err(error) => {
-            say(
-                Kind::Error,
-                &sentence(&format!(
-                    "this link cannot be opened: {}",
-                    strip(&error.to_string())
-                )),
-            );
-            forget_fragment();
-            if APP.with(|cell| {
-                cell.borrow()
-                    .as_ref()
-                    .is_some_and(|a| a.editor.scene().picture.is_empty())
-            }) {
-                open_sample(open::SAMPLES[0].into()).await;
-            }
-            return;
-        }
+    match Preset::parse(&text) {
+        Ok(preset) => open_preset(preset).await,
+        Err(error) => refuse_link(&error),
+    }
+}
+
+/// The scene that comes with the sample that is open.
+async fn open_example() {
+    let Some(name) = APP.with(|cell| cell.borrow().as_ref().and_then(|a| a.sample.clone())) else {
+        return;
     };
+    let preset = match open::example(&name).await {
+        Ok(text) => Preset::parse(&text),
+        Err(error) => Err(error),
+    };
+    act(move |app| match preset {
+        Ok(preset) if app.sample.as_deref() == Some(&name) => {
+            let picture = app.editor.scene().picture.clone();
+            app.set_scene(picture, Some(preset), Some(name));
+        }
+        Ok(_) => {}
+        Err(error) => say(Kind::Error, &sentence(&error.to_string())),
+    });
+}
+
+/// Opens a preset: on the picture that is there if it is the preset's, else on the sample that is; else it waits for its
+/// picture.
+async fn open_preset(preset: Preset) {
     let here = APP.with(|cell| {
         cell.borrow()
             .as_ref()
@@ -477,6 +497,7 @@ impl App {
                 }
             }
         }
+        dom::show(&dom::by_id("example-offer"), self.sample.is_some());
         self.show_status();
         self.save_soon();
         self.draw_soon();

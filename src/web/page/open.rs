@@ -100,24 +100,49 @@ async fn by_browser(blob: &Blob) -> std::result::Result<Picture, ()> {
 /// A sample's file.
 pub async fn sample(name: &str) -> Result<Blob> {
     let path = format!("samples/{name}.jpg");
-    let refuse = |reason: String| Error::Picture {
-        name: path.clone(),
-        reason,
-    };
-    let again = "cannot be fetched; check the connection to the server and try again";
-    let response = JsFuture::from(dom::window().fetch_with_str(&path))
+    let promise = fetch(&path)
+        .await?
+        .blob()
+        .map_err(|_| unreachable_file(&path))?;
+    let blob = JsFuture::from(promise)
         .await
-        .map_err(|_| refuse(again.into()))?;
+        .map_err(|_| unreachable_file(&path))?;
+    Ok(blob.unchecked_into())
+}
+
+/// The text of the scene that comes with a sample.
+pub async fn example(name: &str) -> Result<String> {
+    let path = format!("samples/{name}.json");
+    let promise = fetch(&path)
+        .await?
+        .text()
+        .map_err(|_| unreachable_file(&path))?;
+    let text = JsFuture::from(promise)
+        .await
+        .map_err(|_| unreachable_file(&path))?;
+    Ok(text.as_string().unwrap_or_default())
+}
+
+async fn fetch(path: &str) -> Result<Response> {
+    let response = JsFuture::from(dom::window().fetch_with_str(path))
+        .await
+        .map_err(|_| unreachable_file(path))?;
     let response: Response = response.unchecked_into();
     if !response.ok() {
-        return Err(refuse(format!(
-            "the server answered {}; open a picture of your own",
-            response.status()
-        )));
+        return Err(Error::Picture {
+            name: path.into(),
+            reason: format!(
+                "the server answered {}; open a picture of your own",
+                response.status()
+            ),
+        });
     }
-    let promise = response.blob().map_err(|_| refuse(again.into()))?;
-    Ok(JsFuture::from(promise)
-        .await
-        .map_err(|_| refuse(again.into()))?
-        .unchecked_into())
+    Ok(response)
+}
+
+fn unreachable_file(path: &str) -> Error {
+    Error::Picture {
+        name: path.into(),
+        reason: "cannot be fetched; check the connection to the server and try again".into(),
+    }
 }
