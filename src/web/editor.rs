@@ -482,6 +482,15 @@ impl Editor {
     fn request(&mut self, target: Option<usize>, previous: Option<Mask>, click: Click) -> Outcome {
         self.request += 1;
         let mut clicks = self.clicks.clone();
+        // A mask that was painted or restored has no clicks of its own; its middle stands for what it is of.
+        if let Some(mask) = previous.as_ref().filter(|_| clicks.is_empty()) {
+            let [x, y] = anchor(mask);
+            clicks.push(Click {
+                x,
+                y,
+                positive: true,
+            });
+        }
         clicks.push(click);
         let request = SegmentRequest {
             number: self.request,

@@ -3,14 +3,23 @@
 use super::gpu::{self, NoGpu};
 use super::present::Presenter;
 use super::{post, with};
+use crate::device::{Cpu, Gpu};
 use crate::error::{Error, Result};
-use crate::pipeline::{Cancel, Job, Video};
+use crate::model::entity_encoder;
+use crate::pipeline::engine::{Engine, Observer};
+use crate::pipeline::{Cancel, Job, Message, Video};
 use crate::scene::{Mask, Picture};
 use crate::web::editor::Click;
-use crate::web::protocol::{DeviceChoice, FromWorker};
+use crate::web::protocol::{DeviceChoice, FromWorker, JobMessage};
+use burn::tensor::Tensor;
 
-/// Not yet.
-pub enum Model {}
+/// One of the two.
+pub enum Model {
+    /// On the CPU.
+    Cpu(Engine<Cpu>),
+    /// On the GPU.
+    Gpu(Engine<Gpu>),
+}
 
 /// Takes the device that was asked for, says which it is and why, and loads the model onto it.
 pub async fn load(address: &str, choice: DeviceChoice) -> Result<Model> {
@@ -29,8 +38,9 @@ pub async fn load(address: &str, choice: DeviceChoice) -> Result<Model> {
                         why,
                     });
                     with(|s| s.presenter = Presenter::new(gpu));
-                    drop((device, name));
-                    return Err(none_yet(address));
+                    return Ok(Model::Gpu(
+                        Engine::load(address, device, name, &mut loading).await?,
+                    ));
                 }
                 Err(NoGpu::None(why)) if emulated => {
                     return Err(Error::Device(format!(
@@ -54,27 +64,102 @@ pub async fn load(address: &str, choice: DeviceChoice) -> Result<Model> {
         name: name.clone(),
         why,
     });
-    Err(none_yet(address))
+    Ok(Model::Cpu(
+        Engine::load(address, Default::default(), name, &mut loading).await?,
+    ))
 }
 
-fn none_yet(address: &str) -> Error {
+fn loading(message: Message) {
+    if let Message::Loading { part, done, total } = message {
+        post(&FromWorker::Loading { part, done, total });
+    }
+}
+
+fn no_model() -> Error {
     Error::Model {
-        name: address.into(),
-        reason: "this build does not load models yet; paint entities with the brush".into(),
+        name: "the model".into(),
+        reason: "is not loaded; press Generate to try again".into(),
     }
 }
 
 /// The mask of what was clicked.
 pub async fn segment(
-    _: &mut Option<Model>,
-    _: &Picture,
-    _: &[Click],
-    _: Option<&Mask>,
+    model: &mut Option<Model>,
+    picture: &Picture,
+    clicks: &[Click],
+    previous: Option<&Mask>,
 ) -> Result<Mask> {
-    Err(none_yet("click head"))
+    let clicks: Vec<_> = clicks
+        .iter()
+        .map(|c| entity_encoder::Click {
+            x: c.x,
+            y: c.y,
+            positive: c.positive,
+        })
+        .collect();
+    match model {
+        Some(Model::Cpu(engine)) => engine.segment(picture, &clicks, previous).await,
+        Some(Model::Gpu(engine)) => engine.segment(picture, &clicks, previous).await,
+        None => Err(no_model()),
+    }
 }
 
 /// Runs a job; what it says goes to the page under its number.
-pub async fn generate(_: &Option<Model>, _: u64, _: &Job, _: &Cancel) -> Result<Video> {
-    Err(none_yet("denoiser"))
+pub async fn generate(
+    model: &Option<Model>,
+    number: u64,
+    job: &Job,
+    cancel: &Cancel,
+) -> Result<Video> {
+    match model {
+        Some(Model::Cpu(engine)) => {
+            engine
+                .run(job, cancel, &mut |message: Message| tell(number, message))
+                .await
+        }
+        Some(Model::Gpu(engine)) => {
+            with(|s| {
+                if let Some(presenter) = &mut s.presenter {
+                    presenter.begin(&job.scene);
+                }
+            });
+            engine.run(job, cancel, &mut OnGpu { number }).await
+        }
+        None => Err(no_model()),
+    }
+}
+
+/// Passes a message on; the video itself is passed on when the job has returned it.
+fn tell(number: u64, message: Message) {
+    if !matches!(message, Message::Done(_)) {
+        post(&FromWorker::Job {
+            number,
+            message: message.into(),
+        });
+    }
+}
+
+/// Keeps the frames where they are and has the presenter draw them.
+struct OnGpu {
+    number: u64,
+}
+
+impl Observer<Gpu> for OnGpu {
+    fn message(&mut self, message: Message) {
+        tell(self.number, message);
+    }
+
+    fn frames(&mut self, frames: &Tensor<Gpu, 4>, _step: Option<u32>) {
+        let shown = with(|s| s.presenter.as_mut().map(|p| p.take(frames.clone())));
+        if let Some(frames) = shown {
+            post(&FromWorker::Job {
+                number: self.number,
+                message: JobMessage::OnGpu { frames },
+            });
+        }
+    }
+
+    fn wants_previews(&self) -> bool {
+        with(|s| s.presenter.is_none())
+    }
 }
