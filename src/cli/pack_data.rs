@@ -12,6 +12,9 @@ pub struct Args {
     /// The pack to write
     #[arg(short, long, default_value = "assets/clips.pack")]
     output: PathBuf,
+    /// Also write the held-out subset that the repository ships for `eval`, and print whom it has to name
+    #[arg(long, value_name = "PACK")]
+    shipped: Option<PathBuf>,
 }
 
 /// Runs the subcommand.
@@ -29,5 +32,9 @@ pub fn execute(args: Args) -> Result<()> {
         summary.backgrounds[1],
         summary.bytes as f64 / 1e6
     );
+    if let Some(path) = &args.shipped {
+        let header = data::pack::shipped_subset(&args.output, path)?;
+        println!("{}:\n{}", path.display(), data::pack::attribution(&header));
+    }
     Ok(())
 }

@@ -25,6 +25,9 @@ pub const EVAL_SEED: u64 = 20_241_028;
 /// How many clips are measured.
 pub const EVAL_CLIPS: u64 = 200;
 
+/// With fewer photographic cut-outs than these they are not preferred to drawn ones.
+const FEW_PHOTOS: usize = 12;
+
 /// An endless list of clips, rendered when asked for.
 #[derive(Clone, Debug)]
 pub struct Dataset {
@@ -48,11 +51,14 @@ impl Dataset {
     /// When that side has no cut-out or no background, or the spec asks for empty frames.
     pub fn new(pack: Arc<Pack>, split: Split, spec: ClipSpec, seed: u64) -> Result<Self> {
         let held_out = split == Split::HeldOut;
-        let (photos, drawings) = pack
+        let (mut photos, mut drawings): (Vec<_>, Vec<_>) = pack
             .cutouts(held_out)
             .iter()
-            .copied()
-            .partition(|&index| pack.header.items[index].photo);
+            .partition(|&&index| pack.header.items[index].photo);
+        // Chosen by kind first, a handful of photographs would be in every other clip.
+        if photos.len() < FEW_PHOTOS {
+            drawings.append(&mut photos);
+        }
         let choice = Choice {
             photos,
             drawings,

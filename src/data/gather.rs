@@ -99,6 +99,7 @@ const SKIP: &[&str] = &[
     "licorice-d",
     "/paintings/",
     "/babyshapes/",
+    "/clickgame/resource/f",
     "/melody/",
     "/memory",
     "/redraw/",

@@ -7,7 +7,7 @@ use image::{Rgba, RgbaImage};
 
 use super::pack::{MAGIC, Pack, family, is_held_out};
 use super::render::{Clip, ClipSpec};
-use super::{Dataset, Split, gather, pack, sheet, testing};
+use super::{Dataset, EVAL_CLIPS, EVAL_SEED, Split, gather, pack, sheet, testing};
 
 fn data(spec: ClipSpec) -> Dataset {
     Dataset::new(Arc::new(testing::pack()), Split::Train, spec, 5).expect("a data set")
@@ -472,4 +472,29 @@ fn a_subset_holds_only_what_was_held_out() {
     );
     assert!(pack::held_out_subset(&whole, &part, 3, 2, |_, _| false).is_err());
     std::fs::remove_dir_all(root).unwrap();
+}
+
+#[test]
+fn the_shipped_pack_gives_the_clips_that_are_measured() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/held_out.pack");
+    assert!(std::fs::metadata(&path).unwrap().len() <= 3 << 20);
+    let pack = Arc::new(Pack::open(&path).unwrap());
+    assert!(pack.header.items.iter().all(|item| item.held_out));
+    let free = ["CC0", "CC-BY", "public-domain"];
+    for origin in &pack.header.origins {
+        assert!(
+            free.iter()
+                .any(|licence| origin.licence.starts_with(licence)),
+            "{origin:?}"
+        );
+    }
+    let data = Dataset::new(pack, Split::HeldOut, ClipSpec::default(), EVAL_SEED).unwrap();
+    let clips = data.batch(0, EVAL_CLIPS as usize);
+    assert!(clips.iter().all(|clip| !clip.entities.is_empty()));
+    let photos = clips
+        .iter()
+        .flat_map(|clip| &clip.entities)
+        .filter(|entity| entity.photo)
+        .count();
+    assert!(photos > 50, "{photos} photographic entities");
 }
