@@ -99,8 +99,8 @@ fn values_arrive_where_they_belong() {
         .to_vec::<f32>()
         .unwrap();
     let bias = parameter("linears.0.bias", &[5]);
-    for i in 0..5 {
-        assert_eq!(y[i], weight[3 * i + 1] + bias[i]);
+    for (i, y) in y.into_iter().enumerate() {
+        assert_eq!(y, weight[3 * i + 1] + bias[i]);
     }
     let gamma = net.norm.gamma.unwrap().val().into_data();
     assert_eq!(

@@ -498,11 +498,10 @@ impl<B: Backend> AutoencoderKLTemporalDecoder<B> {
     /// - both results: `[n, latent_channels, height / factor, width / factor]`
     pub fn encode(&self, x: Tensor<B, 4>) -> (Tensor<B, 4>, Tensor<B, 4>) {
         let moments = self.quant_conv.forward(self.encoder.forward(x));
-        let mut halves = moments.chunk(2, 1).into_iter();
-        match (halves.next(), halves.next()) {
-            (Some(mean), Some(logvar)) => (mean, logvar.clamp(-30.0, 20.0)),
-            _ => unreachable!("quant_conv has an even number of channels"),
-        }
+        let channels = moments.dims()[1] / 2;
+        let mean = moments.clone().narrow(1, 0, channels);
+        let logvar = moments.narrow(1, channels, channels);
+        (mean, logvar.clamp(-30.0, 20.0))
     }
 
     /// Frames from latents; those of a clip are decoded together.

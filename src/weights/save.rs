@@ -49,8 +49,7 @@ pub fn save_bytes<B: Backend, M: Module<B>>(
             Precision::F16 => f16::MAX.to_f32(),
             Precision::F32 => f32::MAX,
         };
-        // Written so that NaN fails, too.
-        if let Some(v) = values.iter().find(|v| !(v.abs() <= limit)) {
+        if let Some(v) = values.iter().find(|v| v.is_nan() || v.abs() > limit) {
             return Err(fail(format!(
                 "tensor {tensor:?} holds {v}, which {precision:?} cannot hold; its training failed, or save it as F32"
             )));

@@ -153,12 +153,13 @@ pub fn assert_golden<B: Backend, const D: usize>(
         .map(|(a, e)| (a - e).abs())
         // NaN counts as the worst of all.
         .enumerate()
-        .fold(
-            (0, 0f32),
-            |(at, worst), (i, d)| {
-                if d <= worst { (at, worst) } else { (i, d) }
-            },
-        );
+        .fold((0, 0f32), |(at, worst), (i, d)| {
+            if d <= worst || worst.is_nan() {
+                (at, worst)
+            } else {
+                (i, d)
+            }
+        });
     println!(
         "{name}: off by {:.1e} of the largest, {largest}",
         worst / largest
