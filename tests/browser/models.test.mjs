@@ -1,0 +1,75 @@
+// Other models than the shipped one: a very small random one on WebGPU and on the processor, and damaged ones.
+
+import assert from 'node:assert/strict';
+import { cpSync, mkdtempSync, truncateSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { at, drag, entities, finished, generate, link, paint, said, savedGif, settings, stage, until } from './actions.mjs';
+import { addModel, fixtures, open } from './harness.mjs';
+
+const tiny = join(fixtures, 'tiny');
+addModel('tiny', tiny);
+const cut = join(mkdtempSync(join(tmpdir(), 'dragentity-cut-')), 'model');
+cpSync(tiny, cut, { recursive: true });
+truncateSync(join(cut, 'unet/diffusion_pytorch_model.safetensors'), 20_000);
+addModel('cut', cut);
+
+/** Peak signal to noise ratio of two videos of one size, in decibels. */
+function psnr(a, b) {
+  let sum = 0;
+  let count = 0;
+  a.forEach((frame, f) => {
+    frame.rgba.forEach((v, i) => {
+      if (i % 4 === 3) return;
+      sum += (v - b[f].rgba[i]) ** 2;
+      count++;
+    });
+  });
+  return 10 * Math.log10(255 ** 2 / Math.max(sum / count, 1e-9));
+}
+
+test('WebGPU and the processor make the same video with a small random model', { timeout: 900_000 }, async (t) => {
+  const cpu = await open(t, { at: '/?device=cpu&model=models/tiny/' });
+  await stage(cpu);
+  await paint(cpu, [[0.35, 0.5], [0.45, 0.5]]);
+  await entities(cpu, 1);
+  await drag(cpu, [[0.4, 0.5], [0.6, 0.4]]);
+  await settings(cpu, { steps: 2, frames: 4, seed: 7 });
+  const hash = new URL(await link(cpu)).hash;
+  await generate(cpu);
+  await finished(cpu, 240_000);
+  const onCpu = await savedGif(cpu);
+  assert.equal(onCpu.frames.length, 4);
+
+  const gpu = await open(t, { webgpu: true, at: `/?device=webgpu&model=models/tiny/${hash}` });
+  await stage(gpu);
+  await entities(gpu, 1);
+  await until(async () => /swiftshader/i.test(await at(gpu, 'device').textContent()), 'the adapter', 120_000);
+  await generate(gpu);
+  await finished(gpu, 600_000);
+  const onGpu = await savedGif(gpu);
+  assert.equal(onGpu.frames.length, 4);
+  assert.deepEqual([onGpu.frames[0].width, onGpu.frames[0].height], [onCpu.frames[0].width, onCpu.frames[0].height]);
+  const same = psnr(onCpu.frames, onGpu.frames);
+  const moved = psnr(onCpu.frames, [...onCpu.frames].reverse());
+  t.diagnostic(`WebGPU against the processor: ${same.toFixed(1)} dB; the video against itself reversed: ${moved.toFixed(1)} dB`);
+  // Rounding differs, and a colour on the edge between two entries of the GIF's palette falls to either.
+  assert.ok(same > 30, `${same.toFixed(1)} dB`);
+  assert.ok(same > moved + 3, 'no better than another order of the frames');
+});
+
+for (const [what, model, pattern, expect] of [
+  ['weights that are not there', 'models/none/', /none.*(404|not (found|there)|missing|no )/is, [/404/]],
+  ['weights that are cut short', 'models/cut/', /unet.*cut short/is, []],
+]) {
+  test(`${what}: the page says so, keeps the scene and works on by hand`, { timeout: 240_000 }, async (t) => {
+    const page = await open(t, { at: `/?device=cpu&model=${model}`, expect });
+    await stage(page);
+    await said(page, pattern, 120_000);
+    await paint(page, [[0.35, 0.5], [0.45, 0.5]]);
+    await entities(page, 1);
+    await drag(page, [[0.4, 0.5], [0.6, 0.5]]);
+    await until(async () => /Has a path/.test(await at(page, 'entity-0').textContent()), 'the path');
+  });
+}
