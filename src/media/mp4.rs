@@ -36,7 +36,8 @@ pub fn encode(video: &Video) -> Result<Vec<u8>> {
         // A frame left out to save bits would shift all that follow.
         .skip_frames(false)
         .max_frame_rate(FrameRate::from_hz(fps as f32))
-        .usage_type(UsageType::CameraVideoNonRealTime)
+        // The library's other mode for films, CameraVideoNonRealTime, is refused by its own encoder.
+        .usage_type(UsageType::CameraVideoRealTime)
         .complexity(Complexity::High)
         .scene_change_detect(false)
         .intra_frame_period(IntraFramePeriod::from_num_frames(KEY_FRAME_EVERY))

@@ -727,7 +727,7 @@ mod tests {
         let settings = format!("{head}\"settings\":{{\"frames\":100000}}}}");
         assert!(said(&settings).contains("frames is 100000"));
         let nested = format!("{{\"dragentity\":1,\"x\":{}", "[".repeat(100_000));
-        assert!(said(&nested).contains("cannot be read"));
+        assert!(said(&nested).contains("cut short"));
     }
 
     fn trajectories() -> impl Strategy<Value = Option<Trajectory>> {

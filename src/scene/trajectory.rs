@@ -46,9 +46,7 @@ impl Trajectory {
     }
 
     /// A trajectory from a drag: the whole drag takes the whole video, its rhythm is kept, and it is reduced to the
-    /// points that matter: none of those left out is further than `tolerance` (a fraction of the picture, 0.005 is a good
-    /// one) from the result, where a difference in time counts like a difference in place of a fifth of that.
-    /// `aspect` is the picture's width by its height. `None` if no point is a number.
+    /// points that matter, see [`Trajectory::simplified`] for `tolerance` and `aspect`. `None` if no point is a number.
     pub fn from_drag(drag: &[DragPoint], tolerance: f32, aspect: f32) -> Option<Self> {
         let finite: Vec<_> = drag
             .iter()
@@ -161,10 +159,13 @@ impl Trajectory {
         Self { points: kept }
     }
 
-    /// Fewer points, see [`Trajectory::from_drag`] for `tolerance` and `aspect`.
+    /// Fewer points: as few as keep every point left out within twice `tolerance` of where the result is at its time,
+    /// but at most a quarter of [`MAX_POINTS`]. `tolerance` is a fraction of the picture's longer side (0.005 is a good
+    /// one), `aspect` the picture's width by its height.
     pub fn simplified(&self, tolerance: f32, aspect: f32) -> Self {
         /// Weight of a fraction of the video beside a fraction of the picture.
         const TIME: f32 = 0.2;
+        const MOST: usize = MAX_POINTS / 4;
         let points = self.cleaned().points;
         let aspect = if aspect.is_finite() && aspect > 0.0 {
             aspect
@@ -172,32 +173,55 @@ impl Trajectory {
             1.0
         };
         // In units of the longer side, so that a wide picture is not simplified more in one direction.
-        let (sx, sy) = (aspect.min(1.0), (1.0 / aspect).min(1.0));
-        let space: Vec<Point<3, f32>> = points
-            .iter()
-            .map(|p| Point {
-                vec: [p.x * sx, p.y * sy, p.t * TIME],
-            })
-            .collect();
+        let scale = [aspect.min(1.0), (1.0 / aspect).min(1.0)];
         let mut tolerance = if tolerance.is_finite() {
             tolerance.clamp(1e-5, 1.0)
         } else {
             0.005
         };
-        loop {
-            let kept = simplify_polyline::simplify(&space, tolerance, true);
-            if kept.len() <= MAX_POINTS / 4 {
-                // The kept ones are some of the given ones, in their order.
-                let mut rest = kept.iter().peekable();
-                let picked = points
-                    .iter()
-                    .zip(&space)
-                    .filter(|(_, s)| rest.next_if(|k| k.vec == s.vec).is_some());
-                return Self {
-                    points: picked.map(|(p, _)| *p).collect(),
-                };
+        let space: Vec<Point<3, f32>> = points
+            .iter()
+            .map(|p| Point {
+                vec: [p.x * scale[0], p.y * scale[1], p.t * TIME],
+            })
+            .collect();
+        // Douglas and Peucker keep the corners, of the way and of its rhythm ...
+        let mut kept: Vec<usize> = loop {
+            let corners = simplify_polyline::simplify(&space, tolerance, true);
+            if corners.len() <= MOST {
+                // They are some of the given ones, in their order.
+                let mut rest = corners.iter().peekable();
+                break (0..points.len())
+                    .filter(|&i| rest.next_if(|k| k.vec == space[i].vec).is_some())
+                    .collect();
             }
             tolerance *= 1.5;
+        };
+        // ... but measure against straight pieces. Where the smooth curve strays, its worst point is kept too.
+        loop {
+            let result = Self {
+                points: kept.iter().map(|&i| points[i]).collect(),
+            };
+            let curve = Curve::new(&result);
+            let strays = |p: &TrajectoryPoint| {
+                let at = curve.position(p.t);
+                ((at[0] - p.x) * scale[0]).hypot((at[1] - p.y) * scale[1])
+            };
+            let worst = points
+                .iter()
+                .map(strays)
+                .enumerate()
+                .max_by(|a, b| a.1.total_cmp(&b.1));
+            match worst {
+                Some((i, far)) if far > 2.0 * tolerance && kept.len() < MOST => {
+                    match kept.binary_search(&i) {
+                        Err(at) => kept.insert(at, i),
+                        // A kept point lies on the curve, up to rounding.
+                        Ok(_) => return result,
+                    }
+                }
+                _ => return result,
+            }
         }
     }
 
@@ -493,8 +517,9 @@ mod tests {
         );
         for p in &drag {
             let at = t.position(((p.time - 1000.0) / 3000.0) as f32);
+            // Twice the tolerance, in units of the longer side.
             assert!(
-                (at[0] - p.x).hypot(at[1] - p.y) < 0.04,
+                (at[0] - p.x).hypot((at[1] - p.y) / 1.5) < 0.0101,
                 "{p:?} became {at:?}"
             );
         }
