@@ -117,7 +117,7 @@ export async function savedGif(page) {
   const decoded = await page.evaluate(async (base64) => {
     const data = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
     const decoder = new ImageDecoder({ data, type: 'image/gif' });
-    await decoder.completed;
+    await Promise.all([decoder.completed, decoder.tracks.ready]);
     const track = decoder.tracks.selectedTrack;
     const frames = [];
     for (let frameIndex = 0; frameIndex < track.frameCount; frameIndex++) {

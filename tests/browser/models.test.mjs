@@ -45,7 +45,7 @@ test('WebGPU and the processor make the same video with a small random model', {
   const gpu = await open(t, { webgpu: true, at: `/?device=webgpu&model=models/tiny/${hash}` });
   await stage(gpu);
   await entities(gpu, 1);
-  await until(async () => /swiftshader/i.test(await at(gpu, 'device').textContent()), 'the adapter', 120_000);
+  await until(async () => /WebGPU/.test(await at(gpu, 'device').textContent()), 'the adapter', 120_000);
   await generate(gpu);
   await finished(gpu, 600_000);
   const onGpu = await savedGif(gpu);
