@@ -285,10 +285,10 @@ fn pictures(folder: &Path, out: &mut Vec<PathBuf>) -> Result<()> {
             continue;
         } else if child.is_dir() {
             pictures(&child, out)?;
-        } else if let Some(extension) = child.extension().and_then(|extension| extension.to_str()) {
-            if ["png", "jpg", "jpeg", "webp"].contains(&extension.to_lowercase().as_str()) {
-                out.push(child);
-            }
+        } else if let Some(extension) = child.extension().and_then(|extension| extension.to_str())
+            && ["png", "jpg", "jpeg", "webp"].contains(&extension.to_lowercase().as_str())
+        {
+            out.push(child);
         }
     }
     Ok(())

@@ -145,7 +145,7 @@ const SPLIT_SALT: u64 = 335;
 
 /// Whether a picture is one of the tenth that is never trained on.
 pub fn is_held_out(name: &str) -> bool {
-    mix(fnv1a(family(name).as_bytes()) ^ SPLIT_SALT) % 10 == 0
+    mix(fnv1a(family(name).as_bytes()) ^ SPLIT_SALT).is_multiple_of(10)
 }
 
 /// The bytes of one picture, ready for a pack.

@@ -824,7 +824,7 @@ fn figure(rng: &mut ChaCha8Rng, plan: &mut Plan, poses: &[Pose], size: f32, offe
     let (first, tint) = (plan.parts.len(), Tint::random(rng));
     // It is 2.2 units tall, from the crown to the soles.
     let unit = size / 2.2;
-    let mut tracks: Vec<Vec<Pose>> = vec![Vec::with_capacity(poses.len()); PARTS];
+    let mut tracks: Vec<Vec<Pose>> = vec![Vec::new(); PARTS];
     for (frame, pose) in poses.iter().enumerate() {
         let whole = pose.scaled(unit);
         for (track, part) in tracks

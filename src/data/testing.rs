@@ -54,7 +54,7 @@ pub fn pack() -> Pack {
 pub fn cutout(number: u32) -> RgbaImage {
     RgbaImage::from_fn(90, 70, |x, y| {
         let (u, v) = ((x as f32 - 44.5) / 44.0, (y as f32 - 34.5) / 34.0);
-        let inside = if number % 3 == 0 {
+        let inside = if number.is_multiple_of(3) {
             u.abs() + v.abs() < 1.0
         } else {
             u * u + v * v < 1.0

@@ -444,7 +444,7 @@ fn gathering_keeps_things_and_places_and_says_why_not() {
     assert_eq!(opened.header.origins[0].package, "some-pictures");
     assert!(pack::attribution(&opened.header).contains("place.jpg (some-pictures"));
     let nothing = folder("nothing");
-    let error = gather::pack(&[nothing.clone()], &out)
+    let error = gather::pack(std::slice::from_ref(&nothing), &out)
         .unwrap_err()
         .to_string();
     assert!(error.contains("fetch-assets"), "{error}");

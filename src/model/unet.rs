@@ -190,7 +190,8 @@ impl UNetConfig {
             }
         }
         let added = self.projection_class_embeddings_input_dim;
-        if added == 0 || added > MAX_CHANNELS || added % self.addition_time_embed_dim != 0 {
+        if added == 0 || added > MAX_CHANNELS || !added.is_multiple_of(self.addition_time_embed_dim)
+        {
             return fail(
                 "projection_class_embeddings_input_dim must be a multiple of addition_time_embed_dim",
             );

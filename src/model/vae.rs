@@ -525,8 +525,8 @@ mod tests {
     fn a_garbled_configuration_names_its_field() {
         let good = AutoencoderKLTemporalDecoderConfig::new(&[32, 64], 1, 4);
         good.validate("x").unwrap();
-        type Config = AutoencoderKLTemporalDecoderConfig;
-        let cases: [(&str, fn(&mut Config)); 9] = [
+        type Spoil = fn(&mut AutoencoderKLTemporalDecoderConfig);
+        let cases: [(&str, Spoil); 9] = [
             ("block_out_channels", |c| c.block_out_channels.clear()),
             ("block_out_channels", |c| c.block_out_channels[0] = 33),
             ("block_out_channels", |c| c.block_out_channels[1] = 1 << 40),

@@ -57,7 +57,7 @@ mod tests {
     fn keeps_the_drafts_pixels_where_nothing_changed() {
         let device = Default::default();
         let sharp: Vec<f32> = (0..8 * 8 * 3).map(|i| (i % 7) as f32 / 7.0 - 0.4).collect();
-        let detail = Detail::<Flex>::new(&[sharp.clone()], 8, 8, &device);
+        let detail = Detail::<Flex>::new(std::slice::from_ref(&sharp), 8, 8, &device);
         let base = Tensor::<Flex, 4>::zeros([1, 3, 4, 4], &device);
         let same = detail.apply(base.clone(), || base.clone());
         let values: Vec<f32> = same.permute([0, 2, 3, 1]).into_data().to_vec().unwrap();

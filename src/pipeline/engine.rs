@@ -251,7 +251,7 @@ impl<B: Backend> Engine<B> {
             let chunk = |latents: &Tensor<B, 4>| {
                 self.bundle
                     .vae
-                    .decode(latents.clone().slice([done..done + count]), count)
+                    .decode(latents.clone().narrow(0, done, count), count)
             };
             decoded.push(chunk(&latents));
             if plan.detail.is_some() {

@@ -491,7 +491,7 @@ fn entity(index: usize, e: FileEntity) -> Result<Entity> {
             "{what} has a mask of {width} x {height} pixels; masks may have up to {MAX_MASK_SIDE} a side"
         ));
     }
-    debug_assert!(MAX_MASK_SIDE <= mask::MAX_SIDE);
+    const { assert!(MAX_MASK_SIDE <= mask::MAX_SIDE) };
     Ok(Entity {
         name: clean_name(&e.name),
         mask: Mask::from_runs(width, height, &runs)?,

@@ -222,7 +222,7 @@ impl<B: AutodiffBackend> Stage<B> for DenoiserStage<B> {
         let mut rows = Vec::new();
         for clip in 0..n {
             for kind in [&truth, &draft, &made] {
-                rows.push(kind.clone().slice([clip * f..(clip + 1) * f]));
+                rows.push(kind.clone().narrow(0, clip * f, f));
             }
         }
         Ok((sheet(&rows)?, figures))

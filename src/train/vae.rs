@@ -122,7 +122,7 @@ impl<B: AutodiffBackend> Stage<B> for VaeStage<B> {
             ("PSNR dB", psnr(&made, &target)),
             ("preview PSNR dB", psnr(&rough, &target)),
         ];
-        let first = |x: Tensor<B::InnerBackend, 4>| x.slice([0..8]);
+        let first = |x: Tensor<B::InnerBackend, 4>| x.narrow(0, 0, 8);
         Ok((sheet(&[first(target), first(made), first(rough)])?, figures))
     }
 }
