@@ -91,17 +91,9 @@ impl Device {
     /// [`Error::Device`] when the chosen device is absent or not built in.
     pub fn run<T: Task>(self, task: T) -> Result<T::Output> {
         match self {
-            Self::Auto => {
-                if cfg!(feature = "cuda") && cuda_present() {
-                    return Self::Cuda.run(task);
-                }
-                #[cfg(feature = "wgpu")]
-                if let Ok((_, false)) = probe_wgpu() {
-                    return Self::Wgpu.run(task);
-                }
-                Self::Cpu.run(task)
-            }
-            Self::Cpu => Ok(task.run::<Cpu>(Default::default(), cpu_name())),
+            Self::Auto if cfg!(feature = "cuda") && cuda_present() => Self::Cuda.run(task),
+            #[cfg(feature = "wgpu")]
+            Self::Auto if matches!(probe_wgpu(), Ok((_, false))) => Self::Wgpu.run(task),
             #[cfg(feature = "wgpu")]
             Self::Wgpu => {
                 let (name, _) = probe_wgpu()?;
@@ -109,6 +101,24 @@ impl Device {
             }
             #[cfg(not(feature = "wgpu"))]
             Self::Wgpu => Err(not_built_in("wgpu")),
+            other => other.run_training(task),
+        }
+    }
+
+    /// [`Device::run`] for training, which has no wgpu: nobody trains there, and the derivatives of
+    /// every operation on one more backend would double what the compiler has to do.
+    ///
+    /// # Errors
+    /// As [`Device::run`].
+    pub fn run_training<T: Task>(self, task: T) -> Result<T::Output> {
+        match self {
+            Self::Auto if cfg!(feature = "cuda") && cuda_present() => {
+                Self::Cuda.run_training(task)
+            }
+            Self::Auto | Self::Cpu => Ok(task.run::<Cpu>(Default::default(), cpu_name())),
+            Self::Wgpu => Err(Error::Device(
+                "there is no training on wgpu: use --device cuda, tch or cpu".into(),
+            )),
             #[cfg(feature = "cuda")]
             Self::Cuda => {
                 if !cuda_present() {

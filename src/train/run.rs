@@ -55,7 +55,7 @@ pub struct RunOptions {
 /// [`Error::Model`], [`Error::Picture`] for configurations or a pack that cannot be used,
 /// [`Error::Io`] for a full disk, [`Error::Job`] when the loss stops being a number.
 pub fn run(options: &RunOptions, device: Device) -> Result<()> {
-    device.run(Train(options))?
+    device.run_training(Train(options))?
 }
 
 struct Train<'a>(&'a RunOptions);

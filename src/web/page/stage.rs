@@ -210,7 +210,7 @@ impl Stage {
             height: ph,
             ..
         } = scene.picture;
-        let long = width.min(TINT_SIDE).max(64);
+        let long = width.clamp(64, TINT_SIDE);
         let size = if pw >= ph {
             (long, (long * ph / pw.max(1)).max(1))
         } else {

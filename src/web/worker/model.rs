@@ -16,9 +16,9 @@ use burn::tensor::Tensor;
 /// One of the two.
 pub enum Model {
     /// On the CPU.
-    Cpu(Engine<Cpu>),
+    Cpu(Box<Engine<Cpu>>),
     /// On the GPU.
-    Gpu(Engine<Gpu>),
+    Gpu(Box<Engine<Gpu>>),
 }
 
 /// Takes the device that was asked for, says which it is and why, and loads the model onto it.
@@ -38,9 +38,8 @@ pub async fn load(address: &str, choice: DeviceChoice) -> Result<Model> {
                         why,
                     });
                     with(|s| s.presenter = Presenter::new(gpu));
-                    return Ok(Model::Gpu(
-                        Engine::load(address, device, name, &mut loading).await?,
-                    ));
+                    let engine = Engine::load(address, device, name, &mut loading).await?;
+                    return Ok(Model::Gpu(Box::new(engine)));
                 }
                 Err(NoGpu::None(why)) if emulated => {
                     return Err(Error::Device(format!(
@@ -64,9 +63,8 @@ pub async fn load(address: &str, choice: DeviceChoice) -> Result<Model> {
         name: name.clone(),
         why,
     });
-    Ok(Model::Cpu(
-        Engine::load(address, Default::default(), name, &mut loading).await?,
-    ))
+    let engine = Engine::load(address, Default::default(), name, &mut loading).await?;
+    Ok(Model::Cpu(Box::new(engine)))
 }
 
 fn loading(message: Message) {
