@@ -113,6 +113,13 @@ impl BundleConfig {
                 reason,
             })
         };
+        let file = |part: &str| format!("{name}/{part}/config.json");
+        self.vae.validate(&file("vae"))?;
+        self.encoder.validate(&file("entity_encoder"))?;
+        self.relation.validate(&file("relation"))?;
+        self.index
+            .condition
+            .validate(&format!("{name}/model_index.json"))?;
         let index = &self.index;
         let latents = self.vae.latent_channels;
         if !index.residual_std.is_empty() && index.residual_std.len() != latents {
@@ -126,6 +133,25 @@ impl BundleConfig {
         }
         if index.sample_side > 2048 || index.segment_side > 2048 || index.segment_side < 16 {
             return fail("sample_side and segment_side must be 16 to 2048".into());
+        }
+        let factors = index.condition.map_factor * self.controlnet.downscale();
+        if factors != index.condition.vae_factor || index.condition.vae_factor != self.vae.factor()
+        {
+            return fail(format!(
+                "condition: map_factor {} times the condition encoders' {} and vae_factor {} must be the VAE's {}",
+                index.condition.map_factor,
+                self.controlnet.downscale(),
+                index.condition.vae_factor,
+                self.vae.factor()
+            ));
+        }
+        if self.controlnet.entity_channels() != self.relation.dim_out
+            || self.relation.dim != self.encoder.feature_dim
+        {
+            return fail(
+                "entity encoder, relation module and ControlNet disagree on the features' width"
+                    .into(),
+            );
         }
         let scaled = index.output_scale != 1;
         if !(1..=8).contains(&index.output_scale)

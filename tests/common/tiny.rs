@@ -30,7 +30,7 @@ fn tiny_configs() -> [(&'static str, Value); 7] {
             json!({
                 "block_out_channels": blocks, "num_attention_heads": [1, 1, 2], "cross_attention_dim": 16,
                 "addition_time_embed_dim": 16, "projection_class_embeddings_input_dim": 48,
-                "conditioning_embedding_out_channels": [8, 16, 32], "feature_embedding_out_channels": [12, 16, 32],
+                "conditioning_embedding_out_channels": [16, 32], "feature_embedding_out_channels": [12, 32],
             }),
         ),
         (
