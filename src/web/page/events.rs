@@ -106,6 +106,12 @@ pub fn wire() {
             );
         },
     );
+    // The browser has given the canvases their memory back, empty, after the GPU was lost.
+    for id in ["stage", "result"] {
+        dom::listen(&dom::by_id::<Element>(id), "contextrestored", |_: Event| {
+            act(App::draw_soon)
+        });
+    }
     let resized = Closure::<dyn FnMut()>::new(|| act(App::draw_soon));
     if let Ok(observer) = web_sys::ResizeObserver::new(resized.as_ref().unchecked_ref()) {
         observer.observe(&dom::by_id::<Element>("stage-frame"));

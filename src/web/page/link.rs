@@ -2,6 +2,8 @@
 
 use super::dom;
 use crate::web::protocol::{FromWorker, ToWorker, to_js};
+use std::cell::Cell;
+use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
 
@@ -9,6 +11,8 @@ use web_sys::{ErrorEvent, MessageEvent, Worker, WorkerOptions, WorkerType};
 #[derive(Default)]
 pub struct Link {
     worker: Option<Worker>,
+    /// Set when the worker is ended or has failed: what still arrives from it is not heard.
+    over: Rc<Cell<bool>>,
     /// Whether it listens; what is said before that waits.
     alive: bool,
     waiting: Vec<(JsValue, Option<JsValue>)>,
@@ -26,15 +30,25 @@ impl Link {
             Ok(worker) => worker,
             Err(error) => return hear(FromWorker::Crashed(dom::reason(&error))),
         };
+        self.over = Rc::default();
+        let over = self.over.clone();
+        let hear = move |message: FromWorker| {
+            // A panic is reported by the worker and then again by the browser.
+            let last = matches!(message, FromWorker::Crashed(_) | FromWorker::Lost(_));
+            let heard = !over.get();
+            over.set(over.get() || last);
+            if heard {
+                hear(message);
+            }
+        };
         let on_error = hear.clone();
         dom::listen(&worker, "error", move |event: ErrorEvent| {
             // Said in words on the page.
             event.prevent_default();
             let message = event.message();
-            on_error(FromWorker::Crashed(if message.is_empty() {
-                "its script did not load".into()
-            } else {
-                message
+            on_error(FromWorker::Crashed(match message.is_empty() {
+                true => "its script did not load".into(),
+                false => message,
             }));
         });
         dom::listen(&worker, "message", move |event: MessageEvent| {
@@ -63,6 +77,7 @@ impl Link {
         if let Some(worker) = self.worker.take() {
             worker.terminate();
         }
+        self.over.set(true);
         self.alive = false;
         self.waiting.clear();
     }

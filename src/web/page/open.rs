@@ -77,7 +77,7 @@ async fn by_browser(blob: &Blob) -> std::result::Result<Picture, ()> {
     let side = |n: u32| ((f64::from(n) * shrink).round() as u32).max(1);
     let (tw, th) = (side(w), side(h));
     let canvas = dom::canvas(tw, th);
-    let ctx = stage::context(&canvas);
+    let ctx = stage::context_in_memory(&canvas);
     // Transparent pictures lie on white.
     ctx.set_fill_style_str("#fff");
     ctx.fill_rect(0.0, 0.0, f64::from(tw), f64::from(th));

@@ -2,6 +2,7 @@
 
 use burn::backend::wgpu::{RuntimeOptions, WgpuDevice, WgpuSetup, init_device};
 use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
 use web_sys::OffscreenCanvas;
 
 /// A device, and the canvas it draws on if there is one.
@@ -33,8 +34,9 @@ pub async fn open(
     emulated: bool,
     lost: impl Fn(String) + Clone + Send + Sync + 'static,
 ) -> Result<Gpu, NoGpu> {
-    if !has_webgpu() {
-        return Err(NoGpu::None("this browser has no WebGPU".into()));
+    let (name, software) = adapter_name().await.map_err(NoGpu::None)?;
+    if software && !emulated {
+        return Err(NoGpu::Emulated(name));
     }
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
         backends: wgpu::Backends::BROWSER_WEBGPU,
@@ -49,17 +51,6 @@ pub async fn open(
         .map_err(|_| {
             NoGpu::None("the browser has WebGPU, but offers no graphics adapter".into())
         })?;
-    let name = match adapter.get_info().name {
-        name if name.trim().is_empty() => "WebGPU".to_string(),
-        name => format!("WebGPU, {name}"),
-    };
-    // wgpu does not pass on `isFallbackAdapter`; the emulators are known by name.
-    let software = ["swiftshader", "llvmpipe", "basic render"]
-        .iter()
-        .any(|s| name.to_lowercase().contains(s));
-    if software && !emulated {
-        return Err(NoGpu::Emulated(name));
-    }
     let (device, queue) = adapter
         .request_device(&wgpu::DeviceDescriptor {
             label: Some("dragentity"),
@@ -116,11 +107,46 @@ pub async fn open(
     })
 }
 
-/// Whether the worker's navigator has a `gpu`.
-fn has_webgpu() -> bool {
+/// What the browser calls the adapter, and whether it is one that a CPU emulates. wgpu passes on a description only,
+/// which browsers leave empty, so the browser is asked itself.
+async fn adapter_name() -> Result<(String, bool), String> {
     let get = |object: &JsValue, name: &str| {
         js_sys::Reflect::get(object, &name.into()).unwrap_or(JsValue::UNDEFINED)
     };
-    let navigator = get(js_sys::global().unchecked_ref(), "navigator");
-    !navigator.is_undefined() && get(&navigator, "gpu").is_object()
+    let navigator = get(&js_sys::global(), "navigator");
+    let gpu = get(&navigator, "gpu");
+    if !gpu.is_object() {
+        return Err("this browser has no WebGPU".into());
+    }
+    let none = || "the browser has WebGPU, but offers no graphics adapter".to_string();
+    let promise = get(&gpu, "requestAdapter")
+        .dyn_into::<js_sys::Function>()
+        .and_then(|f| f.call0(&gpu))
+        .and_then(|p| p.dyn_into::<js_sys::Promise>())
+        .map_err(|_| none())?;
+    let adapter = JsFuture::from(promise).await.map_err(|_| none())?;
+    if !adapter.is_object() {
+        return Err(none());
+    }
+    let info = get(&adapter, "info");
+    let words: Vec<String> = ["vendor", "architecture", "description"]
+        .into_iter()
+        .filter_map(|name| get(&info, name).as_string())
+        .filter(|word| !word.trim().is_empty())
+        .collect();
+    let fallback = [&info, &adapter]
+        .into_iter()
+        .any(|object| get(object, "isFallbackAdapter").is_truthy());
+    let known = |word: &String| {
+        let word = word.to_lowercase();
+        ["swiftshader", "llvmpipe", "basic render"]
+            .into_iter()
+            .any(|s| word.contains(s))
+    };
+    let software = fallback || words.iter().any(known);
+    let name = match words.is_empty() {
+        true => "WebGPU".into(),
+        false => format!("WebGPU, {}", words.join(" ")),
+    };
+    Ok((name, software))
 }

@@ -75,15 +75,21 @@ pub fn start() {
     std::panic::set_hook(Box::new(|info| {
         console_error_panic_hook::hook(info);
         let what = info.payload_as_str().unwrap_or("no reason given");
-        let place = info
-            .location()
-            .map(|l| format!(", {}:{}", l.file(), l.line()))
-            .unwrap_or_default();
-        // Only the first line: the rest is for the console.
-        post(&FromWorker::Crashed(format!(
-            "{}{place}",
-            what.lines().next().unwrap_or_default()
-        )));
+        // Only the first line: the rest, and the place, are for the console.
+        let what = what.lines().next().unwrap_or_default().to_string();
+        // Burn does not expect a read from the GPU to fail, which is how it notices that the GPU is gone.
+        let lost = [
+            "map buffer",
+            "BufferAsyncError",
+            "device lost",
+            "Device lost",
+        ]
+        .iter()
+        .any(|words| what.contains(words));
+        post(&match lost {
+            true => FromWorker::Lost("it stopped answering".into()),
+            false => FromWorker::Crashed(what),
+        });
     }));
     let hear = Closure::<dyn FnMut(MessageEvent)>::new(|event: MessageEvent| {
         match serde_wasm_bindgen::from_value(event.data()) {
