@@ -28,7 +28,7 @@ test('the shipped model on the processor: click, drag, generate, save', { timeou
 
   // Played over the paths, and paused.
   await at(page, 'show-paths').click();
-  await until(async () => (await at(page, 'show-paths').getAttribute('aria-pressed')) === 'true', 'the paths');
+  await until(async () => (await at(page, 'show-paths').getAttribute('aria-pressed')) === 'true', 'the paths to be shown');
   await at(page, 'play').click();
 });
 
