@@ -255,12 +255,12 @@ impl<B: Backend> Bundle<B> {
     /// - output: `[n, channels, height / factor, width / factor]`, each channel about mean 0, deviation 1
     pub fn encode(&self, pictures: Tensor<B, 4>) -> Tensor<B, 4> {
         let (mean, _) = self.vae.encode(pictures);
-        normalise(&self.config.vae, mean)
+        self.config.vae.normalize(mean)
     }
 
     /// Latents as the VAE's decoder takes them, from normalised ones.
     pub fn denormalise(&self, latents: Tensor<B, 4>) -> Tensor<B, 4> {
-        denormalise(&self.config.vae, latents)
+        self.config.vae.denormalize(latents)
     }
 
     /// The deviation of the denoised quantity, `[1, 1, channels, 1, 1]`.
@@ -277,50 +277,4 @@ pub fn residual_std<B: Backend>(config: &BundleConfig, device: &B::Device) -> Te
     }
     let data = TensorData::new(config.index.residual_std.clone(), [1, 1, channels, 1, 1]);
     Tensor::from_data(data, device)
-}
-
-fn channel_values<B: Backend>(
-    values: &Option<Vec<f64>>,
-    missing: f64,
-    channels: usize,
-    device: &B::Device,
-) -> Tensor<B, 4> {
-    let values: Vec<f32> = match values {
-        Some(values) => values.iter().map(|&v| v as f32).collect(),
-        None => vec![missing as f32; channels],
-    };
-    Tensor::from_data(TensorData::new(values, [1, channels, 1, 1]), device)
-}
-
-/// The VAE's latents with its configuration's mean taken off and divided by its deviation (or times
-/// its scaling factor, where it has only that).
-pub fn normalise<B: Backend>(
-    config: &AutoencoderKLTemporalDecoderConfig,
-    latents: Tensor<B, 4>,
-) -> Tensor<B, 4> {
-    let (channels, device) = (config.latent_channels, latents.device());
-    let mean = channel_values(&config.latents_mean, 0.0, channels, &device);
-    let std = channel_values(
-        &config.latents_std,
-        1.0 / config.scaling_factor,
-        channels,
-        &device,
-    );
-    (latents - mean) / std
-}
-
-/// The inverse of [`normalise`].
-pub fn denormalise<B: Backend>(
-    config: &AutoencoderKLTemporalDecoderConfig,
-    latents: Tensor<B, 4>,
-) -> Tensor<B, 4> {
-    let (channels, device) = (config.latent_channels, latents.device());
-    let mean = channel_values(&config.latents_mean, 0.0, channels, &device);
-    let std = channel_values(
-        &config.latents_std,
-        1.0 / config.scaling_factor,
-        channels,
-        &device,
-    );
-    latents * std + mean
 }
