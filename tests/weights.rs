@@ -271,6 +271,9 @@ fn lying_headers_are_errors() {
         entry("[2]", "[0,8]").replace("F32", "F31"),
         entry("[2]", "[0,8]").replace("dtype", "type"),
         // Two in one place.
+        entry(&format!("[2{}]", ",1".repeat(100_000)), "[0,8]"),
+        entry("[2]", "[0,8]").replace("F32", &"ä".repeat(10_000)),
+        entry("[3]", "[0,8]").replace("\"a\"", &format!("\"{}\"", "ä".repeat(10_000))),
         r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#.to_owned(),
         // No header at all.
         "[]".to_owned(),
@@ -283,14 +286,14 @@ fn lying_headers_are_errors() {
         let result = parse_header("some/file", &with_header(&header, 8));
         let text = message(result);
         // A sentence, not the file's contents.
-        assert!(text.len() < 400, "{text}");
+        assert!(text.chars().count() < 400, "{text}");
     }
     assert!(parse_header("some/file", &with_header(&entry("[2]", "[0,8]"), 8)).is_ok());
 }
 
 #[test]
 fn a_header_length_is_not_believed() {
-    for length in [u64::MAX, u64::MAX - 7, 1 << 62, 100_000_001, 100_000_000] {
+    for length in [u64::MAX, u64::MAX - 7, 1 << 62, 16_000_001, 16_000_000] {
         let mut bytes = length.to_le_bytes().to_vec();
         bytes.extend(b"{}");
         message(parse_header("some/file", &bytes));
