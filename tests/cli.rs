@@ -194,7 +194,10 @@ fn unusable_presets() {
         "none.json",
         "{\"dragentity\": 1, \"picture\": {\"width\": 60, \"height\": 40}}",
     );
-    refuse("none.json", &["no entity", "click a thing in the picture"]);
+    refuse(
+        "none.json",
+        &["nothing is to move", "click a thing in the picture"],
+    );
     desk.write("blank.json", PRESET.replace("[7, 2, 4, 2, 9]", "[24]"));
     refuse("blank.json", &["entity 1 (box) has an empty mask"]);
 }
@@ -219,7 +222,7 @@ fn unusable_settings_and_places() {
     };
     refuse(
         &["-o", "a.gif", "--frames", "0"],
-        &["number of frames is 0", "2 to 128"],
+        &["number of frames is 0", "2 to 64"],
     );
     refuse(
         &["-o", "a.gif", "--steps", "100000"],

@@ -28,7 +28,7 @@ fn resnet_blocks<B: Backend>(device: &B::Device) {
     let temb = picture::<B, 2>("block.temb", [6, 24], device);
 
     let block = fill(
-        ResnetBlock2DConfig::new(32, 64)
+        ResnetBlockConfig::new(32, 64)
             .with_temb_channels(Some(24))
             .with_eps(1e-5)
             .init(device),
@@ -36,15 +36,15 @@ fn resnet_blocks<B: Backend>(device: &B::Device) {
     let y = block.forward(x.clone(), Some(temb.clone()));
     assert_golden(&goldens, "resnet", y, BLOCK);
 
-    let block = fill(ResnetBlock2DConfig::new(32, 32).init(device));
+    let block = fill(ResnetBlockConfig::new(32, 32).init(device));
     let y = block.forward(x.clone(), None);
     assert_golden(&goldens, "resnet_no_temb", y, BLOCK);
 
     let block = fill(
-        TemporalResnetBlockConfig::new(32, 64)
+        ResnetBlockConfig::new(32, 64)
             .with_temb_channels(Some(24))
             .with_eps(1e-5)
-            .init(device),
+            .init_temporal(device),
     );
     let y = block.forward(frames_to_axis(x, 3), Some(temb.reshape([2, 3, 24])));
     assert_golden(&goldens, "temporal", axis_to_frames(y, 2, 3), BLOCK);

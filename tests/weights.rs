@@ -15,6 +15,7 @@ use dragentity::weights::{
     ModelDir, Precision, Weights, parse_header, save_bytes, save_file, tensor_list,
 };
 use half::{bf16, f16};
+use proptest::prelude::*;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
@@ -327,6 +328,48 @@ fn damaged_headers_never_panic() {
             );
         }
     }
+}
+
+proptest! {
+    /// Headers of the right form that say anything at all, over any number of bytes.
+    #[test]
+    fn no_header_panics(
+        entries in prop::collection::vec(
+            ("[ab]{1,2}", "F32|F16|I64|BOOL|F4|X", prop::collection::vec(0u64..5, 0..4), any_offset(), any_offset()),
+            0..4,
+        ),
+        claimed in prop::option::of(any::<u64>()),
+        data in 0usize..64,
+        cut in prop_oneof![3 => Just(0usize), 1 => 0usize..300],
+    ) {
+        let header: Vec<String> = entries
+            .iter()
+            .map(|(name, dtype, shape, start, end)| {
+                format!(r#""{name}":{{"dtype":"{dtype}","shape":{shape:?},"data_offsets":[{start},{end}]}}"#)
+            })
+            .collect();
+        let mut bytes = with_header(&format!("{{{}}}", header.join(",")), data);
+        if let Some(claimed) = claimed {
+            bytes[..8].copy_from_slice(&claimed.to_le_bytes());
+        }
+        bytes.truncate(bytes.len().saturating_sub(cut));
+        if let Ok(tensors) = parse_header("some/file", &bytes) {
+            prop_assert!(tensors.values().all(|t| t.start <= t.end && t.end <= bytes.len()));
+        }
+    }
+
+    #[test]
+    fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), length in 0u64..200) {
+        let _ = parse_header("some/file", &bytes);
+        let mut framed = length.to_le_bytes().to_vec();
+        framed.extend(bytes);
+        let _ = parse_header("some/file", &framed);
+    }
+}
+
+/// Where a tensor may claim to begin or end: mostly near the truth.
+fn any_offset() -> impl Strategy<Value = u64> {
+    prop_oneof![4 => 0u64..64, 1 => any::<u64>(), 1 => (u64::MAX - 9)..=u64::MAX]
 }
 
 #[test]

@@ -177,7 +177,7 @@ fn job(args: &Args) -> Result<(Job, Vec<String>)> {
     };
     settings.check()?;
     let mut notes = Vec::new();
-    if preset.fits(&picture) == Fit::SameAspect {
+    if preset.hash.is_some() && preset.fits(&picture) == Fit::SameAspect {
         notes.push("the preset was made on another picture of the same shape; check that its masks fit this one".into());
     }
     let scene = preset.scene(picture)?;

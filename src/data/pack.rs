@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::sprite::{Sprite, Surface};
 use crate::error::{Error, Result};
+use crate::platform::write_whole;
 
 /// The first bytes of a pack; the digit is the version of the layout.
 pub const MAGIC: &[u8; 8] = b"DRAGPCK1";
@@ -298,19 +299,16 @@ impl PackWriter {
     /// Returns its size in bytes.
     pub fn write(&self, path: &Path) -> Result<usize> {
         let bytes = self.to_bytes()?;
-        let io = |path: &Path| {
-            let path = path.display().to_string();
-            move |source| Error::Io { path, source }
-        };
         if let Some(folder) = path
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty())
         {
-            std::fs::create_dir_all(folder).map_err(io(folder))?;
+            std::fs::create_dir_all(folder).map_err(|source| Error::Io {
+                path: folder.display().to_string(),
+                source,
+            })?;
         }
-        let partial = path.with_extension("partial");
-        std::fs::write(&partial, &bytes).map_err(io(&partial))?;
-        std::fs::rename(&partial, path).map_err(io(path))?;
+        write_whole(path, &bytes)?;
         Ok(bytes.len())
     }
 }

@@ -3,6 +3,7 @@
 use super::{check, gif, mp4, webp};
 use crate::error::{Error, Result};
 use crate::pipeline::Video;
+use crate::platform::write_whole;
 use crate::scene::picture::encode_png;
 use std::path::Path;
 
@@ -46,39 +47,22 @@ pub fn save(video: &Video, path: &Path) -> Result<()> {
         Format::Mp4 => mp4::encode(video)?,
         Format::Frames => return save_frames(video, path),
     };
-    write(path, &bytes)
+    write_whole(path, &bytes)
 }
 
 fn save_frames(video: &Video, folder: &Path) -> Result<()> {
     check(video)?;
-    std::fs::create_dir_all(folder).map_err(|source| io(folder, source))?;
+    std::fs::create_dir_all(folder).map_err(|source| Error::Io {
+        path: folder.display().to_string(),
+        source,
+    })?;
     for (i, frame) in video.frames.iter().enumerate() {
-        write(
+        write_whole(
             &folder.join(format!("{i:04}.png")),
             &encode_png(video.width, video.height, frame)?,
         )?;
     }
     Ok(())
-}
-
-fn io(path: &Path, source: std::io::Error) -> Error {
-    Error::Io {
-        path: path.display().to_string(),
-        source,
-    }
-}
-
-/// Writes beside the target first, so that a full disk or an interruption leaves no half file under its name.
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.part", std::process::id()));
-    let part = path.with_file_name(name);
-    let written = std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, path));
-    written.map_err(|source| {
-        // The part may not exist; the first error is the one to tell.
-        let _ = std::fs::remove_file(&part);
-        io(path, source)
-    })
 }
 
 #[cfg(test)]

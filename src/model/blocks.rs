@@ -46,6 +46,33 @@ fn resnet<B: Backend>(
         .init(device)
 }
 
+fn attentions<B: Backend>(
+    setup: Option<AttentionSetup>,
+    layers: usize,
+    channels: usize,
+    device: &B::Device,
+) -> Option<Vec<TransformerSpatioTemporalModel<B>>> {
+    let setup = setup?;
+    Some((0..layers).map(|_| setup.init(channels, device)).collect())
+}
+
+/// Layer `i` of a block: the residual block and, where there is one, its attention. Shapes as [`MidBlock::forward`].
+fn layer<B: Backend>(
+    i: usize,
+    resnets: &[SpatioTemporalResBlock<B>],
+    attentions: &Option<Vec<TransformerSpatioTemporalModel<B>>>,
+    x: Tensor<B, 4>,
+    temb: &Tensor<B, 2>,
+    context: &Tensor<B, 3>,
+) -> Tensor<B, 4> {
+    let frames = x.dims()[0] / context.dims()[0];
+    let x = resnets[i].forward(x, Some(temb.clone()), frames);
+    match attentions {
+        Some(attentions) => attentions[i].forward(x, context.clone()),
+        None => x,
+    }
+}
+
 /// `CrossAttnDownBlockSpatioTemporal` (with `attentions`) or `DownBlockSpatioTemporal` (without).
 #[derive(Module, Debug)]
 pub struct DownBlock<B: Backend> {
@@ -87,11 +114,7 @@ impl DownBlockConfig {
                     resnet([from, out], self.temb_channels, eps, device)
                 })
                 .collect(),
-            attentions: self.attention.map(|setup| {
-                (0..self.num_layers)
-                    .map(|_| setup.init(out, device))
-                    .collect()
-            }),
+            attentions: attentions(self.attention, self.num_layers, out, device),
             downsamplers: self
                 .add_downsample
                 .then(|| vec![Downsample2DConfig::new(out, out).init(device)]),
@@ -115,13 +138,9 @@ impl<B: Backend> DownBlock<B> {
         context: &Tensor<B, 3>,
         skips: &mut Vec<Tensor<B, 4>>,
     ) -> Tensor<B, 4> {
-        let frames = x.dims()[0] / context.dims()[0];
         let mut x = x;
-        for (i, resnet) in self.resnets.iter().enumerate() {
-            x = resnet.forward(x, Some(temb.clone()), frames);
-            if let Some(attentions) = &self.attentions {
-                x = attentions[i].forward(x, context.clone());
-            }
+        for i in 0..self.resnets.len() {
+            x = layer(i, &self.resnets, &self.attentions, x, temb, context);
             skips.push(x.clone());
         }
         for downsampler in self.downsamplers.iter().flatten() {
@@ -226,11 +245,7 @@ impl UpBlockConfig {
                     resnet([below + skip, out], self.temb_channels, 1e-6, device)
                 })
                 .collect(),
-            attentions: self.attention.map(|setup| {
-                (0..self.num_layers)
-                    .map(|_| setup.init(out, device))
-                    .collect()
-            }),
+            attentions: attentions(self.attention, self.num_layers, out, device),
             upsamplers: self
                 .add_upsample
                 .then(|| vec![Upsample2DConfig::new(out, out).init(device)]),
@@ -258,15 +273,11 @@ impl<B: Backend> UpBlock<B> {
         context: &Tensor<B, 3>,
         skips: &mut Vec<Tensor<B, 4>>,
     ) -> Tensor<B, 4> {
-        let frames = x.dims()[0] / context.dims()[0];
         let mut x = x;
-        for (i, resnet) in self.resnets.iter().enumerate() {
+        for i in 0..self.resnets.len() {
             let skip = skips.pop().expect("one skipped feature for each layer");
             x = Tensor::cat(vec![x, skip], 1);
-            x = resnet.forward(x, Some(temb.clone()), frames);
-            if let Some(attentions) = &self.attentions {
-                x = attentions[i].forward(x, context.clone());
-            }
+            x = layer(i, &self.resnets, &self.attentions, x, temb, context);
         }
         for upsampler in self.upsamplers.iter().flatten() {
             let size = skips.last().map(|next| {

@@ -1,18 +1,17 @@
-//! What the trajectories tell the denoiser, as tensors: entity maps, Gaussian heat maps and the
-//! first frame's latents moved along the paths. Paper, sections 3.2 and 3.3.
+//! What the trajectories tell the denoiser, as tensors: entity maps and Gaussian heat maps. Paper,
+//! sections 3.2 and 3.3. (The draft, which also follows from them, is [`crate::scene::draft`].)
 //!
-//! The geometry is drawn on the host ([`crate::scene::raster`]); whatever multiplies features or
-//! latents is done here with matrix products, on any device. Entities are ordered back to front
-//! everywhere: later ones hide earlier ones.
+//! The geometry is drawn on the host ([`crate::scene::raster`]); whatever multiplies features is
+//! done here with matrix products, on any device. Entities are ordered back to front everywhere:
+//! later ones hide earlier ones.
 
 use crate::error::{Error, Result};
 use crate::model::entity_encoder::FEATURE_STRIDE;
 use crate::model::relation::Relation;
 use crate::scene::Mask;
 use crate::scene::raster::{self, Circle};
-use burn::tensor::activation::relu;
 use burn::tensor::backend::Backend;
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 /// DragAnything's Gaussian maps are pictures: one heat map in each of three channels.
@@ -106,16 +105,10 @@ pub struct ConditionBatch<B: Backend> {
     pub boxes: Tensor<B, 3>,
     /// How much of each cell of V each mask covers, `[batch, entities, height / 4, width / 4]`.
     pub feature_masks: Tensor<B, 4>,
-    /// The same for latents, `[batch, entities, height / vae_factor, width / vae_factor]`.
-    pub latent_masks: Tensor<B, 4>,
     /// Discs around the trajectory, `[batch, entities, frames, height / map_factor, width / map_factor]`.
     pub discs: Tensor<B, 5>,
     /// Heat maps of all entities, `[batch, frames, 3, height / map_factor, width / map_factor]`.
     pub gaussians: Tensor<B, 5>,
-    /// Offset of each entity to the first frame, in pixels of the latents, `[batch, entities, frames, 2]`.
-    pub offsets: Tensor<B, 4>,
-    /// Offset of the background, in pixels of the latents, `[batch, frames, 2]`.
-    pub background: Tensor<B, 3>,
 }
 
 impl ConditionInput {
@@ -192,28 +185,24 @@ struct Buffers {
     valid: Vec<f32>,
     boxes: Vec<f32>,
     feature_masks: Vec<f32>,
-    latent_masks: Vec<f32>,
     discs: Vec<f32>,
     heat: Vec<f32>,
-    offsets: Vec<f32>,
-    background: Vec<f32>,
 }
 
 impl Buffers {
     fn push(&mut self, input: &ConditionInput, max_entities: usize, config: &ConditionConfig) {
         let (width, height) = (input.width, input.height);
         let side = width.max(height) as f32;
-        let latent = config.vae_factor as f32;
         let map_scale = 1.0 / config.map_factor as f32;
         let map_width = width / config.map_factor;
         let map = map_width * (height / config.map_factor);
-        let size = |factor: usize| (width / factor, height / factor);
+        let (cells_x, cells_y) = (width / FEATURE_STRIDE, height / FEATURE_STRIDE);
 
         let heat_start = self.heat.len();
         self.heat.resize(heat_start + input.frames * map, 0.0);
         for entity in &input.entities {
             // A mask without an inside takes no part, as if it were padding.
-            let disc = ConditionInput::disc(entity, config.min_radius * latent);
+            let disc = ConditionInput::disc(entity, config.min_radius * config.vae_factor as f32);
             self.valid.push(if disc.is_some() { 1.0 } else { 0.0 });
             let [l, t, r, b] = entity
                 .mask
@@ -221,22 +210,16 @@ impl Buffers {
                 .map_or([0.0; 4], |b| [b.x0, b.y0, b.x1, b.y1].map(|v| v as f32));
             self.boxes
                 .extend([(l + r) / 2.0, (t + b) / 2.0, r - l, b - t].map(|v| v / side));
-            for (masks, factor) in [
-                (&mut self.feature_masks, FEATURE_STRIDE),
-                (&mut self.latent_masks, config.vae_factor),
-            ] {
-                let (w, h) = size(factor);
-                match disc {
-                    Some(_) => masks.extend(raster::coverage(&entity.mask, w, h)),
-                    None => masks.resize(masks.len() + w * h, 0.0),
-                }
+            let masks = &mut self.feature_masks;
+            match disc {
+                Some(_) => masks.extend(raster::coverage(&entity.mask, cells_x, cells_y)),
+                None => masks.resize(masks.len() + cells_x * cells_y, 0.0),
             }
             let disc_start = self.discs.len();
             self.discs.resize(disc_start + input.frames * map, 0.0);
             let start = entity.track[0];
             for (f, point) in entity.track.iter().enumerate() {
                 let offset = [point[0] - start[0], point[1] - start[1]];
-                self.offsets.extend(offset.map(|v| v / latent));
                 if let Some(disc) = disc {
                     let disc = disc.moved(offset).scaled(map_scale);
                     let frame = |start: usize| start + f * map..start + (f + 1) * map;
@@ -249,20 +232,10 @@ impl Buffers {
         let pad = |buffer: &mut Vec<f32>, each: usize| {
             buffer.resize(buffer.len() + missing * each, 0.0);
         };
-        let cells = |(w, h): (usize, usize)| w * h;
         pad(&mut self.valid, 1);
         pad(&mut self.boxes, 4);
-        pad(&mut self.feature_masks, cells(size(FEATURE_STRIDE)));
-        pad(&mut self.latent_masks, cells(size(config.vae_factor)));
+        pad(&mut self.feature_masks, cells_x * cells_y);
         pad(&mut self.discs, input.frames * map);
-        pad(&mut self.offsets, input.frames * 2);
-
-        let start = input.background.first().copied().unwrap_or_default();
-        for f in 0..input.frames {
-            let offset = input.background.get(f).copied().unwrap_or_default();
-            self.background
-                .extend([0, 1].map(|axis| (offset[axis] - start[axis]) / latent));
-        }
     }
 }
 
@@ -299,17 +272,14 @@ impl<B: Backend> ConditionBatch<B> {
         }
         let (batch, n) = (inputs.len(), max_entities);
         let (map_h, map_w) = (height / config.map_factor, width / config.map_factor);
-        let masks = |values: Vec<f32>, factor: usize| {
-            let shape = [batch, n, height / factor, width / factor];
-            Tensor::from_data(TensorData::new(values, shape), device)
-        };
+        let cells = [batch, n, height / FEATURE_STRIDE, width / FEATURE_STRIDE];
+        let masks = TensorData::new(buffers.feature_masks, cells);
         let heat = TensorData::new(buffers.heat, [batch, frames, 1, map_h, map_w]);
         let discs = TensorData::new(buffers.discs, [batch, n, frames, map_h, map_w]);
         Ok(Self {
             valid: Tensor::from_data(TensorData::new(buffers.valid, [batch, n]), device),
             boxes: Tensor::from_data(TensorData::new(buffers.boxes, [batch, n, 4]), device),
-            feature_masks: masks(buffers.feature_masks, FEATURE_STRIDE),
-            latent_masks: masks(buffers.latent_masks, config.vae_factor),
+            feature_masks: Tensor::from_data(masks, device),
             discs: Tensor::from_data(discs, device),
             gaussians: Tensor::<B, 5>::from_data(heat, device).expand([
                 batch,
@@ -318,14 +288,6 @@ impl<B: Backend> ConditionBatch<B> {
                 map_h,
                 map_w,
             ]),
-            offsets: Tensor::from_data(
-                TensorData::new(buffers.offsets, [batch, n, frames, 2]),
-                device,
-            ),
-            background: Tensor::from_data(
-                TensorData::new(buffers.background, [batch, frames, 2]),
-                device,
-            ),
         })
     }
 
@@ -350,17 +312,6 @@ impl<B: Backend> ConditionBatch<B> {
             Representation::Entity => entity_map(embeddings, self.discs.clone()),
         }
     }
-
-    /// [`moved_latents`] of this batch; `first_latent` is `[batch, channels, height, width]` at
-    /// latent resolution.
-    pub fn moved_latents(&self, first_latent: Tensor<B, 4>) -> Tensor<B, 5> {
-        moved_latents(
-            first_latent,
-            self.latent_masks.clone(),
-            self.offsets.clone(),
-            self.background.clone(),
-        )
-    }
 }
 
 #[cfg(not(target_family = "wasm"))]
@@ -374,11 +325,8 @@ impl<B: Backend> ConditionBatch<B> {
             valid: Tensor::from_inner(self.valid),
             boxes: Tensor::from_inner(self.boxes),
             feature_masks: Tensor::from_inner(self.feature_masks),
-            latent_masks: Tensor::from_inner(self.latent_masks),
             discs: Tensor::from_inner(self.discs),
             gaussians: Tensor::from_inner(self.gaussians),
-            offsets: Tensor::from_inner(self.offsets),
-            background: Tensor::from_inner(self.background),
         }
     }
 }
@@ -400,35 +348,30 @@ pub fn masked_mean<B: Backend>(features: Tensor<B, 4>, masks: Tensor<B, 4>) -> T
     (masks / area).matmul(features)
 }
 
-/// How much of each pixel each layer gets when they are laid over each other, front first, each
-/// taking what it covers of what is left; and what is left in the end.
+/// How much of each pixel each entity gets when their discs are laid over each other, front first,
+/// each taking what it covers of what is left.
 ///
-/// Taking the smaller of the two, rather than their product, lets two layers that share a border
+/// Taking the smaller of the two, rather than their product, lets two discs that share a border
 /// (each covering half of a pixel) fill it completely: nothing shines through between them.
 ///
-/// Back to front in, back to front out: `layers` are `[batch, ..]` of one shape.
-fn stack<B: Backend, const D: usize>(
-    layers: Vec<Tensor<B, D>>,
-) -> (Vec<Tensor<B, D>>, Tensor<B, D>) {
-    let mut left = layers[0].ones_like();
-    let mut shares: Vec<_> = layers
-        .into_iter()
+/// # Shapes
+/// - input and output: `[batch, entities, frames, height, width]`, back to front
+fn visible<B: Backend>(discs: Tensor<B, 5>) -> Tensor<B, 5> {
+    let entities = discs.dims()[1];
+    if entities == 1 {
+        return discs;
+    }
+    let mut left = discs.clone().narrow(1, 0, 1).ones_like();
+    let mut shares: Vec<_> = (0..entities)
         .rev()
-        .map(|layer| {
-            let share = layer.min_pair(left.clone());
+        .map(|i| {
+            let share = discs.clone().narrow(1, i, 1).min_pair(left.clone());
             left = left.clone() - share.clone();
             share
         })
         .collect();
     shares.reverse();
-    (shares, left)
-}
-
-/// Splits the entities (or layers) of `x` along dimension 1, keeping the dimension.
-fn layers<B: Backend, const D: usize>(x: Tensor<B, D>) -> Vec<Tensor<B, D>> {
-    (0..x.dims()[1])
-        .map(|i| x.clone().narrow(1, i, 1))
-        .collect()
+    Tensor::cat(shares, 1)
 }
 
 /// Each entity's embedding inserted over its disc into a map of zeros; where discs overlap, the
@@ -441,113 +384,13 @@ fn layers<B: Backend, const D: usize>(x: Tensor<B, D>) -> Vec<Tensor<B, D>> {
 pub fn entity_map<B: Backend>(embeddings: Tensor<B, 3>, discs: Tensor<B, 5>) -> Tensor<B, 5> {
     let [batch, entities, frames, height, width] = discs.dims();
     let channels = embeddings.dims()[2];
-    let visible = if entities == 1 {
-        discs
-    } else {
-        Tensor::cat(stack(layers(discs)).0, 1)
-    };
-    let visible = visible
+    let visible = visible(discs)
         .reshape([batch, entities, frames, height * width])
         .swap_dims(1, 2);
     let embeddings = embeddings.swap_dims(1, 2).unsqueeze_dim::<4>(1);
     embeddings
         .matmul(visible)
         .reshape([batch, frames, channels, height, width])
-}
-
-/// Weights that move a line of `size` pixels by each of `offsets`, with linear interpolation; what
-/// comes from outside is 0. `[lines]` to `[lines, size (to), size (from)]`.
-fn tents<B: Backend>(offsets: Tensor<B, 1>, size: usize) -> Tensor<B, 3> {
-    let [lines] = offsets.dims();
-    let device = offsets.device();
-    let index = Tensor::<B, 1, Int>::arange(0..size as i64, &device).float();
-    let from = index.clone().reshape([1, 1, size]);
-    let to = index.reshape([1, size, 1]);
-    relu((from - to + offsets.reshape([lines, 1, 1])).abs().neg() + 1.0)
-}
-
-/// Moves pictures by offsets, with bilinear interpolation; what comes from outside is 0.
-///
-/// # Shapes
-/// - pictures: `[pictures, channels, height, width]`
-/// - offsets: `[pictures, frames, 2]`, pixels
-/// - output: `[pictures, frames, channels, height, width]`
-fn translate<B: Backend>(pictures: Tensor<B, 4>, offsets: Tensor<B, 3>) -> Tensor<B, 5> {
-    let [count, channels, height, width] = pictures.dims();
-    let frames = offsets.dims()[1];
-    let axis = |axis: usize, size: usize| {
-        let offsets = offsets.clone().narrow(2, axis, 1);
-        tents(offsets.reshape([count * frames]), size)
-    };
-    let along_x = axis(0, width).reshape([count, frames * width, width]);
-    let along_y = axis(1, height).reshape([count, frames, 1, height, height]);
-    // All frames of a picture at once along x, then each frame along y.
-    let moved = pictures
-        .reshape([count, channels * height, width])
-        .matmul(along_x.transpose())
-        .reshape([count, channels, height, frames, width])
-        .permute([0, 3, 1, 2, 4]);
-    along_y.matmul(moved)
-}
-
-/// The first frame's latents, cut out under each entity's mask and moved along its trajectory, over
-/// the background's latents moved by the camera. Two more channels follow the latents': how much of
-/// each pixel entities cover, and how much of it nothing covers (where an entity left, or the camera
-/// turned to what was never seen), where the latents are 0 in the same measure.
-///
-/// With all offsets 0 the latents come out as they went in, and nothing is uncovered.
-///
-/// # Shapes
-/// - first_latent: `[batch, channels, height, width]`
-/// - masks: `[batch, entities, height, width]`, 0..1
-/// - offsets: `[batch, entities, frames, 2]`, to the first frame, pixels of the latents
-/// - background: `[batch, frames, 2]`, likewise
-/// - output: `[batch, frames, channels + 2, height, width]`
-pub fn moved_latents<B: Backend>(
-    first_latent: Tensor<B, 4>,
-    masks: Tensor<B, 4>,
-    offsets: Tensor<B, 4>,
-    background: Tensor<B, 3>,
-) -> Tensor<B, 5> {
-    let [batch, channels, height, width] = first_latent.dims();
-    let [_, entities, frames, _] = offsets.dims();
-    let count = entities + 1;
-    // In the first frame each pixel belongs to the entity in front; the rest is background.
-    let (mut shares, rest) = stack(layers(masks));
-    shares.insert(0, rest);
-    let alpha = Tensor::cat(shares, 1).unsqueeze_dim::<5>(2);
-    let cut = Tensor::cat(
-        vec![first_latent.unsqueeze_dim::<5>(1) * alpha.clone(), alpha],
-        2,
-    );
-    let offsets = Tensor::cat(vec![background.unsqueeze_dim::<4>(1), offsets], 1);
-    let moved = translate(
-        cut.reshape([batch * count, channels + 1, height, width]),
-        offsets.reshape([batch * count, frames, 2]),
-    )
-    .reshape([batch, count, frames * (channels + 1), height * width]);
-
-    let mut latents = Vec::with_capacity(count);
-    let mut alphas = Vec::with_capacity(count);
-    for layer in layers(moved) {
-        let layer = layer.reshape([batch, frames, channels + 1, height, width]);
-        latents.push(layer.clone().narrow(2, 0, channels));
-        alphas.push(layer.narrow(2, channels, 1));
-    }
-    let (shares, hole) = stack(alphas.clone());
-    let covered = shares[1..]
-        .iter()
-        .cloned()
-        .reduce(|a, b| a + b)
-        .unwrap_or_else(|| hole.zeros_like());
-    // The latents were cut out with their alpha; what is visible of it remains.
-    let composed = latents
-        .into_iter()
-        .zip(alphas.into_iter().zip(shares))
-        .map(|(latent, (alpha, share))| latent * (share / alpha.clamp_min(1e-6)))
-        .reduce(|a, b| a + b)
-        .expect("the background is a layer");
-    Tensor::cat(vec![composed, covered, hole.clamp_min(0.0)], 2)
 }
 
 #[cfg(test)]

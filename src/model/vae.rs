@@ -4,9 +4,9 @@
 use crate::error::{Error, Result};
 use crate::nn::attention_block::{AttentionBlock, AttentionBlockConfig};
 use crate::nn::resnet::{
-    Downsample2D, Downsample2DConfig, MergeStrategy, NORM_GROUPS, ResnetBlock2D,
-    ResnetBlock2DConfig, SpatioTemporalResBlock, SpatioTemporalResBlockConfig, Upsample2D,
-    Upsample2DConfig, conv3x3, group_norm,
+    Downsample2D, Downsample2DConfig, MergeStrategy, NORM_GROUPS, ResnetBlock2D, ResnetBlockConfig,
+    SpatioTemporalResBlock, SpatioTemporalResBlockConfig, Upsample2D, Upsample2DConfig, conv3x3,
+    group_norm,
 };
 use crate::nn::temporal_conv::{TemporalConv, TemporalConvConfig, axis_to_frames, frames_to_axis};
 use crate::weights::ModelDir;
@@ -276,7 +276,7 @@ impl<B: Backend> Encoder<B> {
         let levels = &config.block_out_channels;
         let (first, last) = (levels[0], levels[levels.len() - 1]);
         let resnet = |c_in, c_out| {
-            ResnetBlock2DConfig::new(c_in, c_out)
+            ResnetBlockConfig::new(c_in, c_out)
                 .with_eps(EPS)
                 .with_norm_num_groups(config.norm_num_groups)
                 .init(device)

@@ -12,7 +12,7 @@ pub mod temporal_conv;
 
 pub use resnet::{
     AlphaBlender, AlphaBlenderConfig, Downsample2D, Downsample2DConfig, MergeStrategy,
-    ResnetBlock2D, ResnetBlock2DConfig, SpatioTemporalResBlock, SpatioTemporalResBlockConfig,
-    TemporalResnetBlock, TemporalResnetBlockConfig, Upsample2D, Upsample2DConfig,
+    ResnetBlock2D, ResnetBlockConfig, SpatioTemporalResBlock, SpatioTemporalResBlockConfig,
+    TemporalResnetBlock, Upsample2D, Upsample2DConfig,
 };
 pub use temporal_conv::{TemporalConv, TemporalConvConfig};

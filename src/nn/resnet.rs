@@ -34,9 +34,9 @@ pub(crate) fn group_norm<B: Backend>(
         .init(device)
 }
 
-/// Configuration of a [`ResnetBlock2D`].
+/// Configuration of a [`ResnetBlock2D`] or a [`TemporalResnetBlock`].
 #[derive(Config, Debug)]
-pub struct ResnetBlock2DConfig {
+pub struct ResnetBlockConfig {
     /// Channels of the input, a multiple of 32.
     pub in_channels: usize,
     /// Channels of the output, a multiple of 32.
@@ -68,8 +68,8 @@ pub struct ResnetBlock2D<B: Backend> {
     pub conv_shortcut: Option<Conv2d<B>>,
 }
 
-impl ResnetBlock2DConfig {
-    /// Creates the block.
+impl ResnetBlockConfig {
+    /// Creates a block in space.
     pub fn init<B: Backend>(&self, device: &B::Device) -> ResnetBlock2D<B> {
         let (c_in, c_out) = (self.in_channels, self.out_channels);
         ResnetBlock2D {
@@ -82,6 +82,25 @@ impl ResnetBlock2DConfig {
             conv2: conv3x3(c_out, c_out, device),
             conv_shortcut: (c_in != c_out)
                 .then(|| Conv2dConfig::new([c_in, c_out], [1, 1]).init(device)),
+        }
+    }
+
+    /// Creates a block in time.
+    pub fn init_temporal<B: Backend>(&self, device: &B::Device) -> TemporalResnetBlock<B> {
+        let (c_in, c_out) = (self.in_channels, self.out_channels);
+        TemporalResnetBlock {
+            norm1: group_norm(self.norm_num_groups, c_in, self.eps, device),
+            conv1: TemporalConvConfig::new(c_in, c_out).init(device),
+            time_emb_proj: self
+                .temb_channels
+                .map(|c| LinearConfig::new(c, c_out).init(device)),
+            norm2: group_norm(self.norm_num_groups, c_out, self.eps, device),
+            conv2: TemporalConvConfig::new(c_out, c_out).init(device),
+            conv_shortcut: (c_in != c_out).then(|| {
+                TemporalConvConfig::new(c_in, c_out)
+                    .with_kernel_frames(1)
+                    .init(device)
+            }),
         }
     }
 }
@@ -109,23 +128,6 @@ impl<B: Backend> ResnetBlock2D<B> {
     }
 }
 
-/// Configuration of a [`TemporalResnetBlock`].
-#[derive(Config, Debug)]
-pub struct TemporalResnetBlockConfig {
-    /// Channels of the input, a multiple of 32.
-    pub in_channels: usize,
-    /// Channels of the output, a multiple of 32.
-    pub out_channels: usize,
-    /// Channels of the time embedding; `None`: the block takes none.
-    pub temb_channels: Option<usize>,
-    /// Epsilon of the group norms.
-    #[config(default = 1e-6)]
-    pub eps: f64,
-    /// Groups of the group norms; [`NORM_GROUPS`] in every published model.
-    #[config(default = 32)]
-    pub norm_num_groups: usize,
-}
-
 /// [`ResnetBlock2D`] along time: its convolutions see three frames and one pixel.
 #[derive(Module, Debug)]
 pub struct TemporalResnetBlock<B: Backend> {
@@ -141,27 +143,6 @@ pub struct TemporalResnetBlock<B: Backend> {
     pub conv2: TemporalConv<B>,
     /// One frame, where the number of channels changes.
     pub conv_shortcut: Option<TemporalConv<B>>,
-}
-
-impl TemporalResnetBlockConfig {
-    /// Creates the block.
-    pub fn init<B: Backend>(&self, device: &B::Device) -> TemporalResnetBlock<B> {
-        let (c_in, c_out) = (self.in_channels, self.out_channels);
-        TemporalResnetBlock {
-            norm1: group_norm(self.norm_num_groups, c_in, self.eps, device),
-            conv1: TemporalConvConfig::new(c_in, c_out).init(device),
-            time_emb_proj: self
-                .temb_channels
-                .map(|c| LinearConfig::new(c, c_out).init(device)),
-            norm2: group_norm(self.norm_num_groups, c_out, self.eps, device),
-            conv2: TemporalConvConfig::new(c_out, c_out).init(device),
-            conv_shortcut: (c_in != c_out).then(|| {
-                TemporalConvConfig::new(c_in, c_out)
-                    .with_kernel_frames(1)
-                    .init(device)
-            }),
-        }
-    }
 }
 
 impl<B: Backend> TemporalResnetBlock<B> {
@@ -306,23 +287,17 @@ pub struct SpatioTemporalResBlock<B: Backend> {
 impl SpatioTemporalResBlockConfig {
     /// Creates the block.
     pub fn init<B: Backend>(&self, device: &B::Device) -> SpatioTemporalResBlock<B> {
+        let block = |in_channels, eps| ResnetBlockConfig {
+            in_channels,
+            out_channels: self.out_channels,
+            temb_channels: self.temb_channels,
+            eps,
+            norm_num_groups: self.norm_num_groups,
+        };
+        let temporal_eps = self.temporal_eps.unwrap_or(self.eps);
         SpatioTemporalResBlock {
-            spatial_res_block: ResnetBlock2DConfig {
-                in_channels: self.in_channels,
-                out_channels: self.out_channels,
-                temb_channels: self.temb_channels,
-                eps: self.eps,
-                norm_num_groups: self.norm_num_groups,
-            }
-            .init(device),
-            temporal_res_block: TemporalResnetBlockConfig {
-                in_channels: self.out_channels,
-                out_channels: self.out_channels,
-                temb_channels: self.temb_channels,
-                eps: self.temporal_eps.unwrap_or(self.eps),
-                norm_num_groups: self.norm_num_groups,
-            }
-            .init(device),
+            spatial_res_block: block(self.in_channels, self.eps).init(device),
+            temporal_res_block: block(self.out_channels, temporal_eps).init_temporal(device),
             time_mixer: AlphaBlenderConfig {
                 alpha: self.merge_factor,
                 merge_strategy: self.merge_strategy,

@@ -9,9 +9,6 @@ use crate::scene::picture::model_size;
 use crate::scene::{Picture, Trajectory, raster};
 use crate::{Error, Result};
 
-/// Most frames of one job.
-pub const MAX_FRAMES: u32 = 64;
-
 /// A job at the model's size.
 pub struct Plan {
     /// Width of the video in pixels.
@@ -125,31 +122,19 @@ impl Plan {
     /// Lays out a job.
     ///
     /// # Errors
-    /// [`Error::Job`] in words for a job without a picture or anything that moves, with too many
-    /// frames or entities.
+    /// Those of [`crate::scene::Scene::check`] and [`crate::scene::Settings::check`], and [`Error::Job`] when more
+    /// entities move than the model takes.
     pub fn new(job: &Job, index: &ModelIndex) -> Result<Self> {
+        job.scene.check()?;
+        job.settings.check()?;
         let picture = &job.scene.picture;
-        if picture.width == 0 || picture.height == 0 {
-            return Err(Error::Job("there is no picture yet: open one first".into()));
-        }
-        let frames = job.settings.frames;
-        if !(2..=MAX_FRAMES).contains(&frames) {
-            return Err(Error::Job(format!(
-                "{frames} frames asked for: choose 2 to {MAX_FRAMES}"
-            )));
-        }
+        let frames = job.settings.frames as usize;
         let moving = job
             .scene
             .entities
             .iter()
             .filter(|entity| entity.trajectory.is_some())
             .count();
-        if moving == 0 && job.scene.background.is_none() {
-            return Err(Error::Job(
-                "nothing is to move: click a thing in the picture and drag it, then generate"
-                    .into(),
-            ));
-        }
         if moving > index.max_entities {
             return Err(Error::Job(format!(
                 "{moving} entities have trajectories, the model takes {}: remove some",
@@ -162,7 +147,6 @@ impl Plan {
             index.sample_side,
             index.size_multiple,
         );
-        let frames = frames as usize;
         let detail = (index.residual_base == ResidualBase::Draft).then(|| {
             let (width, height) = (width * index.output_scale, height * index.output_scale);
             let large = to_unit(&picture.resized(width, height));

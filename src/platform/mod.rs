@@ -1,5 +1,5 @@
 //! What differs between a program and a page, behind one set of functions: files and fetches, time,
-//! and giving way to others.
+//! and giving way to others. Only programs write files.
 
 #[cfg(not(target_family = "wasm"))]
 mod native;
@@ -7,6 +7,6 @@ mod native;
 mod wasm;
 
 #[cfg(not(target_family = "wasm"))]
-pub use native::{now_seconds, read_bytes, yield_now};
+pub use native::{now_seconds, read_bytes, write_whole, yield_now};
 #[cfg(target_family = "wasm")]
 pub use wasm::{now_seconds, read_bytes, yield_now};

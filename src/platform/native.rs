@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use std::future::poll_fn;
 use std::io::Read;
+use std::path::Path;
 use std::sync::OnceLock;
 use std::task::Poll;
 use std::time::Instant;
@@ -43,6 +44,26 @@ pub async fn read_bytes(location: &str, progress: &mut dyn FnMut(u64, u64)) -> R
         progress(done, total.max(done));
         yield_now().await;
     }
+}
+
+/// Writes a file beside its place, then moves it there, so that a full disk or an interruption leaves no half file
+/// under its name.
+///
+/// # Errors
+/// [`Error::Io`], also when its directory does not exist.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".{}.part", std::process::id()));
+    let part = path.with_file_name(name);
+    let written = std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, path));
+    written.map_err(|source| {
+        // The part may not exist; the first error is the one to tell.
+        let _ = std::fs::remove_file(&part);
+        Error::Io {
+            path: path.display().to_string(),
+            source,
+        }
+    })
 }
 
 /// Lets other tasks of the same thread run.

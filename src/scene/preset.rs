@@ -51,8 +51,8 @@ pub struct Preset {
     pub width: u32,
     /// Height of the picture in pixels.
     pub height: u32,
-    /// What the picture shows.
-    pub hash: PictureHash,
+    /// What the picture shows; `None` in a preset that was written by hand.
+    pub hash: Option<PictureHash>,
     /// The entities, back to front; masks of at most [`MASK_SIDE`] pixels when made by [`Preset::new`].
     pub entities: Vec<Entity>,
     /// The camera.
@@ -66,7 +66,7 @@ pub struct Preset {
 pub enum Fit {
     /// It was made on this picture, or on a copy at another scale.
     Same,
-    /// Another picture of the same shape: places carry over as fractions.
+    /// Another picture of the same shape, or the preset does not say which: places carry over as fractions.
     SameAspect,
     /// A picture of another shape: places would not carry over.
     Different,
@@ -78,7 +78,7 @@ impl Preset {
         Self {
             width: scene.picture.width,
             height: scene.picture.height,
-            hash: scene.picture.hash(),
+            hash: Some(scene.picture.hash()),
             entities: scene
                 .entities
                 .iter()
@@ -100,7 +100,7 @@ impl Preset {
         let ratio = aspect(self.width, self.height) / aspect(picture.width, picture.height);
         if ratio.max(1.0 / ratio) > SAME_ASPECT {
             Fit::Different
-        } else if self.hash.matches(picture.hash()) {
+        } else if self.hash.is_some_and(|hash| hash.matches(picture.hash())) {
             Fit::Same
         } else {
             Fit::SameAspect
@@ -381,7 +381,7 @@ struct File {
 struct FilePicture {
     width: u32,
     height: u32,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     hash: String,
 }
 
@@ -416,7 +416,7 @@ impl From<&Preset> for File {
             picture: FilePicture {
                 width: p.width,
                 height: p.height,
-                hash: p.hash.to_string(),
+                hash: p.hash.map(|h| h.to_string()).unwrap_or_default(),
             },
             entities: p
                 .entities
@@ -471,7 +471,7 @@ impl TryFrom<File> for Preset {
             width,
             height,
             // A hash that cannot be read only costs the certainty that it is the same picture.
-            hash: file.picture.hash.parse().unwrap_or_default(),
+            hash: file.picture.hash.parse().ok(),
             entities,
             background,
             settings: file.settings,
@@ -774,11 +774,11 @@ mod tests {
         fn presets_round_trip(
             entities in prop::collection::vec(entities(), 0..6),
             background in trajectories(),
-            (width, height, hash, seed) in (1u32..5000, 1u32..5000, any::<u64>(), any::<u64>()),
-            (frames, steps, guidance) in (2u32..=128, 1u32..=200, 0f32..20.0),
+            (width, height, hash, seed) in (1u32..5000, 1u32..5000, any::<Option<u64>>(), any::<u64>()),
+            (frames, steps, guidance) in (2u32..=64, 1u32..=200, 0f32..20.0),
         ) {
             let settings = Settings { frames, steps, seed, max_guidance: guidance, ..Default::default() };
-            let preset = Preset { width, height, hash: PictureHash(hash), entities, background, settings };
+            let preset = Preset { width, height, hash: hash.map(PictureHash), entities, background, settings };
             for text in [preset.to_json(), preset.to_fragment(), preset.to_link("https://a.b/c?d=e")] {
                 prop_assert!(Preset::parse(&text).is_ok_and(|p| p == preset), "{}", text);
             }
@@ -791,6 +791,36 @@ mod tests {
             }
             let _ = Preset::parse(&String::from_utf8_lossy(&bytes));
             let _ = Preset::parse(&packed(&String::from_utf8_lossy(&bytes)));
+        }
+
+        /// What is packed into a link may lie about anything that JSON can say; whatever is accepted can be used.
+        #[test]
+        fn lying_presets_do_not_panic(
+            spans in prop::collection::vec((any::<prop::sample::Index>(), 0usize..12, any::<prop::sample::Index>()), 1..4),
+        ) {
+            const LIES: [&str; 16] = [
+                "", "0", "-1", "1e39", "4294967295", "4294967296", "18446744073709551616", "0.5", "null", "true",
+                "[]", "{}", "\"\"", ",", "[0.5,0.5,0.5]", "\"hash\":\"zz\",",
+            ];
+            let picture = Picture { width: 30, height: 20, rgb: vec![90; 1800] };
+            let mut json = preset().to_json().into_bytes();
+            for (at, length, lie) in &spans {
+                let at = at.index(json.len());
+                // Whole numbers for numbers now and then, so that the JSON often stays whole.
+                let digits = json[at..].iter().take_while(|b| b.is_ascii_digit()).count();
+                let length = if digits > 0 { digits } else { (*length).min(json.len() - at) };
+                json.splice(at..at + length, LIES[lie.index(LIES.len())].bytes());
+            }
+            if let Ok(preset) = Preset::parse(&packed(&String::from_utf8_lossy(&json)))
+                && let Ok(scene) = preset.scene(picture)
+            {
+                let _ = scene.check();
+                let _ = scene.notes(preset.settings.frames);
+                for trajectory in scene.entities.iter().filter_map(|e| e.trajectory.as_ref()) {
+                    let offsets = trajectory.offsets(preset.settings.frames as usize);
+                    prop_assert!(offsets.iter().flatten().all(|v| v.is_finite()));
+                }
+            }
         }
 
         /// Changing any one character of a link or file is noticed or harmless, never a panic.

@@ -5,7 +5,7 @@ use super::{Entity, Scene, Settings};
 use crate::error::{Error, Result};
 
 /// Most frames of one video.
-pub const MAX_FRAMES: u32 = 128;
+pub const MAX_FRAMES: u32 = 64;
 /// Most denoising steps.
 pub const MAX_STEPS: u32 = 200;
 
@@ -63,25 +63,24 @@ impl Scene {
         if self.picture.is_empty() {
             return refuse("there is no picture; open one first".into());
         }
-        if self.entities.is_empty() && self.background.is_none() {
-            return refuse(
-                "there is no entity in the scene; click a thing in the picture and drag it first"
-                    .into(),
-            );
-        }
         if self.entities.len() > MAX_ENTITIES {
             let n = self.entities.len();
             return refuse(format!(
                 "there are {n} entities, and at most {MAX_ENTITIES} can be moved; delete some"
             ));
         }
-        match self.entities.iter().position(|e| e.mask.is_empty()) {
-            Some(i) => refuse(format!(
+        if let Some(i) = self.entities.iter().position(|e| e.mask.is_empty()) {
+            return refuse(format!(
                 "{} has an empty mask; click or paint it again, or delete it",
                 self.entity_name(i)
-            )),
-            None => Ok(()),
+            ));
         }
+        if self.background.is_none() && self.entities.iter().all(|e| e.trajectory.is_none()) {
+            return refuse(
+                "nothing is to move; click a thing in the picture and drag it first".into(),
+            );
+        }
+        Ok(())
     }
 
     /// What a person should know before generating, though nothing is wrong: a sentence each.
@@ -131,7 +130,7 @@ mod tests {
             height: 1,
             rgb: vec![0; 6],
         };
-        assert!(said(&scene).contains("no entity"));
+        assert!(said(&scene).contains("nothing is to move"));
         scene.background = Some(Trajectory::pin(0.5, 0.5));
         assert!(scene.check().is_ok());
         let mask = Mask {
@@ -151,6 +150,10 @@ mod tests {
         assert!(said(&scene).contains("65 entities"));
 
         scene.entities = vec![entity(&mask, None)];
+        scene.background = None;
+        assert!(said(&scene).contains("nothing is to move"));
+        scene.entities = vec![entity(&mask, Some(Trajectory::pin(0.5, 0.5)))];
+        assert!(scene.check().is_ok());
         assert!(scene.notes(8)[0].contains("nothing is told to move"));
         scene.entities = vec![entity(
             &mask,
@@ -181,7 +184,7 @@ mod tests {
                 frames: u32::MAX,
                 ..Default::default()
             })
-            .contains("2 to 128")
+            .contains("2 to 64")
         );
         assert!(
             said(Settings {

@@ -15,4 +15,4 @@ pub use header::{TensorInfo, parse_header};
 pub use list::tensor_list;
 pub use load::{LoadReport, Weights};
 #[cfg(not(target_family = "wasm"))]
-pub use save::{Precision, save_bytes, save_file, write_whole};
+pub use save::{Precision, save_bytes, save_file};

@@ -1,6 +1,7 @@
 //! A network into a safetensors file that diffusers reads.
 
 use crate::error::{Error, Result};
+use crate::platform::write_whole;
 use burn::module::Module;
 use burn::tensor::backend::Backend;
 use burn_store::{BurnToPyTorchAdapter, ModuleSnapshot};
@@ -78,8 +79,7 @@ pub fn save_bytes<B: Backend, M: Module<B>>(
     safetensors::serialize(views, Some(metadata)).map_err(|e| fail(e.to_string()))
 }
 
-/// Writes [`save_bytes`] to a file: beside it first, then in its place, so that nobody ever reads half
-/// a file. Missing directories are made.
+/// Writes [`save_bytes`] to a file that appears whole or not at all. Missing directories are made.
 ///
 /// # Errors
 /// Those of [`save_bytes`], and [`Error::Io`].
@@ -89,23 +89,11 @@ pub fn save_file<B: Backend, M: Module<B>>(
     precision: Precision,
 ) -> Result<()> {
     let bytes = save_bytes(&path.display().to_string(), module, precision)?;
-    write_whole(path, &bytes)
-}
-
-/// Writes a file beside its place, then moves it there. Missing directories are made.
-///
-/// # Errors
-/// [`Error::Io`].
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let io = |source| Error::Io {
-        path: path.display().to_string(),
-        source,
-    };
     if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent).map_err(io)?;
+        std::fs::create_dir_all(parent).map_err(|source| Error::Io {
+            path: parent.display().to_string(),
+            source,
+        })?;
     }
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    std::fs::write(&part, bytes).map_err(io)?;
-    std::fs::rename(&part, path).map_err(io)
+    write_whole(path, &bytes)
 }

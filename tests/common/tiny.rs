@@ -3,7 +3,7 @@
 use burn::backend::Flex;
 use burn::tensor::backend::Backend;
 use dragentity::model::bundle::BundleConfig;
-use dragentity::weights::{ModelDir, Precision, save_file, write_whole};
+use dragentity::weights::{ModelDir, Precision, save_file};
 use serde_json::{Value, json};
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -59,7 +59,9 @@ pub fn tiny_model(out: &Path) -> Result<(), Box<dyn Error>> {
         for measured in ["residual_std", "latents_mean", "latents_std"] {
             config.as_object_mut().map(|fields| fields.remove(measured));
         }
-        write_whole(&out.join(file), &serde_json::to_vec_pretty(&config)?)?;
+        let file = out.join(file);
+        file.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+        std::fs::write(file, serde_json::to_vec_pretty(&config)?)?;
     }
     let device = Default::default();
     Flex::seed(&device, 1);

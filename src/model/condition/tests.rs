@@ -48,174 +48,6 @@ fn block(
 }
 
 #[test]
-fn latents_that_stand_still_stay_as_they_are() {
-    // Soft, overlapping masks: nothing may shine through or be lost.
-    let latent = random([2, 3, 6, 8]);
-    let masks = Tensor::random(
-        [2, 3, 6, 8],
-        Distribution::Uniform(0.0, 1.0),
-        &Default::default(),
-    );
-    let device = latent.device();
-    let out = moved_latents(
-        latent.clone(),
-        masks,
-        Tensor::zeros([2, 3, 4, 2], &device),
-        Tensor::zeros([2, 4, 2], &device),
-    );
-    assert_eq!(out.dims(), [2, 4, 5, 6, 8]);
-    for frame in 0..4 {
-        let frame = out.clone().narrow(1, frame, 1).squeeze_dim::<4>(1);
-        assert_close(frame.clone().narrow(1, 0, 3), latent.clone(), 1e-5);
-        assert_close(
-            frame.narrow(1, 4, 1),
-            Tensor::zeros([2, 1, 6, 8], &device),
-            1e-6,
-        );
-    }
-}
-
-#[test]
-fn whole_pixels_move_exactly_and_leave_a_hole() {
-    let latent = random([1, 2, 8, 10]);
-    let mask = block(8, 10, 2..5, 1..4);
-    let offsets = Tensor::<B, 4>::from_floats([[[[0.0f32, 0.0], [4.0, 2.0]]]], &latent.device());
-    let out = moved_latents(
-        latent.clone(),
-        mask.clone(),
-        offsets,
-        Tensor::zeros([1, 2, 2], &latent.device()),
-    );
-    let before = values(latent);
-    let after = values(out.narrow(1, 1, 1));
-    let at = |v: &[f32], c: usize, y: usize, x: usize| v[(c * 8 + y) * 10 + x];
-    for y in 0..8 {
-        for x in 0..10 {
-            let new = (4..7).contains(&y) && (5..8).contains(&x);
-            let old = (2..5).contains(&y) && (1..4).contains(&x);
-            for c in 0..2 {
-                let expected = match (new, old) {
-                    (true, _) => at(&before, c, y - 2, x - 4),
-                    (false, true) => 0.0,
-                    (false, false) => at(&before, c, y, x),
-                };
-                assert_eq!(at(&after, c, y, x), expected, "channel {c} at {x},{y}");
-            }
-            assert_eq!(
-                at(&after, 2, y, x),
-                f32::from(u8::from(new)),
-                "coverage at {x},{y}"
-            );
-            let hole = f32::from(u8::from(old && !new));
-            assert_eq!(at(&after, 3, y, x), hole, "hole at {x},{y}");
-        }
-    }
-}
-
-#[test]
-fn half_a_pixel_is_the_mean_of_two() {
-    let picture = filled([1, 1, 4, 5], |[_, _, y, x]| (y * 10 + x * x) as f32);
-    let offsets = Tensor::<B, 3>::from_floats([[[0.5f32, 0.0], [0.0, -0.5]]], &picture.device());
-    let out = values(translate(picture, offsets));
-    // Right by a half: (1, 2) mixes columns 1 and 2.
-    assert_eq!(out[5 + 2], ((10 + 1) + (10 + 4)) as f32 / 2.0);
-    // The first column mixes with the nothing beyond the border.
-    assert_eq!(out[5], 5.0);
-    // Up by a half: (1, 2) mixes rows 1 and 2.
-    assert_eq!(out[20 + 5 + 2], 15.0 + 4.0);
-}
-
-#[test]
-fn an_entity_that_leaves_takes_its_latents_along() {
-    let latent = random([1, 2, 6, 6]);
-    let mask = block(6, 6, 1..4, 2..5);
-    for far in [[7.0f32, 0.0], [0.0, -100.0], [-4e6, 4e6]] {
-        let offsets = Tensor::<B, 1>::from_floats(far, &latent.device()).reshape([1, 1, 1, 2]);
-        let out = moved_latents(
-            latent.clone(),
-            mask.clone(),
-            offsets,
-            Tensor::zeros([1, 1, 2], &latent.device()),
-        )
-        .squeeze_dim::<4>(1);
-        let rest = 1.0 - mask.clone();
-        assert_close(out.clone().narrow(1, 0, 2), latent.clone() * rest, 0.0);
-        assert_close(out.clone().narrow(1, 2, 1), mask.zeros_like(), 0.0);
-        assert_close(out.narrow(1, 3, 1), mask.clone(), 0.0);
-    }
-}
-
-#[test]
-fn the_entity_in_front_hides_the_one_behind() {
-    // Two entities side by side meet in the third frame's middle; the second lies in front.
-    let latent = filled([1, 1, 2, 8], |[_, _, _, x]| (x + 1) as f32);
-    let masks = Tensor::cat(vec![block(2, 8, 0..2, 0..2), block(2, 8, 0..2, 6..8)], 1);
-    let offsets = Tensor::<B, 4>::from_floats([[[[3.0f32, 0.0]], [[-3.0, 0.0]]]], &latent.device());
-    let still = Tensor::zeros([1, 1, 2], &latent.device());
-    let run = |order: [i32; 2]| {
-        let order = Tensor::<B, 1, Int>::from_ints(order, &latent.device());
-        let out = moved_latents(
-            latent.clone(),
-            masks.clone().select(1, order.clone()),
-            offsets.clone().select(1, order),
-            still.clone(),
-        );
-        values(out)[..8].to_vec()
-    };
-    // Columns 3 and 4 hold both: 1, 2 of the left one, 7, 8 of the right one.
-    assert_eq!(run([0, 1]), [0.0, 0.0, 3.0, 7.0, 8.0, 6.0, 0.0, 0.0]);
-    assert_eq!(run([1, 0]), [0.0, 0.0, 3.0, 1.0, 2.0, 6.0, 0.0, 0.0]);
-}
-
-#[test]
-fn shares_fill_every_pixel_once() {
-    let latent = Tensor::<B, 4>::ones([1, 1, 9, 9], &Default::default());
-    let masks = Tensor::random(
-        [1, 3, 9, 9],
-        Distribution::Uniform(0.0, 1.0),
-        &latent.device(),
-    );
-    let offsets = random([1, 3, 5, 2]) * 3.0;
-    let background = random([1, 5, 2]) * 2.0;
-    let out = moved_latents(latent, masks, offsets, background);
-    let composed = out.clone().narrow(2, 0, 1);
-    let covered = out.clone().narrow(2, 1, 1);
-    let hole = out.narrow(2, 2, 1);
-    // Latents of 1 show how much of each pixel anything covers.
-    assert_close(composed.clone() + hole.clone(), composed.ones_like(), 1e-5);
-    let (low, high): (f32, f32) = (
-        covered.clone().min().into_scalar(),
-        (covered + hole).max().into_scalar(),
-    );
-    assert!(low >= 0.0 && high <= 1.0 + 1e-5, "{low}..{high}");
-}
-
-#[test]
-fn the_camera_moves_the_background_alone() {
-    let latent = random([1, 1, 4, 6]);
-    let mask = block(4, 6, 1..3, 2..4);
-    let device = latent.device();
-    let out = moved_latents(
-        latent.clone(),
-        mask,
-        Tensor::zeros([1, 1, 1, 2], &device),
-        Tensor::<B, 3>::from_floats([[[2.0f32, 0.0]]], &device),
-    );
-    let (before, after) = (values(latent), values(out));
-    // The entity stays, the rest comes from two columns to the left, and there is nothing at the
-    // left edge nor where the entity hid the background.
-    assert_eq!(after[6 + 2], before[6 + 2]);
-    assert_eq!(after[5], before[3]);
-    assert_eq!(after[0], 0.0);
-    assert_eq!(after[6 + 4], 0.0);
-    let hole = &after[2 * 24..];
-    assert_eq!(
-        (hole[6 + 2], hole[5], hole[0], hole[6 + 4]),
-        (0.0, 0.0, 1.0, 1.0)
-    );
-}
-
-#[test]
 fn masked_mean_is_the_mean_and_safe_when_empty() {
     let features = random([1, 3, 4, 4]);
     let masks = Tensor::cat(
@@ -253,6 +85,21 @@ fn the_entity_map_holds_whole_embeddings_and_the_front_one_counts() {
         let (back, front) = (e[c], e[5 + c]);
         assert_eq!(row, [back, back, front, front, front, 0.0]);
     }
+}
+
+#[test]
+fn discs_share_every_pixel_and_no_more() {
+    let discs = Tensor::<B, 5>::random(
+        [2, 3, 2, 5, 5],
+        Distribution::Uniform(0.0, 1.0),
+        &Default::default(),
+    );
+    let shares = visible(discs.clone());
+    // All of a pixel where the discs cover it together, else as much as they do.
+    let covered = discs.clone().sum_dim(1).clamp_max(1.0);
+    assert_close(shares.clone().sum_dim(1), covered, 1e-6);
+    // The one in front gets all it covers.
+    assert_close(shares.narrow(1, 2, 1), discs.narrow(1, 2, 1), 0.0);
 }
 
 #[test]
@@ -327,16 +174,12 @@ fn a_batch_is_drawn_and_padded() {
     assert_eq!(values(batch.valid.clone()), [1.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
     assert_eq!(batch.discs.dims(), [2, 3, 3, 24, 32]);
     assert_eq!(batch.gaussians.dims(), [2, 3, 3, 24, 32]);
-    assert_eq!(batch.latent_masks.dims(), [2, 3, 12, 16]);
     assert_eq!(batch.feature_masks.dims(), [2, 3, 12, 16]);
 
     // Boxes are fractions of the longer side.
     let boxes = values(batch.boxes.clone());
     assert!((boxes[0] - 20.5 / 64.0).abs() < 1e-6 && (boxes[1] - 20.5 / 64.0).abs() < 1e-6);
     assert!((boxes[2] - 0.25).abs() < 0.02);
-    // Offsets are in pixels of the latents, from the first frame on.
-    let offsets = values(batch.offsets.clone());
-    assert_eq!(offsets[..6], [0.0, 0.0, 1.0, 0.0, 2.0, -1.0]);
 
     // The disc lies around the mask's centre, not around the grabbed pixel, and moves by the offset.
     let discs = values(batch.discs.clone());
@@ -391,26 +234,10 @@ fn an_empty_mask_takes_no_part() {
     for total in [
         batch.discs.clone().sum(),
         batch.gaussians.clone().sum(),
-        batch.latent_masks.clone().sum(),
+        batch.feature_masks.clone().sum(),
     ] {
         assert_eq!(total.into_scalar(), 0.0);
     }
-    let latent = random([1, 2, 12, 16]);
-    let out = batch.moved_latents(latent.clone());
-    assert_close(
-        out.narrow(1, 2, 1).squeeze_dim::<4>(1).narrow(1, 0, 2),
-        latent,
-        1e-6,
-    );
-}
-
-#[test]
-fn the_background_is_counted_from_the_first_frame() {
-    let mut one = input(vec![]);
-    one.background = vec![[4.0, 4.0], [8.0, 0.0], [12.0, 4.0]];
-    let config = ConditionConfig::default();
-    let batch = ConditionBatch::<B>::from_inputs(&[one], 2, &config, &Default::default()).unwrap();
-    assert_eq!(values(batch.background), [0.0, 0.0, 1.0, -1.0, 2.0, 0.0]);
 }
 
 #[test]
