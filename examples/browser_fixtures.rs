@@ -1,7 +1,7 @@
 //! Writes what the browser tests need and git should not hold, into the folder named by the first argument:
 //!
-//! - `down_block.weights.safetensors`, `.inputs.safetensors`, `.expected.safetensors`: one block of the UNet with its
-//!   synthetic weights and inputs, and the reference's output from tests/goldens.
+//! - `down_block.json`, `down_block.weights.safetensors`, `.inputs.safetensors`, `.expected.safetensors`: one block of
+//!   the UNet with its synthetic weights and inputs, and the reference's output from tests/goldens.
 //! - `tiny/`: a model directory like models/mini, but with so few channels that WebGPU emulated on a CPU runs it, and
 //!   with random weights.
 
@@ -11,8 +11,7 @@ mod common;
 mod tiny;
 
 use burn::backend::Flex;
-use common::{golden_file, parameter, safetensors_file, uniform};
-use dragentity::model::blocks::{AttentionSetup, DownBlockConfig};
+use common::{DOWN_BLOCK, down_block_config, golden_file, parameter, safetensors_file, uniform};
 use dragentity::weights::tensor_list;
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -32,19 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// The case `down_block` of tests/parity_unet.rs.
 fn down_block(out: &Path) -> Result<(), Box<dyn Error>> {
-    let block = DownBlockConfig {
-        in_channels: 32,
-        out_channels: 64,
-        temb_channels: 16,
-        num_layers: 2,
-        attention: Some(AttentionSetup {
-            heads: 2,
-            cross_attention_dim: 12,
-            layers: 1,
-        }),
-        add_downsample: true,
-    }
-    .init::<Flex>(&Default::default());
+    let block = down_block_config().init::<Flex>(&Default::default());
     let weights: Tensors = tensor_list(&block)
         .into_iter()
         .map(|(name, shape)| {
@@ -68,6 +55,7 @@ fn down_block(out: &Path) -> Result<(), Box<dyn Error>> {
         .read("down_block")
         .expect("the golden");
     let expected: Tensors = vec![("down_block".to_owned(), shape, values)];
+    std::fs::write(out.join("down_block.json"), DOWN_BLOCK)?;
     for (name, tensors) in [
         ("weights", weights),
         ("inputs", inputs),

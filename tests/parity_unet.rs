@@ -5,8 +5,7 @@ mod common;
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
-use common::{assert_golden, fill, golden_file, picture};
-use dragentity::model::blocks::{AttentionSetup, DownBlockConfig};
+use common::{assert_golden, down_block_config, fill, golden_file, picture};
 use dragentity::model::controlnet::{Conditions, ControlNet, ControlNetConfig};
 use dragentity::model::unet::{UNetConfig, UNetSpatioTemporalConditionModel};
 use dragentity::weights::tensor_list;
@@ -68,20 +67,7 @@ fn conditions<B: Backend>(device: &B::Device) -> Conditions<B> {
 
 fn cross_attention_down_block<B: Backend>(device: &B::Device) {
     let goldens = golden_file(GOLDENS);
-    let block = DownBlockConfig {
-        in_channels: 32,
-        out_channels: 64,
-        temb_channels: 16,
-        num_layers: 2,
-        attention: Some(AttentionSetup {
-            heads: 2,
-            cross_attention_dim: 12,
-            layers: 1,
-        }),
-        add_downsample: true,
-    }
-    .init::<B>(device);
-    let block = fill(block);
+    let block = fill(down_block_config().init::<B>(device));
     let x = input("x", [BATCH * FRAMES, 32, 6, 4], device);
     let temb = input("temb", [BATCH * FRAMES, 16], device);
     let context = input("context", [BATCH, 7, 12], device);

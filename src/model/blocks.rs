@@ -10,9 +10,10 @@ use crate::nn::resnet::{
     Downsample2D, Downsample2DConfig, SpatioTemporalResBlock, SpatioTemporalResBlockConfig,
     Upsample2D, Upsample2DConfig,
 };
+use serde::{Deserialize, Serialize};
 
 /// What a block with attention needs to know beside its channels.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct AttentionSetup {
     /// Number of heads.
     pub heads: usize,
@@ -85,7 +86,7 @@ pub struct DownBlock<B: Backend> {
 }
 
 /// Where a [`DownBlock`] stands in its network.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct DownBlockConfig {
     /// Channels of the input.
     pub in_channels: usize,

@@ -1,5 +1,6 @@
 //! A loaded model that segments clicks and runs jobs, on any backend.
 
+use super::clicks::obey;
 use super::detail::Detail;
 use super::plan::{Plan, draft_of, push_planes, to_unit};
 use super::sample::Sampler;
@@ -91,7 +92,8 @@ impl<B: Backend> Engine<B> {
         &self.bundle
     }
 
-    /// The mask of what was clicked; `previous` is the mask so far, refined by further clicks.
+    /// The mask of what was clicked; `previous` is the mask so far, refined by further clicks. Places that were clicked
+    /// are in it or out of it as the clicks say.
     ///
     /// # Errors
     /// [`Error::Job`] without a picture or a positive click, [`Error::Device`] when the device fails.
@@ -141,7 +143,8 @@ impl<B: Backend> Engine<B> {
             .bundle
             .encoder
             .click(&seen.output, seen.input.clone(), &maps);
-        let values = read(logits).await?;
+        let mut values = read(logits).await?;
+        obey(clicks, w / 2, h / 2, &mut values);
         let alpha = values
             .iter()
             .map(|logit| (255.0 / (1.0 + (-logit).exp())).round() as u8)

@@ -1,5 +1,6 @@
 //! [`Job`] in, a stream of [`Message`]s out: the one way in which page, command line and server generate.
 
+pub mod clicks;
 pub mod detail;
 pub mod engine;
 pub mod noise;
@@ -7,6 +8,7 @@ pub mod plan;
 pub mod sample;
 
 use crate::scene::{Scene, Settings};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,7 +22,7 @@ pub struct Job {
 }
 
 /// Frames of a video, RGB, 8 bits a channel.
-#[derive(Clone, PartialEq, Eq, Default)]
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Video {
     /// Width in pixels.
     pub width: u32,
@@ -29,11 +31,27 @@ pub struct Video {
     /// Frames a second.
     pub fps: u32,
     /// A `width * height * 3` buffer for each frame.
+    #[serde(with = "blobs")]
     pub frames: Vec<Vec<u8>>,
 }
 
+/// Buffers of bytes as such: serde's own way would be lists of numbers.
+mod blobs {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use serde_bytes::{ByteBuf, Bytes};
+
+    pub fn serialize<S: Serializer>(buffers: &[Vec<u8>], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(buffers.iter().map(|buffer| Bytes::new(buffer)))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Vec<u8>>, D::Error> {
+        let buffers = Vec::<ByteBuf>::deserialize(from)?;
+        Ok(buffers.into_iter().map(ByteBuf::into_vec).collect())
+    }
+}
+
 /// What a job says while it runs, in this order; `Loading`, `Step`, `Preview` and `Decoding` repeat.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub enum Message {
     /// Weights are being read.
     Loading {

@@ -3,6 +3,7 @@
 //! The page translates pointer and key events into calls of [`Editor`] and does what the returned [`Outcome`] asks for.
 //! Coordinates are fractions of the picture, see [`crate::scene`].
 
+use crate::model::entity_encoder::Click;
 use crate::scene::history::{Edit, History};
 use crate::scene::trajectory::DragPoint;
 use crate::scene::{Entity, Mask, Picture, Scene, Settings, Trajectory};
@@ -58,17 +59,6 @@ impl Tool {
     }
 }
 
-/// A click for the click head.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Click {
-    /// Fraction of the picture's width.
-    pub x: f32,
-    /// Fraction of the picture's height.
-    pub y: f32,
-    /// Whether what is there belongs to the entity.
-    pub positive: bool,
-}
-
 /// A mask that the click head is to make.
 #[derive(Clone)]
 pub struct SegmentRequest {
@@ -99,8 +89,10 @@ pub enum Outcome {
 /// Keys held while a pointer is pressed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Held {
-    /// Shift or Alt: the click takes away.
+    /// Alt: the click takes away from the selection.
     pub negative: bool,
+    /// Shift: the click adds to the selection, also where it would select another entity or begin a new one.
+    pub add: bool,
 }
 
 /// What the pointer, or the keyboard in its place, is in the middle of.
@@ -302,6 +294,7 @@ impl Editor {
                 if self.tool == Tool::Move
                     && hit.is_some()
                     && !held.negative
+                    && !(held.add && self.selected.is_some())
                     && hit != self.selected
                 {
                     return self.select(hit);
@@ -442,11 +435,12 @@ impl Editor {
 
     fn click(&mut self, at: [f32; 2], hit: Option<usize>, held: Held) -> Outcome {
         let negative = held.negative || self.tool == Tool::Exclude;
-        if !negative && hit.is_some() {
+        let add = held.add && self.selected.is_some();
+        if !negative && !add && hit.is_some() {
             return self.select(hit);
         }
         // An entity that has not got its path yet is still being selected: the click adds to it.
-        let refines = |e: &&Entity| negative || e.trajectory.is_none();
+        let refines = |e: &&Entity| negative || add || e.trajectory.is_none();
         let Some(entity) = self.selected_entity().filter(refines) else {
             if negative {
                 return Outcome::Say(
@@ -813,9 +807,11 @@ impl Editor {
                 2,
                 match (self.clicks.is_empty(), status.touch) {
                     (true, _) => "Drag it where it should go.",
-                    (false, true) => "Drag it where it should go. Tap again to add to it.",
+                    (false, true) => {
+                        "Drag it where it should go. Tap what is missing to add it; Exclude takes away."
+                    }
                     (false, false) => {
-                        "Drag it where it should go. Click again to add to it, Alt-click to take away."
+                        "Drag it where it should go. Click what is missing to add it, Alt-click to take away."
                     }
                 },
             );
@@ -949,12 +945,34 @@ mod tests {
         assert_eq!(e.scene().entities.len(), 2);
         assert_eq!(e.scene().entities[1].name, "Entity 2");
         // Alt-click takes away from what is selected.
-        e.press([0.1, 0.1], 0.0, Held { negative: true });
+        let away = Held {
+            negative: true,
+            ..Held::default()
+        };
+        e.press([0.1, 0.1], 0.0, away);
         let Outcome::Segment(request) = e.release([0.1, 0.1]) else {
             panic!("no request")
         };
         assert_eq!(request.target, Some(1));
         assert!(!request.clicks[1].positive && request.previous.is_some());
+        // Shift-click adds to it, even what has a path or belongs to another entity already.
+        let add = Held {
+            add: true,
+            ..Held::default()
+        };
+        drag(&mut e, &[[0.1, 0.1], [0.3, 0.1]]);
+        e.press([0.6, 0.5], 0.0, add);
+        let Outcome::Segment(request) = e.release([0.6, 0.5]) else {
+            panic!("no request")
+        };
+        assert_eq!(request.target, Some(1));
+        assert!(request.clicks.last().unwrap().positive && request.previous.is_some());
+        // With nothing selected there is nothing to add to: it selects, as a plain click does.
+        e.cancel();
+        e.select(None);
+        e.press([0.6, 0.5], 0.0, add);
+        e.release([0.6, 0.5]);
+        assert_eq!(e.selected(), Some(0));
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! What page and worker say to each other. [`JobMessage`] is [`crate::pipeline::Message`] in a form that crosses over.
+//! What page and worker say to each other.
 
 use super::editor::Click;
 use crate::error::Result;
-use crate::pipeline::{Job, Message, Video};
+use crate::pipeline::{Job, Message};
 use crate::scene::{Entity, Mask, Picture, Scene, Settings, Trajectory};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -51,34 +51,6 @@ impl Pixels {
     /// As a mask.
     pub fn mask(self) -> Result<Mask> {
         Mask::from_alpha(self.width, self.height, self.bytes.into_vec())
-    }
-}
-
-/// A click for the click head.
-#[derive(Serialize, Deserialize)]
-pub struct ClickData {
-    x: f32,
-    y: f32,
-    positive: bool,
-}
-
-impl From<&Click> for ClickData {
-    fn from(c: &Click) -> Self {
-        Self {
-            x: c.x,
-            y: c.y,
-            positive: c.positive,
-        }
-    }
-}
-
-impl From<&ClickData> for Click {
-    fn from(c: &ClickData) -> Self {
-        Self {
-            x: c.x,
-            y: c.y,
-            positive: c.positive,
-        }
     }
 }
 
@@ -139,115 +111,6 @@ impl JobData {
     }
 }
 
-/// Frames that have been read back from the device.
-#[derive(Serialize, Deserialize)]
-pub struct VideoData {
-    width: u32,
-    height: u32,
-    fps: u32,
-    frames: Vec<ByteBuf>,
-}
-
-impl From<Video> for VideoData {
-    fn from(v: Video) -> Self {
-        Self {
-            width: v.width,
-            height: v.height,
-            fps: v.fps,
-            frames: v.frames.into_iter().map(ByteBuf::from).collect(),
-        }
-    }
-}
-
-impl From<VideoData> for Video {
-    fn from(v: VideoData) -> Self {
-        Self {
-            width: v.width,
-            height: v.height,
-            fps: v.fps,
-            frames: v.frames.into_iter().map(ByteBuf::into_vec).collect(),
-        }
-    }
-}
-
-/// [`Message`], and one more: frames that stay on the GPU, where the worker draws them.
-#[derive(Serialize, Deserialize)]
-pub enum JobMessage {
-    /// See [`Message::Loading`].
-    Loading {
-        /// Which network.
-        part: String,
-        /// Bytes so far.
-        done: u64,
-        /// Bytes in all, 0 when unknown.
-        total: u64,
-    },
-    /// See [`Message::Plan`].
-    Plan {
-        /// Width of the video in pixels.
-        width: u32,
-        /// Height of the video in pixels.
-        height: u32,
-        /// Number of frames.
-        frames: u32,
-        /// Denoising steps.
-        steps: u32,
-        /// The device, in words.
-        device: String,
-    },
-    /// See [`Message::Encoding`].
-    Encoding,
-    /// See [`Message::Step`].
-    Step {
-        /// Steps done.
-        step: u32,
-        /// Steps in all.
-        steps: u32,
-    },
-    /// See [`Message::Preview`].
-    Preview(VideoData),
-    /// The worker has newer frames to draw.
-    OnGpu {
-        /// How many.
-        frames: u32,
-    },
-    /// See [`Message::Decoding`].
-    Decoding {
-        /// Frames done.
-        done: u32,
-        /// Frames in all.
-        total: u32,
-    },
-    /// See [`Message::Done`].
-    Done(VideoData),
-}
-
-impl From<Message> for JobMessage {
-    fn from(message: Message) -> Self {
-        match message {
-            Message::Loading { part, done, total } => Self::Loading { part, done, total },
-            Message::Plan {
-                width,
-                height,
-                frames,
-                steps,
-                device,
-            } => Self::Plan {
-                width,
-                height,
-                frames,
-                steps,
-                device,
-            },
-            Message::Encoding => Self::Encoding,
-            Message::Step { step, steps } => Self::Step { step, steps },
-            Message::Preview(video) => Self::Preview(video.into()),
-            Message::Decoding { done, total } => Self::Decoding { done, total },
-            Message::Done(video) => Self::Done(video.into()),
-        }
-    }
-}
-
 /// Which of the frames on the GPU to draw, and how.
 #[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct View {
@@ -280,7 +143,7 @@ pub enum ToWorker {
         /// Comes back with the answer.
         number: u64,
         /// Where the clicks are.
-        clicks: Vec<ClickData>,
+        clicks: Vec<Click>,
         /// The mask to refine.
         previous: Option<Pixels>,
     },
@@ -343,7 +206,14 @@ pub enum FromWorker {
         /// Which.
         number: u64,
         /// What.
-        message: JobMessage,
+        message: Message,
+    },
+    /// A job has newer frames, which stay on the GPU, where the worker draws them.
+    OnGpu {
+        /// Which job.
+        number: u64,
+        /// How many frames.
+        frames: u32,
     },
     /// The job has ended without a video.
     NoVideo {

@@ -3,7 +3,7 @@
 
 use crate::device::Gpu;
 use crate::error::{Error, Result};
-use crate::model::blocks::{AttentionSetup, DownBlockConfig};
+use crate::model::blocks::DownBlockConfig;
 use crate::weights::Weights;
 use burn::backend::wgpu::{RuntimeOptions, WgpuDevice, graphics, init_setup_async};
 use burn::tensor::{Tensor, TensorData};
@@ -13,16 +13,22 @@ type Block = Tensor<Gpu, 4>;
 
 /// The cross-attention block of `tests/parity_unet.rs`, run on WebGPU; returns its output, row by row.
 ///
-/// `weights` is a safetensors file of the block's parameters, `inputs` one of `x` `[batch * frames, 32, height, width]`,
-/// `temb` `[batch * frames, 16]` and `context` `[batch, tokens, 12]`.
+/// `config` is its [`DownBlockConfig`] as JSON (tests/goldens/down_block.json), `weights` a safetensors file of its
+/// parameters, `inputs` one of `x` `[batch * frames, channels, height, width]`, `temb` `[batch * frames, channels]` and
+/// `context` `[batch, tokens, channels]`.
 ///
 /// # Errors
 /// In words, when a file lacks something or the device fails.
 #[wasm_bindgen]
-pub async fn selftest_down_block(weights: Vec<u8>, inputs: Vec<u8>) -> Result<Vec<f32>, JsError> {
+pub async fn selftest_down_block(
+    config: &str,
+    weights: Vec<u8>,
+    inputs: Vec<u8>,
+) -> Result<Vec<f32>, JsError> {
+    let config = serde_json::from_str(config)?;
     let device = WgpuDevice::default();
     init_setup_async::<graphics::WebGpu>(&device, RuntimeOptions::default()).await;
-    let out = run(weights, inputs, &device).map_err(|e| JsError::new(&e.to_string()))?;
+    let out = run(config, weights, inputs, &device).map_err(|e| JsError::new(&e.to_string()))?;
     let data = out
         .into_data_async()
         .await
@@ -30,20 +36,13 @@ pub async fn selftest_down_block(weights: Vec<u8>, inputs: Vec<u8>) -> Result<Ve
     data.into_vec().map_err(|e| JsError::new(&format!("{e:?}")))
 }
 
-fn run(weights: Vec<u8>, inputs: Vec<u8>, device: &WgpuDevice) -> Result<Block> {
-    let block = DownBlockConfig {
-        in_channels: 32,
-        out_channels: 64,
-        temb_channels: 16,
-        num_layers: 2,
-        attention: Some(AttentionSetup {
-            heads: 2,
-            cross_attention_dim: 12,
-            layers: 1,
-        }),
-        add_downsample: true,
-    }
-    .init::<Gpu>(device);
+fn run(
+    config: DownBlockConfig,
+    weights: Vec<u8>,
+    inputs: Vec<u8>,
+    device: &WgpuDevice,
+) -> Result<Block> {
+    let block = config.init::<Gpu>(device);
     let (block, _) = Weights::from_bytes("weights", weights)?.load(block)?;
     let inputs = Weights::from_bytes("inputs", inputs)?;
     Ok(block.forward(

@@ -40,8 +40,11 @@ export function pixel(page, x, y) {
   );
 }
 
-export async function click(page, point, options = {}) {
-  await page.mouse.click(...(await place(page, point)), options);
+/** Clicks, with keys held if `modifiers` names some. */
+export async function click(page, point, { modifiers = [] } = {}) {
+  for (const key of modifiers) await page.keyboard.down(key);
+  await page.mouse.click(...(await place(page, point)));
+  for (const key of modifiers) await page.keyboard.up(key);
 }
 
 /** Presses at the first point, moves through the others in small steps, lets go at the last. */

@@ -20,14 +20,15 @@ function values(file) {
 test('a block of the UNet on WebGPU computes what the reference computes', { timeout: 300_000 }, async (t) => {
   const page = await open(t, { webgpu: true, at: '/?device=cpu' });
   await stage(page);
+  const config = await readFile(join(fixtures, 'down_block.json'), 'utf8');
   const [weights, inputs, expected] = await Promise.all(['weights', 'inputs', 'expected'].map(read));
   const out = await page.evaluate(
-    async (files) => {
+    async ([config, ...files]) => {
       const [weights, inputs] = files.map((base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)));
       const { selftest_down_block } = await import('./dragentity.js');
-      return [...(await selftest_down_block(weights, inputs))];
+      return [...(await selftest_down_block(config, weights, inputs))];
     },
-    [weights.toString('base64'), inputs.toString('base64')],
+    [config, weights.toString('base64'), inputs.toString('base64')],
   );
   const wanted = values(expected);
   assert.equal(out.length, wanted.length);

@@ -5,6 +5,7 @@
 use burn::module::Module;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
+use dragentity::model::blocks::DownBlockConfig;
 use dragentity::weights::{Weights, tensor_list};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -44,6 +45,14 @@ pub fn wgpu_device() -> &'static burn::backend::wgpu::WgpuDevice {
         init_setup::<AutoGraphicsApi>(&device, RuntimeOptions::default());
         device
     })
+}
+
+/// Sizes of the block that is compared with the reference by itself, natively and in the browser.
+pub const DOWN_BLOCK: &str = include_str!("../goldens/down_block.json");
+
+/// [`DOWN_BLOCK`], read.
+pub fn down_block_config() -> DownBlockConfig {
+    serde_json::from_str(DOWN_BLOCK).unwrap()
 }
 
 /// As `uniform` in tests/goldens/synthetic.py.

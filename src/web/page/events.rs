@@ -249,7 +249,8 @@ fn pointers() {
             let _ = target.set_pointer_capture(id);
         }
         let held = Held {
-            negative: event.shift_key() || event.alt_key(),
+            negative: event.alt_key(),
+            add: event.shift_key(),
         };
         let (time, touch) = (event.time_stamp(), event.pointer_type() == "touch");
         act(move |app| {

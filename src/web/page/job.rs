@@ -3,9 +3,9 @@
 use super::messages::{Kind, say, sentence};
 use super::{App, Model, dom, now};
 use crate::media;
-use crate::pipeline::Video;
+use crate::pipeline::{Message, Video};
 use crate::scene::Picture;
-use crate::web::protocol::{JobData, JobMessage, ToWorker};
+use crate::web::protocol::{JobData, ToWorker};
 use wasm_bindgen::JsCast;
 use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, HtmlProgressElement};
 
@@ -100,7 +100,7 @@ impl App {
     }
 
     /// News from a job.
-    pub fn job_message(&mut self, number: u64, message: JobMessage) {
+    pub fn job_message(&mut self, number: u64, message: Message) {
         let Some(job) = self.job.as_mut().filter(|j| j.number == number) else {
             return;
         };
@@ -111,7 +111,7 @@ impl App {
             }
         };
         match message {
-            JobMessage::Loading { part, done, total } => {
+            Message::Loading { part, done, total } => {
                 let share = if total > 0 {
                     done as f64 / total as f64
                 } else {
@@ -122,7 +122,7 @@ impl App {
                     0.08 * share,
                 );
             }
-            JobMessage::Plan {
+            Message::Plan {
                 width,
                 height,
                 frames,
@@ -133,32 +133,27 @@ impl App {
                     0.08,
                 );
             }
-            JobMessage::Encoding => progress("Reading the picture and the paths".into(), 0.1),
-            JobMessage::Step { step, steps } => {
+            Message::Encoding => progress("Reading the picture and the paths".into(), 0.1),
+            Message::Step { step, steps } => {
                 let fraction = 0.12 + 0.8 * f64::from(step) / f64::from(steps.max(1));
                 progress(format!("Denoising, step {step} of {steps}"), fraction);
                 if job.first_step.is_none() {
                     job.first_step = Some((now(), fraction));
                 }
             }
-            JobMessage::Decoding { done, total } => {
+            Message::Decoding { done, total } => {
                 let fraction = 0.92 + 0.08 * f64::from(done) / f64::from(total.max(1));
                 progress(format!("Decoding, frame {done} of {total}"), fraction);
             }
-            JobMessage::Preview(video) => {
+            Message::Preview(video) => {
                 let aspect = job.aspect;
                 self.player.set_aspect(aspect);
-                self.player.set_frames(video.into(), false);
+                self.player.set_frames(video, false);
             }
-            JobMessage::OnGpu { frames } => {
-                let aspect = job.aspect;
-                self.player.set_aspect(aspect);
-                self.player.set_on_gpu(frames);
-            }
-            JobMessage::Done(video) => {
+            Message::Done(video) => {
                 let (revision, aspect) = (job.revision, job.aspect);
                 self.player.set_aspect(aspect);
-                self.player.set_frames(video.into(), true);
+                self.player.set_frames(video, true);
                 self.shown_revision = Some(revision);
                 self.job = None;
                 self.crashes = 0;
@@ -166,6 +161,15 @@ impl App {
             }
         }
         self.show_job();
+    }
+
+    /// A job has newer frames on the GPU.
+    pub fn frames_on_gpu(&mut self, number: u64, frames: u32) {
+        if let Some(job) = self.job.as_ref().filter(|j| j.number == number) {
+            self.player.set_aspect(job.aspect);
+            self.player.set_on_gpu(frames);
+            self.draw_soon();
+        }
     }
 
     /// A job has ended without a video.

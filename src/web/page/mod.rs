@@ -12,7 +12,7 @@ mod player;
 mod stage;
 
 use super::editor::{Editor, Outcome, Status};
-use super::protocol::{ClickData, DeviceChoice, FromWorker, Pixels, ToWorker};
+use super::protocol::{DeviceChoice, FromWorker, Pixels, ToWorker};
 use crate::error::Result;
 use crate::scene::preset::{FRAGMENT, Fit, Preset};
 use crate::scene::{Picture, Scene};
@@ -429,7 +429,7 @@ impl App {
                 } else {
                     self.link.send(&ToWorker::Segment {
                         number: request.number,
-                        clicks: request.clicks.iter().map(ClickData::from).collect(),
+                        clicks: request.clicks,
                         previous: request.previous.as_ref().map(Pixels::of_mask),
                     });
                 }
@@ -767,6 +767,7 @@ impl App {
                 self.done(|e| e.answer(number, None));
             }
             FromWorker::Job { number, message } => self.job_message(number, message),
+            FromWorker::OnGpu { number, frames } => self.frames_on_gpu(number, frames),
             FromWorker::NoVideo { number, error } => self.job_failed(number, error),
             FromWorker::Lost(why) => {
                 self.choice = DeviceChoice::Cpu;

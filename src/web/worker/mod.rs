@@ -5,10 +5,10 @@ mod gpu;
 mod model;
 mod present;
 
-use super::editor::Click;
-use super::protocol::{DeviceChoice, FromWorker, JobData, JobMessage, Pixels, ToWorker, to_js};
+use super::protocol::{DeviceChoice, FromWorker, JobData, Pixels, ToWorker, to_js};
 use crate::error::{Error, Result};
-use crate::pipeline::{Cancel, Job};
+use crate::model::entity_encoder::Click;
+use crate::pipeline::{Cancel, Job, Message};
 use crate::scene::{Mask, Picture};
 use model::Model;
 use present::Presenter;
@@ -116,7 +116,6 @@ fn hear(message: ToWorker) {
             previous,
         } => {
             let previous = previous.and_then(|p| p.mask().ok());
-            let clicks = clicks.iter().map(Click::from).collect();
             // Only the last click matters.
             with(|s| s.tasks.retain(|t| !matches!(t, Task::Segment { .. })));
             let picture = with(|s| s.picture.clone());
@@ -229,7 +228,7 @@ async fn work() {
                 match video {
                     Ok(video) => post(&FromWorker::Job {
                         number,
-                        message: JobMessage::Done(video.into()),
+                        message: Message::Done(video),
                     }),
                     Err(Error::Cancelled) => post(&FromWorker::NoVideo {
                         number,

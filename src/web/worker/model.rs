@@ -5,12 +5,11 @@ use super::present::Presenter;
 use super::{post, with};
 use crate::device::{Cpu, Gpu};
 use crate::error::{Error, Result};
-use crate::model::entity_encoder;
+use crate::model::entity_encoder::Click;
 use crate::pipeline::engine::{Engine, Observer};
 use crate::pipeline::{Cancel, Job, Message, Video};
 use crate::scene::{Mask, Picture};
-use crate::web::editor::Click;
-use crate::web::protocol::{DeviceChoice, FromWorker, JobMessage};
+use crate::web::protocol::{DeviceChoice, FromWorker};
 use burn::tensor::Tensor;
 
 /// One of the two.
@@ -87,17 +86,9 @@ pub async fn segment(
     clicks: &[Click],
     previous: Option<&Mask>,
 ) -> Result<Mask> {
-    let clicks: Vec<_> = clicks
-        .iter()
-        .map(|c| entity_encoder::Click {
-            x: c.x,
-            y: c.y,
-            positive: c.positive,
-        })
-        .collect();
     match model {
-        Some(Model::Cpu(engine)) => engine.segment(picture, &clicks, previous).await,
-        Some(Model::Gpu(engine)) => engine.segment(picture, &clicks, previous).await,
+        Some(Model::Cpu(engine)) => engine.segment(picture, clicks, previous).await,
+        Some(Model::Gpu(engine)) => engine.segment(picture, clicks, previous).await,
         None => Err(no_model()),
     }
 }
@@ -130,10 +121,7 @@ pub async fn generate(
 /// Passes a message on; the video itself is passed on when the job has returned it.
 fn tell(number: u64, message: Message) {
     if !matches!(message, Message::Done(_)) {
-        post(&FromWorker::Job {
-            number,
-            message: message.into(),
-        });
+        post(&FromWorker::Job { number, message });
     }
 }
 
@@ -150,9 +138,9 @@ impl Observer<Gpu> for OnGpu {
     fn frames(&mut self, frames: &Tensor<Gpu, 4>, _step: Option<u32>) {
         let shown = with(|s| s.presenter.as_mut().map(|p| p.take(frames.clone())));
         if let Some(frames) = shown {
-            post(&FromWorker::Job {
+            post(&FromWorker::OnGpu {
                 number: self.number,
-                message: JobMessage::OnGpu { frames },
+                frames,
             });
         }
     }
