@@ -1,7 +1,7 @@
 //! What page and worker say to each other.
 
-use super::editor::Click;
 use crate::error::Result;
+use crate::model::entity_encoder::Click;
 use crate::pipeline::{Job, Message};
 use crate::scene::{Entity, Mask, Picture, Scene, Settings, Trajectory};
 use serde::{Deserialize, Serialize};

@@ -28,8 +28,18 @@ const FLAGS = [
   '--disable-quic',
   '--no-first-run',
 ];
-/** WebGPU without a GPU: SwiftShader. Slow, so only very small networks run on it. */
-const WEBGPU = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--enable-features=Vulkan'];
+/**
+ * WebGPU without a GPU: SwiftShader. Slow, so only very small networks run on it. The browser's own drawing has to be
+ * on SwiftShader's Vulkan too: else it cannot take a canvas from WebGPU, and drops the whole device at the first frame.
+ */
+const WEBGPU = [
+  '--enable-unsafe-webgpu',
+  '--use-webgpu-adapter=swiftshader',
+  '--enable-features=Vulkan',
+  '--use-vulkan=swiftshader',
+  '--use-angle=swiftshader',
+  '--disable-vulkan-surface',
+];
 /** WebGPU without an adapter, as on a machine whose graphics are not good enough. */
 const NO_WEBGPU = ['--disable-gpu', '--use-webgpu-adapter=default'];
 

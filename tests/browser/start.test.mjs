@@ -23,7 +23,7 @@ test('with WebGPU, where that is asked for, the page names the adapter', { timeo
   await until(async () => /^WebGPU/.test((await device(page)).trim()), 'the adapter', 120_000);
 });
 
-test('an adapter that is only emulated is not taken by itself', { timeout: 180_000, todo: 'wgpu does not pass on what the browser calls its adapter' }, async (t) => {
+test('an adapter that is only emulated is not taken by itself', { timeout: 180_000 }, async (t) => {
   const page = await open(t, { webgpu: true });
   await stage(page);
   await until(async () => /CPU/.test(await device(page)), 'the device', 30_000);
