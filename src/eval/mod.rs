@@ -53,7 +53,8 @@ pub struct Score {
     pub psnr: f64,
     /// PSNR inside the entities (where they truly are) in dB, over all frames but the first.
     pub psnr_inside: f64,
-    /// ObjMC: mean distance in pixels between where an entity is found and where it should be.
+    /// ObjMC: mean distance in pixels between where an entity is found ([`tracker`]) and where it should be,
+    /// over the frames in which at least half of it should be seen.
     pub obj_mc: f64,
 }
 
@@ -180,12 +181,13 @@ fn run<B: Backend>(bundle: &Bundle<B>, dataset: &Dataset, options: &EvalOptions)
                     continue;
                 };
                 let truth = positions(clip, entity);
+                let counted = seen_enough(clip, entity);
                 report.entities += 1;
-                points += (frames - 1) as f64;
+                points += counted.iter().filter(|counted| **counted).count() as f64;
                 for (sum, way) in sums.iter_mut().zip(ways) {
-                    sum.distance += target.distance(way, &truth);
+                    sum.distance += target.distance(way, &truth, &counted);
                 }
-                truth_distance += target.distance(&sample.frames, &truth);
+                truth_distance += target.distance(&sample.frames, &truth, &counted);
             }
             if rows.len() < 24 {
                 rows.push(sample.frames.clone());
@@ -227,6 +229,19 @@ fn positions(clip: &Clip, entity: usize) -> Vec<[f32; 2]> {
     track
         .iter()
         .map(|p| [p[0] - track[0][0], p[1] - track[0][1]])
+        .collect()
+}
+
+/// The frames (but the first) in which at least half of what was seen of an entity at first is truly seen: no
+/// tracker can say where something hidden is.
+fn seen_enough(clip: &Clip, entity: usize) -> Vec<bool> {
+    let area = |frame| {
+        let mask = clip.visible(entity, frame).iter();
+        mask.filter(|alpha| **alpha >= 128).count()
+    };
+    let first = area(0);
+    (0..clip.frames)
+        .map(|frame| frame > 0 && 2 * area(frame) >= first)
         .collect()
 }
 

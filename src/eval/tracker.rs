@@ -1,13 +1,28 @@
-//! The tracker behind ObjMC: exhaustive template matching of what is seen of an entity in the first
-//! frame, by least mean squared difference over its pixels, refined to fractions of a pixel by a
-//! parabola. It needs no network, so its errors are its own and not those of another model.
+//! The tracker behind ObjMC: masked template matching over the whole frame, joined over time.
+//!
+//! The template is what is seen of an entity in the first frame. In each frame, places are rated by the mean
+//! squared difference over its pixels, cut off so that pixels hidden by something else cost no more than
+//! any other mismatch. The best places of all frames are then joined into the cheapest path (Viterbi), where
+//! jumps cost a little: a look-alike elsewhere wins only when it is the better match for several frames.
+//! Last, a parabola gives fractions of a pixel. It needs no network, so its errors are its own and not those of
+//! another model.
 //!
 //! It follows position only: turning and scaling entities are found where they fit best.
 
 use crate::train::source::Sample;
 
 /// At least this share of an entity's pixels must lie in the frame for a place to count.
-const VISIBLE: f32 = 0.4;
+const IN_FRAME: f32 = 0.4;
+/// Entities with fewer pixels cannot be told from noise.
+const FEWEST_PIXELS: usize = 20;
+/// Squared differences (of colours in -1..1, mean of three channels) count no more than this.
+const CUT: f32 = 0.15;
+/// What a pixel of movement from one frame to the next costs, in the unit of squared differences.
+const JUMP: f32 = 0.0008;
+/// Places kept of each frame.
+const PLACES: usize = 16;
+/// Kept places are at least this many pixels apart.
+const APART: i32 = 3;
 
 /// An entity to be found again.
 pub struct Target {
@@ -15,6 +30,14 @@ pub struct Target {
     pixels: Vec<(i32, i32, [f32; 3])>,
     width: i32,
     height: i32,
+}
+
+/// A place where the entity may be: its offset to the first frame, and the cost of the match.
+#[derive(Clone, Copy)]
+struct Place {
+    dx: i32,
+    dy: i32,
+    cost: f32,
 }
 
 impl Target {
@@ -33,77 +56,107 @@ impl Target {
                 ((at % width) as i32, (at / width) as i32, colour)
             })
             .collect();
-        (pixels.len() >= 12).then_some(Self {
+        (pixels.len() >= FEWEST_PIXELS).then_some(Self {
             pixels,
             width: width as i32,
             height: height as i32,
         })
     }
 
-    /// Sum over frames (but the first) of the distance between where the entity is found and `truth`,
-    /// its offsets to the first frame, in pixels.
-    pub fn distance(&self, frames: &[Vec<f32>], truth: &[[f32; 2]]) -> f64 {
-        frames
+    /// Sum of the distances in pixels between where the entity is found and `truth`, its offsets to the
+    /// first frame, over the frames that `counted` names.
+    pub fn distance(&self, frames: &[Vec<f32>], truth: &[[f32; 2]], counted: &[bool]) -> f64 {
+        self.track(frames)
             .iter()
             .zip(truth)
-            .skip(1)
-            .map(|(frame, truth)| {
-                let found = self.find(frame);
-                ((found[0] - truth[0]).powi(2) + (found[1] - truth[1]).powi(2)).sqrt() as f64
-            })
+            .zip(counted)
+            .filter(|(_, counted)| **counted)
+            .map(|((found, truth), _)| f64::from((found[0] - truth[0]).hypot(found[1] - truth[1])))
             .sum()
     }
 
-    /// The entity's offset to the first frame, in pixels.
-    pub fn find(&self, frame: &[f32]) -> [f32; 2] {
+    /// The entity's offsets to the first frame, in pixels; zero in the first.
+    pub fn track(&self, frames: &[Vec<f32>]) -> Vec<[f32; 2]> {
+        let start = Place {
+            dx: 0,
+            dy: 0,
+            cost: 0.0,
+        };
+        let mut places = vec![vec![start]];
+        places.extend(frames.iter().skip(1).map(|frame| self.places(frame)));
+        let path = cheapest_path(&places);
+        path.iter()
+            .zip(frames)
+            .enumerate()
+            .map(|(index, (place, frame))| match index {
+                0 => [0.0; 2],
+                _ => self.refine(frame, *place),
+            })
+            .take(frames.len())
+            .collect()
+    }
+
+    /// The places of a frame that look most like the entity, best first; never empty.
+    fn places(&self, frame: &[f32]) -> Vec<Place> {
         let (w, h) = (self.width, self.height);
-        // Coarse: every second place with a quarter of the pixels; fine: around the best ones.
+        // Coarse: every second place with some of the pixels; fine: around the best ones with all.
         let stride = (self.pixels.len() / 150).max(1);
-        let mut coarse: Vec<(f32, i32, i32)> = Vec::new();
-        for dy in (-h + 1..h).step_by(2) {
-            for dx in (-w + 1..w).step_by(2) {
-                if let Some(error) = self.error(frame, dx, dy, stride) {
-                    coarse.push((error, dx, dy));
+        let mut coarse = Vec::new();
+        for dy in (1 - h..h).step_by(2) {
+            for dx in (1 - w..w).step_by(2) {
+                if let Some(cost) = self.cost(frame, dx, dy, stride) {
+                    coarse.push(Place { dx, dy, cost });
                 }
             }
         }
-        coarse.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let mut best = (f32::INFINITY, 0, 0);
-        for &(_, cx, cy) in coarse.iter().take(6) {
+        coarse.sort_by(|a, b| a.cost.total_cmp(&b.cost));
+        let mut kept: Vec<Place> = Vec::with_capacity(PLACES);
+        for place in coarse {
+            let apart = |other: &Place| {
+                (other.dx - place.dx).abs() >= APART || (other.dy - place.dy).abs() >= APART
+            };
+            if kept.iter().all(apart) {
+                kept.push(place);
+                if kept.len() == PLACES {
+                    break;
+                }
+            }
+        }
+        for place in &mut kept {
+            let (cx, cy) = (place.dx, place.dy);
+            place.cost = f32::INFINITY;
             for dy in cy - 1..=cy + 1 {
                 for dx in cx - 1..=cx + 1 {
-                    if let Some(error) = self.error(frame, dx, dy, 1)
-                        && error < best.0
+                    if let Some(cost) = self.cost(frame, dx, dy, 1)
+                        && cost < place.cost
                     {
-                        best = (error, dx, dy);
+                        *place = Place { dx, dy, cost };
                     }
                 }
             }
         }
-        let (error, dx, dy) = best;
-        let refine = |before: Option<f32>, after: Option<f32>| match (before, after) {
-            (Some(a), Some(b)) if a + b - 2.0 * error > 1e-9 => {
-                ((a - b) / (2.0 * (a + b - 2.0 * error))).clamp(-0.5, 0.5)
+        kept
+    }
+
+    /// The lowest point of a parabola through the costs around a place.
+    fn refine(&self, frame: &[f32], place: Place) -> [f32; 2] {
+        let Place { dx, dy, cost } = place;
+        let lowest = |before: Option<f32>, after: Option<f32>| match (before, after) {
+            (Some(a), Some(b)) if a + b - 2.0 * cost > 1e-9 => {
+                ((a - b) / (2.0 * (a + b - 2.0 * cost))).clamp(-0.5, 0.5)
             }
             _ => 0.0,
         };
+        let at = |dx, dy| self.cost(frame, dx, dy, 1);
         [
-            dx as f32
-                + refine(
-                    self.error(frame, dx - 1, dy, 1),
-                    self.error(frame, dx + 1, dy, 1),
-                ),
-            dy as f32
-                + refine(
-                    self.error(frame, dx, dy - 1, 1),
-                    self.error(frame, dx, dy + 1, 1),
-                ),
+            dx as f32 + lowest(at(dx - 1, dy), at(dx + 1, dy)),
+            dy as f32 + lowest(at(dx, dy - 1), at(dx, dy + 1)),
         ]
     }
 
-    /// Mean squared difference with the entity moved by whole pixels; `None` when too little of it
-    /// would be seen.
-    fn error(&self, frame: &[f32], dx: i32, dy: i32, stride: usize) -> Option<f32> {
+    /// Mean cut-off squared difference with the entity moved by whole pixels; `None` when too little of it
+    /// would be in the frame. Only every `stride`th pixel is looked at.
+    fn cost(&self, frame: &[f32], dx: i32, dy: i32, stride: usize) -> Option<f32> {
         let (mut sum, mut seen, mut all) = (0.0, 0, 0);
         for &(x, y, colour) in self.pixels.iter().step_by(stride) {
             all += 1;
@@ -112,13 +165,57 @@ impl Target {
                 continue;
             }
             let at = ((y * self.width + x) * 3) as usize;
-            for channel in 0..3 {
-                sum += (frame[at + channel] - colour[channel]).powi(2);
-            }
+            let difference: f32 = (0..3)
+                .map(|channel| (frame[at + channel] - colour[channel]).powi(2))
+                .sum();
+            sum += (difference / 3.0).min(CUT);
             seen += 1;
         }
-        (seen as f32 >= VISIBLE * all as f32 && seen > 0).then(|| sum / seen as f32)
+        // Where part of it is outside, the outside counts as half a mismatch: places in the frame come first.
+        let outside = (all - seen) as f32 * CUT * 0.5;
+        (seen as f32 >= IN_FRAME * all as f32 && seen > 0).then(|| (sum + outside) / all as f32)
     }
+}
+
+/// One place of each list, with the least sum of costs and jumps.
+fn cheapest_path(places: &[Vec<Place>]) -> Vec<Place> {
+    let mut totals: Vec<Vec<(f32, usize)>> = Vec::with_capacity(places.len());
+    for (frame, list) in places.iter().enumerate() {
+        let column = list
+            .iter()
+            .map(|place| {
+                let before = frame.checked_sub(1).map(|before| {
+                    places[before]
+                        .iter()
+                        .zip(&totals[before])
+                        .enumerate()
+                        .map(|(index, (from, &(total, _)))| {
+                            let (x, y) = (place.dx - from.dx, place.dy - from.dy);
+                            (total + JUMP * (x as f32).hypot(y as f32), index)
+                        })
+                        .min_by(|a, b| a.0.total_cmp(&b.0))
+                        .unwrap_or((0.0, 0))
+                });
+                let (total, index) = before.unwrap_or((0.0, 0));
+                (total + place.cost, index)
+            })
+            .collect();
+        totals.push(column);
+    }
+    let cheapest = totals.last().and_then(|column| {
+        let best = column.iter().enumerate();
+        best.min_by(|a, b| a.1.0.total_cmp(&b.1.0))
+    });
+    let Some((mut index, _)) = cheapest else {
+        return Vec::new();
+    };
+    let mut path = Vec::with_capacity(places.len());
+    for frame in (0..places.len()).rev() {
+        path.push(places[frame][index]);
+        index = totals[frame][index].1;
+    }
+    path.reverse();
+    path
 }
 
 #[cfg(test)]
@@ -126,13 +223,16 @@ mod tests {
     use super::*;
     use crate::model::condition::ConditionInput;
 
-    fn frame(offset: [i32; 2]) -> Vec<f32> {
+    /// An 8x8 pattern over a calmer background, and, where asked, a striped bar over part of it.
+    fn frame(offset: [i32; 2], hidden: bool) -> Vec<f32> {
         let mut values = Vec::new();
         for y in 0..32 {
             for x in 0..32 {
                 let (u, v) = (x - offset[0] - 6, y - offset[1] - 8);
                 let inside = (0..8).contains(&u) && (0..8).contains(&v);
-                let value = if inside {
+                let value = if inside && hidden && u < 3 {
+                    if v % 2 == 0 { 1.0 } else { -1.0 }
+                } else if inside {
                     ((u * 3 + v * 5) % 7) as f32 / 7.0
                 } else {
                     -0.8 + ((x * 5 + y * 3) % 11) as f32 / 40.0
@@ -143,8 +243,7 @@ mod tests {
         values
     }
 
-    #[test]
-    fn finds_an_entity_that_moved() {
+    fn target() -> Target {
         let visible = (0..32 * 32)
             .map(|at| {
                 let inside = (6..14).contains(&(at % 32)) && (8..16).contains(&(at / 32));
@@ -152,7 +251,7 @@ mod tests {
             })
             .collect();
         let sample = Sample {
-            frames: vec![frame([0, 0])],
+            frames: vec![frame([0, 0], false)],
             input: ConditionInput {
                 frames: 1,
                 width: 32,
@@ -163,15 +262,49 @@ mod tests {
             inside: Vec::new(),
             visible: vec![visible],
         };
-        let target = Target::new(&sample, 0).unwrap();
-        for offset in [[0, 0], [9, -3], [-5, 7], [13, 12]] {
-            let found = target.find(&frame(offset));
+        Target::new(&sample, 0).unwrap()
+    }
+
+    #[test]
+    fn follows_an_entity_that_moves_and_is_partly_hidden() {
+        let offsets = [[0, 0], [4, -3], [8, 2], [11, 7], [13, 12]];
+        let frames: Vec<_> = offsets
+            .iter()
+            .enumerate()
+            .map(|(index, &offset)| frame(offset, index == 2))
+            .collect();
+        for (found, offset) in target().track(&frames).iter().zip(offsets) {
             let far = (found[0] - offset[0] as f32).abs() + (found[1] - offset[1] as f32).abs();
             assert!(far < 0.4, "{found:?} for {offset:?}");
         }
-        let still = vec![frame([0, 0]); 3];
+    }
+
+    #[test]
+    fn distances_are_in_pixels_and_of_the_counted_frames() {
+        let still = vec![frame([0, 0], false); 3];
         let truth = [[0.0, 0.0], [3.0, 4.0], [6.0, 8.0]];
-        let distance = target.distance(&still, &truth);
+        let distance = target().distance(&still, &truth, &[false, true, true]);
         assert!((distance - 15.0).abs() < 0.5, "{distance}");
+        let distance = target().distance(&still, &truth, &[false, true, false]);
+        assert!((distance - 5.0).abs() < 0.3, "{distance}");
+    }
+
+    #[test]
+    fn a_look_alike_far_away_does_not_win_for_a_frame() {
+        // The same entity twice: it stays, its twin appears in the second frame only.
+        let mut twice = frame([0, 0], false);
+        let twin = frame([16, 14], false);
+        for y in 22..30 {
+            for x in 22..30 {
+                let at = (y * 32 + x) * 3;
+                twice[at..at + 3].copy_from_slice(&twin[at..at + 3]);
+            }
+        }
+        let frames = [frame([0, 0], false), twice, frame([1, 0], false)];
+        let track = target().track(&frames);
+        assert!(
+            track[1][0].abs() < 0.5 && track[1][1].abs() < 0.5,
+            "{track:?}"
+        );
     }
 }
