@@ -81,7 +81,8 @@ pub struct Report {
     pub truth_obj_mc: f64,
     /// What the VAE alone costs: PSNR in dB of the truth encoded and decoded.
     pub vae_psnr: f64,
-    /// Mean intersection over union of the click mask after one, two and three clicks.
+    /// Mean intersection over union of the click mask after one, two and three clicks, on pictures of the size
+    /// the page segments at.
     pub click_iou: [f64; 3],
     /// Entities clicked.
     pub clicked: usize,
@@ -152,6 +153,12 @@ fn run<B: Backend>(bundle: &Bundle<B>, dataset: &Dataset, options: &EvalOptions)
         ..Default::default()
     };
     let mut rows: Vec<Vec<Vec<f32>>> = Vec::new();
+    let side = bundle.config.index.segment_side as usize;
+    let stills = dataset.with_spec(crate::data::ClipSpec {
+        width: side,
+        height: side,
+        ..dataset.spec().clone()
+    });
     let mut first = 0;
     while first < options.clips {
         let count = BATCH.min(options.clips - first);
@@ -195,7 +202,7 @@ fn run<B: Backend>(bundle: &Bundle<B>, dataset: &Dataset, options: &EvalOptions)
                 rows.push(generated[slot].clone());
             }
         }
-        clicks(bundle, &samples, &mut report)?;
+        clicks(bundle, &stills, first, count as usize, &mut report)?;
         first += count;
         bar.set_position(first);
     }
@@ -341,16 +348,31 @@ fn generate<B: Backend>(
     Ok((videos(shown)?, videos(decode(truth).clamp(-1.0, 1.0))?))
 }
 
-/// Clicks every entity of the first frames up to three times and adds up how well it is found.
-fn clicks<B: Backend>(bundle: &Bundle<B>, samples: &[Sample], report: &mut Report) -> Result<()> {
+/// Entities of which fewer pixels of the mask (half the picture's resolution) are seen are not clicked: at four
+/// pixels by four there is nothing left to tell apart.
+const FEWEST_MASK_PIXELS: usize = 16;
+
+/// Clicks the entities of pictures up to three times, as the page does and at the page's resolution, and adds up
+/// how well they are found.
+fn clicks<B: Backend>(
+    bundle: &Bundle<B>,
+    dataset: &Dataset,
+    first: u64,
+    count: usize,
+    report: &mut Report,
+) -> Result<()> {
     let device = &bundle.device;
-    for sample in samples {
+    for clip in dataset.stills(first, count) {
+        let sample = sample(&clip);
         let (w, h) = (sample.input.width, sample.input.height);
         let input = pictures::<B>(&sample.frames[..1], w, h, device);
         let seen = bundle.encoder.encode(input.clone());
         for mask in &sample.visible {
             let truth = shrink(mask, w, h, 2);
             let nothing = vec![0.0; truth.len()];
+            if truth.iter().filter(|inside| **inside >= 0.5).count() < FEWEST_MASK_PIXELS {
+                continue;
+            }
             let Some(click) = next_click(&truth, &nothing, w / 2, h / 2) else {
                 continue;
             };
@@ -360,7 +382,7 @@ fn clicks<B: Backend>(bundle: &Bundle<B>, samples: &[Sample], report: &mut Repor
             for sum in &mut report.click_iou {
                 let maps = ClickMaps::new(&[clicks.clone()], h, w, previous.take(), device);
                 let made = sigmoid(bundle.encoder.click(&seen, input.clone(), &maps));
-                let values = to_vec(made.clone())?;
+                let values = to_vec(made)?;
                 *sum += iou(&truth, &values);
                 if let Some(click) = next_click(&truth, &values, w / 2, h / 2) {
                     clicks.push(click);
