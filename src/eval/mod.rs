@@ -12,11 +12,12 @@ use crate::device::{Device, Task};
 use crate::model::bundle::Bundle;
 use crate::model::condition::ConditionBatch;
 use crate::model::denoiser::{Known, ResidualBase};
-use crate::model::entity_encoder::{Click, ClickMaps};
+use crate::model::entity_encoder::Click;
 use crate::pipeline::detail::Detail;
 use crate::pipeline::engine::{Drafts, added_time_ids, pictures, shrink};
 use crate::pipeline::plan::draft_of;
 use crate::pipeline::sample::Sampler;
+use crate::pipeline::segment::Clickable;
 use crate::scene::draft::Holes;
 use crate::scheduler::EulerDiscreteScheduler;
 use crate::train::clicks::{iou, next_click};
@@ -365,8 +366,7 @@ fn clicks<B: Backend>(
     for clip in dataset.stills(first, count) {
         let sample = sample(&clip);
         let (w, h) = (sample.input.width, sample.input.height);
-        let input = pictures::<B>(&sample.frames[..1], w, h, device);
-        let seen = bundle.encoder.encode(input.clone());
+        let clickable = Clickable::new(&bundle.encoder, &sample.frames[0], w, h, device);
         for mask in &sample.visible {
             let truth = shrink(mask, w, h, 2);
             let nothing = vec![0.0; truth.len()];
@@ -380,8 +380,7 @@ fn clicks<B: Backend>(
             let mut previous: Option<Tensor<B, 4>> = None;
             report.clicked += 1;
             for sum in &mut report.click_iou {
-                let maps = ClickMaps::new(&[clicks.clone()], h, w, previous.take(), device);
-                let made = sigmoid(bundle.encoder.click(&seen, input.clone(), &maps));
+                let made = sigmoid(clickable.click(&bundle.encoder, &clicks, previous.take()));
                 let values = to_vec(made)?;
                 *sum += iou(&truth, &values);
                 if let Some(click) = next_click(&truth, &values, w / 2, h / 2) {

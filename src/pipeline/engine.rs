@@ -4,11 +4,12 @@ use super::clicks::obey;
 use super::detail::Detail;
 use super::plan::{Plan, draft_of, push_planes, to_unit};
 use super::sample::Sampler;
+use super::segment::Clickable;
 use super::{Cancel, Job, Message, Video};
 use crate::model::bundle::Bundle;
 use crate::model::condition::{ConditionBatch, ConditionInput};
 use crate::model::denoiser::{Known, Prepared, ResidualBase};
-use crate::model::entity_encoder::{Click, ClickMaps, EncoderOutput};
+use crate::model::entity_encoder::Click;
 use crate::platform;
 use crate::scene::draft::Holes;
 use crate::scene::picture::model_size;
@@ -52,8 +53,7 @@ pub struct Engine<B: Backend> {
 /// The picture that was clicked last, encoded once for all its clicks.
 struct Seen<B: Backend> {
     picture: Picture,
-    input: Tensor<B, 4>,
-    output: EncoderOutput<B>,
+    clickable: Clickable<B>,
 }
 
 impl<B: Backend> Engine<B> {
@@ -123,12 +123,9 @@ impl<B: Backend> Engine<B> {
             .is_none_or(|seen| seen.picture != *picture)
         {
             let unit = to_unit(&picture.resized(width, height));
-            let input = pictures(&[unit], w, h, &device);
-            let output = self.bundle.encoder.encode(input.clone());
             self.seen = Some(Seen {
                 picture: picture.clone(),
-                input,
-                output,
+                clickable: Clickable::new(&self.bundle.encoder, &unit, w, h, &device),
             });
         }
         let Some(seen) = &self.seen else {
@@ -138,11 +135,7 @@ impl<B: Backend> Engine<B> {
             let values = crate::scene::raster::coverage(mask, w / 2, h / 2);
             Tensor::from_data(TensorData::new(values, [1, 1, h / 2, w / 2]), &device)
         });
-        let maps = ClickMaps::new(&[clicks.to_vec()], h, w, previous, &device);
-        let logits = self
-            .bundle
-            .encoder
-            .click(&seen.output, seen.input.clone(), &maps);
+        let logits = seen.clickable.click(&self.bundle.encoder, clicks, previous);
         let mut values = read(logits).await?;
         obey(clicks, w / 2, h / 2, &mut values);
         let alpha = values

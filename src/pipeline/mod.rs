@@ -6,6 +6,7 @@ pub mod engine;
 pub mod noise;
 pub mod plan;
 pub mod sample;
+pub mod segment;
 
 use crate::scene::{Scene, Settings};
 use serde::{Deserialize, Serialize};

@@ -39,7 +39,81 @@ pub struct Targets {
     rounds: usize,
 }
 
-fn targets(samples: Vec<Sample>, seed: u64) -> Targets {
+/// The same picture seen otherwise: turned or mirrored, and in other colours. What belongs together stays so;
+/// a network that sees every cut-out in its own colours alone learns the cut-outs by heart.
+struct Variation {
+    mirrored: [bool; 2],
+    transposed: bool,
+    /// Which channel each channel comes from.
+    channels: [usize; 3],
+    inverted: bool,
+    gamma: [f32; 3],
+    gain: f32,
+}
+
+impl Variation {
+    const NONE: Self = Self {
+        mirrored: [false; 2],
+        transposed: false,
+        channels: [0, 1, 2],
+        inverted: false,
+        gamma: [1.0; 3],
+        gain: 1.0,
+    };
+
+    fn random(random: &mut ChaCha8Rng, square: bool) -> Self {
+        let mut channels = [0, 1, 2];
+        if random.random_bool(0.4) {
+            channels.rotate_left(random.random_range(0..3));
+            if random.random_bool(0.5) {
+                channels.swap(0, 1);
+            }
+        }
+        if random.random_bool(0.1) {
+            channels = [random.random_range(0..3); 3];
+        }
+        let common: f32 = random.random_range(-0.4..0.4);
+        Self {
+            // Things stand upright more often than not.
+            mirrored: [random.random_bool(0.5), random.random_bool(0.15)],
+            transposed: square && random.random_bool(0.15),
+            channels,
+            inverted: random.random_bool(0.1),
+            gamma: [0; 3].map(|_| (common + random.random_range(-0.25_f32..0.25)).exp()),
+            gain: random.random_range(0.7..1.0),
+        }
+    }
+
+    /// Values of `channels` numbers a pixel, moved to their new places.
+    fn place(&self, values: &[f32], channels: usize, width: usize, height: usize) -> Vec<f32> {
+        let mut moved = Vec::with_capacity(values.len());
+        for y in 0..height {
+            for x in 0..width {
+                let (x, y) = if self.transposed { (y, x) } else { (x, y) };
+                let x = if self.mirrored[0] { width - 1 - x } else { x };
+                let y = if self.mirrored[1] { height - 1 - y } else { y };
+                let at = (y * width + x) * channels;
+                moved.extend_from_slice(&values[at..at + channels]);
+            }
+        }
+        moved
+    }
+
+    /// New colours of a picture in -1..1.
+    fn colour(&self, picture: &mut [f32]) {
+        for pixel in picture.chunks_exact_mut(3) {
+            let old = [pixel[0], pixel[1], pixel[2]];
+            for (channel, value) in pixel.iter_mut().enumerate() {
+                let unit = ((old[self.channels[channel]] + 1.0) * 0.5).clamp(0.0, 1.0);
+                let unit = if self.inverted { 1.0 - unit } else { unit };
+                *value = unit.powf(self.gamma[channel]) * self.gain * 2.0 - 1.0;
+            }
+        }
+    }
+}
+
+/// `varied` is for training; a measurement wants the pictures as they are.
+fn targets(samples: Vec<Sample>, seed: u64, varied: bool) -> Targets {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut made = Targets {
         pictures: Vec::new(),
@@ -55,15 +129,25 @@ fn targets(samples: Vec<Sample>, seed: u64) -> Targets {
         if sample.visible.is_empty() {
             continue;
         }
+        let (w, h) = (made.width, made.height);
         let mask = &sample.visible[random.random_range(0..sample.visible.len())];
-        let half = shrink(mask, made.width, made.height, 2);
+        let variation = if varied {
+            Variation::random(&mut random, w == h)
+        } else {
+            Variation::NONE
+        };
+        let half = shrink(&variation.place(mask, 1, w, h), w, h, 2);
         let inside = half.iter().map(|v| (v * 255.0).round() as u8).collect();
         let Some(click) = first_click(inside, made.width / 2, made.height / 2, &mut random) else {
             continue;
         };
         made.clicks.push(vec![click]);
         made.masks.push(half);
-        made.pictures.push(sample.frames[0].clone());
+        let mut picture = variation.place(&sample.frames[0], 3, w, h);
+        if varied {
+            variation.colour(&mut picture);
+        }
+        made.pictures.push(picture);
     }
     made
 }
@@ -202,7 +286,7 @@ impl<B: AutodiffBackend> Stage<B> for ClickStage<B> {
 
     fn batches(&self) -> Box<dyn FnMut(u64) -> Result<Targets> + Send> {
         let (clips, batch) = (self.clips.clone(), self.batch);
-        Box::new(move |index| Ok(targets(clips.stills(index, batch)?, index)))
+        Box::new(move |index| Ok(targets(clips.stills(index, batch)?, index, true)))
     }
 
     fn loss(
@@ -252,7 +336,7 @@ impl<B: AutodiffBackend> Stage<B> for ClickStage<B> {
         for index in 0..4 {
             let batch = self.held_out.stills(index, 8)?;
             for (rounds, iou_sum) in ious.iter_mut().enumerate() {
-                let mut targets = targets(batch.clone(), index);
+                let mut targets = targets(batch.clone(), index, false);
                 let made = targets.play(network, rounds + 1, &self.device)?;
                 let Some(made) = made else { continue };
                 let values = to_vec(made.clone())?;
