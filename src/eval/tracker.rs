@@ -19,6 +19,8 @@ const FEWEST_PIXELS: usize = 20;
 const CUT: f32 = 0.15;
 /// What a pixel of movement from one frame to the next costs, in the unit of squared differences.
 const JUMP: f32 = 0.0008;
+/// Places that are looked at with all pixels.
+const LOOKED_AT: usize = 400;
 /// Places kept of each frame.
 const PLACES: usize = 16;
 /// Kept places are at least this many pixels apart.
@@ -99,40 +101,32 @@ impl Target {
     /// The places of a frame that look most like the entity, best first; never empty.
     fn places(&self, frame: &[f32]) -> Vec<Place> {
         let (w, h) = (self.width, self.height);
-        // Coarse: every second place with some of the pixels; fine: around the best ones with all.
-        let stride = (self.pixels.len() / 150).max(1);
-        let mut coarse = Vec::new();
-        for dy in (1 - h..h).step_by(2) {
-            for dx in (1 - w..w).step_by(2) {
+        // First with some of the pixels, then the best places with all of them.
+        let stride = (self.pixels.len() / 64).max(1);
+        let mut places = Vec::new();
+        for dy in 1 - h..h {
+            for dx in 1 - w..w {
                 if let Some(cost) = self.cost(frame, dx, dy, stride) {
-                    coarse.push(Place { dx, dy, cost });
+                    places.push(Place { dx, dy, cost });
                 }
             }
         }
-        coarse.sort_by(|a, b| a.cost.total_cmp(&b.cost));
+        let by_cost = |a: &Place, b: &Place| a.cost.total_cmp(&b.cost);
+        places.sort_by(by_cost);
+        places.truncate(LOOKED_AT);
+        for place in &mut places {
+            if let Some(cost) = self.cost(frame, place.dx, place.dy, 1) {
+                place.cost = cost;
+            }
+        }
+        places.sort_by(by_cost);
         let mut kept: Vec<Place> = Vec::with_capacity(PLACES);
-        for place in coarse {
+        for place in places {
             let apart = |other: &Place| {
                 (other.dx - place.dx).abs() >= APART || (other.dy - place.dy).abs() >= APART
             };
-            if kept.iter().all(apart) {
+            if kept.len() < PLACES && kept.iter().all(apart) {
                 kept.push(place);
-                if kept.len() == PLACES {
-                    break;
-                }
-            }
-        }
-        for place in &mut kept {
-            let (cx, cy) = (place.dx, place.dy);
-            place.cost = f32::INFINITY;
-            for dy in cy - 1..=cy + 1 {
-                for dx in cx - 1..=cx + 1 {
-                    if let Some(cost) = self.cost(frame, dx, dy, 1)
-                        && cost < place.cost
-                    {
-                        *place = Place { dx, dy, cost };
-                    }
-                }
             }
         }
         kept
