@@ -86,7 +86,7 @@ find_cuda() {
 recipe() {
     case "$1" in
         vae) echo 60 4 --learning-rate 1.5e-3 --ema 0.998 ;;
-        encoder) echo 20 16 --learning-rate 1.5e-3 --ema 0.995 ;;
+        encoder) echo 60 12 --learning-rate 1.5e-3 --ema 0.998 --sizes 128x128,96x96,64x64 ;;
         denoiser) echo 90 8 --learning-rate 4e-4 ;;
         *) die "no stage $1: use vae, encoder, denoiser" ;;
     esac

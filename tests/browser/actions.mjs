@@ -130,6 +130,7 @@ export async function savedGif(page) {
       context.drawImage(image, 0, 0);
       const { data: rgba } = context.getImageData(0, 0, canvas.width, canvas.height);
       frames.push({ width: canvas.width, height: canvas.height, milliseconds: image.duration / 1000, rgba: [...rgba] });
+      image.close();
     }
     return { frames, loops: track.repetitionCount };
   }, bytes.toString('base64'));
