@@ -3,6 +3,8 @@
 
 pub mod blocks;
 pub mod bundle;
+pub mod clip;
+pub mod clip_input;
 pub mod condition;
 pub mod controlnet;
 pub mod denoiser;
