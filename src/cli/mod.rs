@@ -1,5 +1,6 @@
 //! The command line: one file for each subcommand.
 
+pub mod convert;
 pub mod eval;
 pub mod generate;
 mod interrupt;
@@ -34,6 +35,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Write a model's weights smaller, or in smaller files
+    Convert(convert::Args),
     /// Measure a model on clips it was not trained on
     Eval(eval::Args),
     /// Make a pack of cut-outs and backgrounds to train on
@@ -52,6 +55,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
     let result: Result<()> = match cli.command {
+        Command::Convert(args) => convert::run(args),
         Command::Eval(args) => eval::execute(args),
         Command::PackData(args) => pack_data::execute(args),
         Command::Generate(args) => generate::run(args),

@@ -70,7 +70,8 @@ impl Progress {
         self.set(template, phase, done as u64, total as u64);
     }
 
-    fn bytes(&self, phase: &str, done: u64, total: u64) {
+    /// Shows how many bytes of something are done; `total` may be 0, for not known.
+    pub fn bytes(&self, phase: &str, done: u64, total: u64) {
         let known = "{spinner} {msg} {bytes}/{total_bytes} {bar:30}";
         self.set(
             if total > 0 {

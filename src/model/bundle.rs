@@ -203,9 +203,8 @@ pub struct Bundle<B: Backend> {
 macro_rules! load_part {
     ($bundle:ident, $dir:ident, $progress:ident, $name:literal, $($field:ident).+) => {
         $bundle.$($field).+ = $dir
-            .read_weights($name, &mut |done, total| $progress($name, done, total))
+            .load($name, $bundle.$($field).+, &mut |done, total| $progress($name, done, total))
             .await?
-            .load($bundle.$($field).+)?
             .0;
     };
 }

@@ -485,8 +485,7 @@ impl<B: Backend> AutoencoderKLTemporalDecoder<B> {
     ) -> Result<(Self, AutoencoderKLTemporalDecoderConfig)> {
         let config: AutoencoderKLTemporalDecoderConfig = dir.read_config(part).await?;
         config.validate(&dir.file(part, "config.json"))?;
-        let weights = dir.read_weights(part, progress).await?;
-        let (vae, _) = weights.load(config.init::<B>(device))?;
+        let (vae, _) = dir.load(part, config.init::<B>(device), progress).await?;
         Ok((vae, config))
     }
 

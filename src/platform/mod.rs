@@ -1,12 +1,14 @@
 //! What differs between a program and a page, behind one set of functions: files and fetches, time,
 //! and giving way to others. Only programs write files.
 
+mod contents;
 #[cfg(not(target_family = "wasm"))]
 mod native;
 #[cfg(target_family = "wasm")]
 mod wasm;
 
+pub use contents::Contents;
 #[cfg(not(target_family = "wasm"))]
-pub use native::{now_seconds, read_bytes, write_whole, yield_now};
+pub use native::{now_seconds, open, read_bytes, write_whole, yield_now};
 #[cfg(target_family = "wasm")]
-pub use wasm::{now_seconds, read_bytes, yield_now};
+pub use wasm::{now_seconds, open, read_bytes, yield_now};

@@ -1,6 +1,8 @@
 //! Files, the system's clock.
 
+use super::Contents;
 use crate::error::{Error, Result};
+use std::fs::File;
 use std::future::poll_fn;
 use std::io::Read;
 use std::path::Path;
@@ -20,13 +22,7 @@ pub async fn read_bytes(location: &str, progress: &mut dyn FnMut(u64, u64)) -> R
         path: location.to_owned(),
         source,
     };
-    let mut file = std::fs::File::open(location).map_err(io)?;
-    let meta = file.metadata().map_err(io)?;
-    // A pipe or a device may never end.
-    if !meta.is_file() {
-        return Err(io(std::io::Error::other("this is not an ordinary file")));
-    }
-    let total = meta.len();
+    let (mut file, total) = open_file(location).map_err(io)?;
     let mut bytes = Vec::new();
     bytes
         .try_reserve_exact(total as usize)
@@ -44,6 +40,58 @@ pub async fn read_bytes(location: &str, progress: &mut dyn FnMut(u64, u64)) -> R
         progress(done, total.max(done));
         yield_now().await;
     }
+}
+
+/// Opens a file, to be read piece by piece. In a program that takes no time, so that `progress` is not called.
+///
+/// # Errors
+/// [`Error::Io`] if it cannot be read or is no ordinary file.
+pub async fn open(location: &str, _progress: &mut dyn FnMut(u64, u64)) -> Result<Contents> {
+    let (file, len) = open_file(location).map_err(|source| Error::Io {
+        path: location.to_owned(),
+        source,
+    })?;
+    Ok(Contents::File { file, len })
+}
+
+/// An ordinary file, and its length.
+fn open_file(location: &str) -> std::io::Result<(File, u64)> {
+    // A pipe or a device may never end, and opening a pipe may wait for ever.
+    let not_a_file = || std::io::Error::other("this is not an ordinary file");
+    if !std::fs::metadata(location)?.is_file() {
+        return Err(not_a_file());
+    }
+    let file = File::open(location)?;
+    let meta = file.metadata()?;
+    if !meta.is_file() {
+        return Err(not_a_file());
+    }
+    Ok((file, meta.len()))
+}
+
+/// Fills `into` with what begins at byte `at` of the file.
+#[cfg(unix)]
+pub(super) fn read_exact_at(file: &File, at: u64, into: &mut [u8]) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, into, at)
+}
+
+/// Fills `into` with what begins at byte `at` of the file.
+#[cfg(windows)]
+pub(super) fn read_exact_at(file: &File, mut at: u64, mut into: &mut [u8]) -> std::io::Result<()> {
+    use std::io::ErrorKind;
+    use std::os::windows::fs::FileExt;
+    while !into.is_empty() {
+        match file.seek_read(into, at) {
+            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            Ok(read) => {
+                at += read as u64;
+                into = &mut into[read..];
+            }
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
 }
 
 /// Writes a file beside its place, then moves it there, so that a full disk or an interruption leaves no half file
@@ -103,6 +151,27 @@ mod tests {
         assert!(read.unwrap() == contents);
         let n = contents.len() as u64;
         assert_eq!(seen, [(0, n), (CHUNK, n), (2 * CHUNK, n), (n, n)]);
+    }
+
+    #[test]
+    fn an_open_file_is_read_in_pieces_and_not_past_its_end() {
+        let path = std::env::temp_dir().join(format!("dragentity-open-{}", std::process::id()));
+        std::fs::write(&path, b"0123456789").unwrap();
+        let opened = pollster::block_on(open(path.to_str().unwrap(), &mut |_, _| {})).unwrap();
+        let mut piece = [0; 4];
+        for contents in [&opened, &Contents::Memory(b"0123456789".to_vec())] {
+            assert_eq!(contents.len(), 10);
+            contents.read_at(6, &mut piece).unwrap();
+            assert_eq!(&piece, b"6789");
+            for at in [7, 10, 11, u64::MAX] {
+                assert!(contents.read_at(at, &mut piece).is_err(), "{at}");
+            }
+        }
+        // Cut short behind our back.
+        std::fs::write(&path, b"01").unwrap();
+        let error = opened.read_at(6, &mut piece).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

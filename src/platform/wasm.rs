@@ -1,5 +1,6 @@
 //! Fetches, and tasks of the browser's event loop. Works in a page and in a worker.
 
+use super::Contents;
 use crate::error::{Error, Result};
 use js_sys::{Function, Promise, Reflect, Uint8Array};
 use std::io::ErrorKind;
@@ -18,6 +19,14 @@ pub async fn read_bytes(location: &str, progress: &mut dyn FnMut(u64, u64)) -> R
         path: location.to_owned(),
         source,
     })
+}
+
+/// Fetches a whole file, as [`read_bytes`] does.
+///
+/// # Errors
+/// As [`read_bytes`].
+pub async fn open(location: &str, progress: &mut dyn FnMut(u64, u64)) -> Result<Contents> {
+    Ok(Contents::Memory(read_bytes(location, progress).await?))
 }
 
 async fn fetch(location: &str, progress: &mut dyn FnMut(u64, u64)) -> std::io::Result<Vec<u8>> {
@@ -46,6 +55,14 @@ async fn fetch(location: &str, progress: &mut dyn FnMut(u64, u64)) -> std::io::R
         ));
     }
     let headers = response.headers();
+    // Development servers answer with the page where there is no such file. No file of ours is a page.
+    let kind = headers.get("content-type").ok().flatten();
+    if kind.is_some_and(|kind| kind.starts_with("text/html")) {
+        return Err(std::io::Error::new(
+            ErrorKind::NotFound,
+            "the server answered with a page",
+        ));
+    }
     // A compressed answer's length says nothing about what comes out of it.
     let total: u64 = match headers.get("content-encoding") {
         Ok(None) => headers

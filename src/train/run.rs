@@ -104,8 +104,7 @@ fn warm<B: Backend, M: Module<B>>(
     if !options.warm {
         return Ok(module);
     }
-    let weights = pollster::block_on(dir.read_weights(part, &mut |_, _| {}))?;
-    Ok(weights.load::<B, _>(module)?.0)
+    Ok(pollster::block_on(dir.load(part, module, &mut |_, _| {}))?.0)
 }
 
 /// Changes fields of a JSON file, keeping the rest.

@@ -1,18 +1,25 @@
 //! The directory layout of diffusers: `<dir>/<part>/config.json` beside
-//! `<dir>/<part>/diffusion_pytorch_model.safetensors`.
+//! `<dir>/<part>/diffusion_pytorch_model.safetensors`, or several such files and their index.
 
-use super::load::Weights;
+use super::LoadReport;
+use super::file::{Weights, is_not_found, read_json_bytes};
 use crate::error::{Error, Result};
-use crate::platform;
+use burn::module::Module;
+use burn::tensor::backend::Backend;
 use serde::de::DeserializeOwned;
 
 /// Names under which the parts of a published model keep their weights, most common first. The
-/// transformers parts (`image_encoder`) say `model`, half-precision copies say `fp16`.
-const WEIGHT_FILES: [&str; 4] = [
+/// transformers parts (`image_encoder`) say `model`, half-precision copies say `fp16`; an index stands where
+/// there are several files.
+const WEIGHT_FILES: [&str; 8] = [
     "diffusion_pytorch_model.safetensors",
+    "diffusion_pytorch_model.safetensors.index.json",
     "diffusion_pytorch_model.fp16.safetensors",
+    "diffusion_pytorch_model.safetensors.index.fp16.json",
     "model.safetensors",
+    "model.safetensors.index.json",
     "model.fp16.safetensors",
+    "model.safetensors.index.fp16.json",
 ];
 
 /// A model in the directory layout of diffusers: a directory, or a URL (in the page: relative to it).
@@ -63,7 +70,7 @@ impl ModelDir {
     /// [`Error::Model`] if it is missing or is not what is expected.
     pub async fn read_json<T: DeserializeOwned>(&self, part: &str, file: &str) -> Result<T> {
         let name = self.file(part, file);
-        let bytes = match platform::read_bytes(&name, &mut |_, _| {}).await {
+        let bytes = match read_json_bytes(&name).await {
             Err(e) if is_not_found(&e) => {
                 return Err(Error::Model {
                     name,
@@ -78,7 +85,8 @@ impl ModelDir {
         })
     }
 
-    /// Reads the weights of `part`, with `progress(bytes read, bytes in all or 0)`.
+    /// Opens the weights of `part`, in one file or in several under an index. Where they have to be fetched,
+    /// `progress(bytes read, bytes in all or 0)` is told.
     ///
     /// # Errors
     /// [`Error::Model`] if there are none, or what is there is damaged.
@@ -87,24 +95,45 @@ impl ModelDir {
         part: &str,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Weights> {
-        for file in WEIGHT_FILES {
-            let name = self.file(part, file);
-            match platform::read_bytes(&name, progress).await {
-                Err(e) if is_not_found(&e) => {}
-                Err(e) => return Err(e),
-                Ok(bytes) => return Weights::from_bytes(name, bytes),
-            }
-        }
-        Err(Error::Model {
+        let found = self.find_weights(part, progress).await?;
+        found.ok_or_else(|| Error::Model {
             name: self.file(part, ""),
             reason: format!(
-                "there are no weights here (looked for {})",
+                "there are no weights here (looked for {}); weights in PyTorch's own format have to be saved as safetensors first",
                 WEIGHT_FILES.join(", ")
             ),
         })
     }
-}
 
-fn is_not_found(e: &Error) -> bool {
-    matches!(e, Error::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+    /// As [`ModelDir::read_weights`], but having none is no error.
+    ///
+    /// # Errors
+    /// As [`ModelDir::read_weights`].
+    pub async fn find_weights(
+        &self,
+        part: &str,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Option<Weights>> {
+        for file in WEIGHT_FILES {
+            match Weights::open(&self.file(part, file), progress).await {
+                Err(e) if is_not_found(&e) => {}
+                other => return other.map(Some),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads the weights of `part` into `module`, with `progress(bytes read, bytes in all or 0)`.
+    ///
+    /// # Errors
+    /// Those of [`ModelDir::read_weights`] and [`Weights::load`].
+    pub async fn load<B: Backend, M: Module<B>>(
+        &self,
+        part: &str,
+        module: M,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<(M, LoadReport)> {
+        let weights = self.read_weights(part, progress).await?;
+        weights.load_with(module, progress).await
+    }
 }

@@ -5,7 +5,10 @@
 
 use crate::error::{Error, Result};
 use safetensors::Dtype;
+use serde::de::{Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
+use std::fmt::Formatter;
 
 /// A real header takes about 150 bytes a tensor, 0.2 MB for Stable Video Diffusion's UNet.
 const MAX_HEADER: u64 = 16_000_000;
@@ -13,6 +16,14 @@ const MAX_HEADER: u64 = 16_000_000;
 const MAX_RANK: usize = 8;
 /// What a file says of itself may be quoted in an error, but not at any length.
 const MAX_REASON: usize = 300;
+
+/// A reason that quotes what a file says, at a length that can be read.
+pub(super) fn shortened(reason: String) -> String {
+    match reason.char_indices().nth(MAX_REASON) {
+        Some((end, _)) => format!("{}…", &reason[..end]),
+        None => reason,
+    }
+}
 
 /// One tensor of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,16 +33,75 @@ pub struct TensorInfo {
     /// Shape, as PyTorch has it.
     pub shape: Vec<usize>,
     /// First byte, counted from the start of the file.
-    pub start: usize,
+    pub start: u64,
     /// One past the last byte.
-    pub end: usize,
+    pub end: u64,
 }
 
 #[derive(serde::Deserialize)]
 struct Entry {
     dtype: Dtype,
+    #[serde(deserialize_with = "dimensions")]
     shape: Vec<u64>,
     data_offsets: [u64; 2],
+}
+
+/// A shape, read no further than it can be true.
+fn dimensions<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u64>, D::Error> {
+    struct Dimensions;
+    impl<'de> Visitor<'de> for Dimensions {
+        type Value = Vec<u64>;
+
+        fn expecting(&self, f: &mut Formatter) -> std::fmt::Result {
+            f.write_str("a list of dimensions")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<u64>, A::Error> {
+            let mut shape = Vec::new();
+            while let Some(dimension) = list.next_element()? {
+                if shape.len() == MAX_RANK {
+                    return Err(A::Error::custom(format!("more than {MAX_RANK} dimensions")));
+                }
+                shape.push(dimension);
+            }
+            Ok(shape)
+        }
+    }
+    from.deserialize_seq(Dimensions)
+}
+
+/// The header as it stands, straight into entries: a tree of JSON values would take many times its bytes.
+struct Entries(BTreeMap<String, Entry>);
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Names;
+        impl<'de> Visitor<'de> for Names {
+            type Value = BTreeMap<String, Entry>;
+
+            fn expecting(&self, f: &mut Formatter) -> std::fmt::Result {
+                f.write_str("tensors by name")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries = BTreeMap::new();
+                while let Some(tensor) = map.next_key::<String>()? {
+                    if tensor == "__metadata__" {
+                        map.next_value::<IgnoredAny>()?;
+                        continue;
+                    }
+                    let entry = map
+                        .next_value()
+                        .map_err(|e| A::Error::custom(format!("entry {tensor:?}: {e}")))?;
+                    if entries.insert(tensor.clone(), entry).is_some() {
+                        return Err(A::Error::custom(format!("{tensor:?} is there twice")));
+                    }
+                }
+                Ok(entries)
+            }
+        }
+        from.deserialize_map(Names).map(Self)
+    }
 }
 
 /// Reads and checks the header of the safetensors file `name` with the contents `bytes`.
@@ -42,17 +112,36 @@ struct Entry {
 /// # Errors
 /// [`Error::Model`] for a file that is empty, cut short, too long, or no safetensors at all.
 pub fn parse_header(name: &str, bytes: &[u8]) -> Result<BTreeMap<String, TensorInfo>> {
+    read_header(name, bytes.len() as u64, &|at, into| {
+        // Both are within `bytes`: `read_header` asks for nothing beyond the length it is told.
+        into.copy_from_slice(&bytes[at as usize..][..into.len()]);
+        Ok(())
+    })
+}
+
+/// As [`parse_header`], for a file of `file_len` bytes of which `read_at` reads what begins at a byte.
+pub(super) fn read_header(
+    name: &str,
+    file_len: u64,
+    read_at: &dyn Fn(u64, &mut [u8]) -> std::io::Result<()>,
+) -> Result<BTreeMap<String, TensorInfo>> {
     let fail = |reason: String| Error::Model {
         name: name.to_owned(),
-        reason: match reason.char_indices().nth(MAX_REASON) {
-            Some((end, _)) => format!("{}…", &reason[..end]),
-            None => reason,
-        },
+        reason: shortened(reason),
+    };
+    let read = |at: u64, len: usize| {
+        let mut bytes = vec![0; len];
+        match read_at(at, &mut bytes) {
+            Ok(()) => Ok(bytes),
+            Err(source) => Err(Error::Io {
+                path: name.to_owned(),
+                source,
+            }),
+        }
     };
     let cut_short = |wanted: u64| {
         fail(format!(
-            "the file is cut short: {} bytes of {wanted}; fetch it again",
-            bytes.len()
+            "the file is cut short: {file_len} bytes of {wanted}; fetch it again"
         ))
     };
     let not_weights = |why: String| {
@@ -61,38 +150,29 @@ pub fn parse_header(name: &str, bytes: &[u8]) -> Result<BTreeMap<String, TensorI
         ))
     };
 
-    let Some(length) = bytes.first_chunk::<8>() else {
+    if file_len < 8 {
         return Err(cut_short(8));
-    };
-    let header_len = u64::from_le_bytes(*length);
+    }
+    let mut length = [0; 8];
+    length.copy_from_slice(&read(0, 8)?);
+    let header_len = u64::from_le_bytes(length);
     if header_len > MAX_HEADER {
         return Err(not_weights(format!(
             "its first eight bytes claim a header of {header_len} bytes"
         )));
     }
-    let Some(header) = usize::try_from(header_len)
-        .ok()
-        .and_then(|n| bytes.get(8..8 + n))
-    else {
-        return Err(cut_short(8 + header_len));
-    };
-    let data_start = 8 + header.len();
-    let data_len = (bytes.len() - data_start) as u64;
+    let data_start = 8 + header_len;
+    if data_start > file_len {
+        return Err(cut_short(data_start));
+    }
+    let data_len = file_len - data_start;
 
-    let mut entries: BTreeMap<String, serde_json::Value> = serde_json::from_slice(header)
-        .map_err(|e| not_weights(format!("its header is not the expected JSON: {e}")))?;
-    entries.remove("__metadata__");
+    let header = read(8, header_len as usize)?;
+    let Entries(entries) = serde_json::from_slice(&header)
+        .map_err(|e| not_weights(format!("its header is not as expected: {e}")))?;
 
     let mut tensors = Vec::with_capacity(entries.len());
-    for (tensor, value) in entries {
-        let entry: Entry = serde_json::from_value(value)
-            .map_err(|e| fail(format!("header entry {tensor:?} cannot be read: {e}")))?;
-        if entry.shape.len() > MAX_RANK {
-            return Err(fail(format!(
-                "header entry {tensor:?} has {} dimensions; fetch the file again",
-                entry.shape.len()
-            )));
-        }
+    for (tensor, entry) in entries {
         let bits = entry
             .shape
             .iter()
@@ -120,7 +200,7 @@ pub fn parse_header(name: &str, bytes: &[u8]) -> Result<BTreeMap<String, TensorI
         at = end;
     }
     if at > data_len {
-        return Err(cut_short((data_start as u64).saturating_add(at)));
+        return Err(cut_short(data_start.saturating_add(at)));
     }
     if at < data_len {
         return Err(fail(format!(
@@ -129,7 +209,7 @@ pub fn parse_header(name: &str, bytes: &[u8]) -> Result<BTreeMap<String, TensorI
         )));
     }
 
-    // All numbers are at most `bytes.len()` now, except dimensions beside a zero.
+    // All numbers are at most `file_len` now, except dimensions beside a zero.
     tensors
         .into_iter()
         .map(|(tensor, entry)| {
@@ -144,7 +224,7 @@ pub fn parse_header(name: &str, bytes: &[u8]) -> Result<BTreeMap<String, TensorI
                     entry.shape
                 )));
             };
-            let [start, end] = entry.data_offsets.map(|o| data_start + o as usize);
+            let [start, end] = entry.data_offsets.map(|o| data_start + o);
             Ok((
                 tensor,
                 TensorInfo {

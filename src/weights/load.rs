@@ -1,27 +1,20 @@
 //! Tensors from a safetensors file into a network.
 
-use super::header::{TensorInfo, parse_header};
+use super::file::{Inner, Weights};
 use super::list::tensor_list;
 use crate::error::{Error, Result};
+use crate::platform::yield_now;
 use burn::module::{Module, ParamId};
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, TensorData};
 use burn_store::{ModuleSnapshot, PyTorchToBurnAdapter, TensorSnapshot, TensorSnapshotError};
-use half::slice::HalfFloatSliceExt;
-use half::{bf16, f16};
-use safetensors::Dtype;
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// A safetensors file in memory, its header checked.
-///
-/// Elements may be `f16`, `bf16`, `f32` or `f64`; networks get `f32`.
-pub struct Weights {
-    name: String,
-    bytes: Arc<Vec<u8>>,
-    tensors: BTreeMap<String, TensorInfo>,
-}
+/// Bytes of tensors that are put into a network at a time.
+const STEP: u64 = 32 << 20;
 
 /// What [`Weights::load`] did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,45 +26,6 @@ pub struct LoadReport {
 }
 
 impl Weights {
-    /// Takes the contents of a file; `name` is what errors call it.
-    ///
-    /// # Errors
-    /// [`Error::Model`] for anything but a whole safetensors file.
-    pub fn from_bytes(name: impl Into<String>, bytes: Vec<u8>) -> Result<Self> {
-        let name = name.into();
-        let tensors = parse_header(&name, &bytes)?;
-        Ok(Self {
-            name,
-            bytes: Arc::new(bytes),
-            tensors,
-        })
-    }
-
-    /// What errors call the file.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The tensors of the file, by name.
-    pub fn tensors(&self) -> &BTreeMap<String, TensorInfo> {
-        &self.tensors
-    }
-
-    /// The elements of one tensor as `f32`, and its shape.
-    ///
-    /// # Errors
-    /// [`Error::Model`] if there is no such tensor, its type is no floating point, or it holds
-    /// something that is not finite.
-    pub fn read(&self, tensor: &str) -> Result<(Vec<f32>, Vec<usize>)> {
-        let info = self
-            .tensors
-            .get(tensor)
-            .ok_or_else(|| self.error(format!("tensor {tensor:?} is missing")))?;
-        let values =
-            to_f32(&self.bytes, info).map_err(|e| self.error(format!("tensor {tensor:?} {e}")))?;
-        Ok((values, info.shape.clone()))
-    }
-
     /// Puts the tensors into `module`, which keeps its device and gets `f32`.
     ///
     /// Names and shapes are compared before anything is read. Tensors of the file that the module has
@@ -80,10 +34,63 @@ impl Weights {
     /// # Errors
     /// [`Error::Model`] that names the tensors which are missing, have another shape, have no floating
     /// point type, or hold something that is not finite.
-    pub fn load<B: Backend, M: Module<B>>(&self, mut module: M) -> Result<(M, LoadReport)> {
+    pub fn load<B: Backend, M: Module<B>>(&self, module: M) -> Result<(M, LoadReport)> {
+        let mut loading = Loading::new(self, module)?;
+        while loading.step()? {}
+        loading.finish()
+    }
+
+    /// As [`Weights::load`], giving way to others now and then. Where the weights are read from a disk,
+    /// `progress(bytes read, bytes in all)` is told; what is in memory was fetched with progress.
+    ///
+    /// # Errors
+    /// As [`Weights::load`].
+    pub async fn load_with<B: Backend, M: Module<B>>(
+        &self,
+        module: M,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<(M, LoadReport)> {
+        let on_disk = self.0.on_disk();
+        let total = self.len();
+        let mut loading = Loading::new(self, module)?;
+        if on_disk {
+            progress(0, total);
+        }
+        while loading.step()? {
+            if on_disk {
+                progress(loading.bytes, total);
+            }
+            yield_now().await;
+        }
+        if on_disk {
+            progress(total, total);
+        }
+        loading.finish()
+    }
+}
+
+/// A network that gets its tensors a few at a time, so that no more of them are in memory twice.
+struct Loading<M> {
+    weights: Arc<Inner>,
+    module: M,
+    /// Those still to be read.
+    names: std::vec::IntoIter<String>,
+    report: LoadReport,
+    /// Parameters of the network that no step has met.
+    unmet: Option<BTreeSet<String>>,
+    /// Bytes of the file that were read.
+    bytes: u64,
+}
+
+impl<M> Loading<M> {
+    fn new<B: Backend>(weights: &Weights, module: M) -> Result<Self>
+    where
+        M: Module<B>,
+    {
+        let weights = Arc::clone(&weights.0);
         let wanted = tensor_list(&module);
-        self.compare(&wanted)?;
-        let unused: Vec<String> = self
+        weights.compare(&wanted)?;
+        let unused: Vec<String> = weights
             .tensors
             .keys()
             .filter(|name| !wanted.contains_key(*name))
@@ -92,43 +99,107 @@ impl Weights {
         if !unused.is_empty() {
             log::warn!(
                 "{}: the network has no place for {}",
-                self.name,
+                weights.name,
                 some_of(&unused)
             );
         }
-
-        let snapshots = wanted
-            .keys()
-            .map(|name| self.snapshot(name, &self.tensors[name]))
-            .collect();
-        let result = module.apply(snapshots, None, Some(Box::new(PyTorchToBurnAdapter)), false);
-        let mut problems: Vec<String> = result.errors.iter().map(|e| e.to_string()).collect();
-        // Parameters that are no floating point numbers are in no list above.
-        problems.extend(
-            result
-                .missing
-                .iter()
-                .map(|(p, _)| format!("{p} is missing")),
-        );
-        if !problems.is_empty() {
-            return Err(self.error(some_of(&problems)));
-        }
-        let report = LoadReport {
-            loaded: result.applied.len(),
-            unused,
-        };
-        Ok((module, report))
+        Ok(Self {
+            weights,
+            module,
+            names: wanted.into_keys().collect::<Vec<_>>().into_iter(),
+            report: LoadReport { loaded: 0, unused },
+            unmet: None,
+            bytes: 0,
+        })
     }
 
+    /// Loads some tensors; says whether there were any.
+    fn step<B: Backend>(&mut self) -> Result<bool>
+    where
+        M: Module<B>,
+    {
+        let failed = Rc::new(RefCell::new(None));
+        let mut snapshots = Vec::new();
+        let mut bytes = 0;
+        while bytes < STEP
+            && let Some(name) = self.names.next()
+        {
+            let info = &self.weights.tensors[&name].info;
+            bytes += info.end - info.start;
+            snapshots.push(snapshot(&self.weights, name, &failed));
+        }
+        if snapshots.is_empty() {
+            return Ok(false);
+        }
+        let result =
+            self.module
+                .apply(snapshots, None, Some(Box::new(PyTorchToBurnAdapter)), false);
+        if let Some(error) = failed.take() {
+            return Err(error);
+        }
+        let problems: Vec<String> = result.errors.iter().map(|e| e.to_string()).collect();
+        if !problems.is_empty() {
+            return Err(self.weights.error(some_of(&problems)));
+        }
+        self.report.loaded += result.applied.len();
+        self.bytes += bytes;
+        let missing = result.missing.into_iter().map(|(path, _)| path).collect();
+        self.unmet = Some(match self.unmet.take() {
+            None => missing,
+            Some(unmet) => &unmet & &missing,
+        });
+        Ok(true)
+    }
+
+    fn finish(self) -> Result<(M, LoadReport)> {
+        // Parameters that are no floating point numbers are in no list of wanted ones.
+        let unmet: Vec<String> = self.unmet.into_iter().flatten().collect();
+        if !unmet.is_empty() {
+            return Err(self
+                .weights
+                .error(format!("the file lacks {}", some_of(&unmet))));
+        }
+        Ok((self.module, self.report))
+    }
+}
+
+/// A tensor that is read and made `f32` only when it is put into the network. The first error goes to `failed`,
+/// as burn-store's own says less.
+fn snapshot(
+    weights: &Arc<Inner>,
+    name: String,
+    failed: &Rc<RefCell<Option<Error>>>,
+) -> TensorSnapshot {
+    let shape = weights.tensors[&name].info.shape.clone();
+    let path = name.split('.').map(str::to_owned).collect();
+    let (source, failed, data_shape) = (Arc::clone(weights), Rc::clone(failed), shape.clone());
+    TensorSnapshot::from_closure(
+        Rc::new(move || {
+            let values = source.values(&name, &source.tensors[&name]).map_err(|e| {
+                let text = e.to_string();
+                failed.borrow_mut().get_or_insert(e);
+                TensorSnapshotError::DataError(text)
+            })?;
+            Ok(TensorData::new(values, data_shape.clone()))
+        }),
+        DType::F32,
+        shape.into(),
+        path,
+        Vec::new(),
+        ParamId::new(),
+    )
+}
+
+impl Inner {
     fn compare(&self, wanted: &BTreeMap<String, Vec<usize>>) -> Result<()> {
         let mut missing = Vec::new();
         let mut misshaped = Vec::new();
         for (name, shape) in wanted {
             match self.tensors.get(name) {
                 None => missing.push(name.clone()),
-                Some(info) if info.shape != *shape => misshaped.push(format!(
+                Some(found) if found.info.shape != *shape => misshaped.push(format!(
                     "{name} ({:?} in the file, {shape:?} in the network)",
-                    info.shape
+                    found.info.shape
                 )),
                 Some(_) => {}
             }
@@ -143,34 +214,17 @@ impl Weights {
         if problems.is_empty() {
             return Ok(());
         }
-        Err(self.error(format!(
-            "{}; do config.json and weights belong together?",
-            problems.join("; ")
-        )))
-    }
-
-    /// A tensor that is read and made `f32` only when it is put into the network.
-    fn snapshot(&self, name: &str, info: &TensorInfo) -> TensorSnapshot {
-        let bytes = Arc::clone(&self.bytes);
-        let source = info.clone();
-        TensorSnapshot::from_closure(
-            Rc::new(move || {
-                let values = to_f32(&bytes, &source).map_err(TensorSnapshotError::DataError)?;
-                Ok(TensorData::new(values, source.shape.clone()))
-            }),
-            DType::F32,
-            info.shape.clone().into(),
-            name.split('.').map(str::to_owned).collect(),
-            Vec::new(),
-            ParamId::new(),
-        )
-    }
-
-    fn error(&self, reason: String) -> Error {
-        Error::Model {
-            name: self.name.clone(),
-            reason,
-        }
+        let remedy = match self
+            .tensors
+            .keys()
+            .any(|name| name.starts_with("model.diffusion_model."))
+        {
+            true => {
+                "this is a checkpoint in its first authors' layout: save it with diffusers, as a directory"
+            }
+            false => "do config.json and weights belong together?",
+        };
+        Err(self.error(format!("{}; {remedy}", problems.join("; "))))
     }
 }
 
@@ -181,39 +235,5 @@ fn some_of(names: &[String]) -> String {
     match names.len().saturating_sub(SHOWN) {
         0 => shown,
         more => format!("{shown} and {more} more"),
-    }
-}
-
-/// The elements as `f32`. The error completes a sentence that starts with the tensor's name.
-fn to_f32(bytes: &[u8], info: &TensorInfo) -> Result<Vec<f32>, String> {
-    // The range was checked with the header.
-    let raw = &bytes[info.start..info.end];
-    fn chunks<const N: usize>(raw: &[u8]) -> impl Iterator<Item = [u8; N]> {
-        raw.chunks_exact(N)
-            .map(|c| c.try_into().expect("chunks_exact gives N bytes"))
-    }
-    let values: Vec<f32> = match info.dtype {
-        Dtype::F32 => chunks(raw).map(f32::from_le_bytes).collect(),
-        Dtype::F64 => chunks(raw).map(|c| f64::from_le_bytes(c) as f32).collect(),
-        Dtype::F16 => {
-            let half: Vec<f16> = chunks(raw).map(f16::from_le_bytes).collect();
-            half.to_f32_vec()
-        }
-        Dtype::BF16 => {
-            let half: Vec<bf16> = chunks(raw).map(bf16::from_le_bytes).collect();
-            half.to_f32_vec()
-        }
-        other => {
-            return Err(format!(
-                "is of type {other:?}; only F16, BF16, F32 and F64 can be read"
-            ));
-        }
-    };
-    match values.iter().position(|v| !v.is_finite()) {
-        Some(at) => Err(format!(
-            "holds {} at element {at}; the file is damaged or its training failed",
-            values[at]
-        )),
-        None => Ok(values),
     }
 }

@@ -1,18 +1,25 @@
 //! Weights in and out: safetensors under diffusers' tensor names, from bytes or from a model's directory.
 //!
 //! One loader serves every network. It fails, by name, on each tensor that is missing or has another
-//! shape, and reports those that the network has no use for.
+//! shape, and reports those that the network has no use for. In a program tensors are read from the disk one by
+//! one, in pieces: what is in memory does not grow with the file.
 
+#[cfg(not(target_family = "wasm"))]
+pub mod convert;
 mod dir;
+mod file;
 mod header;
+mod index;
 mod list;
 mod load;
 #[cfg(not(target_family = "wasm"))]
 mod save;
 
 pub use dir::ModelDir;
+pub use file::Weights;
 pub use header::{TensorInfo, parse_header};
+pub use index::parse_index;
 pub use list::tensor_list;
-pub use load::{LoadReport, Weights};
+pub use load::LoadReport;
 #[cfg(not(target_family = "wasm"))]
 pub use save::{Precision, save_bytes, save_file};
