@@ -55,16 +55,31 @@ pub struct Known<'a, B: Backend> {
     pub added_time_ids: Tensor<B, 2>,
 }
 
-/// [`Known`], encoded once for all steps.
+/// What stays the same at every step, encoded once.
 #[derive(Clone)]
-pub struct Prepared<B: Backend> {
-    image_latents: Tensor<B, 5>,
-    embedded: Tensor<B, 4>,
-    tokens: Tensor<B, 3>,
-    added_time_ids: Tensor<B, 2>,
+pub struct Prepared<'a, B: Backend> {
+    /// What is concatenated to the noisy latents, `[batch, frames, channels, height, width]`.
+    pub image_latents: Tensor<B, 5>,
+    /// The context that the UNet attends to, `[batch, tokens, dim]`.
+    pub tokens: Tensor<B, 3>,
+    /// Frames a second less one, motion bucket, noise augmentation: `[batch, 3]`.
+    pub added_time_ids: Tensor<B, 2>,
+    /// What a ControlNet adds; `None`: plain Stable Video Diffusion.
+    pub steering: Option<Steering<'a, B>>,
 }
 
-impl<B: Backend> Prepared<B> {
+/// A ControlNet with its conditions.
+#[derive(Clone)]
+pub struct Steering<'a, B: Backend> {
+    /// The network.
+    pub controlnet: &'a ControlNet<B>,
+    /// From [`ControlNet::embed_conditions`].
+    pub embedded: Tensor<B, 4>,
+    /// How strongly it steers; 1 as trained.
+    pub scale: f64,
+}
+
+impl<B: Backend> Prepared<'_, B> {
     /// What guidance compares with: no picture and no context, as Stable Video Diffusion; the
     /// trajectories stay.
     pub fn unconditional(&self) -> Self {
@@ -74,6 +89,37 @@ impl<B: Backend> Prepared<B> {
             ..self.clone()
         }
     }
+
+    /// What `unet` says of noisy latents that are scaled for it, steered if there is a ControlNet.
+    ///
+    /// # Shapes
+    /// - scaled, output: `[batch, frames, channels, height, width]`
+    /// - timestep: `[batch]`
+    pub fn forward(
+        &self,
+        unet: &UNetSpatioTemporalConditionModel<B>,
+        scaled: Tensor<B, 5>,
+        timestep: Tensor<B, 1>,
+    ) -> Tensor<B, 5> {
+        let sample = Tensor::cat(vec![scaled, self.image_latents.clone()], 2);
+        let residuals = self.steering.as_ref().map(|steering| {
+            steering.controlnet.forward_embedded(
+                sample.clone(),
+                timestep.clone(),
+                self.tokens.clone(),
+                self.added_time_ids.clone(),
+                steering.embedded.clone(),
+                steering.scale,
+            )
+        });
+        unet.forward(
+            sample,
+            timestep,
+            self.tokens.clone(),
+            self.added_time_ids.clone(),
+            residuals,
+        )
+    }
 }
 
 impl<B: Backend> Denoiser<B> {
@@ -81,7 +127,7 @@ impl<B: Backend> Denoiser<B> {
     ///
     /// # Errors
     /// As [`ControlNet::embed_conditions`].
-    pub fn prepare(&self, known: Known<'_, B>) -> Result<Prepared<B>> {
+    pub fn prepare(&self, known: Known<'_, B>) -> Result<Prepared<'_, B>> {
         let embeddings = known.conditions.embeddings(known.features, &self.relation);
         let entity_map = known
             .conditions
@@ -101,9 +147,13 @@ impl<B: Backend> Denoiser<B> {
         })?;
         Ok(Prepared {
             image_latents: known.image_latents,
-            embedded,
             tokens: known.tokens,
             added_time_ids: known.added_time_ids,
+            steering: Some(Steering {
+                controlnet: &self.controlnet,
+                embedded,
+                scale: 1.0,
+            }),
         })
     }
 
@@ -117,7 +167,7 @@ impl<B: Backend> Denoiser<B> {
         &self,
         noisy: Tensor<B, 5>,
         sigma: Tensor<B, 1>,
-        prepared: &Prepared<B>,
+        prepared: &Prepared<'_, B>,
     ) -> Tensor<B, 5> {
         let batch = sigma.dims()[0];
         let timestep = sigma.clone().log() * 0.25;
@@ -125,22 +175,7 @@ impl<B: Backend> Denoiser<B> {
             .sqrt()
             .recip()
             .reshape([batch, 1, 1, 1, 1]);
-        let sample = Tensor::cat(vec![noisy * input_scale, prepared.image_latents.clone()], 2);
-        let residuals = self.controlnet.forward_embedded(
-            sample.clone(),
-            timestep.clone(),
-            prepared.tokens.clone(),
-            prepared.added_time_ids.clone(),
-            prepared.embedded.clone(),
-            1.0,
-        );
-        self.unet.forward(
-            sample,
-            timestep,
-            prepared.tokens.clone(),
-            prepared.added_time_ids.clone(),
-            Some(residuals),
-        )
+        prepared.forward(&self.unet, noisy * input_scale, timestep)
     }
 }
 

@@ -228,6 +228,14 @@ impl UNetConfig {
         self.projection_class_embeddings_input_dim / self.addition_time_embed_dim
     }
 
+    /// Whether every level attends to a context of `width` values a token.
+    pub fn attends_to(&self, width: usize) -> bool {
+        match &self.cross_attention_dim {
+            PerLevel::All(n) => *n == width,
+            PerLevel::Each(list) => list.iter().all(|&n| n == width),
+        }
+    }
+
     /// Width of the time embedding.
     pub(crate) fn temb_channels(&self) -> usize {
         4 * self.block_out_channels[0]

@@ -514,6 +514,24 @@ impl<B: Backend> AutoencoderKLTemporalDecoder<B> {
     pub fn decode(&self, z: Tensor<B, 4>, num_frames: usize) -> Tensor<B, 4> {
         self.decoder.forward(z, num_frames)
     }
+
+    /// The frames of one clip, `at_once` (at least one) of them decoded together, in pieces that are computed
+    /// as they are asked for. Fewer take less memory; the layers that look along time then see fewer.
+    ///
+    /// # Shapes
+    /// - `z`: `[frames, latent_channels, height, width]`
+    /// - output: `[up to at_once, out_channels, height * factor, width * factor]` each
+    pub fn decode_in_chunks(
+        &self,
+        z: Tensor<B, 4>,
+        at_once: usize,
+    ) -> impl Iterator<Item = Tensor<B, 4>> {
+        let (frames, at_once) = (z.dims()[0], at_once.max(1));
+        (0..frames).step_by(at_once).map(move |start| {
+            let count = at_once.min(frames - start);
+            self.decode(z.clone().narrow(0, start, count), count)
+        })
+    }
 }
 
 #[cfg(test)]

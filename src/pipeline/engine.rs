@@ -241,19 +241,16 @@ impl<B: Backend> Engine<B> {
             .denormalise(flatten(base + sampler.sample() * deviation));
         let mut decoded = Vec::new();
         let mut decoded_base = Vec::new();
+        let vae = &self.bundle.vae;
+        let mut base = plan
+            .detail
+            .is_some()
+            .then(|| vae.decode_in_chunks(base_latents, DECODE_CHUNK));
         let mut done = 0;
-        while done < plan.frames {
-            let count = DECODE_CHUNK.min(plan.frames - done);
-            let chunk = |latents: &Tensor<B, 4>| {
-                self.bundle
-                    .vae
-                    .decode(latents.clone().narrow(0, done, count), count)
-            };
-            decoded.push(chunk(&latents));
-            if plan.detail.is_some() {
-                decoded_base.push(chunk(&base_latents));
-            }
-            done += count;
+        for frames in vae.decode_in_chunks(latents, DECODE_CHUNK) {
+            done += frames.dims()[0];
+            decoded.push(frames);
+            decoded_base.extend(base.as_mut().and_then(Iterator::next));
             observer.message(Message::Decoding {
                 done: done as u32,
                 total: plan.frames as u32,
@@ -269,7 +266,7 @@ impl<B: Backend> Engine<B> {
 
     /// Encodes picture and conditions; returns them and the base of the residual,
     /// `[1, frames, channels, height, width]`.
-    fn prepare(&self, plan: &Plan, job: &Job) -> Result<(Prepared<B>, Tensor<B, 5>)> {
+    fn prepare(&self, plan: &Plan, job: &Job) -> Result<(Prepared<'_, B>, Tensor<B, 5>)> {
         let bundle = &self.bundle;
         let device = &bundle.device;
         let index = &bundle.config.index;

@@ -7,6 +7,7 @@ pub mod noise;
 pub mod plan;
 pub mod sample;
 pub mod segment;
+pub mod svd;
 
 use crate::scene::{Scene, Settings};
 use serde::{Deserialize, Serialize};

@@ -2,14 +2,15 @@
 
 use super::noise::noise;
 use crate::model::denoiser::{Denoiser, Prepared};
+use crate::model::unet::UNetSpatioTemporalConditionModel;
 use crate::scheduler::EulerDiscreteScheduler;
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 
 /// A video being denoised.
 pub struct Sampler<'a, B: Backend> {
-    denoiser: &'a Denoiser<B>,
-    prepared: Prepared<B>,
-    unguided: Option<Prepared<B>>,
+    unet: &'a UNetSpatioTemporalConditionModel<B>,
+    prepared: Prepared<'a, B>,
+    unguided: Option<Prepared<'a, B>>,
     guidance: Tensor<B, 5>,
     scheduler: EulerDiscreteScheduler,
     sample: Tensor<B, 5>,
@@ -18,26 +19,40 @@ pub struct Sampler<'a, B: Backend> {
 
 impl<'a, B: Backend> Sampler<'a, B> {
     /// Starts from the noise of `seed`; `shape` is `[batch, frames, channels, height, width]`,
-    /// `guidance` one scale a frame, or nothing for none.
+    /// `guidance` as for [`Self::from_noise`].
     pub fn new(
         denoiser: &'a Denoiser<B>,
-        prepared: Prepared<B>,
+        prepared: Prepared<'a, B>,
         scheduler: EulerDiscreteScheduler,
         guidance: &[f64],
         seed: u64,
         shape: [usize; 5],
         device: &B::Device,
     ) -> Self {
+        let noise = noise(seed, shape, device);
+        Self::from_noise(&denoiser.unet, prepared, scheduler, guidance, noise)
+    }
+
+    /// Starts from `noise` of mean 0 and deviation 1, `[batch, frames, channels, height, width]`;
+    /// `guidance` is one scale a frame, or nothing for none.
+    pub fn from_noise(
+        unet: &'a UNetSpatioTemporalConditionModel<B>,
+        prepared: Prepared<'a, B>,
+        scheduler: EulerDiscreteScheduler,
+        guidance: &[f64],
+        noise: Tensor<B, 5>,
+    ) -> Self {
+        let (device, frames) = (noise.device(), noise.dims()[1]);
         let guided = guidance.iter().any(|&g| (g - 1.0).abs() > 1e-6);
         let unguided = guided.then(|| prepared.unconditional());
         let mut scales: Vec<f32> = guidance.iter().map(|&g| g as f32).collect();
-        scales.resize(shape[1], 1.0);
+        scales.resize(frames, 1.0);
         Self {
-            denoiser,
+            unet,
             prepared,
             unguided,
-            guidance: Tensor::from_data(TensorData::new(scales, [1, shape[1], 1, 1, 1]), device),
-            sample: noise(seed, shape, device) * scheduler.init_noise_sigma(),
+            guidance: Tensor::from_data(TensorData::new(scales, [1, frames, 1, 1, 1]), &device),
+            sample: noise * scheduler.init_noise_sigma(),
             scheduler,
             step: 0,
         }
@@ -53,21 +68,21 @@ impl<'a, B: Backend> Sampler<'a, B> {
     /// # Panics
     /// When all steps are done.
     pub fn advance(&mut self) -> Tensor<B, 5> {
-        let device = self.sample.device();
         let batch = self.sample.dims()[0];
-        let level = self.scheduler.sigmas()[self.step] as f32;
-        let sigma: Tensor<B, 1> = Tensor::full([batch], level, &device);
-        let mut velocity =
-            self.denoiser
-                .velocity(self.sample.clone(), sigma.clone(), &self.prepared);
+        let time = self.scheduler.timesteps()[self.step] as f32;
+        let time: Tensor<B, 1> = Tensor::full([batch], time, &self.sample.device());
+        let scaled = self.sample.clone() * self.scheduler.input_scale(self.step);
+        let said =
+            |prepared: &Prepared<'_, B>| prepared.forward(self.unet, scaled.clone(), time.clone());
+        let mut output = said(&self.prepared);
         if let Some(unguided) = &self.unguided {
-            let plain = self.denoiser.velocity(self.sample.clone(), sigma, unguided);
-            velocity = plain.clone() + (velocity - plain) * self.guidance.clone();
+            let plain = said(unguided);
+            output = plain.clone() + (output - plain) * self.guidance.clone();
         }
         let factors = self.scheduler.step(self.step);
-        let clean = self.sample.clone() * factors.denoised.skip
-            + velocity.clone() * factors.denoised.output;
-        self.sample = self.sample.clone() * factors.sample + velocity * factors.output;
+        let clean =
+            self.sample.clone() * factors.denoised.skip + output.clone() * factors.denoised.output;
+        self.sample = self.sample.clone() * factors.sample + output * factors.output;
         self.step += 1;
         clean
     }

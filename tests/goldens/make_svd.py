@@ -2,13 +2,26 @@
 weights), svd_configs.json (the small networks' configurations as diffusers writes them) and
 svd_image_encoder_tensors.json (names and shapes of the published image encoder). Run:
 python tests/goldens/make_svd.py
+
+With a directory, writes there instead what the test `full_size` of that file wants: a model of the published
+sizes with synthetic weights in f16 (4.5 GB, and 12 GB of memory while it runs), and expected.safetensors. Run:
+python tests/goldens/make_svd.py DIR
 """
 
 import json
+import sys
 from pathlib import Path
 
+import numpy as np
 import torch
+from diffusers import (
+    AutoencoderKLTemporalDecoder,
+    EulerDiscreteScheduler,
+    StableVideoDiffusionPipeline,
+    UNetSpatioTemporalConditionModel,
+)
 from diffusers.pipelines.stable_video_diffusion import pipeline_stable_video_diffusion as svd
+from PIL import Image
 from safetensors.torch import save_file
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
@@ -30,6 +43,17 @@ CLIP = dict(
     layer_norm_eps=1e-5,
 )
 
+# image_encoder/config.json of the published model.
+VIT_H = CLIPVisionConfig(
+    hidden_size=1280,
+    intermediate_size=5120,
+    num_hidden_layers=32,
+    num_attention_heads=16,
+    patch_size=14,
+    projection_dim=1024,
+    hidden_act="gelu",
+)
+
 
 def inputs(name, *shape):
     return torch.from_numpy(picture(name, shape))
@@ -46,7 +70,7 @@ def image_encoder():
         encoder = fill(CLIPVisionModelWithProjection(config))
         side = config.image_size
         out[name] = encoder(inputs(f"{name}.pictures", 2, 3, side, side)).image_embeds
-        configs[name] = config.to_dict()
+        configs[name] = json.loads(config.to_json_string())
 
 
 @torch.no_grad()
@@ -63,26 +87,118 @@ def feature_extractor():
         out[f"features.{width}.border"] = x[0, :, -1]
 
 
+def assemble(vae, encoder, unet):
+    """The pipeline of these networks, with the published scheduler/scheduler_config.json."""
+    scheduler = EulerDiscreteScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        interpolation_type="linear",
+        num_train_timesteps=1000,
+        prediction_type="v_prediction",
+        sigma_max=700.0,
+        sigma_min=0.002,
+        steps_offset=1,
+        timestep_spacing="leading",
+        timestep_type="continuous",
+        use_karras_sigmas=True,
+    )
+    pipe = StableVideoDiffusionPipeline(fill(vae), fill(encoder), fill(unet), scheduler, CLIPImageProcessor())
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def run(pipe, width, height, frames, steps):
+    """Runs the pipeline and keeps what each stage gives."""
+    pixels = ((picture("svd.picture", (height, width, 3)) + np.float32(1)) * np.float32(127.5)).astype(np.uint8)
+    svd.randn_tensor = lambda shape, **_: inputs("svd.noise", *shape)
+    factor = pipe.vae_scale_factor
+
+    def seen(name, function):
+        def call(*args, **kwargs):
+            out[name] = function(*args, **kwargs)
+            return out[name].clone()
+
+        return call
+
+    # The second halves of these are those with the picture; the first are zeros.
+    pipe._encode_image = seen("svd.embedding", pipe._encode_image)
+    pipe._encode_vae_image = seen("svd.image_latents", pipe._encode_vae_image)
+    pipe.decode_latents = seen("svd.frames", pipe.decode_latents)
+
+    def after_step(_pipe, step, _time, tensors):
+        out[f"svd.latents.{step}"] = tensors["latents"].clone()
+        return {}
+
+    pipe(
+        Image.fromarray(pixels),
+        height=height,
+        width=width,
+        num_frames=frames,
+        num_inference_steps=steps,
+        min_guidance_scale=1.0,
+        max_guidance_scale=3.0,
+        fps=7,
+        motion_bucket_id=100,
+        noise_aug_strength=0.3,
+        decode_chunk_size=2,
+        latents=inputs("svd.latents", 1, frames, 4, height // factor, width // factor),
+        callback_on_step_end=after_step,
+        output_type="pt",
+    )
+
+
+def pipeline():
+    """The whole pipeline as published, on small networks."""
+    channels = (32, 32, 64)
+    vae = AutoencoderKLTemporalDecoder(
+        down_block_types=("DownEncoderBlock2D",) * len(channels),
+        block_out_channels=channels,
+        layers_per_block=1,
+        latent_channels=4,
+    )
+    unet = UNetSpatioTemporalConditionModel(**json.loads((HERE / "unet_config.json").read_text()))
+    pipe = assemble(vae, CLIPVisionModelWithProjection(CLIPVisionConfig(**CLIP)), unet)
+    for name in ["vae", "unet", "scheduler", "feature_extractor"]:
+        configs[name] = json.loads(getattr(pipe, name).to_json_string())
+    run(pipe, width=32, height=24, frames=3, steps=4)
+
+
+def full_size(folder):
+    """The same at the published sizes."""
+    vae = AutoencoderKLTemporalDecoder(
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        block_out_channels=(128, 256, 512, 512),
+        layers_per_block=2,
+        latent_channels=4,
+    )
+    encoder = CLIPVisionModelWithProjection(VIT_H)
+    pipe = assemble(vae, encoder, UNetSpatioTemporalConditionModel())
+    networks = [pipe.vae, pipe.image_encoder, pipe.unet]
+    for network in networks:
+        network.half()
+    pipe.save_pretrained(folder)
+    for network in networks:
+        network.float()
+    run(pipe, width=64, height=64, frames=2, steps=2)
+    save_file({k: v.contiguous() for k, v in out.items()}, Path(folder) / "expected.safetensors")
+
+
 def published_tensors():
     """Names and shapes of Stable Video Diffusion's image encoder, without its weights."""
-    config = CLIPVisionConfig(
-        hidden_size=1280,
-        intermediate_size=5120,
-        num_hidden_layers=32,
-        num_attention_heads=16,
-        patch_size=14,
-        projection_dim=1024,
-        hidden_act="gelu",
-    )
     with torch.device("meta"):
-        encoder = CLIPVisionModelWithProjection(config)
+        encoder = CLIPVisionModelWithProjection(VIT_H)
     rows = [json.dumps([name, list(t.shape)]) for name, t in sorted(encoder.state_dict().items())]
     (HERE / "svd_image_encoder_tensors.json").write_text("[\n" + ",\n".join(rows) + "\n]\n")
     return len(rows)
 
 
-image_encoder()
-feature_extractor()
-save_file({k: v.contiguous() for k, v in out.items()}, HERE / "svd.safetensors")
-(HERE / "svd_configs.json").write_text(json.dumps(configs, indent=1) + "\n")
-print(published_tensors(), "tensors;", sum(v.numel() for v in out.values()), "numbers")
+if len(sys.argv) > 1:
+    full_size(sys.argv[1])
+else:
+    image_encoder()
+    feature_extractor()
+    pipeline()
+    save_file({k: v.contiguous() for k, v in out.items()}, HERE / "svd.safetensors")
+    (HERE / "svd_configs.json").write_text(json.dumps(configs, indent=1) + "\n")
+    print(published_tensors(), "tensors;", sum(v.numel() for v in out.values()), "numbers")

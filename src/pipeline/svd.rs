@@ -1,0 +1,226 @@
+//! Stable Video Diffusion as it was published: `diffusers.StableVideoDiffusionPipeline`, stage by stage.
+//!
+//! Each stage takes the one network it needs by reference, so that a caller with little memory loads
+//! and drops them in turn: image encoder ([`SvdConfig::embed`]), VAE ([`image_latents`]), UNet
+//! ([`prepare`] and [`Sampler::from_noise`], with or without a ControlNet), VAE again ([`decode`]).
+//!
+//! [`Sampler::from_noise`]: super::sample::Sampler::from_noise
+
+use super::plan::to_unit;
+use crate::model::clip::{CLIPVisionConfig, CLIPVisionModelWithProjection};
+use crate::model::clip_input::CLIPImageProcessor;
+use crate::model::denoiser::Prepared;
+use crate::model::unet::{UNetConfig, UNetSpatioTemporalConditionModel};
+use crate::model::vae::{AutoencoderKLTemporalDecoder, AutoencoderKLTemporalDecoderConfig};
+use crate::scene::Picture;
+use crate::scheduler::EulerDiscreteConfig;
+use crate::weights::ModelDir;
+use crate::{Error, Result};
+use burn::tensor::{Tensor, TensorData, backend::Backend};
+
+/// Directories of the networks.
+const IMAGE_ENCODER: &str = "image_encoder";
+const VAE: &str = "vae";
+const UNET: &str = "unet";
+
+/// The configurations of all parts, as the published directory has them.
+#[derive(Clone, Debug, Default)]
+pub struct SvdConfig {
+    /// `image_encoder/config.json`
+    pub image_encoder: CLIPVisionConfig,
+    /// `feature_extractor/preprocessor_config.json`
+    pub feature_extractor: CLIPImageProcessor,
+    /// `vae/config.json`
+    pub vae: AutoencoderKLTemporalDecoderConfig,
+    /// `unet/config.json`
+    pub unet: UNetConfig,
+    /// `scheduler/scheduler_config.json`
+    pub scheduler: EulerDiscreteConfig,
+}
+
+impl SvdConfig {
+    /// Reads the configurations of a model directory.
+    ///
+    /// # Errors
+    /// [`Error::Model`] naming the file that is missing or not usable.
+    pub async fn read(dir: &ModelDir) -> Result<Self> {
+        let config = Self {
+            image_encoder: dir.read_config(IMAGE_ENCODER).await?,
+            feature_extractor: dir
+                .read_json("feature_extractor", "preprocessor_config.json")
+                .await?,
+            vae: dir.read_config(VAE).await?,
+            unet: dir.read_config(UNET).await?,
+            scheduler: dir.read_json("scheduler", "scheduler_config.json").await?,
+        };
+        config.check(dir.location())?;
+        Ok(config)
+    }
+
+    /// Checks that each network can be built and that they fit each other; `location` is what errors
+    /// call the model.
+    ///
+    /// # Errors
+    /// [`Error::Model`].
+    pub fn check(&self, location: &str) -> Result<()> {
+        let file = |part: &str| format!("{location}/{part}/config.json");
+        self.image_encoder.validate(&file(IMAGE_ENCODER))?;
+        self.feature_extractor.validate(&format!(
+            "{location}/feature_extractor/preprocessor_config.json"
+        ))?;
+        self.vae.validate(&file(VAE))?;
+        self.unet.check()?;
+        let fail = |reason: String| {
+            Err(Error::Model {
+                name: location.to_owned(),
+                reason: format!("{reason}; do the parts belong together?"),
+            })
+        };
+        let (unet, latents) = (&self.unet, self.vae.latent_channels);
+        if unet.in_channels != 2 * latents || unet.out_channels != latents {
+            return fail(format!(
+                "the UNet takes {} channels and gives {}, where the VAE's {latents} latent channels need {} and {latents}",
+                unet.in_channels,
+                unet.out_channels,
+                2 * latents
+            ));
+        }
+        let width = self.image_encoder.projection_dim;
+        if !unet.attends_to(width) {
+            return fail(format!(
+                "the image encoder's embedding has {width} values, which is not the UNet's cross_attention_dim"
+            ));
+        }
+        if unet.added_ids() != 3 {
+            return fail(format!(
+                "the UNet takes {} added ids, and 3 are known: frame rate, motion bucket, noise augmentation",
+                unet.added_ids()
+            ));
+        }
+        Ok(())
+    }
+
+    /// Loads the image encoder, with `progress(bytes read, bytes in all or 0)`.
+    ///
+    /// # Errors
+    /// [`Error::Model`] and [`Error::Io`], naming the file and what is wrong with it.
+    pub async fn load_image_encoder<B: Backend>(
+        &self,
+        dir: &ModelDir,
+        device: &B::Device,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<CLIPVisionModelWithProjection<B>> {
+        Ok(dir
+            .load(IMAGE_ENCODER, self.image_encoder.init(device), progress)
+            .await?
+            .0)
+    }
+
+    /// Loads the VAE, likewise.
+    ///
+    /// # Errors
+    /// As [`Self::load_image_encoder`].
+    pub async fn load_vae<B: Backend>(
+        &self,
+        dir: &ModelDir,
+        device: &B::Device,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<AutoencoderKLTemporalDecoder<B>> {
+        Ok(dir.load(VAE, self.vae.init(device), progress).await?.0)
+    }
+
+    /// Loads the UNet, likewise.
+    ///
+    /// # Errors
+    /// As [`Self::load_image_encoder`].
+    pub async fn load_unet<B: Backend>(
+        &self,
+        dir: &ModelDir,
+        device: &B::Device,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<UNetSpatioTemporalConditionModel<B>> {
+        Ok(dir.load(UNET, self.unet.init(device)?, progress).await?.0)
+    }
+
+    /// The context that the UNet attends to: the embedding of the picture, which is best given at its
+    /// own size.
+    ///
+    /// # Shapes
+    /// - output: `[1, 1, projection_dim]`
+    ///
+    /// # Errors
+    /// [`Error::Job`] for an empty picture.
+    pub fn embed<B: Backend>(
+        &self,
+        encoder: &CLIPVisionModelWithProjection<B>,
+        picture: &Picture,
+        device: &B::Device,
+    ) -> Result<Tensor<B, 3>> {
+        if picture.is_empty() {
+            return Err(Error::Job("there is no picture yet: open one first".into()));
+        }
+        let side = self.image_encoder.image_size;
+        let (width, height) = (picture.width as usize, picture.height as usize);
+        let planes = self
+            .feature_extractor
+            .prepare(&to_unit(picture), width, height, side);
+        let input = Tensor::from_data(TensorData::new(planes, [1, 3, side, side]), device);
+        Ok(encoder.forward(input).unsqueeze_dim(1))
+    }
+}
+
+/// The latents of the first frame as the UNet sees them: of the picture with a little noise, and, unlike
+/// those that are denoised, not scaled.
+///
+/// # Shapes
+/// - `picture`: `[n, 3, height, width]`, -1..1
+/// - `noise`: the same, of mean 0 and deviation 1; `strength` is what it is multiplied with
+/// - output: `[n, latent_channels, height / factor, width / factor]`
+pub fn image_latents<B: Backend>(
+    vae: &AutoencoderKLTemporalDecoder<B>,
+    picture: Tensor<B, 4>,
+    noise: Tensor<B, 4>,
+    strength: f64,
+) -> Tensor<B, 4> {
+    vae.encode(picture + noise * strength).0
+}
+
+/// What stays the same at every step: the picture's latents in every frame, and its embedding. A caller
+/// who steers sets [`Prepared::steering`].
+///
+/// # Shapes
+/// - `embedding`: `[n, 1, dim]`, from [`SvdConfig::embed`]
+/// - `image_latents`: `[n, channels, height, width]`, from [`image_latents`]
+/// - `added_time_ids`: `[n, 3]`, from [`added_time_ids`](super::engine::added_time_ids)
+pub fn prepare<'a, B: Backend>(
+    embedding: Tensor<B, 3>,
+    image_latents: Tensor<B, 4>,
+    frames: usize,
+    added_time_ids: Tensor<B, 2>,
+) -> Prepared<'a, B> {
+    let [n, channels, height, width] = image_latents.dims();
+    Prepared {
+        image_latents: image_latents
+            .unsqueeze_dim::<5>(1)
+            .expand([n, frames, channels, height, width]),
+        tokens: embedding,
+        added_time_ids,
+        steering: None,
+    }
+}
+
+/// The frames of one video, `at_once` of them decoded together: more look smoother and take more memory.
+///
+/// # Shapes
+/// - `latents`: `[1, frames, channels, height, width]`, from the sampler
+/// - output: pieces of `[up to at_once, 3, height * factor, width * factor]`, about -1 to 1, computed as
+///   they are asked for
+pub fn decode<B: Backend>(
+    config: &SvdConfig,
+    vae: &AutoencoderKLTemporalDecoder<B>,
+    latents: Tensor<B, 5>,
+    at_once: usize,
+) -> impl Iterator<Item = Tensor<B, 4>> {
+    let latents = config.vae.denormalize(latents.flatten(0, 1));
+    vae.decode_in_chunks(latents, at_once)
+}
