@@ -1,6 +1,8 @@
 //! `dragentity convert`: the same tensors in other files, and a model that runs from them.
 
 use super::{Desk, assert_refused, ending, tiny};
+use dragentity::Error;
+use dragentity::weights::convert::{Kept, Options, convert};
 use dragentity::weights::{ModelDir, Weights};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -279,6 +281,8 @@ fn what_cannot_be_converted_leaves_nothing_behind() {
         assert_refused(desk.convert(&all), code, parts);
         assert!(!desk.path("out").exists() && !desk.path("out.part").exists());
     };
+    #[cfg(unix)]
+    refuse(&["/dev/zero"], 3, &["/dev/zero", "neither a folder nor"]);
     refuse(&["model"], 4, &["model", "no weights", "folder of a model"]);
     std::fs::create_dir(desk.path("model/unet")).unwrap();
     desk.write("model/unet/diffusion_pytorch_model.bin", "");
@@ -321,4 +325,42 @@ fn what_cannot_be_converted_leaves_nothing_behind() {
     ] {
         assert_eq!(desk.convert(wrong).0, 2, "{wrong:?}");
     }
+}
+
+#[test]
+fn two_at_once_do_not_mix_and_a_cancelled_one_leaves_nothing() {
+    let desk = Desk::new();
+    tiny::tiny_model(&desk.path("tiny")).unwrap();
+    let (source, dest) = (desk.path("tiny"), desk.path("out"));
+    let options = Options {
+        kept: Kept::F16,
+        shard_size: 50_000,
+        overwrite: true,
+    };
+    let mut refused = 0;
+    let result = convert(&source, &dest, &options, &mut |_, done, total| {
+        assert!(done <= total && !dest.exists());
+        if refused == 0 {
+            let other = convert(&source, &dest, &options, &mut |_, _, _| Ok(()));
+            let said = other.unwrap_err().to_string();
+            assert!(said.contains("another conversion"), "{said}");
+            refused += 1;
+        }
+        Ok(())
+    });
+    result.unwrap();
+    assert_eq!(refused, 1);
+    // Half-way, over an earlier one: that one stays.
+    let before = desk.names("out/unet");
+    let mut blocks = 0;
+    let result = convert(&source, &dest, &options, &mut |_, _, _| {
+        blocks += 1;
+        match blocks {
+            ..50 => Ok(()),
+            _ => Err(Error::Cancelled),
+        }
+    });
+    assert!(matches!(result, Err(Error::Cancelled)));
+    assert_eq!(desk.names("out/unet"), before);
+    assert!(!desk.path("out.part").exists());
 }

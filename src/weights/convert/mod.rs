@@ -110,6 +110,13 @@ fn read_parts(source: &Path) -> Result<Vec<Part>> {
             weights: Some(weights),
         }]);
     }
+    if !kind.is_dir() {
+        let why = "this is neither a folder nor an ordinary file";
+        return Err(io(
+            source,
+            std::io::Error::new(ErrorKind::InvalidInput, why),
+        ));
+    }
     let model = ModelDir::new(location);
     let mut names = vec![String::new()];
     for entry in entries(source)? {
