@@ -3,6 +3,9 @@
 //! Burn's tensors carry their backend as a type, so a choice made at run time becomes a generic
 //! call: [`Device::run`] resolves the device and calls a [`Task`] with the backend it found.
 
+#[cfg(all(feature = "cuda", not(target_family = "wasm")))]
+mod cuda;
+
 #[cfg(not(target_family = "wasm"))]
 use crate::{Error, Result};
 use burn::backend::Flex;
@@ -91,7 +94,8 @@ impl Device {
     /// [`Error::Device`] when the chosen device is absent or not built in.
     pub fn run<T: Task>(self, task: T) -> Result<T::Output> {
         match self {
-            Self::Auto if cfg!(feature = "cuda") && cuda_present() => Self::Cuda.run(task),
+            #[cfg(feature = "cuda")]
+            Self::Auto if cuda_usable() => Self::Cuda.run(task),
             #[cfg(feature = "wgpu")]
             Self::Auto if matches!(probe_wgpu(), Ok((_, false))) => Self::Wgpu.run(task),
             #[cfg(feature = "wgpu")]
@@ -112,21 +116,16 @@ impl Device {
     /// As [`Device::run`].
     pub fn run_training<T: Task>(self, task: T) -> Result<T::Output> {
         match self {
-            Self::Auto if cfg!(feature = "cuda") && cuda_present() => {
-                Self::Cuda.run_training(task)
-            }
+            #[cfg(feature = "cuda")]
+            Self::Auto if cuda_usable() => Self::Cuda.run_training(task),
             Self::Auto | Self::Cpu => Ok(task.run::<Cpu>(Default::default(), cpu_name())),
             Self::Wgpu => Err(Error::Device(
                 "there is no training on wgpu: use --device cuda, tch or cpu".into(),
             )),
             #[cfg(feature = "cuda")]
             Self::Cuda => {
-                if !cuda_present() {
-                    return Err(Error::Device(
-                        "no NVIDIA driver found: install it, or use --device wgpu or cpu".into(),
-                    ));
-                }
-                Ok(task.run::<burn::backend::Cuda>(Default::default(), "CUDA".into()))
+                let name = cuda::probe()?;
+                Ok(task.run::<burn::backend::Cuda>(Default::default(), format!("{name} (CUDA)")))
             }
             #[cfg(not(feature = "cuda"))]
             Self::Cuda => Err(not_built_in("cuda")),
@@ -153,13 +152,12 @@ fn not_built_in(feature: &str) -> Error {
     ))
 }
 
-/// Whether an NVIDIA kernel driver is loaded; the CUDA library itself is opened later, and panics
-/// when it is absent, so it is not tried without one.
-#[cfg(not(target_family = "wasm"))]
-fn cuda_present() -> bool {
-    std::path::Path::new("/proc/driver/nvidia").exists()
-        || std::path::Path::new("/dev/nvidiactl").exists()
-        || cfg!(target_os = "windows")
+/// Whether `auto` takes CUDA; what is missing for it only matters to those who look into the log.
+#[cfg(all(feature = "cuda", not(target_family = "wasm")))]
+fn cuda_usable() -> bool {
+    cuda::probe()
+        .inspect_err(|error| log::info!("not on CUDA: {error}"))
+        .is_ok()
 }
 
 /// The adapter wgpu would take, in words, and whether it is a software rasteriser.
