@@ -1,5 +1,6 @@
 //! The draft of a video: every entity cut out of the first frame and moved rigidly along its
 //! trajectory, over a background whose holes are filled smoothly from their surroundings.
+//! An entity that the border cuts off, and that moves away from it, is continued by its mirror image.
 //!
 //! The draft is what plain cut-and-paste would give. The denoiser gets its latents as a condition
 //! and, in the `moved` setting, works on the difference to them: what is left to generate is what
@@ -19,9 +20,9 @@ pub struct Layer<'a> {
 /// What is seen where an entity went away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holes {
-    /// Colours from around the hole, ever coarser towards its middle.
+    /// Colours from around the hole, ever coarser towards its middle; entities are continued beyond the border.
     Filled,
-    /// The first frame itself: the entity stays visible at its old place.
+    /// The first frame itself: the entity stays visible at its old place, and ends where the picture ended.
     Kept,
 }
 
@@ -104,16 +105,27 @@ pub fn draft(
             let shift = offset(layer.offsets, frame);
             for y in 0..height {
                 for x in 0..width {
-                    let Some(taps) = Taps::inside(x, y, shift, width, height) else {
+                    let taps = match holes {
+                        Holes::Kept => Taps::inside(x, y, shift, width, height),
+                        Holes::Filled => Taps::mirrored(x, y, shift, width, height),
+                    };
+                    let Some(taps) = taps else {
                         continue;
                     };
-                    let alpha = taps.sample(layer.mask, 1, 0);
+                    let covered = taps.sample(layer.mask, 1, 0);
+                    let alpha = match holes {
+                        Holes::Kept => covered,
+                        Holes::Filled => {
+                            let edge = Taps::clamped(x, y, shift, width, height);
+                            covered.min(edge.sample(layer.mask, 1, 0))
+                        }
+                    };
                     if alpha <= 0.0 {
                         continue;
                     }
                     let at = y * width + x;
                     for channel in 0..3 {
-                        let colour = taps.sample_masked(rgb, layer.mask, channel) / alpha;
+                        let colour = taps.sample_masked(rgb, layer.mask, channel) / covered;
                         let pixel = &mut image[at * 3 + channel];
                         *pixel += (colour - *pixel) * alpha;
                     }
@@ -145,8 +157,26 @@ struct Taps {
 impl Taps {
     /// Where pixel (x, y) came from, the border repeated beyond the picture.
     fn clamped(x: usize, y: usize, shift: [f32; 2], width: usize, height: usize) -> Self {
-        let sx = (x as f32 - shift[0]).clamp(0.0, (width - 1) as f32);
-        let sy = (y as f32 - shift[1]).clamp(0.0, (height - 1) as f32);
+        Self::at(x as f32 - shift[0], y as f32 - shift[1], width, height)
+    }
+
+    /// Where pixel (x, y) came from, the picture mirrored at its border; `None` beyond its mirror image.
+    fn mirrored(x: usize, y: usize, shift: [f32; 2], width: usize, height: usize) -> Option<Self> {
+        let mirror = |at: f32, size: usize| {
+            let last = (size - 1) as f32;
+            let at = if at < 0.0 { -at } else { at };
+            let at = if at > last { 2.0 * last - at } else { at };
+            (0.0..=last).contains(&at).then_some(at)
+        };
+        let sx = mirror(x as f32 - shift[0], width)?;
+        let sy = mirror(y as f32 - shift[1], height)?;
+        Some(Self::at(sx, sy, width, height))
+    }
+
+    /// The pixels around a point, which is taken into the picture.
+    fn at(sx: f32, sy: f32, width: usize, height: usize) -> Self {
+        let sx = sx.clamp(0.0, (width - 1) as f32);
+        let sy = sy.clamp(0.0, (height - 1) as f32);
         let (x0, y0) = (sx as usize, sy as usize);
         let (x1, y1) = ((x0 + 1).min(width - 1), (y0 + 1).min(height - 1));
         let (fx, fy) = (sx - x0 as f32, sy - y0 as f32);
@@ -359,6 +389,44 @@ mod tests {
         let made = draft(&rgb, WIDTH, HEIGHT, &layers, &[], 2, Holes::Filled);
         assert_eq!(made.frames[1][(4 * WIDTH + 8) * 3], 1.0);
         assert_eq!(made.frames[1][(9 * WIDTH + 8) * 3], 0.5);
+    }
+
+    #[test]
+    fn an_entity_cut_off_by_the_border_is_continued_as_far_as_it_is_long() {
+        let (mut rgb, _) = picture();
+        // Five columns from the left border on, bright at the border; and one that does not touch it.
+        let cut: Vec<f32> = (0..WIDTH * HEIGHT)
+            .map(|at| {
+                let inside = at % WIDTH < 5 && (3..7).contains(&(at / WIDTH));
+                if inside { 1.0 } else { 0.0 }
+            })
+            .collect();
+        let (_, free) = picture();
+        for (at, &inside) in cut.iter().enumerate() {
+            if inside > 0.0 {
+                rgb[at * 3..at * 3 + 3].copy_from_slice(&[1.0 - (at % WIDTH) as f32 / 10.0; 3]);
+            }
+        }
+        let made = |mask: &[f32], by: f32, holes| {
+            let offsets = [[0.0, 0.0], [by, 0.0]];
+            let layer = Layer {
+                mask,
+                offsets: &offsets,
+            };
+            let made = draft(&rgb, WIDTH, HEIGHT, &[layer], &[], 2, holes);
+            let row = 5 * WIDTH;
+            let colours: Vec<f32> = (0..WIDTH).map(|x| made.frames[1][(row + x) * 3]).collect();
+            (colours, made.coverage[1][row..row + WIDTH].to_vec())
+        };
+        let (colours, coverage) = made(&cut, 3.0, Holes::Filled);
+        assert!(coverage[..8].iter().all(|&c| c == 1.0), "{coverage:?}");
+        assert_eq!(colours[..6], [0.7, 0.8, 0.9, 1.0, 0.9, 0.8]);
+        let (_, coverage) = made(&cut, 9.0, Holes::Filled);
+        assert!(coverage[..4].iter().all(|&c| c == 0.0), "{coverage:?}");
+        let (_, coverage) = made(&cut, 3.0, Holes::Kept);
+        assert_eq!(coverage[..3], [0.0; 3]);
+        let (_, coverage) = made(&free, 7.0, Holes::Filled);
+        assert!(coverage[..9].iter().all(|&c| c == 0.0), "{coverage:?}");
     }
 
     #[test]
