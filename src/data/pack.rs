@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::sprite::{Sprite, Surface};
 use crate::error::{Error, Result};
-use crate::platform::write_whole;
+use crate::platform::{make_dir, write_whole};
 
 /// The first bytes of a pack; the digit is the version of the layout.
 pub const MAGIC: &[u8; 8] = b"DRAGPCK1";
@@ -299,14 +299,8 @@ impl PackWriter {
     /// Returns its size in bytes.
     pub fn write(&self, path: &Path) -> Result<usize> {
         let bytes = self.to_bytes()?;
-        if let Some(folder) = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-        {
-            std::fs::create_dir_all(folder).map_err(|source| Error::Io {
-                path: folder.display().to_string(),
-                source,
-            })?;
+        if let Some(folder) = path.parent() {
+            make_dir(folder)?;
         }
         write_whole(path, &bytes)?;
         Ok(bytes.len())

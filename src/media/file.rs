@@ -3,7 +3,7 @@
 use super::{check, gif, mp4, webp};
 use crate::error::{Error, Result};
 use crate::pipeline::Video;
-use crate::platform::write_whole;
+use crate::platform::{make_dir, write_whole};
 use crate::scene::picture::encode_png;
 use std::path::Path;
 
@@ -52,10 +52,7 @@ pub fn save(video: &Video, path: &Path) -> Result<()> {
 
 fn save_frames(video: &Video, folder: &Path) -> Result<()> {
     check(video)?;
-    std::fs::create_dir_all(folder).map_err(|source| Error::Io {
-        path: folder.display().to_string(),
-        source,
-    })?;
+    make_dir(folder)?;
     for (i, frame) in video.frames.iter().enumerate() {
         write_whole(
             &folder.join(format!("{i:04}.png")),

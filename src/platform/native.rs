@@ -114,6 +114,20 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
+/// Makes a directory and those above it, unless they are there. The empty path is the working directory.
+///
+/// # Errors
+/// [`Error::Io`] that names it.
+pub fn make_dir(path: &Path) -> Result<()> {
+    if path.as_os_str().is_empty() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(path).map_err(|source| Error::Io {
+        path: path.display().to_string(),
+        source,
+    })
+}
+
 /// Lets other tasks of the same thread run.
 pub async fn yield_now() {
     let mut yielded = false;

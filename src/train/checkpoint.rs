@@ -4,6 +4,7 @@
 //! full disk or a kill while writing leaves the old one whole.
 
 use super::curve::Row;
+use crate::platform::make_dir;
 use crate::{Error, Result};
 use burn::module::{AutodiffModule, Module};
 use burn::optim::Optimizer;
@@ -61,7 +62,7 @@ where
     if fresh.exists() {
         std::fs::remove_dir_all(&fresh).map_err(|e| failed(&fresh, e))?;
     }
-    std::fs::create_dir_all(&fresh).map_err(|e| failed(&fresh, e))?;
+    make_dir(&fresh)?;
     network
         .clone()
         .save_file(fresh.join("network"), &recorder())

@@ -5,7 +5,7 @@ use super::source::{Clips, Sample, sheet};
 use super::vae::to_vec;
 use crate::Result;
 use crate::model::entity_encoder::{Click, ClickMaps, EntityEncoder};
-use crate::pipeline::engine::{pictures, shrink};
+use crate::pipeline::host::{pictures, shrink};
 use crate::scene::{Mask, raster};
 use burn::module::AutodiffModule;
 use burn::tensor::activation::{log_sigmoid, sigmoid};
@@ -52,15 +52,6 @@ struct Variation {
 }
 
 impl Variation {
-    const NONE: Self = Self {
-        mirrored: [false; 2],
-        transposed: false,
-        channels: [0, 1, 2],
-        inverted: false,
-        gamma: [1.0; 3],
-        gain: 1.0,
-    };
-
     fn random(random: &mut ChaCha8Rng, square: bool) -> Self {
         let mut channels = [0, 1, 2];
         if random.random_bool(0.4) {
@@ -130,24 +121,25 @@ fn targets(samples: Vec<Sample>, seed: u64, varied: bool) -> Targets {
             continue;
         }
         let (w, h) = (made.width, made.height);
-        let mask = &sample.visible[random.random_range(0..sample.visible.len())];
-        let variation = if varied {
-            Variation::random(&mut random, w == h)
-        } else {
-            Variation::NONE
-        };
-        let half = shrink(&variation.place(mask, 1, w, h), w, h, 2);
+        let entity = random.random_range(0..sample.visible.len());
+        let (mut mask, mut picture) = (&sample.visible[entity], &sample.frames[0]);
+        let moved = varied.then(|| {
+            let variation = Variation::random(&mut random, w == h);
+            let mut picture = variation.place(picture, 3, w, h);
+            variation.colour(&mut picture);
+            (variation.place(mask, 1, w, h), picture)
+        });
+        if let Some(moved) = &moved {
+            (mask, picture) = (&moved.0, &moved.1);
+        }
+        let half = shrink(mask, w, h, 2);
         let inside = half.iter().map(|v| (v * 255.0).round() as u8).collect();
         let Some(click) = first_click(inside, made.width / 2, made.height / 2, &mut random) else {
             continue;
         };
         made.clicks.push(vec![click]);
         made.masks.push(half);
-        let mut picture = variation.place(&sample.frames[0], 3, w, h);
-        if varied {
-            variation.colour(&mut picture);
-        }
-        made.pictures.push(picture);
+        made.pictures.push(picture.clone());
     }
     made
 }

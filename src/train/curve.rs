@@ -1,5 +1,6 @@
 //! The loss curve: a table of numbers, and a picture of it.
 
+use crate::platform::write_whole;
 use crate::{Error, Result};
 use plotters::prelude::*;
 use std::fmt::Write as _;
@@ -26,10 +27,7 @@ pub fn write(directory: &Path, title: &str, rows: &[Row]) -> Result<()> {
         let _ = writeln!(csv, "{},{:.1},{:.6}", row.step, row.seconds, row.loss);
     }
     let path = directory.join("loss.csv");
-    std::fs::write(&path, csv).map_err(|source| Error::Io {
-        path: path.display().to_string(),
-        source,
-    })?;
+    write_whole(&path, csv.as_bytes())?;
     if rows.len() < 2 {
         return Ok(());
     }

@@ -4,6 +4,7 @@ use super::checkpoint::{self, State};
 use super::curve::{self, Row};
 use super::ema::Ema;
 use super::schedule::Schedule;
+use crate::platform::make_dir;
 use crate::{Error, Result};
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::AutodiffModule;
@@ -80,10 +81,7 @@ where
     B: AutodiffBackend,
     S: Stage<B>,
 {
-    std::fs::create_dir_all(&options.run).map_err(|source| Error::Io {
-        path: options.run.display().to_string(),
-        source,
-    })?;
+    make_dir(&options.run)?;
     let mut network = network;
     let mut optimizer = AdamWConfig::new()
         .with_beta_2(0.99)

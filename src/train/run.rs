@@ -8,6 +8,7 @@ use super::vae::{Autoencoder, VaeStage, latent_statistics};
 use crate::data::{ClipSpec, Dataset, Pack, Split};
 use crate::device::{Device, Task};
 use crate::model::bundle::{Bundle, BundleConfig};
+use crate::platform::write_whole;
 use crate::weights::{ModelDir, Precision, save_file};
 use crate::{Error, Result};
 use burn::backend::Autodiff;
@@ -120,7 +121,7 @@ fn amend(path: &str, fields: &[(&str, serde_json::Value)]) -> Result<()> {
         value[*name] = field.clone();
     }
     let text = serde_json::to_string_pretty(&value).map_err(|e| failed(e.to_string()))?;
-    std::fs::write(path, text + "\n").map_err(|e| failed(e.to_string()))
+    write_whole(Path::new(path), (text + "\n").as_bytes())
 }
 
 fn vae<B: Backend>(

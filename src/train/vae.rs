@@ -5,6 +5,7 @@ use super::source::{Clips, Sample, psnr, sheet};
 use crate::Result;
 use crate::model::preview::PreviewDecoder;
 use crate::model::vae::AutoencoderKLTemporalDecoder;
+use crate::pipeline::host;
 use crate::pipeline::plan::push_planes;
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::{AutodiffBackend, Backend};
@@ -160,14 +161,10 @@ pub fn latent_statistics<B: Backend>(
         .unzip())
 }
 
-/// The values of a tensor.
+/// The values of a tensor, waited for.
 ///
 /// # Errors
 /// [`crate::Error::Device`] when it cannot be read back.
 pub fn to_vec<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Result<Vec<f32>> {
-    tensor
-        .into_data()
-        .convert::<f32>()
-        .to_vec()
-        .map_err(|reason| crate::Error::Device(format!("unexpected data ({reason:?})")))
+    pollster::block_on(host::read(tensor))
 }

@@ -1,7 +1,7 @@
 //! A network into a safetensors file that diffusers reads.
 
 use crate::error::{Error, Result};
-use crate::platform::write_whole;
+use crate::platform::{make_dir, write_whole};
 use burn::module::Module;
 use burn::tensor::backend::Backend;
 use burn_store::{BurnToPyTorchAdapter, ModuleSnapshot};
@@ -90,10 +90,7 @@ pub fn save_file<B: Backend, M: Module<B>>(
 ) -> Result<()> {
     let bytes = save_bytes(&path.display().to_string(), module, precision)?;
     if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent).map_err(|source| Error::Io {
-            path: parent.display().to_string(),
-            source,
-        })?;
+        make_dir(parent)?;
     }
     write_whole(path, &bytes)
 }
