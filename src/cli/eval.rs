@@ -1,8 +1,9 @@
 //! `dragentity eval`.
 
+use crate::Result;
 use crate::device::Device;
 use crate::eval::{EvalOptions, evaluate};
-use crate::{Error, Result};
+use crate::platform::write_whole;
 use std::path::PathBuf;
 
 /// Options of `dragentity eval`.
@@ -23,6 +24,9 @@ pub struct Args {
     /// auto, cpu, wgpu, cuda or tch
     #[arg(long, default_value = "auto")]
     device: Device,
+    /// Measure the masks from clicks alone, which takes a minute
+    #[arg(long, conflicts_with = "sheet")]
+    clicks_only: bool,
     /// Write truth, draft and generated frames of eight clips to this PNG
     #[arg(long)]
     sheet: Option<PathBuf>,
@@ -41,16 +45,14 @@ pub fn execute(args: Args) -> Result<()> {
         data: args.data,
         clips: args.clips.max(1),
         steps: args.steps,
+        clicks_only: args.clicks_only,
         sheet: args.sheet,
     };
     let report = evaluate(&options, args.device)?;
-    print!("{}", report.table());
+    print!("{report}");
     if let Some(path) = args.json {
         let text = serde_json::to_string_pretty(&report).unwrap_or_default();
-        std::fs::write(&path, text + "\n").map_err(|source| Error::Io {
-            path: path.display().to_string(),
-            source,
-        })?;
+        write_whole(&path, (text + "\n").as_bytes())?;
     }
     Ok(())
 }

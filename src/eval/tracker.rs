@@ -85,7 +85,15 @@ impl Target {
             cost: 0.0,
         };
         let mut places = vec![vec![start]];
-        places.extend(frames.iter().skip(1).map(|frame| self.places(frame)));
+        for (index, frame) in frames.iter().enumerate().skip(1) {
+            // A frame like the one before (a baseline is one picture repeated) has the same places.
+            let found = if index > 1 && *frame == frames[index - 1] {
+                places[index - 1].clone()
+            } else {
+                self.places(frame)
+            };
+            places.push(found);
+        }
         let path = cheapest_path(&places);
         path.iter()
             .zip(frames)
@@ -94,7 +102,6 @@ impl Target {
                 0 => [0.0; 2],
                 _ => self.refine(frame, *place),
             })
-            .take(frames.len())
             .collect()
     }
 
@@ -112,8 +119,10 @@ impl Target {
             }
         }
         let by_cost = |a: &Place, b: &Place| a.cost.total_cmp(&b.cost);
-        places.sort_by(by_cost);
-        places.truncate(LOOKED_AT);
+        if places.len() > LOOKED_AT {
+            places.select_nth_unstable_by(LOOKED_AT, by_cost);
+            places.truncate(LOOKED_AT);
+        }
         for place in &mut places {
             if let Some(cost) = self.cost(frame, place.dx, place.dy, 1) {
                 place.cost = cost;
@@ -173,28 +182,29 @@ impl Target {
 
 /// One place of each list, with the least sum of costs and jumps.
 fn cheapest_path(places: &[Vec<Place>]) -> Vec<Place> {
+    // For each place: the least sum up to it, and the place before it on that way.
     let mut totals: Vec<Vec<(f32, usize)>> = Vec::with_capacity(places.len());
     for (frame, list) in places.iter().enumerate() {
-        let column = list
-            .iter()
-            .map(|place| {
-                let before = frame.checked_sub(1).map(|before| {
-                    places[before]
-                        .iter()
-                        .zip(&totals[before])
-                        .enumerate()
-                        .map(|(index, (from, &(total, _)))| {
-                            let (x, y) = (place.dx - from.dx, place.dy - from.dy);
-                            (total + JUMP * (x as f32).hypot(y as f32), index)
-                        })
-                        .min_by(|a, b| a.0.total_cmp(&b.0))
-                        .unwrap_or((0.0, 0))
-                });
-                let (total, index) = before.unwrap_or((0.0, 0));
-                (total + place.cost, index)
-            })
-            .collect();
-        totals.push(column);
+        let before = match frame {
+            0 => Vec::new(),
+            _ => places[frame - 1]
+                .iter()
+                .zip(&totals[frame - 1])
+                .enumerate()
+                .collect(),
+        };
+        let column = list.iter().map(|place| {
+            let (total, from) = before
+                .iter()
+                .map(|(index, (from, (total, _)))| {
+                    let (x, y) = (place.dx - from.dx, place.dy - from.dy);
+                    (total + JUMP * (x as f32).hypot(y as f32), *index)
+                })
+                .min_by(|a, b| a.0.total_cmp(&b.0))
+                .unwrap_or((0.0, 0));
+            (total + place.cost, from)
+        });
+        totals.push(column.collect());
     }
     let cheapest = totals.last().and_then(|column| {
         let best = column.iter().enumerate();

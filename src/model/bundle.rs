@@ -62,7 +62,7 @@ impl Default for ModelIndex {
             residual_base: ResidualBase::Draft,
             residual_std: Vec::new(),
             max_entities: 12,
-            segment_side: 128,
+            segment_side: 96,
             condition: ConditionConfig::default(),
         }
     }

@@ -1,7 +1,7 @@
 //! A loaded model that segments clicks and runs jobs, on any backend.
 
-use super::clicks::obey;
 use super::detail::Detail;
+use super::host::{pictures, read, shrink};
 use super::plan::{Plan, draft_of, push_planes, to_unit};
 use super::sample::Sampler;
 use super::segment::Clickable;
@@ -131,28 +131,9 @@ impl<B: Backend> Engine<B> {
         let Some(seen) = &self.seen else {
             return Err(Error::Device("the picture was not encoded".into()));
         };
-        let previous = previous.map(|mask| {
-            let values = crate::scene::raster::coverage(mask, w / 2, h / 2);
-            Tensor::from_data(TensorData::new(values, [1, 1, h / 2, w / 2]), &device)
-        });
-        let logits = seen.clickable.click(&self.bundle.encoder, clicks, previous);
-        let mut values = read(logits).await?;
-        obey(clicks, w / 2, h / 2, &mut values);
-        let alpha = values
-            .iter()
-            .map(|logit| (255.0 / (1.0 + (-logit).exp())).round() as u8)
-            .collect();
-        let small = Mask {
-            width: width / 2,
-            height: height / 2,
-            alpha,
-        };
-        // Soft values scaled up give a smooth outline at the size it is drawn in.
-        let scale = 512.0 / width.max(height) as f32;
-        Ok(small.resized(
-            (width as f32 * scale).round() as u32,
-            (height as f32 * scale).round() as u32,
-        ))
+        seen.clickable
+            .mask(&self.bundle.encoder, clicks, previous)
+            .await
     }
 
     /// Runs a job. Frames of the result are `[height, width, 3]` bytes at the model's size times its
@@ -427,20 +408,6 @@ impl Drafts {
     }
 }
 
-/// Means of `factor` by `factor` blocks.
-pub fn shrink(map: &[f32], width: usize, height: usize, factor: usize) -> Vec<f32> {
-    let (w, h) = (width / factor, height / factor);
-    let mut small = vec![0.0; w * h];
-    for y in 0..h * factor {
-        for x in 0..w * factor {
-            small[(y / factor) * w + x / factor] += map[y * width + x];
-        }
-    }
-    let area = (factor * factor) as f32;
-    small.iter_mut().for_each(|v| *v /= area);
-    small
-}
-
 /// Stable Video Diffusion's added ids, `[batch, 3]`: frames a second less one, motion bucket, noise augmentation.
 pub fn added_time_ids<B: Backend>(
     fps: u32,
@@ -457,37 +424,9 @@ pub fn added_time_ids<B: Backend>(
     Tensor::from_data(TensorData::new(row.repeat(batch), [batch, 3]), device)
 }
 
-/// `[n, 3, height, width]` from pictures of `[height, width, 3]`.
-pub fn pictures<B: Backend>(
-    items: &[Vec<f32>],
-    width: usize,
-    height: usize,
-    device: &B::Device,
-) -> Tensor<B, 4> {
-    let mut planes = Vec::with_capacity(items.len() * width * height * 3);
-    for item in items {
-        push_planes(item, &mut planes);
-    }
-    Tensor::from_data(
-        TensorData::new(planes, [items.len(), 3, height, width]),
-        device,
-    )
-}
-
 fn flatten<B: Backend>(latents: Tensor<B, 5>) -> Tensor<B, 4> {
     let [batch, frames, channels, height, width] = latents.dims();
     latents.reshape([batch * frames, channels, height, width])
-}
-
-async fn read<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Result<Vec<f32>> {
-    let data = tensor.into_data_async().await.map_err(|reason| {
-        Error::Device(format!(
-            "reading the result failed ({reason:?}): reload, or choose the CPU"
-        ))
-    })?;
-    data.convert::<f32>().to_vec().map_err(|reason| {
-        Error::Device(format!("the device returned unexpected data ({reason:?})"))
-    })
 }
 
 /// Lets the page or terminal act, then checks whether the job is to stop.

@@ -3,6 +3,7 @@
 pub mod clicks;
 pub mod detail;
 pub mod engine;
+pub mod host;
 pub mod noise;
 pub mod plan;
 pub mod sample;

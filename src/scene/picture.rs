@@ -76,7 +76,8 @@ impl Picture {
         Ok(Self { width, height, rgb })
     }
 
-    fn from_rgb_image(image: RgbImage) -> Self {
+    /// A picture from decoded pixels.
+    pub fn from_rgb_image(image: RgbImage) -> Self {
         Self {
             width: image.width(),
             height: image.height(),

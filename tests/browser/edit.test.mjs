@@ -29,27 +29,27 @@ function nearest(m, from, wanted) {
   return places[0];
 }
 
-test('a click makes a mask over the thing', slow, async (t) => {
+/** The cat's face. */
+const face = [0.42, 0.45];
+
+/** A page on which the face was clicked, and the mask it got. */
+async function clicked(t) {
   const page = await open(t);
   await stage(page);
-  // The cat's face.
-  const face = [0.42, 0.45];
   await click(page, face);
   await entities(page, 1);
-  const first = await mask(page);
+  return { page, first: await mask(page) };
+}
+
+test('a click makes a mask over the thing', slow, async (t) => {
+  const { first } = await clicked(t);
   assert.ok(inside(first, face), 'the mask leaves out the place that was clicked');
   assert.ok(area(first) > 0.02 && area(first) < 0.9, `the mask covers ${area(first)} of the picture`);
 });
 
 // Whatever the click head makes of a click: its place is part of the mask afterwards, or is not.
 test('further clicks add their place to the mask and take it away', slow, async (t) => {
-  const page = await open(t);
-  await stage(page);
-  const face = [0.42, 0.45];
-  await click(page, face);
-  await entities(page, 1);
-  const first = await mask(page);
-
+  const { page, first } = await clicked(t);
   const missed = nearest(first, face, false);
   await click(page, missed);
   await until(async () => inside(await mask(page), missed), 'the place that the mask left out', 120_000);
