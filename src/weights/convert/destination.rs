@@ -2,6 +2,7 @@
 
 use super::{Kept, Options, entries, io};
 use crate::error::Result;
+use crate::platform::make_dir;
 use std::fs::{File, TryLockError};
 use std::io::{Error, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -60,7 +61,7 @@ impl Destination {
         if left_behind && !marker.is_file() {
             return refuse(&part, "this is in the way; move it elsewhere");
         }
-        std::fs::create_dir_all(&part).map_err(|e| io(&part, e))?;
+        make_dir(&part)?;
         let mut lock = File::options()
             .create(true)
             .truncate(false)

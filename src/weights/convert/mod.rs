@@ -13,6 +13,7 @@ mod rows;
 use super::dir::ModelDir;
 use super::file::{MAX_JSON, Weights};
 use crate::error::{Error, Result};
+use crate::platform::make_dir;
 use destination::{Destination, MARKER};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -84,7 +85,7 @@ pub fn convert(
     let mut summaries = Vec::new();
     for part in parts {
         let dir = destination.path().join(&part.name);
-        std::fs::create_dir_all(&dir).map_err(|e| io(&dir, e))?;
+        make_dir(&dir)?;
         for file in &part.files {
             copy(file, &dir)?;
         }
