@@ -33,10 +33,6 @@ const TOLERANCE: f32 = 2e-5;
 
 const GOLDENS: &str = "svd.safetensors";
 
-/// The pipeline's first step starts from noise of 700 and ends near 80: what is left of that noise's rounding.
-/// Seen: 5e-6 on flex.
-const PIPELINE: f32 = 5e-5;
-
 /// What the goldens of a pipeline were made with.
 struct Case {
     width: usize,
@@ -45,22 +41,28 @@ struct Case {
     steps: usize,
     /// Pixels of a latent, each way.
     factor: usize,
+    /// Of latents and frames: sampling starts from noise of 700, whose rounding (unit 6e-5) stays in the latents.
+    tolerance: f32,
 }
 
+/// Seen: 5e-6 on flex.
 const SMALL: Case = Case {
     width: 32,
     height: 24,
     frames: 3,
     steps: 4,
     factor: 4,
+    tolerance: 5e-5,
 };
 
+/// Latents 1.3e-5 and frames 5.6e-5 on flex.
 const FULL: Case = Case {
     width: 64,
     height: 64,
     frames: 2,
     steps: 2,
     factor: 8,
+    tolerance: 2e-4,
 };
 
 /// A configuration as diffusers or transformers wrote it.
@@ -168,14 +170,14 @@ impl Case {
         for step in 0..self.steps {
             sampler.advance();
             let name = format!("svd.latents.{step}");
-            assert_golden(goldens, &name, sampler.sample(), PIPELINE);
+            assert_golden(goldens, &name, sampler.sample(), self.tolerance);
         }
 
         let pieces: Vec<_> = decode(config, &vae, sampler.sample(), 2).collect();
         assert_eq!(pieces.len(), self.frames.div_ceil(2));
         // diffusers gives [batch, channels, frames, height, width].
         let frames = Tensor::cat(pieces, 0).swap_dims(0, 1).unsqueeze::<5>();
-        assert_golden(goldens, "svd.frames", frames, PIPELINE);
+        assert_golden(goldens, "svd.frames", frames, self.tolerance);
     }
 }
 
