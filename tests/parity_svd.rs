@@ -15,10 +15,13 @@ use dragentity::model::denoiser::{Prepared, Steering};
 use dragentity::model::unet::UNetSpatioTemporalConditionModel;
 use dragentity::model::vae::AutoencoderKLTemporalDecoder;
 use dragentity::pipeline::engine::added_time_ids;
-use dragentity::pipeline::plan::{push_planes, to_unit};
+use dragentity::pipeline::host::{pictures, read};
+use dragentity::pipeline::noise::noise;
+use dragentity::pipeline::plan::to_unit;
 use dragentity::pipeline::sample::Sampler;
-use dragentity::pipeline::svd::{SvdConfig, decode, image_latents, prepare};
-use dragentity::scene::Picture;
+use dragentity::pipeline::svd::{Svd, SvdConfig, decode, image_latents, prepare};
+use dragentity::pipeline::{Cancel, Message};
+use dragentity::scene::{Picture, Settings};
 use dragentity::scheduler::{EulerDiscreteScheduler, guidance_per_frame};
 use dragentity::weights::{ModelDir, Weights, tensor_list};
 use safetensors::Dtype;
@@ -152,11 +155,8 @@ impl Case {
         assert_golden(&golden, name, embedding.clone(), TOLERANCE);
 
         let vae = vae();
-        let mut planes = Vec::new();
-        push_planes(&to_unit(&scene), &mut planes);
-        let planes = TensorData::new(planes, [1, 3, self.height, self.width]);
-        let pixels = Tensor::from_data(planes, device);
-        let noise = picture("svd.noise", [1, 3, self.height, self.width], device);
+        let pixels = pictures(&[to_unit(&scene)], self.width, self.height, device);
+        let noise = picture("svd.noise", pixels.dims(), device);
         let latents = image_latents(&vae, pixels, noise, 0.3);
         let name = "svd.image_latents";
         let golden = conditional(goldens, name);
@@ -338,6 +338,107 @@ fn a_published_directory_is_read_part_by_part() {
         let empty = config.embed(&encoder, &Picture::default(), &device);
         assert!(empty.unwrap_err().to_string().contains("picture"));
     });
+}
+
+/// [`Svd::run`] wires the stages: what it makes is what they make by hand from the same noise.
+#[test]
+fn a_published_directory_makes_a_video() {
+    let device = Default::default();
+    let folder = published_directory();
+    let location = folder.path().to_str().unwrap();
+    let svd = pollster::block_on(Svd::<Flex>::open(location, device, "CPU".into())).unwrap();
+    // At another size than the picture's, and more frames than are decoded at once.
+    let size = [16u32, 24];
+    let settings = Settings {
+        frames: 9,
+        fps: 6,
+        steps: 2,
+        seed: 3,
+        max_guidance: 2.5,
+        motion_bucket: 60,
+        noise_augmentation: 0.1,
+        ..Settings::default()
+    };
+    let mut said = Vec::new();
+    let run = |size, settings: &Settings, cancel: &Cancel, said: &mut Vec<Message>| {
+        let mut observer = |message: Message| said.push(message);
+        pollster::block_on(svd.run(&SMALL.picture(), size, settings, cancel, &mut observer))
+    };
+    let video = run(size, &settings, &Cancel::new(), &mut said).unwrap();
+    assert_eq!((video.width, video.height, video.fps), (16, 24, 6));
+    let step = |m: &Message| matches!(m, Message::Step { steps: 2, .. });
+    assert_eq!(said.iter().filter(|&m| step(m)).count(), 2);
+    let decoded: Vec<_> = said
+        .iter()
+        .filter_map(|m| match m {
+            Message::Decoding { done, total } => Some((*done, *total)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(decoded, [(8, 9), (9, 9)]);
+    assert!(matches!(said.last(), Some(Message::Done(done)) if *done == video));
+
+    let config = svd_config();
+    let encoder = fill(config.image_encoder.init::<Flex>(&device));
+    let vae = fill(config.vae.init::<Flex>(&device));
+    let unet = fill(config.unet.init::<Flex>(&device).unwrap());
+    let embedding = config.embed(&encoder, &SMALL.picture(), &device).unwrap();
+    let pixels = pictures(
+        &[to_unit(&SMALL.picture().resized(16, 24))],
+        16,
+        24,
+        &device,
+    );
+    let latents = image_latents(
+        &vae,
+        pixels,
+        noise(4, [1, 3, 24, 16], &device),
+        0.1f32.into(),
+    );
+    let ids = added_time_ids(6, 60, 0.1, 1, &device);
+    let sampler = Sampler::from_noise(
+        &unet,
+        prepare(embedding, latents, 9, ids),
+        EulerDiscreteScheduler::new(config.scheduler.clone(), 2).unwrap(),
+        &guidance_per_frame(1.0, 2.5, 9),
+        noise(3, [1, 9, 4, 6, 4], &device),
+    );
+    let frames = Tensor::cat(decode(&config, &vae, sampler.run(), 8).collect(), 0);
+    let frames = pollster::block_on(read(frames)).unwrap();
+    let byte = |x: usize, y: usize, channel: usize, frame: usize| {
+        let value = frames[((frame * 3 + channel) * 24 + y) * 16 + x];
+        ((value + 1.0) * 127.5).round() as u8
+    };
+    for (frame, rgb) in video.frames.iter().enumerate() {
+        assert_eq!(rgb.len(), 16 * 24 * 3);
+        for (at, &value) in rgb.iter().enumerate() {
+            let (x, y, channel) = (at / 3 % 16, at / 48, at % 3);
+            assert_eq!(
+                value,
+                byte(x, y, channel, frame),
+                "frame {frame}, byte {at}"
+            );
+        }
+    }
+
+    let mut said = Vec::new();
+    let error = run([15, 24], &settings, &Cancel::new(), &mut said)
+        .map(drop)
+        .unwrap_err();
+    assert!(error.to_string().contains("15 x 24"), "{error}");
+    let none = Settings {
+        steps: 0,
+        ..settings.clone()
+    };
+    let error = run(size, &none, &Cancel::new(), &mut said)
+        .map(drop)
+        .unwrap_err();
+    assert!(error.to_string().contains("steps"), "{error}");
+    let cancel = Cancel::new();
+    cancel.cancel();
+    let cancelled = run(size, &settings, &cancel, &mut said);
+    assert!(matches!(cancelled, Err(dragentity::Error::Cancelled)));
+    assert!(!said.iter().any(step));
 }
 
 #[test]

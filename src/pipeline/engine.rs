@@ -1,7 +1,7 @@
 //! A loaded model that segments clicks and runs jobs, on any backend.
 
 use super::detail::Detail;
-use super::host::{pictures, read, shrink};
+use super::host::{pause, pictures, settle, shrink, video};
 use super::plan::{Plan, draft_of, push_planes, to_unit};
 use super::sample::Sampler;
 use super::segment::Clickable;
@@ -10,7 +10,6 @@ use crate::model::bundle::Bundle;
 use crate::model::condition::{ConditionBatch, ConditionInput};
 use crate::model::denoiser::{Known, Prepared, ResidualBase};
 use crate::model::entity_encoder::Click;
-use crate::platform;
 use crate::scene::draft::Holes;
 use crate::scene::picture::model_size;
 use crate::scene::{Mask, Picture};
@@ -20,7 +19,7 @@ use burn::tensor::{Tensor, TensorData, backend::Backend};
 
 /// Frames that the VAE decodes at once: as many as the published pipeline, and enough for its
 /// temporal layers.
-const DECODE_CHUNK: usize = 8;
+pub const DECODE_CHUNK: usize = 8;
 
 /// Hears what a job says, and may look at frames where they are: on the device.
 pub trait Observer<B: Backend> {
@@ -204,11 +203,10 @@ impl<B: Backend> Engine<B> {
             );
             observer.frames(&preview, Some(step as u32 + 1));
             if observer.wants_previews() {
-                let video = self.read_video(preview, &plan, job).await?;
+                let video = video(preview, job.settings.fps).await?;
                 observer.message(Message::Preview(video));
             } else {
-                // One number is read so that the step is over when it is said to be.
-                read(preview.slice([0..1, 0..1, 0..1, 0..1])).await?;
+                settle(preview).await?;
             }
             observer.message(Message::Step {
                 step: step as u32 + 1,
@@ -240,7 +238,7 @@ impl<B: Backend> Engine<B> {
         }
         let frames = detail.apply(Tensor::cat(decoded, 0), || Tensor::cat(decoded_base, 0));
         observer.frames(&frames, None);
-        let video = self.read_video(frames, &plan, job).await?;
+        let video = video(frames, job.settings.fps).await?;
         observer.message(Message::Done(video.clone()));
         Ok(video)
     }
@@ -285,27 +283,6 @@ impl<B: Backend> Engine<B> {
             ),
         };
         Ok((bundle.denoiser.prepare(known)?, latents.base))
-    }
-
-    async fn read_video(&self, frames: Tensor<B, 4>, plan: &Plan, job: &Job) -> Result<Video> {
-        let values = read(frames).await?;
-        let area = plan.width * plan.height * plan.scale * plan.scale;
-        let frames = values
-            .chunks_exact(area * 3)
-            .map(|planes| {
-                let mut rgb = vec![0; area * 3];
-                for (at, value) in planes.iter().enumerate() {
-                    rgb[(at % area) * 3 + at / area] = ((value + 1.0) * 127.5).round() as u8;
-                }
-                rgb
-            })
-            .collect();
-        Ok(Video {
-            width: (plan.width * plan.scale) as u32,
-            height: (plan.height * plan.scale) as u32,
-            fps: job.settings.fps,
-            frames,
-        })
     }
 }
 
@@ -427,13 +404,4 @@ pub fn added_time_ids<B: Backend>(
 fn flatten<B: Backend>(latents: Tensor<B, 5>) -> Tensor<B, 4> {
     let [batch, frames, channels, height, width] = latents.dims();
     latents.reshape([batch * frames, channels, height, width])
-}
-
-/// Lets the page or terminal act, then checks whether the job is to stop.
-async fn pause(cancel: &Cancel) -> Result<()> {
-    platform::yield_now().await;
-    if cancel.is_cancelled() {
-        return Err(Error::Cancelled);
-    }
-    Ok(())
 }

@@ -1,6 +1,8 @@
 //! Between host memory and the device: pictures in, values out.
 
 use super::plan::push_planes;
+use super::{Cancel, Video};
+use crate::platform;
 use crate::{Error, Result};
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 
@@ -34,6 +36,54 @@ pub async fn read<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Result<Ve
     data.convert::<f32>().to_vec().map_err(|reason| {
         Error::Device(format!("the device returned unexpected data ({reason:?})"))
     })
+}
+
+/// Waits until `tensor` is computed, by reading one number of it: devices work behind the program's back.
+///
+/// # Errors
+/// As [`read`].
+pub async fn settle<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Result<()> {
+    read(tensor.slice(std::array::from_fn::<_, D, _>(|_| 0..1)))
+        .await
+        .map(drop)
+}
+
+/// Frames as bytes, from `[frames, 3, height, width]` in -1..1; what is beyond is cut off.
+///
+/// # Errors
+/// As [`read`].
+pub async fn video<B: Backend>(frames: Tensor<B, 4>, fps: u32) -> Result<Video> {
+    let [_, _, height, width] = frames.dims();
+    let area = width * height;
+    let frames = read(frames)
+        .await?
+        .chunks_exact(area * 3)
+        .map(|planes| {
+            let mut rgb = vec![0; area * 3];
+            for (at, value) in planes.iter().enumerate() {
+                rgb[(at % area) * 3 + at / area] = ((value + 1.0) * 127.5).round() as u8;
+            }
+            rgb
+        })
+        .collect();
+    Ok(Video {
+        width: width as u32,
+        height: height as u32,
+        fps,
+        frames,
+    })
+}
+
+/// Lets the page or terminal act, then checks whether the job is to stop.
+///
+/// # Errors
+/// [`Error::Cancelled`].
+pub async fn pause(cancel: &Cancel) -> Result<()> {
+    platform::yield_now().await;
+    if cancel.is_cancelled() {
+        return Err(Error::Cancelled);
+    }
+    Ok(())
 }
 
 /// Means of `factor` by `factor` blocks.

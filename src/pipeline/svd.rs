@@ -3,20 +3,27 @@
 //! Each stage takes the one network it needs by reference, so that a caller with little memory loads
 //! and drops them in turn: image encoder ([`SvdConfig::embed`]), VAE ([`image_latents`]), UNet
 //! ([`prepare`] and [`Sampler::from_noise`], with or without a ControlNet), VAE again ([`decode`]).
-//!
-//! [`Sampler::from_noise`]: super::sample::Sampler::from_noise
+//! [`Svd::run`] does that.
 
+use super::engine::{DECODE_CHUNK, Observer, added_time_ids};
+use super::host::{pause, pictures, settle, video};
+use super::noise::noise;
 use super::plan::to_unit;
+use super::sample::Sampler;
+use super::{Cancel, Message, Video};
 use crate::model::clip::{CLIPVisionConfig, CLIPVisionModelWithProjection};
 use crate::model::clip_input::CLIPImageProcessor;
 use crate::model::denoiser::Prepared;
 use crate::model::unet::{UNetConfig, UNetSpatioTemporalConditionModel};
 use crate::model::vae::{AutoencoderKLTemporalDecoder, AutoencoderKLTemporalDecoderConfig};
-use crate::scene::Picture;
-use crate::scheduler::EulerDiscreteConfig;
+use crate::scene::{Picture, Settings};
+use crate::scheduler::{EulerDiscreteConfig, EulerDiscreteScheduler, guidance_per_frame};
 use crate::weights::ModelDir;
 use crate::{Error, Result};
 use burn::tensor::{Tensor, TensorData, backend::Backend};
+
+/// Longest side of a video in pixels; nothing was trained on more than 1,024.
+const MAX_SIDE: u32 = 2048;
 
 /// Directories of the networks.
 const IMAGE_ENCODER: &str = "image_encoder";
@@ -223,4 +230,152 @@ pub fn decode<B: Backend>(
 ) -> impl Iterator<Item = Tensor<B, 4>> {
     let latents = config.vae.denormalize(latents.flatten(0, 1));
     vae.decode_in_chunks(latents, at_once)
+}
+
+/// A published model, whose networks are loaded when their turn comes: never two of image encoder and UNet at
+/// once, the VAE (small beside them) throughout.
+pub struct Svd<B: Backend> {
+    dir: ModelDir,
+    config: SvdConfig,
+    device: B::Device,
+    device_name: String,
+}
+
+impl<B: Backend> Svd<B> {
+    /// Reads the configurations of a model directory or URL.
+    ///
+    /// # Errors
+    /// As [`SvdConfig::read`].
+    pub async fn open(location: &str, device: B::Device, device_name: String) -> Result<Self> {
+        let dir = ModelDir::new(location);
+        Ok(Self {
+            config: SvdConfig::read(&dir).await?,
+            dir,
+            device,
+            device_name,
+        })
+    }
+
+    /// The configurations.
+    pub fn config(&self) -> &SvdConfig {
+        &self.config
+    }
+
+    /// Makes a video of `size` (`[width, height]`) that starts from `picture`.
+    ///
+    /// # Errors
+    /// [`Error::Job`] for settings or a size out of range, [`Error::Model`] for weights that do not load,
+    /// [`Error::Cancelled`] within one step of being cancelled, [`Error::Device`] when the device fails.
+    pub async fn run(
+        &self,
+        picture: &Picture,
+        size: [u32; 2],
+        settings: &Settings,
+        cancel: &Cancel,
+        observer: &mut impl Observer<B>,
+    ) -> Result<Video> {
+        settings.check()?;
+        self.check_size(size)?;
+        let (config, dir, device) = (&self.config, &self.dir, &self.device);
+        let frames = settings.frames as usize;
+        let steps = settings.steps;
+        let scheduler = EulerDiscreteScheduler::new(config.scheduler.clone(), steps as usize)?;
+        let [first, last] = [settings.min_guidance, settings.max_guidance].map(f64::from);
+        let guidance = guidance_per_frame(first, last, frames);
+        observer.message(Message::Plan {
+            width: size[0],
+            height: size[1],
+            frames: settings.frames,
+            steps,
+            device: self.device_name.clone(),
+        });
+
+        let encoder = config
+            .load_image_encoder(dir, device, &mut loading(observer, IMAGE_ENCODER))
+            .await?;
+        observer.message(Message::Encoding);
+        pause(cancel).await?;
+        let embedding = config.embed(&encoder, picture, device)?;
+        settle(embedding.clone()).await?;
+        drop(encoder);
+        let vae = config
+            .load_vae(dir, device, &mut loading(observer, VAE))
+            .await?;
+        pause(cancel).await?;
+        let [width, height] = size.map(|side| side as usize);
+        let pixels = to_unit(&picture.resized(size[0], size[1]));
+        let pixels = pictures(&[pixels], width, height, device);
+        // Other noise than the latents start from.
+        let grain = noise(settings.seed.wrapping_add(1), pixels.dims(), device);
+        let strength = f64::from(settings.noise_augmentation);
+        let latents = image_latents(&vae, pixels, grain, strength);
+        settle(latents.clone()).await?;
+        pause(cancel).await?;
+
+        let unet = config
+            .load_unet(dir, device, &mut loading(observer, UNET))
+            .await?;
+        pause(cancel).await?;
+        let [_, channels, height, width] = latents.dims();
+        let start = noise(settings.seed, [1, frames, channels, height, width], device);
+        let ids = added_time_ids(
+            settings.fps,
+            settings.motion_bucket,
+            settings.noise_augmentation,
+            1,
+            device,
+        );
+        let prepared = prepare(embedding, latents, frames, ids);
+        let mut sampler = Sampler::from_noise(&unet, prepared, scheduler, &guidance, start);
+        for step in 1..=steps {
+            settle(sampler.advance()).await?;
+            observer.message(Message::Step { step, steps });
+            pause(cancel).await?;
+        }
+        let latents = sampler.sample();
+        drop(sampler);
+        drop(unet);
+
+        let mut decoded = Vec::new();
+        for piece in decode(config, &vae, latents, DECODE_CHUNK) {
+            settle(piece.clone()).await?;
+            decoded.push(piece);
+            observer.message(Message::Decoding {
+                done: (decoded.len() * DECODE_CHUNK).min(frames) as u32,
+                total: settings.frames,
+            });
+            pause(cancel).await?;
+        }
+        let frames = Tensor::cat(decoded, 0);
+        observer.frames(&frames, None);
+        let video = video(frames, settings.fps).await?;
+        observer.message(Message::Done(video.clone()));
+        Ok(video)
+    }
+
+    fn check_size(&self, [width, height]: [u32; 2]) -> Result<()> {
+        let factor = self.config.vae.factor() as u32;
+        let fits = |side: u32| (factor..=MAX_SIDE).contains(&side) && side.is_multiple_of(factor);
+        if fits(width) && fits(height) {
+            return Ok(());
+        }
+        Err(Error::Job(format!(
+            "a video of {width} x {height} pixels cannot be made: choose multiples of {factor} up to {MAX_SIDE}, \
+             best 576 x 320 or 1024 x 576"
+        )))
+    }
+}
+
+/// Says how far the weights of `part` are read.
+fn loading<B: Backend>(
+    observer: &mut impl Observer<B>,
+    part: &'static str,
+) -> impl FnMut(u64, u64) {
+    move |done, total| {
+        observer.message(Message::Loading {
+            part: part.to_owned(),
+            done,
+            total,
+        });
+    }
 }
