@@ -1,6 +1,7 @@
 //! The real program, as a person would call it: what it refuses, in which words and with which exit code.
 #![cfg(not(target_family = "wasm"))]
 
+mod common;
 #[path = "cli/convert.rs"]
 mod convert;
 #[path = "common/tiny.rs"]
@@ -29,6 +30,10 @@ impl Desk {
             .unwrap();
         desk.write("preset.json", PRESET);
         std::fs::create_dir(desk.path("model")).unwrap();
+        desk.write(
+            "model/model_index.json",
+            "{\"_class_name\": \"DragEntityPipeline\"}",
+        );
         desk
     }
 
@@ -113,7 +118,7 @@ fn help_and_usage() {
     }
     for args in [
         &["generate"][..],
-        &["generate", "--image", "picture.png", "-o", "a.gif"],
+        &["generate", "--example", "-o", "a.gif", "--size", "576"],
         &["generate", "--example", "dog", "-o", "a.gif"],
         &["generate", "--example", "-o", "a.gif", "--device", "abacus"],
         &["generate", "--example", "-o", "a.gif", "--scale", "0"],
@@ -222,6 +227,10 @@ fn unusable_settings_and_places() {
             .args(args);
         assert_refused(ending(command), 3, parts);
     };
+    let mut command = desk.program();
+    command.args(["generate", "--image", "picture.png", "--model", "model"]);
+    command.args(["-o", "a.gif"]);
+    assert_refused(ending(command), 3, &["nothing would move", "--preset"]);
     refuse(
         &["-o", "a.gif", "--frames", "0"],
         &["number of frames is 0", "2 to 64"],
@@ -257,7 +266,16 @@ fn a_trajectory_that_leaves_the_frame_is_noted_and_not_refused() {
 fn a_model_without_weights() {
     let desk = Desk::new();
     assert_refused(desk.generate("picture.png", "preset.json"), 4, &["model"]);
-    std::fs::remove_dir(desk.path("model")).unwrap();
+    desk.write(
+        "model/model_index.json",
+        "{\"_class_name\": \"FluxPipeline\"}",
+    );
+    assert_refused(
+        desk.generate("picture.png", "preset.json"),
+        4,
+        &["model_index.json", "FluxPipeline", "DragEntityPipeline"],
+    );
+    std::fs::remove_dir_all(desk.path("model")).unwrap();
     assert_refused(desk.generate("picture.png", "preset.json"), 4, &["model"]);
 }
 
@@ -434,6 +452,31 @@ fn every_kind_of_output() {
     generate("frames", "1");
     assert_eq!(std::fs::read_dir(desk.path("frames")).unwrap().count(), 3);
     assert!(image::open(desk.path("frames/0002.png")).is_ok());
+}
+
+#[test]
+fn a_published_model_makes_a_video_of_a_picture() {
+    let desk = Desk::new();
+    let published = common::svd::published_directory();
+    let generate = |args: &[&str]| {
+        let mut command = desk.program();
+        command.args(["generate", "--image", "picture.png", "--device", "cpu"]);
+        command.arg("--model").arg(published.path()).args(args);
+        command
+    };
+    let mut command = generate(&["-o", "frames", "--size", "24x16", "--scale", "1"]);
+    command.args(["--steps", "1", "--frames", "3"]);
+    command.assert().success();
+    let frame = image::open(desk.path("frames/0002.png")).unwrap();
+    assert_eq!((frame.width(), frame.height()), (24, 16));
+
+    // Nothing in it could follow a path.
+    let args = ["-o", "a.gif", "--preset", "preset.json"];
+    assert_refused(ending(generate(&args)), 3, &["cannot follow paths"]);
+    let args = ["-o", "a.gif", "--size", "25x16"];
+    assert_refused(ending(generate(&args)), 3, &["25 x 16", "multiples of"]);
+    let args = ["-o", "a.gif", "--size", "24x99999"];
+    assert_refused(ending(generate(&args)), 3, &["height is 99999"]);
 }
 
 #[cfg(unix)]

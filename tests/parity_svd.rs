@@ -4,10 +4,10 @@
 mod common;
 
 use burn::backend::Flex;
-use burn::module::Module;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
-use common::{assert_golden, fill, golden_file, parameter, picture, safetensors_file, uniform};
+use common::svd::{config, published_directory, svd_config, synthetic};
+use common::{assert_golden, fill, golden_file, picture, safetensors_file, uniform};
 use dragentity::model::clip::{CLIPVisionConfig, CLIPVisionModelWithProjection};
 use dragentity::model::clip_input::CLIPImageProcessor;
 use dragentity::model::controlnet::{Conditions, ControlNetConfig};
@@ -20,16 +20,14 @@ use dragentity::pipeline::noise::noise;
 use dragentity::pipeline::plan::to_unit;
 use dragentity::pipeline::sample::Sampler;
 use dragentity::pipeline::svd::{Svd, SvdConfig, decode, image_latents, prepare};
-use dragentity::pipeline::{Cancel, Message};
-use dragentity::scene::{Picture, Settings};
+use dragentity::pipeline::{Cancel, Job, Message};
+use dragentity::scene::{Picture, Scene, Settings, Trajectory};
 use dragentity::scheduler::{EulerDiscreteScheduler, guidance_per_frame};
 use dragentity::weights::{ModelDir, Weights, tensor_list};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::Path;
 
 /// A few layers of f32 sums (unit 6e-8), in another order than PyTorch's.
 const TOLERANCE: f32 = 2e-5;
@@ -67,26 +65,6 @@ const FULL: Case = Case {
     factor: 8,
     tolerance: 2e-4,
 };
-
-/// A configuration as diffusers or transformers wrote it.
-fn config_json(name: &str) -> Value {
-    let mut all: Value = serde_json::from_str(include_str!("goldens/svd_configs.json")).unwrap();
-    all[name].take()
-}
-
-fn config<T: DeserializeOwned>(name: &str) -> T {
-    serde_json::from_value(config_json(name)).unwrap()
-}
-
-fn svd_config() -> SvdConfig {
-    SvdConfig {
-        image_encoder: config("clip"),
-        feature_extractor: config("feature_extractor"),
-        vae: config("vae"),
-        unet: config("unet"),
-        scheduler: config("scheduler"),
-    }
-}
 
 fn image_encoder<B: Backend>(device: &B::Device) {
     let goldens = golden_file(GOLDENS);
@@ -262,48 +240,6 @@ fn a_controlnet_steers_the_pipeline() {
     assert!(off(run(Some(&live), 1.0)) > 1e-2);
 }
 
-/// Writes a part of a model directory: its configuration, and synthetic weights for `module`.
-fn write_part<M: Module<Flex>>(dir: &Path, part: &str, file: &str, config: &str, module: &M) {
-    let dir = dir.join(part);
-    std::fs::create_dir(&dir).unwrap();
-    std::fs::write(dir.join("config.json"), config_json(config).to_string()).unwrap();
-    std::fs::write(dir.join(file), safetensors_file(&synthetic(module))).unwrap();
-}
-
-fn synthetic<M: Module<Flex>>(module: &M) -> Vec<(String, Vec<usize>, Vec<f32>)> {
-    tensor_list(module)
-        .into_iter()
-        .map(|(name, shape)| {
-            let values = parameter(&name, &shape);
-            (name, shape, values)
-        })
-        .collect()
-}
-
-/// A directory as published, with synthetic weights.
-fn published_directory() -> tempfile::TempDir {
-    let device = Default::default();
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path();
-    let expected = svd_config();
-    let weights = "diffusion_pytorch_model.fp16.safetensors";
-    let encoder = expected.image_encoder.init(&device);
-    let vae = expected.vae.init(&device);
-    let unet = expected.unet.init(&device).unwrap();
-    write_part(root, "image_encoder", "model.safetensors", "clip", &encoder);
-    write_part(root, "vae", weights, "vae", &vae);
-    write_part(root, "unet", weights, "unet", &unet);
-    for (part, file) in [
-        ("scheduler", "scheduler_config.json"),
-        ("feature_extractor", "preprocessor_config.json"),
-    ] {
-        std::fs::create_dir(root.join(part)).unwrap();
-        std::fs::write(root.join(part).join(file), config_json(part).to_string()).unwrap();
-    }
-
-    folder
-}
-
 #[test]
 fn a_published_directory_is_read_part_by_part() {
     let device = Default::default();
@@ -348,7 +284,6 @@ fn a_published_directory_makes_a_video() {
     let location = folder.path().to_str().unwrap();
     let svd = pollster::block_on(Svd::<Flex>::open(location, device, "CPU".into())).unwrap();
     // At another size than the picture's, and more frames than are decoded at once.
-    let size = [16u32, 24];
     let settings = Settings {
         frames: 9,
         fps: 6,
@@ -357,14 +292,22 @@ fn a_published_directory_makes_a_video() {
         max_guidance: 2.5,
         motion_bucket: 60,
         noise_augmentation: 0.1,
+        size: Some([16, 24]),
         ..Settings::default()
     };
     let mut said = Vec::new();
-    let run = |size, settings: &Settings, cancel: &Cancel, said: &mut Vec<Message>| {
+    let run = |job: &Job, cancel: &Cancel, said: &mut Vec<Message>| {
         let mut observer = |message: Message| said.push(message);
-        pollster::block_on(svd.run(&SMALL.picture(), size, settings, cancel, &mut observer))
+        pollster::block_on(svd.run(job, cancel, &mut observer))
     };
-    let video = run(size, &settings, &Cancel::new(), &mut said).unwrap();
+    let job = Job {
+        scene: Scene {
+            picture: SMALL.picture(),
+            ..Scene::default()
+        },
+        settings,
+    };
+    let video = run(&job, &Cancel::new(), &mut said).unwrap();
     assert_eq!((video.width, video.height, video.fps), (16, 24, 6));
     let step = |m: &Message| matches!(m, Message::Step { steps: 2, .. });
     assert_eq!(said.iter().filter(|&m| step(m)).count(), 2);
@@ -421,22 +364,27 @@ fn a_published_directory_makes_a_video() {
         }
     }
 
+    type Change = fn(&mut Job);
+    let refused: [(&str, Change); 4] = [
+        ("17 x 24", |job| job.settings.size = Some([17, 24])),
+        ("steps", |job| job.settings.steps = 0),
+        ("no picture", |job| job.scene.picture = Picture::default()),
+        ("cannot follow paths", |job| {
+            job.scene.background = Some(Trajectory::pin(0.5, 0.5))
+        }),
+    ];
     let mut said = Vec::new();
-    let error = run([15, 24], &settings, &Cancel::new(), &mut said)
-        .map(drop)
-        .unwrap_err();
-    assert!(error.to_string().contains("15 x 24"), "{error}");
-    let none = Settings {
-        steps: 0,
-        ..settings.clone()
-    };
-    let error = run(size, &none, &Cancel::new(), &mut said)
-        .map(drop)
-        .unwrap_err();
-    assert!(error.to_string().contains("steps"), "{error}");
+    for (word, change) in refused {
+        let mut wrong = job.clone();
+        change(&mut wrong);
+        let error = run(&wrong, &Cancel::new(), &mut said)
+            .map(drop)
+            .unwrap_err();
+        assert!(error.to_string().contains(word), "{error}");
+    }
     let cancel = Cancel::new();
     cancel.cancel();
-    let cancelled = run(size, &settings, &cancel, &mut said);
+    let cancelled = run(&job, &cancel, &mut said);
     assert!(matches!(cancelled, Err(dragentity::Error::Cancelled)));
     assert!(!said.iter().any(step));
 }

@@ -5,8 +5,9 @@ use super::progress::Progress;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::media::{self, Format};
+use crate::pipeline::model::About;
 use crate::pipeline::{Cancel, Job, run_blocking};
-use crate::scene::{Fit, Picture, Preset, Settings};
+use crate::scene::{Fit, Picture, Preset, Scene, Settings};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -28,7 +29,7 @@ pub struct Args {
     )]
     image: Option<PathBuf>,
     /// What moves where: a preset file, a link copied from the page (in quotes), or - for standard input
-    #[arg(long, value_name = "FILE_OR_URL", required_unless_present = "example")]
+    #[arg(long, value_name = "FILE_OR_URL")]
     preset: Option<String>,
     /// Use a bundled picture, with its own preset unless --preset gives another
     #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "cat")]
@@ -45,6 +46,9 @@ pub struct Args {
     /// Number of frames
     #[arg(long)]
     frames: Option<u32>,
+    /// Size of the video, as 576x320, for models that make many [default: by the picture's aspect]
+    #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = size)]
+    size: Option<[u32; 2]>,
     /// Frames a second
     #[arg(long)]
     fps: Option<u32>,
@@ -63,6 +67,20 @@ pub struct Args {
     /// Print progress and result as JSON, one object a line
     #[arg(long)]
     json: bool,
+}
+
+impl Args {
+    /// `settings` with what the arguments say otherwise.
+    fn settings(&self, settings: Settings) -> Settings {
+        Settings {
+            seed: self.seed.unwrap_or(settings.seed),
+            steps: self.steps.unwrap_or(settings.steps),
+            frames: self.frames.unwrap_or(settings.frames),
+            fps: self.fps.unwrap_or(settings.fps),
+            size: self.size.or(settings.size),
+            ..settings
+        }
+    }
 }
 
 /// The pictures that are in the program.
@@ -98,7 +116,9 @@ pub fn run(args: Args) -> Result<()> {
     // What can be refused is refused before the long work.
     Format::of(&args.output)?;
     writable(&args.output)?;
-    let (job, notes) = job(&args)?;
+    let location = model(args.model.as_deref());
+    let about = pollster::block_on(About::read(&location))?;
+    let (job, notes) = job(&args, &about)?;
     for note in notes {
         eprintln!("note: {note}");
     }
@@ -109,15 +129,9 @@ pub fn run(args: Args) -> Result<()> {
 
     let started = Instant::now();
     let mut progress = Progress::new(args.json);
-    let result = run_blocking(
-        &model(args.model.as_deref()),
-        args.device,
-        &job,
-        &cancel,
-        &mut |message| {
-            progress.show(&message);
-        },
-    );
+    let result = run_blocking(&location, args.device, &job, &cancel, &mut |message| {
+        progress.show(&message);
+    });
     progress.finish();
     let video = result?;
 
@@ -143,7 +157,7 @@ pub fn run(args: Args) -> Result<()> {
 }
 
 /// The job that the arguments ask for, and what the person should know about it.
-fn job(args: &Args) -> Result<(Job, Vec<String>)> {
+fn job(args: &Args, about: &About) -> Result<(Job, Vec<String>)> {
     let (picture, own_preset) = match (args.example, &args.image) {
         (Some(example), _) => {
             let (name, bytes, preset) = example.parts();
@@ -160,30 +174,46 @@ fn job(args: &Args) -> Result<(Job, Vec<String>)> {
         }
     };
     let preset = match (&args.preset, own_preset) {
-        (Some(given), _) => Preset::parse(&preset_text(given)?)?,
-        (None, Some(own)) => Preset::parse(own)?,
-        (None, None) => {
+        (Some(given), _) => Some(Preset::parse(&preset_text(given)?)?),
+        (None, Some(own)) if about.follows_paths() => Some(Preset::parse(own)?),
+        (None, None) if about.follows_paths() => {
             return Err(Error::Preset(
-                "there is none; name one with --preset".into(),
+                "there is none, and nothing would move; name one with --preset".into(),
             ));
         }
+        (None, _) => None,
     };
-    let settings = Settings {
-        seed: args.seed.unwrap_or(preset.settings.seed),
-        steps: args.steps.unwrap_or(preset.settings.steps),
-        frames: args.frames.unwrap_or(preset.settings.frames),
-        fps: args.fps.unwrap_or(preset.settings.fps),
-        ..preset.settings.clone()
+    let mut notes = Vec::new();
+    let (scene, settings) = match preset {
+        Some(preset) => {
+            if preset.hash.is_some() && preset.fits(&picture) == Fit::SameAspect {
+                notes.push("the preset was made on another picture of the same shape; check that its masks fit this one".into());
+            }
+            let settings = args.settings(about.settings_for(&preset.settings));
+            settings.check()?;
+            let scene = preset.scene(picture)?;
+            scene.check()?;
+            notes.extend(scene.notes(settings.frames));
+            (scene, settings)
+        }
+        None => {
+            let scene = Scene {
+                picture,
+                ..Scene::default()
+            };
+            (scene, args.settings(about.settings.clone()))
+        }
     };
     settings.check()?;
-    let mut notes = Vec::new();
-    if preset.hash.is_some() && preset.fits(&picture) == Fit::SameAspect {
-        notes.push("the preset was made on another picture of the same shape; check that its masks fit this one".into());
-    }
-    let scene = preset.scene(picture)?;
-    scene.check()?;
-    notes.extend(scene.notes(settings.frames));
     Ok((Job { scene, settings }, notes))
+}
+
+/// Reads `576x320`.
+fn size(text: &str) -> std::result::Result<[u32; 2], String> {
+    let side = |text: &str| text.trim().parse::<u32>().ok();
+    text.split_once(['x', 'X', '×'])
+        .and_then(|(width, height)| Some([side(width)?, side(height)?]))
+        .ok_or_else(|| "write width and height in pixels, as 576x320".to_owned())
 }
 
 /// The text of a preset: of the file of that name, of standard input for `-`, else the argument itself, a link.

@@ -4,6 +4,7 @@ pub mod clicks;
 pub mod detail;
 pub mod engine;
 pub mod host;
+pub mod model;
 pub mod noise;
 pub mod plan;
 pub mod sample;
@@ -122,17 +123,17 @@ impl Cancel {
 /// Loads a model and runs one job on `device`, natively and in the calling thread.
 ///
 /// # Errors
-/// As [`engine::Engine::load`] and [`engine::Engine::run`].
+/// As [`model::Model::load`] and [`model::Model::run`].
 #[cfg(not(target_family = "wasm"))]
 pub fn run_blocking(
-    model: &str,
+    location: &str,
     device: crate::device::Device,
     job: &Job,
     cancel: &Cancel,
     on_message: &mut dyn FnMut(Message),
 ) -> crate::Result<Video> {
     struct Run<'a> {
-        model: &'a str,
+        location: &'a str,
         job: &'a Job,
         cancel: &'a Cancel,
         on_message: &'a mut dyn FnMut(Message),
@@ -147,17 +148,17 @@ pub fn run_blocking(
             name: String,
         ) -> Self::Output {
             pollster::block_on(async {
-                let engine =
-                    engine::Engine::<B>::load(self.model, device, name, self.on_message).await?;
+                let model =
+                    model::Model::<B>::load(self.location, device, name, self.on_message).await?;
                 let on_message = self.on_message;
                 let mut observer = |message: Message| on_message(message);
-                engine.run(self.job, self.cancel, &mut observer).await
+                model.run(self.job, self.cancel, &mut observer).await
             })
         }
     }
 
     device.run(Run {
-        model,
+        location,
         job,
         cancel,
         on_message,

@@ -10,20 +10,23 @@ use super::host::{pause, pictures, settle, video};
 use super::noise::noise;
 use super::plan::to_unit;
 use super::sample::Sampler;
-use super::{Cancel, Message, Video};
+use super::{Cancel, Job, Message, Video};
 use crate::model::clip::{CLIPVisionConfig, CLIPVisionModelWithProjection};
 use crate::model::clip_input::CLIPImageProcessor;
 use crate::model::denoiser::Prepared;
 use crate::model::unet::{UNetConfig, UNetSpatioTemporalConditionModel};
 use crate::model::vae::{AutoencoderKLTemporalDecoder, AutoencoderKLTemporalDecoderConfig};
+use crate::scene::picture::model_size;
 use crate::scene::{Picture, Settings};
 use crate::scheduler::{EulerDiscreteConfig, EulerDiscreteScheduler, guidance_per_frame};
 use crate::weights::ModelDir;
 use crate::{Error, Result};
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 
-/// Longest side of a video in pixels; nothing was trained on more than 1,024.
-const MAX_SIDE: u32 = 2048;
+/// A video has about this many pixels squared, where its size is not given: 576 x 320.
+const SAMPLE_SIDE: u32 = 429;
+/// Sides of its own choice are multiples of this many pixels: the VAE's 8 times the UNet's 8.
+const SIZE_MULTIPLE: u32 = 64;
 
 /// Directories of the networks.
 const IMAGE_ENCODER: &str = "image_encoder";
@@ -261,21 +264,30 @@ impl<B: Backend> Svd<B> {
         &self.config
     }
 
-    /// Makes a video of `size` (`[width, height]`) that starts from `picture`.
+    /// Makes a video that starts from the job's picture.
     ///
     /// # Errors
-    /// [`Error::Job`] for settings or a size out of range, [`Error::Model`] for weights that do not load,
+    /// [`Error::Job`] for a scene without a picture or with paths, which a model without a ControlNet cannot follow,
+    /// and for settings or a size out of range; [`Error::Model`] for weights that do not load,
     /// [`Error::Cancelled`] within one step of being cancelled, [`Error::Device`] when the device fails.
     pub async fn run(
         &self,
-        picture: &Picture,
-        size: [u32; 2],
-        settings: &Settings,
+        job: &Job,
         cancel: &Cancel,
         observer: &mut impl Observer<B>,
     ) -> Result<Video> {
+        let (picture, settings) = (&job.scene.picture, &job.settings);
         settings.check()?;
-        self.check_size(size)?;
+        if picture.is_empty() {
+            return Err(Error::Job("there is no picture yet: open one first".into()));
+        }
+        if job.scene.moves() {
+            return Err(Error::Job(format!(
+                "{} has no ControlNet and cannot follow paths: leave the preset out, or use a model that can",
+                self.dir.location()
+            )));
+        }
+        let size = self.size(job)?;
         let (config, dir, device) = (&self.config, &self.dir, &self.device);
         let frames = settings.frames as usize;
         let steps = settings.steps;
@@ -353,16 +365,36 @@ impl<B: Backend> Svd<B> {
         Ok(video)
     }
 
-    fn check_size(&self, [width, height]: [u32; 2]) -> Result<()> {
+    /// Width and height of the job's video in pixels.
+    fn size(&self, job: &Job) -> Result<[u32; 2]> {
         let factor = self.config.vae.factor() as u32;
-        let fits = |side: u32| (factor..=MAX_SIDE).contains(&side) && side.is_multiple_of(factor);
-        if fits(width) && fits(height) {
-            return Ok(());
+        let picture = &job.scene.picture;
+        let Some(size) = job.settings.size else {
+            let multiple = SIZE_MULTIPLE.max(factor);
+            let (width, height) = model_size(picture.width, picture.height, SAMPLE_SIDE, multiple);
+            return Ok([width, height]);
+        };
+        if size.iter().all(|side| side.is_multiple_of(factor)) {
+            return Ok(size);
         }
+        let [width, height] = size;
         Err(Error::Job(format!(
-            "a video of {width} x {height} pixels cannot be made: choose multiples of {factor} up to {MAX_SIDE}, \
-             best 576 x 320 or 1024 x 576"
+            "a video of {width} x {height} pixels cannot be made: choose multiples of {factor}, best 576 x 320 or \
+             1024 x 576"
         )))
+    }
+}
+
+/// The settings that a model was published for.
+pub fn published_settings(unet: &UNetConfig) -> Settings {
+    Settings {
+        frames: unet.num_frames as u32,
+        fps: 7,
+        steps: 25,
+        min_guidance: 1.0,
+        max_guidance: 3.0,
+        noise_augmentation: 0.02,
+        ..Settings::default()
     }
 }
 

@@ -108,6 +108,10 @@ pub struct Settings {
     pub motion_bucket: u32,
     /// Noise added to the conditioning picture (standard deviation).
     pub noise_augmentation: f32,
+    /// Width and height of the video in pixels, for models of many sizes; the others have their own. `None`: by the
+    /// picture's aspect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<[u32; 2]>,
 }
 
 impl Default for Settings {
@@ -121,6 +125,7 @@ impl Default for Settings {
             max_guidance: 1.0,
             motion_bucket: 127,
             noise_augmentation: 0.0,
+            size: None,
         }
     }
 }

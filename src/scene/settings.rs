@@ -8,6 +8,8 @@ use crate::error::{Error, Result};
 pub const MAX_FRAMES: u32 = 64;
 /// Most denoising steps.
 pub const MAX_STEPS: u32 = 200;
+/// Shortest and longest side of a video in pixels; no public model was trained on more than 1,024.
+pub const SIDES: [u32; 2] = [16, 2048];
 
 impl Settings {
     /// Whether a job can be run with these settings; the error names the first that is out of its range.
@@ -52,7 +54,12 @@ impl Settings {
             self.noise_augmentation as f64,
             0.0,
             10.0,
-        )
+        )?;
+        for (side, name) in self.size.iter().flatten().zip(["width", "height"]) {
+            let [low, high] = SIDES.map(f64::from);
+            range(&format!("the video's {name}"), *side as f64, low, high)?;
+        }
+        Ok(())
     }
 }
 
@@ -75,12 +82,17 @@ impl Scene {
                 self.entity_name(i)
             ));
         }
-        if self.background.is_none() && self.entities.iter().all(|e| e.trajectory.is_none()) {
+        if !self.moves() {
             return refuse(
                 "nothing is to move; click a thing in the picture and drag it first".into(),
             );
         }
         Ok(())
+    }
+
+    /// Whether anything has a path, be it a pin.
+    pub fn moves(&self) -> bool {
+        self.background.is_some() || self.entities.iter().any(|e| e.trajectory.is_some())
     }
 
     /// What a person should know before generating, though nothing is wrong: a sentence each.
@@ -200,5 +212,12 @@ mod tests {
             })
             .contains("guidance")
         );
+        let sized = |size| Settings {
+            size: Some(size),
+            ..Default::default()
+        };
+        assert!(sized([576, 320]).check().is_ok());
+        assert!(said(sized([576, 0])).contains("the video's height is 0; choose a value from 16"));
+        assert!(said(sized([u32::MAX, 320])).contains("width"));
     }
 }

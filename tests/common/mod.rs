@@ -2,6 +2,8 @@
 // Each test file compiles this module by itself and uses a part of it.
 #![allow(dead_code)]
 
+pub mod svd;
+
 use burn::module::Module;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};

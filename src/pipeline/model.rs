@@ -1,0 +1,144 @@
+//! Any model that a job can be given to: DragEntity's own kind, or Stable Video Diffusion as it was published.
+//! Which one a directory holds, its `model_index.json` says.
+
+use super::engine::{Engine, Observer};
+use super::svd::Svd;
+use super::{Cancel, Job, Message, Video};
+use crate::model::bundle::ModelIndex;
+use crate::scene::Settings;
+use crate::weights::ModelDir;
+use crate::{Error, Result};
+use burn::tensor::backend::Backend;
+use serde::Deserialize;
+
+/// What a model directory holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// All networks of DragEntity, as [`Engine`] runs them.
+    DragEntity,
+    /// `diffusers.StableVideoDiffusionPipeline`, as [`Svd`] runs it.
+    StableVideoDiffusion,
+}
+
+/// What can be said of a model before any of its weights is read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct About {
+    /// Its kind.
+    pub kind: Kind,
+    /// What it is called.
+    pub name: String,
+    /// The settings it was trained or published for.
+    pub settings: Settings,
+}
+
+impl About {
+    /// Whether it moves entities along paths.
+    pub fn follows_paths(&self) -> bool {
+        self.kind == Kind::DragEntity
+    }
+
+    /// What a job with a preset's settings is run with. Presets are made for DragEntity's own models: of their
+    /// settings, a published model takes those that do not depend on what it was trained for.
+    pub fn settings_for(&self, preset: &Settings) -> Settings {
+        match self.kind {
+            Kind::DragEntity => preset.clone(),
+            Kind::StableVideoDiffusion => Settings {
+                seed: preset.seed,
+                motion_bucket: preset.motion_bucket,
+                size: preset.size,
+                ..self.settings.clone()
+            },
+        }
+    }
+
+    /// Reads what the directory or URL `location` says of itself.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if it is no model, or none of a known kind.
+    pub async fn read(location: &str) -> Result<Self> {
+        /// `model_index.json`, as far as all kinds have it.
+        #[derive(Deserialize)]
+        struct Head {
+            #[serde(rename = "_class_name")]
+            class_name: String,
+        }
+
+        const INDEX: &str = "model_index.json";
+        let dir = ModelDir::new(location);
+        let head: Head = dir.read_json("", INDEX).await?;
+        match head.class_name.as_str() {
+            "DragEntityPipeline" => {
+                let index: ModelIndex = dir.read_json("", INDEX).await?;
+                Ok(Self {
+                    kind: Kind::DragEntity,
+                    settings: Settings {
+                        frames: index.frames,
+                        fps: index.fps,
+                        steps: index.steps,
+                        ..Settings::default()
+                    },
+                    name: index.name,
+                })
+            }
+            "StableVideoDiffusionPipeline" => Ok(Self {
+                kind: Kind::StableVideoDiffusion,
+                settings: super::svd::published_settings(&dir.read_config("unet").await?),
+                name: "Stable Video Diffusion".into(),
+            }),
+            other => Err(Error::Model {
+                name: dir.file("", INDEX),
+                reason: format!(
+                    "is a model of the kind {other:?}, and known are DragEntityPipeline and StableVideoDiffusionPipeline"
+                ),
+            }),
+        }
+    }
+}
+
+/// A model on a device, which runs jobs one after another.
+// One of them exists at a time, so that it does not matter that one is larger.
+#[allow(clippy::large_enum_variant)]
+pub enum Model<B: Backend> {
+    /// Its networks stay loaded.
+    DragEntity(Engine<B>),
+    /// Its networks are loaded when their turn comes, and dropped after it.
+    StableVideoDiffusion(Svd<B>),
+}
+
+impl<B: Backend> Model<B> {
+    /// Loads what stays loaded.
+    ///
+    /// # Errors
+    /// Those of [`About::read`], [`Engine::load`] and [`Svd::open`].
+    pub async fn load(
+        location: &str,
+        device: B::Device,
+        device_name: String,
+        observer: &mut dyn FnMut(Message),
+    ) -> Result<Self> {
+        Ok(match About::read(location).await?.kind {
+            Kind::DragEntity => {
+                Self::DragEntity(Engine::load(location, device, device_name, observer).await?)
+            }
+            Kind::StableVideoDiffusion => {
+                Self::StableVideoDiffusion(Svd::open(location, device, device_name).await?)
+            }
+        })
+    }
+
+    /// Runs a job.
+    ///
+    /// # Errors
+    /// Those of [`Engine::run`] and [`Svd::run`].
+    pub async fn run(
+        &self,
+        job: &Job,
+        cancel: &Cancel,
+        observer: &mut impl Observer<B>,
+    ) -> Result<Video> {
+        match self {
+            Self::DragEntity(engine) => engine.run(job, cancel, observer).await,
+            Self::StableVideoDiffusion(svd) => svd.run(job, cancel, observer).await,
+        }
+    }
+}
