@@ -479,6 +479,71 @@ fn a_published_model_makes_a_video_of_a_picture() {
     assert_refused(ending(generate(&args)), 3, &["height is 99999"]);
 }
 
+/// A demo folder as DragAnything has them: keys with gaps, JPEG masks, trajectories of differing lengths.
+fn demo_folder(desk: &Desk) {
+    std::fs::create_dir(desk.path("bear_@")).unwrap();
+    let save = |name: &str, pixel: &dyn Fn(u32, u32) -> [u8; 3]| {
+        let image = image::RgbImage::from_fn(120, 80, |x, y| image::Rgb(pixel(x, y)));
+        image.save(desk.path("bear_@").join(name)).unwrap();
+    };
+    save("demo.jpg", &|x, y| [x as u8 * 2, y as u8 * 3, 90]);
+    let white = |inside: bool| if inside { [255; 3] } else { [0; 3] };
+    save("1_bear.jpg", &|x, y| {
+        white((30..60).contains(&x) && (20..50).contains(&y))
+    });
+    save("0_sky.jpg", &|_, y| white(y < 12));
+    let positions = |n: usize, step: usize| {
+        let all: Vec<_> = (0..n).map(|i| format!("[{}, 35]", 45 + step * i)).collect();
+        all.join(", ")
+    };
+    desk.write(
+        "bear_@/demo.json",
+        format!(
+            r#"{{"1": {{"comment": "bear", "mask_name": "1_bear.jpg", "trajectory": [{}]}},
+                "4": {{"comment": "keep sky", "mask_name": "0_sky.jpg", "trajectory": [{}]}}}}"#,
+            positions(20, 2),
+            positions(10, 0)
+        ),
+    );
+}
+
+#[test]
+fn a_demo_folder_runs_as_it_stands() {
+    let desk = Desk::new();
+    demo_folder(&desk);
+    tiny::tiny_model(&desk.path("model")).unwrap();
+    let run = |output: &str, more: &[&str]| {
+        let mut command = desk.program();
+        command.args([
+            "generate", "--demo", "bear_@", "-o", output, "--model", "model",
+        ]);
+        command.args(["--device", "cpu", "--steps", "1"]).args(more);
+        command
+    };
+    run("bear.mp4", &["--overlay"]).assert().success();
+    let mp4 = std::fs::read(desk.path("bear.mp4")).unwrap();
+    let mp4 = re_mp4::Mp4::read_bytes(&mp4).unwrap();
+    assert_eq!(mp4.tracks().values().next().unwrap().samples.len(), 8);
+
+    for more in [
+        ["--image", "picture.png"],
+        ["--preset", "preset.json"],
+        ["--example", "cat"],
+    ] {
+        assert_eq!(ending(run("a.gif", &more)).0, 2, "{more:?}");
+    }
+    let refuse = |parts: &[&str]| assert_refused(ending(run("a.gif", &[])), 3, parts);
+    std::fs::remove_file(desk.path("bear_@/0_sky.jpg")).unwrap();
+    refuse(&["0_sky.jpg", "No such file"]);
+    desk.write(
+        "bear_@/demo.json",
+        r#"{"1": {"mask_name": "../picture.png", "trajectory": [[1, 1]]}}"#,
+    );
+    refuse(&["../picture.png", "plain name"]);
+    std::fs::remove_file(desk.path("bear_@/demo.json")).unwrap();
+    refuse(&["bear_@", "no demo.json"]);
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_cancels() {

@@ -1,5 +1,6 @@
 //! `dragentity generate`: the page's job, without the page.
 
+use super::demo;
 use super::interrupt::on_interrupt;
 use super::progress::Progress;
 use crate::device::Device;
@@ -7,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::media::{self, Format};
 use crate::pipeline::model::About;
 use crate::pipeline::{Cancel, Job, run_blocking};
+use crate::scene::demo::Demo;
 use crate::scene::{Fit, Picture, Preset, Scene, Settings};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -24,13 +26,16 @@ pub struct Args {
     #[arg(
         long,
         value_name = "FILE",
-        required_unless_present = "example",
-        conflicts_with = "example"
+        required_unless_present_any = ["example", "demo"],
+        conflicts_with_all = ["example", "demo"]
     )]
     image: Option<PathBuf>,
     /// What moves where: a preset file, a link copied from the page (in quotes), or - for standard input
-    #[arg(long, value_name = "FILE_OR_URL")]
+    #[arg(long, value_name = "FILE_OR_URL", conflicts_with = "demo")]
     preset: Option<String>,
+    /// A demo folder of DragAnything (demo.json, demo.jpg, masks): picture and trajectories in one
+    #[arg(long, value_name = "DIR", conflicts_with = "example")]
+    demo: Option<PathBuf>,
     /// Use a bundled picture, with its own preset unless --preset gives another
     #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "cat")]
     example: Option<Example>,
@@ -158,6 +163,16 @@ pub fn run(args: Args) -> Result<()> {
 
 /// The job that the arguments ask for, and what the person should know about it.
 fn job(args: &Args, about: &About) -> Result<(Job, Vec<String>)> {
+    if let Some(folder) = &args.demo {
+        let Demo {
+            scene, mut notes, ..
+        } = demo::open(folder)?;
+        let settings = args.settings(about.settings.clone());
+        settings.check()?;
+        scene.check()?;
+        notes.extend(scene.notes(settings.frames));
+        return Ok((Job { scene, settings }, notes));
+    }
     let (picture, own_preset) = match (args.example, &args.image) {
         (Some(example), _) => {
             let (name, bytes, preset) = example.parts();

@@ -1,6 +1,7 @@
 //! The command line: one file for each subcommand.
 
 pub mod convert;
+mod demo;
 pub mod eval;
 pub mod generate;
 mod interrupt;

@@ -2,6 +2,7 @@
 //! No tensors, no browser. Coordinates are fractions of the picture (0..1, x right, y down);
 //! times are fractions of the video (0 first frame, 1 last).
 
+pub mod demo;
 pub mod draft;
 pub mod history;
 pub mod mask;

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use image::{
     DynamicImage, ImageDecoder, ImageReader, RgbImage,
     imageops::{self, FilterType},
+    metadata::Orientation,
 };
 use std::io::Cursor;
 
@@ -28,6 +29,24 @@ impl Picture {
     /// down to [`WORKING_SIDE`]. The size is read from the header before anything is decoded, so that a picture that
     /// is too large costs nothing. `name` stands in the errors.
     pub fn decode(bytes: &[u8], name: &str) -> Result<Self> {
+        Self::decoded(bytes, name).map(|(picture, _, _)| picture)
+    }
+
+    /// As [`Picture::decode`], with the width and height that the file has, for files beside which others count in
+    /// its pixels. One that has to be turned to stand upright is refused.
+    pub fn decode_as_stored(bytes: &[u8], name: &str) -> Result<(Self, [u32; 2])> {
+        let (picture, size, orientation) = Self::decoded(bytes, name)?;
+        if orientation == Orientation::NoTransforms {
+            return Ok((picture, size));
+        }
+        Err(Error::Picture {
+            name: name.to_string(),
+            reason: "is stored lying down or mirrored (EXIF orientation); save it as it is seen"
+                .into(),
+        })
+    }
+
+    fn decoded(bytes: &[u8], name: &str) -> Result<(Self, [u32; 2], Orientation)> {
         let refuse = |reason: String| Error::Picture {
             name: name.to_string(),
             reason,
@@ -50,15 +69,11 @@ impl Picture {
         limits.max_alloc = Some(MAX_ALLOC);
         decoder.set_limits(limits).map_err(broken)?;
         // A missing or damaged EXIF block is no reason to refuse a picture.
-        let orientation = decoder
-            .orientation()
-            .unwrap_or(image::metadata::Orientation::NoTransforms);
+        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
         let mut decoded = DynamicImage::from_decoder(decoder).map_err(broken)?;
         decoded.apply_orientation(orientation);
-        Ok(Self::from_rgb_image(shrink(
-            over_white(decoded),
-            WORKING_SIDE,
-        )))
+        let picture = Self::from_rgb_image(shrink(over_white(decoded), WORKING_SIDE));
+        Ok((picture, [width, height], orientation))
     }
 
     /// A picture from `width * height * 3` bytes.

@@ -321,7 +321,7 @@ fn percent_decoded(text: &str) -> String {
     out
 }
 
-fn clean_name(name: &str) -> String {
+pub(super) fn clean_name(name: &str) -> String {
     name.chars()
         .filter(|c| !c.is_control())
         .take(MAX_NAME)

@@ -46,16 +46,17 @@ class ControlNet(nn.Module):
     """DragAnything's ControlNet put together from diffusers' parts: the encoder of a UNet, two
     stacks of convolutions for the conditions, one 1x1 convolution for each feature."""
 
-    def __init__(self, accumulate):
+    def __init__(self, config, conditions, accumulate=True):
         super().__init__()
         self.accumulate = accumulate
-        unet = UNetSpatioTemporalConditionModel(**UNET)
+        unet = UNetSpatioTemporalConditionModel(**config)
         for part in ["conv_in", "time_embedding", "add_embedding", "down_blocks", "mid_block"]:
             setattr(self, part, getattr(unet, part))
         self.time_proj, self.add_time_proj = [unet.time_proj], [unet.add_time_proj]
-        first, last = UNET["block_out_channels"][0], UNET["block_out_channels"][-1]
-        heat = CONDITIONS["conditioning_embedding_out_channels"]
-        entity = CONDITIONS["feature_embedding_out_channels"]
+        channels = unet.config.block_out_channels
+        first, last = channels[0], channels[-1]
+        heat = conditions["conditioning_embedding_out_channels"]
+        entity = conditions["feature_embedding_out_channels"]
 
         def halving(widths):
             convs = nn.ModuleList()
@@ -64,23 +65,27 @@ class ControlNet(nn.Module):
             return convs
 
         embedding = nn.Module()
-        embedding.conv_in = nn.Conv2d(CONDITIONS["conditioning_channels"], heat[0], 3, padding=1)
+        embedding.conv_in = nn.Conv2d(conditions["conditioning_channels"], heat[0], 3, padding=1)
         embedding.blocks = halving(heat)
         embedding.conv_out = nn.Conv2d(heat[-1], first, 3, padding=1)
         embedding.blocks_feature = halving(entity)
         embedding.conv_out_feature = nn.Conv2d(entity[-1], first, 3, padding=1)
         self.controlnet_cond_embedding = embedding
-        moved = nn.Module()
-        moved.conv_in = nn.Conv2d(CONDITIONS["moved_latent_channels"], first, 3, padding=1)
-        moved.conv_out = nn.Conv2d(first, first, 3, padding=1)
-        self.moved_latent_embedding = moved
-        # conv_in, one layer and the downsampler of the first level, one layer of the second.
-        self.levels = [None, 0, 0, 1]
-        widths = [first, first, first, last]
+        if conditions.get("moved_latent_channels"):
+            moved = nn.Module()
+            moved.conv_in = nn.Conv2d(conditions["moved_latent_channels"], first, 3, padding=1)
+            moved.conv_out = nn.Conv2d(first, first, 3, padding=1)
+            self.moved_latent_embedding = moved
+        # conv_in, then of each level its layers and, but for the last, its downsampler.
+        self.levels, widths = [None], [first]
+        for level, block in enumerate(unet.down_blocks):
+            count = len(block.resnets) + len(block.downsamplers or [])
+            self.levels += [level] * count
+            widths += [channels[level]] * count
         self.controlnet_down_blocks = nn.ModuleList(nn.Conv2d(c, c, 1) for c in widths)
         self.controlnet_mid_block = nn.Conv2d(last, last, 1)
 
-    def forward(self, sample, timestep, context, ids, heat_map, entity_map, moved, scale):
+    def forward(self, sample, timestep, context, ids, heat_map, entity_map, moved=None, scale=1.0):
         silu = nn.functional.silu
         batch, frames = sample.shape[:2]
         emb = self.time_embedding(self.time_proj[0](timestep))
@@ -95,10 +100,11 @@ class ControlNet(nn.Module):
         entity = entity_map.flatten(0, 1)
         for conv in conditions.blocks_feature:
             entity = silu(conv(entity))
-        m = self.moved_latent_embedding
         x = self.conv_in(sample.flatten(0, 1))
         x = x + conditions.conv_out(heat) + conditions.conv_out_feature(entity)
-        x = x + m.conv_out(silu(m.conv_in(moved.flatten(0, 1))))
+        if moved is not None:
+            m = self.moved_latent_embedding
+            x = x + m.conv_out(silu(m.conv_in(moved.flatten(0, 1))))
 
         image_only = torch.zeros(batch, frames)
         features = (x,)
@@ -186,7 +192,7 @@ def unet_and_controlnet():
     out["unet.one_token"] = run(tensors["sample"], tensors["one_token"])
     out["unet.odd"] = run(tensors["odd_sample"], tensors["context"])
 
-    control = ControlNet(accumulate=True)
+    control = ControlNet(UNET, CONDITIONS)
     fill(control)
     maps = inputs(
         heat_map=(batch, frames, 3, 4 * height, 4 * width),
