@@ -2,6 +2,7 @@
 
 use super::demo;
 use super::interrupt::on_interrupt;
+use super::model;
 use super::progress::Progress;
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -199,28 +200,27 @@ fn job(args: &Args, about: &About) -> Result<(Job, Vec<String>)> {
         (None, _) => None,
     };
     let mut notes = Vec::new();
-    let (scene, settings) = match preset {
+    let job = match preset {
         Some(preset) => {
             if preset.hash.is_some() && preset.fits(&picture) == Fit::SameAspect {
                 notes.push("the preset was made on another picture of the same shape; check that its masks fit this one".into());
             }
             let settings = args.settings(about.settings_for(&preset.settings));
-            settings.check()?;
-            let scene = preset.scene(picture)?;
-            scene.check()?;
-            notes.extend(scene.notes(settings.frames));
-            (scene, settings)
+            let job = Job::new(picture, &Preset { settings, ..preset })?;
+            notes.extend(job.scene.notes(job.settings.frames));
+            job
         }
         None => {
             let scene = Scene {
                 picture,
                 ..Scene::default()
             };
-            (scene, args.settings(about.settings.clone()))
+            let settings = args.settings(about.settings.clone());
+            settings.check()?;
+            Job { scene, settings }
         }
     };
-    settings.check()?;
-    Ok((Job { scene, settings }, notes))
+    Ok((job, notes))
 }
 
 /// Reads `576x320`.
@@ -305,25 +305,6 @@ fn writable(output: &Path) -> Result<()> {
         output.display(),
         parent.display()
     )))
-}
-
-/// The model's folder: the one given, else `models/mini` here or above the program.
-fn model(given: Option<&Path>) -> String {
-    const SHIPPED: &str = "models/mini";
-    if let Some(given) = given {
-        return given.display().to_string();
-    }
-    let here = PathBuf::from(SHIPPED);
-    if here.is_dir() {
-        return SHIPPED.to_string();
-    }
-    let program = std::env::current_exe().unwrap_or_default();
-    let beside = program
-        .ancestors()
-        .skip(1)
-        .map(|a| a.join(SHIPPED))
-        .find(|d| d.is_dir());
-    beside.unwrap_or(here).display().to_string()
 }
 
 #[cfg(test)]

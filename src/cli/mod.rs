@@ -12,6 +12,7 @@ pub mod train;
 
 use crate::error::{Error, Result};
 use clap::{Parser, Subcommand};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// What the exit code says, shown in the help.
@@ -24,7 +25,8 @@ const EXIT_CODES: &str = "Exit codes:
   130  cancelled
 
 Environment:
-  RUST_LOG  what to log, for example \"info\" or \"dragentity=debug\"";
+  RUST_LOG          what to log, for example \"info\" or \"dragentity=debug\"
+  DRAGENTITY_TOKEN  the token of \"serve\"";
 
 /// Click the things in a picture, drag them along paths, get the video.
 #[derive(Parser)]
@@ -44,7 +46,7 @@ enum Command {
     PackData(pack_data::Args),
     /// Make a video from a picture and a preset
     Generate(generate::Args),
-    /// Serve the built page on this machine
+    /// Serve the built page, and run its jobs
     Serve(serve::Args),
     /// Train a network on synthetic clips
     Train(train::Args),
@@ -80,6 +82,25 @@ fn exit_code(error: &Error) -> u8 {
         Error::Device(_) => 5,
         Error::Cancelled => 130,
     }
+}
+
+/// The model's folder: the one given, else `models/mini` here or above the program.
+fn model(given: Option<&Path>) -> String {
+    const SHIPPED: &str = "models/mini";
+    if let Some(given) = given {
+        return given.display().to_string();
+    }
+    let here = PathBuf::from(SHIPPED);
+    if here.is_dir() {
+        return SHIPPED.to_string();
+    }
+    let program = std::env::current_exe().unwrap_or_default();
+    let beside = program
+        .ancestors()
+        .skip(1)
+        .map(|a| a.join(SHIPPED))
+        .find(|d| d.is_dir());
+    beside.unwrap_or(here).display().to_string()
 }
 
 #[cfg(test)]

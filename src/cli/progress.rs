@@ -1,8 +1,8 @@
 //! What a running job says, as bars for people or as JSON for programs.
 
 use crate::pipeline::Message;
+use crate::pipeline::news::News;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Shows messages. Bars go to standard error, and only where that is a terminal; JSON goes to standard output.
@@ -29,8 +29,9 @@ impl Progress {
     /// Shows one message.
     pub fn show(&mut self, message: &Message) {
         if self.json {
-            if let Some(line) = line(message) {
-                println!("{line}");
+            // That there is a preview helps nobody who cannot see it, and of the result more is said at the end.
+            if !matches!(message, Message::Preview(_) | Message::Done(_)) {
+                println!("{}", News::of(message).to_json());
             }
             return;
         }
@@ -94,28 +95,4 @@ impl Progress {
         self.bar.set_position(done);
         self.bar.set_message(phase.to_string());
     }
-}
-
-/// A message as one JSON object; previews and the result are too large for a line.
-fn line(message: &Message) -> Option<Value> {
-    Some(match message {
-        Message::Loading { part, done, total } => {
-            json!({"phase": "loading", "part": part, "done": done, "total": total})
-        }
-        Message::Plan {
-            width,
-            height,
-            frames,
-            steps,
-            device,
-        } => {
-            json!({"phase": "plan", "width": width, "height": height, "frames": frames, "steps": steps, "device": device})
-        }
-        Message::Encoding => json!({"phase": "encoding"}),
-        Message::Step { step, steps } => json!({"phase": "step", "step": step, "steps": steps}),
-        Message::Decoding { done, total } => {
-            json!({"phase": "decoding", "done": done, "total": total})
-        }
-        Message::Preview(_) | Message::Done(_) => return None,
-    })
 }

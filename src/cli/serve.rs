@@ -1,35 +1,80 @@
 //! `dragentity serve`.
 
-use super::interrupt::on_interrupt;
+use super::interrupt::on_interrupts;
+use super::model;
+use crate::device::Device;
 use crate::error::Result;
-use crate::server::Server;
+use crate::server::{Options, Server};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 /// Options of `dragentity serve`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Port on 127.0.0.1; 0 takes any free one
+    /// Port; 0 takes any free one
     #[arg(long, default_value_t = 8080)]
     port: u16,
+    /// Address to listen on; 0.0.0.0 lets other machines in, who then need the token
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    listen: IpAddr,
+    /// What clients must know to send jobs [default: DRAGENTITY_TOKEN of the environment, else made up and printed where
+    /// other machines are let in]
+    #[arg(long)]
+    token: Option<String>,
     /// Folder of the built page
     #[arg(long, value_name = "DIR", default_value = "dist")]
     dir: PathBuf,
+    /// Where to run jobs: auto, cpu, wgpu or cuda; several, after commas, run a job each at the same time
+    #[arg(long, value_delimiter = ',', default_value = "auto")]
+    device: Vec<Device>,
+    /// Folder of the model, in diffusers' layout [default: models/mini here or beside the program]
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// Most jobs that wait; more are turned away
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    queue: u16,
+    /// Let pages from this origin send jobs, too; may be repeated
+    #[arg(long, value_name = "ORIGIN")]
+    allow_origin: Vec<String>,
+    /// Let the page send jobs to the server at this origin, too; may be repeated
+    #[arg(long, value_name = "ORIGIN")]
+    connect: Vec<String>,
 }
 
 /// Serves until Ctrl-C.
 pub fn run(args: Args) -> Result<()> {
-    let server = Server::bind(&args.dir, args.port)?;
+    let open = !args.listen.is_loopback();
+    let told = || {
+        std::env::var("DRAGENTITY_TOKEN")
+            .ok()
+            .filter(|t| !t.is_empty())
+    };
+    let token = args
+        .token
+        .or_else(told)
+        .or_else(|| open.then(|| format!("{:032x}", rand::random::<u128>())));
+    let server = Server::bind(Options {
+        dir: args.dir,
+        address: SocketAddr::new(args.listen, args.port),
+        devices: args.device,
+        model: model(args.model.as_deref()),
+        queue: args.queue.into(),
+        token: token.clone(),
+        allow_origins: args.allow_origin,
+        connect: args.connect,
+    })?;
     println!(
         "DragEntity is at http://{}/ (Ctrl-C stops it)",
         server.address()
     );
-    let (stop, stopped) = tokio::sync::oneshot::channel();
-    on_interrupt(move || {
+    println!("Jobs: {}", server.jobs());
+    if let Some(token) = token {
+        println!("Token: {token}");
+    }
+    let (stop, stops) = tokio::sync::watch::channel(0);
+    on_interrupts(2, move |count| {
         // Nobody listening means the server has stopped already.
-        let _ = stop.send(());
+        let _ = stop.send(count);
     });
-    server.run(async {
-        // An error means that the handler is gone, which it never is.
-        let _ = stopped.await;
-    })
+    server.run(stops)
 }

@@ -5,13 +5,15 @@ pub mod detail;
 pub mod engine;
 pub mod host;
 pub mod model;
+pub mod news;
 pub mod noise;
 pub mod plan;
 pub mod sample;
 pub mod segment;
 pub mod svd;
 
-use crate::scene::{Scene, Settings};
+use crate::Result;
+use crate::scene::{Picture, Preset, Scene, Settings};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +25,22 @@ pub struct Job {
     pub scene: Scene,
     /// How to generate.
     pub settings: Settings,
+}
+
+impl Job {
+    /// What a preset asks for on a picture.
+    ///
+    /// # Errors
+    /// Those of [`Settings::check`], [`Preset::scene`] and [`Scene::check`].
+    pub fn new(picture: Picture, preset: &Preset) -> Result<Self> {
+        preset.settings.check()?;
+        let scene = preset.scene(picture)?;
+        scene.check()?;
+        Ok(Self {
+            scene,
+            settings: preset.settings.clone(),
+        })
+    }
 }
 
 /// Frames of a video, RGB, 8 bits a channel.
@@ -131,7 +149,7 @@ pub fn run_blocking(
     job: &Job,
     cancel: &Cancel,
     on_message: &mut dyn FnMut(Message),
-) -> crate::Result<Video> {
+) -> Result<Video> {
     struct Run<'a> {
         location: &'a str,
         job: &'a Job,
@@ -140,7 +158,7 @@ pub fn run_blocking(
     }
 
     impl crate::device::Task for Run<'_> {
-        type Output = crate::Result<Video>;
+        type Output = Result<Video>;
 
         fn run<B: burn::tensor::backend::Backend>(
             self,

@@ -1,0 +1,355 @@
+//! What is under `/api`: jobs in, news and videos out.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /api/healthz` (and `/healthz`) | version and how many jobs wait and run; needs no token |
+//! | `GET /api/info` | devices, model, limits |
+//! | `POST /api/jobs` | takes a job: `multipart/form-data` with `picture` (a file) and `preset` (JSON; not for models without paths) |
+//! | `GET /api/jobs/{id}` | the newest of each kind of [`News`] |
+//! | `GET /api/jobs/{id}/events` | the same and what follows, as server-sent events |
+//! | `GET /api/jobs/{id}/preview.rgb`, `video.rgb` | frames one after another, 3 bytes a pixel: what the page plays |
+//! | `GET /api/jobs/{id}/video.mp4`, `video.gif`, `frames/{k}.png` | the result as files |
+//! | `DELETE /api/jobs/{id}` | cancels it, or forgets its result |
+//!
+//! The page plays frames, not films: MP4 is lossy, decodes behind a `<video>` element only, and one PNG a frame would
+//! be a request each; the bytes of eight small frames are 1.5 MB, of the largest video 113. Errors are
+//! `{"error": "a sentence"}`.
+
+use super::about::About;
+use super::events;
+use super::queue::{Entry, KEPT_FOR, Queue, Refusal};
+use super::upload::{MOST_BYTES, Upload, too_large};
+use crate::error::{Error, Result};
+use crate::media;
+use crate::pipeline::Video;
+use crate::pipeline::news::News;
+use crate::scene::picture::encode_png;
+use crate::scene::settings::{MAX_FRAMES, MAX_STEPS};
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Path, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Bodies that are read at the same time.
+const UPLOADS: usize = 4;
+/// Pictures that are decoded, and films that are encoded, at the same time.
+const CODECS: usize = 2;
+/// Seconds after which somebody who was turned away may ask again.
+const RETRY_AFTER: u32 = 5;
+
+/// What the handlers share.
+pub struct Api {
+    /// The jobs.
+    pub queue: Arc<Queue>,
+    /// What runs them.
+    pub about: About,
+    uploads: Semaphore,
+    codecs: Semaphore,
+}
+
+impl Api {
+    /// On these jobs.
+    pub fn new(queue: Arc<Queue>, about: About) -> Self {
+        Self {
+            queue,
+            about,
+            uploads: Semaphore::new(UPLOADS),
+            codecs: Semaphore::new(CODECS),
+        }
+    }
+
+    /// Does what takes a processor for a while, not too much of it at once.
+    async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T, Refused> {
+        let _permit = self.codecs.acquire().await;
+        let done = tokio::task::spawn_blocking(work).await.map_err(|_| {
+            // Reported where it happened.
+            let why =
+                "the server failed at this; send something else, or look into what it printed";
+            refuse(StatusCode::INTERNAL_SERVER_ERROR, why)
+        })?;
+        done.map_err(|error| match error {
+            Error::Picture { .. } | Error::Preset(_) | Error::Job(_) => {
+                refuse(StatusCode::BAD_REQUEST, error.to_string())
+            }
+            other => refuse(StatusCode::INTERNAL_SERVER_ERROR, other.to_string()),
+        })
+    }
+
+    fn entry(&self, id: &str) -> Result<Arc<Entry>, Refused> {
+        self.queue.find(id).ok_or_else(|| {
+            let minutes = KEPT_FOR.as_secs() / 60;
+            let why = format!(
+                "there is no such job; it may have ended more than {minutes} minutes ago, send it again"
+            );
+            refuse(StatusCode::NOT_FOUND, why)
+        })
+    }
+
+    fn result(&self, id: &str) -> Result<(Arc<Entry>, Arc<Video>), Refused> {
+        let entry = self.entry(id)?;
+        let video = entry.result().ok_or_else(|| {
+            refuse(
+                StatusCode::CONFLICT,
+                "there is no video yet; wait until the job's events say \"done\"",
+            )
+        })?;
+        Ok((entry, video))
+    }
+}
+
+type Shared = State<Arc<Api>>;
+type Answer = Result<Response, Refused>;
+
+/// Why a request is not answered: a status, and a sentence that says what to do.
+#[derive(Debug)]
+pub struct Refused {
+    status: StatusCode,
+    why: String,
+}
+
+/// An error as every route tells it.
+pub fn refuse(status: StatusCode, why: impl Into<String>) -> Refused {
+    Refused {
+        status,
+        why: why.into(),
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let mut response = answer(self.status, &json!({"error": self.why}));
+        let header = match self.status {
+            StatusCode::TOO_MANY_REQUESTS => (header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER)),
+            StatusCode::UNAUTHORIZED => {
+                (header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+            }
+            _ => return response,
+        };
+        response.headers_mut().extend([header]);
+        response
+    }
+}
+
+fn answer(status: StatusCode, value: &Value) -> Response {
+    with_type(status, "application/json", value.to_string())
+}
+
+fn with_type(status: StatusCode, kind: &'static str, body: impl Into<Body>) -> Response {
+    let mut response = (status, body.into()).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Everything under `/api`.
+pub fn routes(api: Arc<Api>) -> Router {
+    Router::new()
+        .route("/healthz", get(health))
+        .route("/info", get(info))
+        .route(
+            "/jobs",
+            post(submit).layer(DefaultBodyLimit::max(MOST_BYTES)),
+        )
+        .route("/jobs/{id}", get(state).delete(cancel))
+        .route("/jobs/{id}/events", get(follow))
+        .route("/jobs/{id}/preview.rgb", get(preview))
+        .route("/jobs/{id}/video.rgb", get(raw))
+        .route("/jobs/{id}/video.mp4", get(mp4))
+        .route("/jobs/{id}/video.gif", get(gif))
+        .route("/jobs/{id}/frames/{frame}", get(frame))
+        .fallback(async || refuse(StatusCode::NOT_FOUND, "there is nothing here under /api"))
+        .method_not_allowed_fallback(async || {
+            refuse(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this can be asked for, but not in this way",
+            )
+        })
+        .with_state(api)
+}
+
+/// Whether it lives.
+pub async fn health(State(api): Shared) -> Response {
+    let (waiting, running) = api.queue.lengths();
+    let status = if api.queue.is_stopping() {
+        "stopping"
+    } else {
+        "ok"
+    };
+    answer(
+        StatusCode::OK,
+        &json!({
+            "status": status, "version": env!("CARGO_PKG_VERSION"), "queued": waiting, "running": running,
+        }),
+    )
+}
+
+async fn info(State(api): Shared) -> Response {
+    let (waiting, running) = api.queue.lengths();
+    answer(
+        StatusCode::OK,
+        &json!({
+            "dragentity": env!("CARGO_PKG_VERSION"),
+            "devices": api.about.devices,
+            "model": api.about.model_json(),
+            "why": api.about.model.as_ref().err(),
+            "queued": waiting,
+            "running": running,
+            "limits": {
+                "bytes": MOST_BYTES, "queue": api.queue.most(), "frames": MAX_FRAMES, "steps": MAX_STEPS,
+                "kept_seconds": KEPT_FOR.as_secs(),
+            },
+        }),
+    )
+}
+
+async fn submit(State(api): Shared, request: Request) -> Answer {
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|l| l.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > MOST_BYTES as u64) {
+        return Err(too_large());
+    }
+    let stopping = || {
+        refuse(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the server is stopping and takes no more jobs",
+        )
+    };
+    if api.queue.is_stopping() {
+        return Err(stopping());
+    }
+    let parts = Multipart::from_request(request, &()).await.map_err(|_| {
+        refuse(
+            StatusCode::BAD_REQUEST,
+            "a job is sent as multipart/form-data with the parts \"picture\" and \"preset\"",
+        )
+    })?;
+    let Ok(_permit) = api.uploads.try_acquire() else {
+        return Err(later("others are sending jobs just now"));
+    };
+    let upload = Upload::read(parts).await?;
+    let model = api.about.model.as_ref().ok().cloned();
+    let job = api.compute(move || upload.job(model.as_ref())).await?;
+    let entry = api.queue.submit(job).map_err(|refusal| match refusal {
+        Refusal::Full => later(&format!(
+            "{} jobs are waiting already, and more are not taken",
+            api.queue.most()
+        )),
+        Refusal::Stopping => stopping(),
+    })?;
+    let place = |(_, news)| match news {
+        News::Queued { ahead } => Some(ahead),
+        _ => None,
+    };
+    let ahead = entry.news(0).into_iter().find_map(place).unwrap_or(0);
+    let id = &entry.id;
+    let mut response = answer(StatusCode::ACCEPTED, &json!({"id": id, "ahead": ahead}));
+    if let Ok(place) = HeaderValue::from_str(&format!("/api/jobs/{id}")) {
+        response.headers_mut().insert(header::LOCATION, place);
+    }
+    Ok(response)
+}
+
+/// Turns somebody away for a moment.
+fn later(why: &str) -> Refused {
+    let why = format!("{why}; send it again in {RETRY_AFTER} seconds");
+    refuse(StatusCode::TOO_MANY_REQUESTS, why)
+}
+
+async fn state(State(api): Shared, Path(id): Path<String>) -> Answer {
+    let news: Vec<_> = api.entry(&id)?.news(0);
+    let news: Vec<_> = news.into_iter().map(|(_, news)| news).collect();
+    Ok(answer(StatusCode::OK, &json!({"id": id, "news": news})))
+}
+
+async fn cancel(State(api): Shared, Path(id): Path<String>) -> Answer {
+    if api.queue.cancel(&id) {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    // Says what is known of such jobs.
+    api.entry(&id)?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn follow(State(api): Shared, Path(id): Path<String>, headers: HeaderMap) -> Answer {
+    let after = headers
+        .get("last-event-id")
+        .and_then(|id| id.to_str().ok()?.parse().ok())
+        .unwrap_or(0);
+    Ok(events::stream(api.entry(&id)?, after).into_response())
+}
+
+async fn preview(State(api): Shared, Path(id): Path<String>) -> Answer {
+    let video = api.entry(&id)?.preview().ok_or_else(|| {
+        refuse(
+            StatusCode::NOT_FOUND,
+            "there is no preview: the job has not come so far, or has ended",
+        )
+    })?;
+    Ok(frames(video))
+}
+
+async fn raw(State(api): Shared, Path(id): Path<String>) -> Answer {
+    Ok(frames(api.result(&id)?.1))
+}
+
+/// The frames as they are, one piece of the body each.
+fn frames(video: Arc<Video>) -> Response {
+    let length: usize = video.frames.iter().map(Vec::len).sum();
+    let pieces = (0..video.frames.len()).map(move |k| {
+        let frame: Result<Bytes, std::convert::Infallible> =
+            Ok(Bytes::copy_from_slice(&video.frames[k]));
+        frame
+    });
+    let body = Body::from_stream(futures_util::stream::iter(pieces));
+    let mut response = with_type(StatusCode::OK, "application/octet-stream", body);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    response
+}
+
+async fn mp4(State(api): Shared, Path(id): Path<String>) -> Answer {
+    film(&api, &id, "video/mp4", media::mp4::encode).await
+}
+
+async fn gif(State(api): Shared, Path(id): Path<String>) -> Answer {
+    film(&api, &id, "image/gif", media::gif::encode).await
+}
+
+/// The result as a file, at the size at which `generate` saves it.
+async fn film(
+    api: &Api,
+    id: &str,
+    kind: &'static str,
+    encode: fn(&Video) -> Result<Vec<u8>>,
+) -> Answer {
+    let (entry, video) = api.result(id)?;
+    let bytes = api.compute(move || {
+        let (width, height) = media::view_size((video.width, video.height), entry.picture, None);
+        encode(&media::resized(&video, width, height)?)
+    });
+    Ok(with_type(StatusCode::OK, kind, bytes.await?))
+}
+
+async fn frame(State(api): Shared, Path((id, name)): Path<(String, String)>) -> Answer {
+    let (_, video) = api.result(&id)?;
+    let number = name
+        .strip_suffix(".png")
+        .and_then(|n| n.parse::<usize>().ok());
+    let Some(number) = number.filter(|n| *n < video.frames.len()) else {
+        let last = video.frames.len().saturating_sub(1);
+        let why = format!("there is no such frame; they are 0.png to {last}.png");
+        return Err(refuse(StatusCode::NOT_FOUND, why));
+    };
+    let png = api.compute(move || encode_png(video.width, video.height, &video.frames[number]));
+    Ok(with_type(StatusCode::OK, "image/png", png.await?))
+}

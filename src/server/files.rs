@@ -1,0 +1,192 @@
+//! The built page: static files, compressed, with validators.
+
+use crate::error::{Error, Result};
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
+use tower_http::services::ServeDir;
+
+/// What the page may load: its own files, what it made itself (blobs), and nothing from elsewhere. The page's module is
+/// started by a script within `index.html`, and WebAssembly counts as evaluated code.
+const POLICY: &str = "default-src 'self' blob: data:; script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval' blob:; \
+                      style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'self'";
+
+/// What the page itself says it may connect to; replaced where other servers are allowed.
+const CONNECT: &str = "connect-src 'self'";
+/// Tells the page that jobs can be sent to where it came from. Elsewhere it does not ask: a browser prints every answer
+/// "not found" as an error.
+const MARK: &str = "<head>\n  <meta name=\"dragentity-jobs\" content=\"api\">";
+
+/// The page's folder, and which other servers it may use.
+pub struct Page {
+    dir: PathBuf,
+    connect: Vec<String>,
+}
+
+impl Page {
+    /// The page built in `dir`, which may connect to the origins `connect` beside its own.
+    ///
+    /// # Errors
+    /// [`Error::Job`] when there is no page, or an old one that allows no other servers.
+    pub fn new(dir: &Path, connect: &[String]) -> Result<Self> {
+        let page = Self {
+            dir: dir.to_path_buf(),
+            connect: connect
+                .iter()
+                .map(|c| super::access::origin(c))
+                .collect::<Result<_>>()?,
+        };
+        let index = std::fs::read_to_string(page.index()).map_err(|_| {
+            Error::Job(format!(
+                "{}: there is no built page here (no index.html); build it with ./serve or \"trunk build --release\", or \
+                 name its folder with --dir",
+                dir.display()
+            ))
+        })?;
+        if !page.connect.is_empty() && !index.contains(CONNECT) {
+            return Err(Error::Job(format!(
+                "{}: this page allows no other servers; build it again, or leave out --connect",
+                dir.display()
+            )));
+        }
+        Ok(page)
+    }
+
+    fn index(&self) -> PathBuf {
+        self.dir.join("index.html")
+    }
+
+    /// `connect-src` with all servers.
+    fn connects(&self) -> String {
+        self.connect
+            .iter()
+            .fold(CONNECT.to_owned(), |all, one| format!("{all} {one}"))
+    }
+}
+
+/// The page's start, read anew: it may have been built again.
+async fn index(State(page): State<Arc<Page>>) -> Response {
+    let Ok(html) = tokio::fs::read_to_string(page.index()).await else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let html = html
+        .replacen("<head>", MARK, 1)
+        .replace(CONNECT, &page.connects());
+    let mut hasher = DefaultHasher::new();
+    html.hash(&mut hasher);
+    let tag = format!("W/\"{:016x}\"", hasher.finish());
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::ETAG, &tag),
+    ];
+    (headers, html).into_response()
+}
+
+/// The page's files.
+pub fn routes(page: &Arc<Page>) -> Router {
+    // Weights do not shrink, and uncompressed they keep the length that a progress bar needs.
+    let worth_it =
+        DefaultPredicate::new().and(NotForContentType::const_new("application/octet-stream"));
+    let files = ServeDir::new(&page.dir)
+        .precompressed_br()
+        .precompressed_gzip();
+    Router::new()
+        .route("/", get(index))
+        .route("/index.html", get(index))
+        .fallback_service(files)
+        .with_state(page.clone())
+        .layer(from_fn(validated))
+        .layer(CompressionLayer::new().compress_when(worth_it))
+}
+
+/// Headers for everything that is served: what the page may do, and where it may be shown.
+pub fn with_policy(routes: Router, page: &Page) -> Router {
+    // The origins were checked: letters, digits and a few signs.
+    let policy = HeaderValue::from_str(&format!("{POLICY}; {}", page.connects()))
+        .unwrap_or_else(|_| HeaderValue::from_static(POLICY));
+    routes.layer(from_fn_with_state(policy, add_policy))
+}
+
+/// Gives every whole file a validator, and answers "not modified" to those who have it already.
+async fn validated(mut request: Request, next: Next) -> Response {
+    let known = request.headers_mut().remove(header::IF_NONE_MATCH);
+    if known.is_some() {
+        // The date is the coarser one of the two, and not to be looked at where both are given (RFC 9110, 13.1.3).
+        request.headers_mut().remove(header::IF_MODIFIED_SINCE);
+    }
+    let mut response = next.run(request).await;
+    // Revalidate each time: names are the same in every build.
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if response.status() == StatusCode::NOT_FOUND {
+        return (
+            StatusCode::NOT_FOUND,
+            "There is no such file here. The page itself is at /.\n",
+        )
+            .into_response();
+    }
+    let tag = response.headers().get(header::ETAG).cloned();
+    let Some(tag) = tag.or_else(|| entity_tag(&response)) else {
+        return response;
+    };
+    let same = known.is_some_and(|k| {
+        k.to_str().is_ok_and(|k| {
+            k.trim() == "*" || k.split(',').any(|k| k.trim().as_bytes() == tag.as_bytes())
+        })
+    });
+    if same {
+        let mut unchanged = StatusCode::NOT_MODIFIED.into_response();
+        unchanged
+            .headers_mut()
+            .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        unchanged.headers_mut().insert(header::ETAG, tag);
+        return unchanged;
+    }
+    response.headers_mut().insert(header::ETAG, tag);
+    response
+}
+
+/// A tag from time and length. Weak, because compression on the way may change the bytes but not what they say.
+fn entity_tag(response: &Response) -> Option<HeaderValue> {
+    if response.status() != StatusCode::OK {
+        return None;
+    }
+    let text = |name| response.headers().get(name).and_then(|v| v.to_str().ok());
+    let (time, length) = (text(header::LAST_MODIFIED)?, text(header::CONTENT_LENGTH)?);
+    let time: String = time.chars().filter(char::is_ascii_alphanumeric).collect();
+    HeaderValue::from_str(&format!("W/\"{time}-{length}\"")).ok()
+}
+
+/// Keeps the page to its own origin, whatever a picture or link may bring in.
+async fn add_policy(State(policy): State<HeaderValue>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_SECURITY_POLICY, policy);
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (
+            HeaderName::from_static("cross-origin-opener-policy"),
+            "same-origin",
+        ),
+        (
+            HeaderName::from_static("cross-origin-embedder-policy"),
+            "require-corp",
+        ),
+    ] {
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
+    }
+    response
+}

@@ -1,0 +1,282 @@
+//! From the body of a request to a [`Job`].
+
+use super::api::{Refused, refuse};
+use crate::error::{Error, Result};
+use crate::pipeline::Job;
+use crate::pipeline::model::About;
+use crate::scene::{Picture, Preset, Scene};
+use axum::extract::Multipart;
+use axum::extract::multipart::{Field, MultipartError};
+use axum::http::StatusCode;
+use std::error::Error as _;
+use std::future::Future;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// Largest body of a request, in bytes.
+pub const MOST_BYTES: usize = 64 << 20;
+/// Largest preset, in bytes; its codec has a limit of its own.
+const MOST_PRESET: usize = 16 << 20;
+/// How long a client may be silent while it sends.
+const SILENCE: Duration = Duration::from_secs(20);
+/// How long it may take in all.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// Longest name of a file that is repeated in an error, in characters.
+const LONGEST_NAME: usize = 80;
+
+/// What is sent for one job.
+#[derive(Debug, Default)]
+pub struct Upload {
+    /// The bytes of the picture's file.
+    pub picture: Vec<u8>,
+    /// What the picture is called in errors.
+    pub name: String,
+    /// The preset: its JSON, or a link. Models that do not follow paths need none.
+    pub preset: Option<Vec<u8>>,
+}
+
+impl Upload {
+    /// The job that it asks for, on this model.
+    ///
+    /// # Errors
+    /// Those of [`Picture::decode`], [`Preset::parse`] and [`Job::new`].
+    pub fn job(&self, model: Option<&About>) -> Result<Job> {
+        let picture = || Picture::decode(&self.picture, &self.name);
+        let bytes = match (&self.preset, model) {
+            (Some(bytes), _) => bytes,
+            (None, Some(model)) if !model.follows_paths() => {
+                return Ok(Job {
+                    scene: Scene {
+                        picture: picture()?,
+                        ..Scene::default()
+                    },
+                    settings: model.settings.clone(),
+                });
+            }
+            (None, _) => {
+                return Err(Error::Preset(
+                    "there is no part \"preset\", and nothing would move; send the JSON of a preset as such".into(),
+                ));
+            }
+        };
+        let preset = std::str::from_utf8(bytes)
+            .map_err(|_| Error::Preset("it is not text; send the JSON of a preset file".into()))?;
+        let mut preset = Preset::parse(preset)?;
+        if let Some(model) = model {
+            preset.settings = model.settings_for(&preset.settings);
+        }
+        // Nonsense that is cheap to see is seen before a large picture is decoded.
+        preset.settings.check()?;
+        Job::new(picture()?, &preset)
+    }
+
+    /// Reads the parts `picture` and `preset` of a `multipart/form-data` body.
+    pub async fn read(mut parts: Multipart) -> Result<Self, Refused> {
+        let limit = Instant::now() + PATIENCE;
+        let (mut picture, mut preset) = (None, None);
+        let mut name = String::new();
+        while let Some(field) = in_time(limit, parts.next_field()).await? {
+            let (slot, most) = match field.name() {
+                Some("picture") => {
+                    name = shown(field.file_name().unwrap_or_default());
+                    (&mut picture, MOST_BYTES)
+                }
+                Some("preset") => (&mut preset, MOST_PRESET),
+                other => {
+                    let other = shown(other.unwrap_or_default());
+                    return Err(bad(&format!(
+                        "there is a part {other:?}; send the parts \"picture\" and \"preset\" only"
+                    )));
+                }
+            };
+            if slot.is_some() {
+                return Err(bad(
+                    "a part was sent twice; send one picture and one preset",
+                ));
+            }
+            *slot = Some(bytes(field, most, limit).await?);
+        }
+        let Some(picture) = picture else {
+            return Err(bad(
+                "there is no part \"picture\"; send the file's bytes as such",
+            ));
+        };
+        if name.is_empty() {
+            name = "the picture".into();
+        }
+        Ok(Self {
+            picture,
+            name,
+            preset,
+        })
+    }
+}
+
+/// What a client calls something, fit to be repeated to it.
+fn shown(name: &str) -> String {
+    name.chars()
+        .filter(|c| !c.is_control())
+        .take(LONGEST_NAME)
+        .collect()
+}
+
+fn bad(why: &str) -> Refused {
+    refuse(StatusCode::BAD_REQUEST, why)
+}
+
+/// Refuses what is too large, with the limit in words.
+pub fn too_large() -> Refused {
+    let why = format!(
+        "that is more than {} MB, too much for a picture and a preset; scale the picture down",
+        MOST_BYTES >> 20
+    );
+    refuse(StatusCode::PAYLOAD_TOO_LARGE, why)
+}
+
+async fn bytes(mut field: Field<'_>, most: usize, limit: Instant) -> Result<Vec<u8>, Refused> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = in_time(limit, field.chunk()).await? {
+        if bytes.len() + chunk.len() > most {
+            return Err(too_large());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// What `read` gives, unless the client is silent for too long or goes on beyond `limit`.
+async fn in_time<T>(
+    limit: Instant,
+    read: impl Future<Output = Result<T, MultipartError>>,
+) -> Result<T, Refused> {
+    let deadline = limit.min(Instant::now() + SILENCE);
+    match timeout_at(deadline, read).await {
+        Ok(Ok(read)) => Ok(read),
+        Ok(Err(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large()),
+        Ok(Err(error)) => {
+            let why = error
+                .source()
+                .map_or_else(|| error.to_string(), ToString::to_string);
+            Err(bad(&format!(
+                "the body cannot be read as multipart/form-data ({why}); send the parts \"picture\" and \"preset\""
+            )))
+        }
+        Err(_) => Err(refuse(
+            StatusCode::REQUEST_TIMEOUT,
+            "the body did not arrive in time; send it again",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::model::Kind;
+    use crate::scene::Settings;
+    use proptest::prelude::*;
+
+    const PRESET: &str = r#"{"dragentity": 1, "picture": {"width": 16, "height": 12},
+        "entities": [{"name": "box", "mask": {"width": 4, "height": 3, "runs": [5, 2, 5]},
+                      "trajectory": [[0.3, 0.4, 0], [0.7, 0.5, 1]]}], "settings": {"frames": 4, "seed": 7}}"#;
+
+    fn upload() -> Upload {
+        let picture = Picture::from_rgb(16, 12, (0..16 * 12 * 3).map(|i| i as u8).collect());
+        Upload {
+            picture: picture.unwrap().to_png().unwrap(),
+            name: "a.png".into(),
+            preset: Some(PRESET.into()),
+        }
+    }
+
+    /// `bytes` with some of them replaced, cut off or repeated.
+    fn damaged(bytes: &[u8], damage: &[(usize, u8, u8)]) -> Vec<u8> {
+        let mut bytes = bytes.to_vec();
+        for (at, value, how) in damage {
+            let at = at % bytes.len().max(1);
+            match how % 4 {
+                0 | 1 if at < bytes.len() => bytes[at] = *value,
+                2 => bytes.truncate(at),
+                _ => bytes.extend_from_within(at..),
+            }
+            bytes.truncate(1 << 20);
+        }
+        bytes
+    }
+
+    fn assert_clean(upload: &Upload) {
+        match upload.job(None) {
+            Ok(job) => assert!(job.settings.check().is_ok() && job.scene.check().is_ok()),
+            Err(Error::Picture { .. } | Error::Preset(_) | Error::Job(_)) => {}
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn a_picture_and_a_preset_are_a_job() {
+        let job = upload().job(None).unwrap();
+        assert_eq!((job.settings.frames, job.settings.seed), (4, 7));
+        assert_eq!(job.scene.entities.len(), 1);
+        let refused = |u: Upload| u.job(None).err().unwrap().to_string();
+        let text = Upload {
+            picture: b"Dear cat,".to_vec(),
+            ..upload()
+        };
+        assert!(refused(text).contains("a.png"));
+        let many = Upload {
+            preset: Some(PRESET.replace("\"frames\": 4", "\"frames\": 4000").into()),
+            ..upload()
+        };
+        assert!(refused(many).contains("2 to 64"));
+        let other = Upload {
+            preset: Some(PRESET.replace("\"width\": 16", "\"width\": 160").into()),
+            ..upload()
+        };
+        assert!(refused(other).contains("another shape"));
+        let none = Upload {
+            preset: None,
+            ..upload()
+        };
+        assert!(refused(none).contains("no part \"preset\""));
+    }
+
+    #[test]
+    fn a_model_without_paths_needs_no_preset() {
+        let published = About {
+            kind: Kind::StableVideoDiffusion,
+            name: "published".into(),
+            settings: Settings {
+                steps: 25,
+                ..Settings::default()
+            },
+        };
+        let job = |preset: Option<Vec<u8>>| {
+            let upload = Upload { preset, ..upload() };
+            upload.job(Some(&published)).unwrap()
+        };
+        let plain = job(None);
+        assert!(!plain.scene.moves() && plain.settings.steps == 25);
+        // As the command line has it: what it was trained for stays.
+        let preset = job(Some(PRESET.into()));
+        assert_eq!((preset.settings.steps, preset.settings.seed), (25, 7));
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_uploads_are_refused_or_run(
+            picture in prop::collection::vec(any::<(usize, u8, u8)>(), 0..4),
+            preset in prop::collection::vec(any::<(usize, u8, u8)>(), 0..4),
+        ) {
+            let good = upload();
+            assert_clean(&Upload {
+                picture: damaged(&good.picture, &picture),
+                name: good.name,
+                preset: Some(damaged(PRESET.as_bytes(), &preset)),
+            });
+        }
+
+        #[test]
+        fn any_bytes_are_refused_or_run(picture in prop::collection::vec(any::<u8>(), 0..300), preset in ".{0,300}") {
+            assert_clean(&Upload { picture, preset: Some(preset.into()), ..upload() });
+        }
+    }
+}
