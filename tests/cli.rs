@@ -465,7 +465,7 @@ fn a_published_model_makes_a_video_of_a_picture() {
         command
     };
     let mut command = generate(&["-o", "frames", "--size", "24x16", "--scale", "1"]);
-    command.args(["--steps", "1", "--frames", "3"]);
+    command.args(["--steps", "1", "--frames", "3", "--dtype", "bf16"]);
     command.assert().success();
     let frame = image::open(desk.path("frames/0002.png")).unwrap();
     assert_eq!((frame.width(), frame.height()), (24, 16));
@@ -542,6 +542,38 @@ fn a_demo_folder_runs_as_it_stands() {
     refuse(&["../picture.png", "plain name"]);
     std::fs::remove_file(desk.path("bear_@/demo.json")).unwrap();
     refuse(&["bear_@", "no demo.json"]);
+}
+
+#[test]
+fn devices_and_types() {
+    let desk = Desk::new();
+    tiny::tiny_model(&desk.path("model")).unwrap();
+    let generate = |args: &[&str]| {
+        let mut command = desk.program();
+        command.args(["generate", "--example", "-o", "a.gif", "--model", "model"]);
+        command.args(["--steps", "1", "--frames", "2", "--json"]);
+        command.args(args);
+        command
+    };
+    let mut command = generate(&["--device", "cpu:1"]);
+    let said = command.assert().success().get_output().stdout.clone();
+    let said = String::from_utf8(said).unwrap();
+    assert!(said.contains("CPU, 1 thread\""), "{said}");
+    let args = ["--device", "cpu", "--dtype", "f16"];
+    assert_refused(ending(generate(&args)), 3, &["f32 only", "--dtype"]);
+    for args in [
+        ["--device", "cpu:0"],
+        ["--device", "gpu"],
+        ["--dtype", "f8"],
+    ] {
+        assert_eq!(ending(generate(&args)).0, 2, "{args:?}");
+    }
+    #[cfg(not(feature = "cuda"))]
+    assert_refused(
+        ending(generate(&["--device", "cuda:1"])),
+        5,
+        &["--features cuda"],
+    );
 }
 
 #[cfg(unix)]

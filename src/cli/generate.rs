@@ -2,13 +2,14 @@
 
 use super::demo;
 use super::interrupt::on_interrupt;
-use super::model;
+use super::model::ModelArgs;
 use super::progress::Progress;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::media::{self, Format};
 use crate::pipeline::model::About;
-use crate::pipeline::{Cancel, Job, run_blocking};
+use crate::pipeline::runner::with_runner;
+use crate::pipeline::{Cancel, Job};
 use crate::scene::demo::Demo;
 use crate::scene::{Fit, Picture, Preset, Scene, Settings};
 use std::io::Read;
@@ -58,12 +59,11 @@ pub struct Args {
     /// Frames a second
     #[arg(long)]
     fps: Option<u32>,
-    /// Where to compute: auto, cpu, wgpu or cuda
+    /// Where to compute: auto, cuda, vulkan, metal, dx12, wgpu or cpu; cuda:1 is the second GPU, cpu:4 four threads
     #[arg(long, default_value = "auto")]
     device: Device,
-    /// Folder of the model, in diffusers' layout [default: models/mini here or beside the program]
-    #[arg(long, value_name = "DIR")]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelArgs,
     /// Enlarge by this whole number [default: to about 256 pixels]; 1 keeps the model's own pixels
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16))]
     scale: Option<u32>,
@@ -122,8 +122,8 @@ pub fn run(args: Args) -> Result<()> {
     // What can be refused is refused before the long work.
     Format::of(&args.output)?;
     writable(&args.output)?;
-    let location = model(args.model.as_deref());
-    let about = pollster::block_on(About::read(&location))?;
+    let options = args.model.options();
+    let about = pollster::block_on(About::read(&options.location))?;
     let (job, notes) = job(&args, &about)?;
     for note in notes {
         eprintln!("note: {note}");
@@ -135,11 +135,11 @@ pub fn run(args: Args) -> Result<()> {
 
     let started = Instant::now();
     let mut progress = Progress::new(args.json);
-    let result = run_blocking(&location, args.device, &job, &cancel, &mut |message| {
-        progress.show(&message);
+    let result = with_runner(args.device, &options, |runner| {
+        runner.run(&job, &cancel, &mut |message| progress.show(&message))
     });
     progress.finish();
-    let video = result?;
+    let video = result??;
 
     let picture = (job.scene.picture.width, job.scene.picture.height);
     let (width, height) = media::view_size((video.width, video.height), picture, args.scale);

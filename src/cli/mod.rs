@@ -5,6 +5,7 @@ mod demo;
 pub mod eval;
 pub mod generate;
 mod interrupt;
+mod model;
 pub mod pack_data;
 mod progress;
 pub mod serve;
@@ -12,7 +13,6 @@ pub mod train;
 
 use crate::error::{Error, Result};
 use clap::{Parser, Subcommand};
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// What the exit code says, shown in the help.
@@ -82,25 +82,6 @@ fn exit_code(error: &Error) -> u8 {
         Error::Device(_) => 5,
         Error::Cancelled => 130,
     }
-}
-
-/// The model's folder: the one given, else `models/mini` here or above the program.
-fn model(given: Option<&Path>) -> String {
-    const SHIPPED: &str = "models/mini";
-    if let Some(given) = given {
-        return given.display().to_string();
-    }
-    let here = PathBuf::from(SHIPPED);
-    if here.is_dir() {
-        return SHIPPED.to_string();
-    }
-    let program = std::env::current_exe().unwrap_or_default();
-    let beside = program
-        .ancestors()
-        .skip(1)
-        .map(|a| a.join(SHIPPED))
-        .find(|d| d.is_dir());
-    beside.unwrap_or(here).display().to_string()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `dragentity serve`.
 
 use super::interrupt::on_interrupts;
-use super::model;
+use super::model::ModelArgs;
 use crate::device::Device;
 use crate::error::Result;
 use crate::server::{Options, Server};
@@ -24,12 +24,11 @@ pub struct Args {
     /// Folder of the built page
     #[arg(long, value_name = "DIR", default_value = "dist")]
     dir: PathBuf,
-    /// Where to run jobs: auto, cpu, wgpu or cuda; several, after commas, run a job each at the same time
+    /// Where to run jobs: auto, cuda, vulkan, metal, dx12, wgpu or cpu, with a number as cuda:1 or cpu:4; several, after commas, run a job each at the same time
     #[arg(long, value_delimiter = ',', default_value = "auto")]
     device: Vec<Device>,
-    /// Folder of the model, in diffusers' layout [default: models/mini here or beside the program]
-    #[arg(long, value_name = "DIR")]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelArgs,
     /// Most jobs that wait; more are turned away
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
     queue: u16,
@@ -57,7 +56,7 @@ pub fn run(args: Args) -> Result<()> {
         dir: args.dir,
         address: SocketAddr::new(args.listen, args.port),
         devices: args.device,
-        model: model(args.model.as_deref()),
+        model: args.model.options(),
         queue: args.queue.into(),
         token: token.clone(),
         allow_origins: args.allow_origin,

@@ -9,21 +9,30 @@ use cudarc::nvrtc::{CompileError, CompileOptions, compile_ptx_with_opts};
 use std::panic::{UnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::{Path, PathBuf};
 
-/// The name of the first GPU, if everything that kernels need is there.
+/// The name of GPU `index`, if everything that kernels need is there.
 ///
 /// # Errors
 /// [`Error::Device`] naming the first part that is missing and how to get it.
-pub(super) fn probe() -> Result<String> {
+pub(super) fn probe(index: usize) -> Result<String> {
     let fail = |what: String| {
         Err(Error::Device(format!(
             "{what}; or use another device, as --device cpu"
         )))
     };
-    let name = match quietly(|| {
+    let name = match quietly(move || {
         init()?;
-        device::get_name(device::get(0)?)
+        let count = device::get_count()?.max(0) as usize;
+        if index >= count {
+            return Ok(Err(count));
+        }
+        device::get_name(device::get(index as i32)?).map(Ok)
     }) {
-        Some(Ok(name)) => name,
+        Some(Ok(Ok(name))) => name,
+        Some(Ok(Err(count))) => {
+            return fail(format!(
+                "there is no GPU {index}: CUDA finds {count}, which are counted from 0"
+            ));
+        }
         Some(Err(reason)) => {
             return fail(format!(
                 "the NVIDIA driver finds no GPU that can be used ({reason:?}): check it with nvidia-smi"
@@ -107,7 +116,7 @@ mod tests {
     #[test]
     fn a_missing_part_is_a_sentence() {
         // On a machine with all of CUDA this is its GPU's name.
-        match probe() {
+        match probe(0) {
             Ok(name) => assert!(!name.is_empty()),
             Err(error) => {
                 let text = error.to_string();

@@ -4,6 +4,7 @@
 
 use crate::error::{Error, Result};
 use crate::nn::attention::scaled_dot_product;
+use crate::nn::precision::{Norm, as_type, like};
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{
@@ -284,8 +285,8 @@ pub struct CLIPEncoderLayer<B: Backend> {
 
 impl<B: Backend> CLIPEncoderLayer<B> {
     fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
-        let x = self.self_attn.forward(self.layer_norm1.forward(x.clone())) + x;
-        self.mlp.forward(self.layer_norm2.forward(x.clone())) + x
+        let x = self.self_attn.forward(self.layer_norm1.apply(x.clone())) + x;
+        self.mlp.forward(self.layer_norm2.apply(x.clone())) + x
     }
 }
 
@@ -330,13 +331,17 @@ impl<B: Backend> CLIPVisionModelWithProjection<B> {
     /// If the pictures have another size.
     pub fn forward(&self, pictures: Tensor<B, 4>) -> Tensor<B, 2> {
         let model = &self.vision_model;
+        let own = pictures.dtype();
+        let pictures = like(pictures, &self.visual_projection.weight.val());
         let tokens = model.embeddings.forward(pictures);
-        let tokens = model.pre_layrnorm.forward(tokens);
+        let tokens = model.pre_layrnorm.apply(tokens);
         let layers = model.encoder.layers.iter();
         let tokens = layers.fold(tokens, |x, layer| layer.forward(x));
         let class: Tensor<B, 2> = tokens.narrow(1, 0, 1).squeeze_dim(1);
-        self.visual_projection
-            .forward(model.post_layernorm.forward(class))
+        let projected = self
+            .visual_projection
+            .forward(model.post_layernorm.apply(class));
+        as_type(projected, own)
     }
 }
 

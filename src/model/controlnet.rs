@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::model::blocks::{DownBlock, MidBlock, TimeInputs};
 use crate::model::unet::{ControlNetResiduals, UNetConfig, fail};
 use crate::nn::embedding::TimestepEmbedding;
+use crate::nn::precision::like;
 use crate::nn::resnet::conv3x3;
 
 /// `config.json` of the ControlNet: the UNet's fields and those of the condition encoders. Missing
@@ -233,6 +234,8 @@ impl<B: Backend> ConditionEmbedding<B> {
     /// - `entity_map`: `[n, entity channels, height, width]`
     /// - output: `[n, channels, height / downscale, width / downscale]`
     pub fn forward(&self, heat_map: Tensor<B, 4>, entity_map: Tensor<B, 4>) -> Tensor<B, 4> {
+        let weight = self.conv_in.weight.val();
+        let (heat_map, entity_map) = (like(heat_map, &weight), like(entity_map, &weight));
         let run = |x, convs: &[Conv2d<B>]| convs.iter().fold(x, |x, conv| silu(conv.forward(x)));
         let heat = run(silu(self.conv_in.forward(heat_map)), &self.blocks);
         let entity = run(entity_map, &self.blocks_feature);
@@ -303,7 +306,8 @@ impl<B: Backend> ControlNet<B> {
                 "this ControlNet needs the moved latents: pass them with the conditions".into(),
             )),
             (Some(encoder), Some(moved)) => {
-                let moved = silu(encoder.conv_in.forward(fold_frames(moved)));
+                let moved = like(fold_frames(moved), &encoder.conv_in.weight.val());
+                let moved = silu(encoder.conv_in.forward(moved));
                 Ok(embedded + encoder.conv_out.forward(moved))
             }
         }
@@ -361,9 +365,10 @@ impl<B: Backend> ControlNet<B> {
             addition_time_embed_dim: self.addition_time_embed_dim,
         }
         .forward(timestep, added_time_ids, sample.dims()[1]);
-        let context = encoder_hidden_states;
+        let weight = self.conv_in.weight.val();
+        let context = like(encoder_hidden_states, &weight);
 
-        let mut x = self.conv_in.forward(fold_frames(&sample)) + embedded;
+        let mut x = self.conv_in.forward(like(fold_frames(&sample), &weight)) + embedded;
         let mut features = vec![x.clone()];
         for block in &self.down_blocks {
             x = block.forward(x, &temb, &context, &mut features);

@@ -13,6 +13,7 @@ use crate::model::blocks::{
     AttentionSetup, DownBlock, DownBlockConfig, MidBlock, TimeInputs, UpBlock, UpBlockConfig,
 };
 use crate::nn::embedding::{TimestepEmbedding, TimestepEmbeddingConfig};
+use crate::nn::precision::{Norm, as_type, like};
 use crate::nn::resnet::{NORM_GROUPS, conv3x3, group_norm};
 
 /// More channels, layers or levels than any network of this kind has; a garbled configuration must
@@ -424,10 +425,11 @@ impl<B: Backend> UNetSpatioTemporalConditionModel<B> {
             addition_time_embed_dim: self.addition_time_embed_dim,
         }
         .forward(timestep, added_time_ids, frames);
-        let context = encoder_hidden_states;
+        let (own, weight) = (sample.dtype(), self.conv_in.weight.val());
+        let context = like(encoder_hidden_states, &weight);
 
         let x = sample.reshape([batch * frames, channels, height, width]);
-        let mut x = self.conv_in.forward(x);
+        let mut x = self.conv_in.forward(like(x, &weight));
         let mut skips = vec![x.clone()];
         for block in &self.down_blocks {
             x = block.forward(x, &temb, &context, &mut skips);
@@ -445,8 +447,8 @@ impl<B: Backend> UNetSpatioTemporalConditionModel<B> {
         for block in &self.up_blocks {
             x = block.forward(x, &temb, &context, &mut skips);
         }
-        let x = self.conv_out.forward(silu(self.conv_norm_out.forward(x)));
+        let x = self.conv_out.forward(silu(self.conv_norm_out.apply(x)));
         let out_channels = x.dims()[1];
-        x.reshape([batch, frames, out_channels, height, width])
+        as_type(x, own).reshape([batch, frames, out_channels, height, width])
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::nn::attention_block::{AttentionBlock, AttentionBlockConfig};
+use crate::nn::precision::Norm;
 use crate::nn::resnet::{
     Downsample2D, Downsample2DConfig, MergeStrategy, NORM_GROUPS, ResnetBlock2D, ResnetBlockConfig,
     SpatioTemporalResBlock, SpatioTemporalResBlockConfig, Upsample2D, Upsample2DConfig, conv3x3,
@@ -336,7 +337,7 @@ impl<B: Backend> Encoder<B> {
             }
             x = resnet.forward(x, None);
         }
-        self.conv_out.forward(silu(self.conv_norm_out.forward(x)))
+        self.conv_out.forward(silu(self.conv_norm_out.apply(x)))
     }
 }
 
@@ -454,7 +455,7 @@ impl<B: Backend> TemporalDecoder<B> {
                 x = up.forward(x, None);
             }
         }
-        let x = self.conv_out.forward(silu(self.conv_norm_out.forward(x)));
+        let x = self.conv_out.forward(silu(self.conv_norm_out.apply(x)));
         let [_, _, height, width] = x.dims();
         let x = self.time_conv_out.forward(frames_to_axis(x, num_frames));
         axis_to_frames(x, height, width)

@@ -15,6 +15,7 @@ use burn::tensor::activation::{gelu, softmax};
 use burn::tensor::{Int, Tensor, backend::Backend};
 
 use super::embedding::{TimestepEmbedding, TimestepEmbeddingConfig, timesteps};
+use super::precision::{Norm, in_f32};
 use super::resnet::{AlphaBlender, AlphaBlenderConfig, MergeStrategy, NORM_GROUPS, group_norm};
 
 /// Most attention weights held at once: 64 MiB in `f32`, half of what a browser's GPU lets one
@@ -212,7 +213,9 @@ fn attend_in_pieces<B: Backend>(
 
 fn attend<B: Backend>(q: Tensor<B, 4>, k: Tensor<B, 4>, v: Tensor<B, 4>) -> Tensor<B, 4> {
     let scores = q.swap_dims(1, 2).matmul(k.permute([0, 2, 3, 1]));
-    softmax(scores, 3).matmul(v.swap_dims(1, 2)).swap_dims(1, 2)
+    in_f32(scores, |scores| softmax(scores, 3))
+        .matmul(v.swap_dims(1, 2))
+        .swap_dims(1, 2)
 }
 
 /// Linear layer whose output is split into a value and a gate: `value * gelu(gate)`.
@@ -276,7 +279,7 @@ fn add_context<B: Backend>(
 ) -> Tensor<B, 2> {
     let [rows, width] = x.dims();
     let batch = context.dims()[0];
-    let normed = norm.forward(x.clone());
+    let normed = norm.apply(x.clone());
     let said = attention.over_context(normed, context);
     (x.reshape([batch, rows / batch, width]) + said).reshape([rows, width])
 }
@@ -304,9 +307,9 @@ impl<B: Backend> BasicTransformerBlock<B> {
     /// - `x` and output: `[batch * frames * pixels, dim]`
     /// - `context`: `[batch, tokens, cross_attention_dim]`
     pub fn forward(&self, x: Tensor<B, 2>, context: Tensor<B, 3>, axes: TokenAxes) -> Tensor<B, 2> {
-        let x = self.attn1.over_pixels(self.norm1.forward(x.clone()), axes) + x;
+        let x = self.attn1.over_pixels(self.norm1.apply(x.clone()), axes) + x;
         let x = add_context(&self.attn2, &self.norm2, x, context);
-        self.ff.forward(self.norm3.forward(x.clone())) + x
+        self.ff.forward(self.norm3.apply(x.clone())) + x
     }
 }
 
@@ -337,10 +340,10 @@ impl<B: Backend> TemporalBasicTransformerBlock<B> {
     /// - `x` and output: `[batch * frames * pixels, dim]`
     /// - `context`: `[batch, tokens, cross_attention_dim]`
     pub fn forward(&self, x: Tensor<B, 2>, context: Tensor<B, 3>, axes: TokenAxes) -> Tensor<B, 2> {
-        let x = self.ff_in.forward(self.norm_in.forward(x.clone())) + x;
-        let x = self.attn1.over_frames(self.norm1.forward(x.clone()), axes) + x;
+        let x = self.ff_in.forward(self.norm_in.apply(x.clone())) + x;
+        let x = self.attn1.over_frames(self.norm1.apply(x.clone()), axes) + x;
         let x = add_context(&self.attn2, &self.norm2, x, context);
-        self.ff.forward(self.norm3.forward(x.clone())) + x
+        self.ff.forward(self.norm3.apply(x.clone())) + x
     }
 }
 
@@ -444,7 +447,7 @@ impl<B: Backend> TransformerSpatioTemporalModel<B> {
         };
         let rows = batch_frames * axes.pixels;
 
-        let image = self.norm.forward(x.clone());
+        let image = self.norm.apply(x.clone());
         let image = image.reshape([batch_frames, channels, axes.pixels]);
         let mut tokens = self.tokens_from_image(image).reshape([rows, channels]);
 

@@ -2,6 +2,7 @@
 //! with one head, biases, a group norm before and a shortcut around).
 
 use super::attention::scaled_dot_product;
+use super::precision::Norm;
 use super::resnet::group_norm;
 use burn::config::Config;
 use burn::module::Module;
@@ -58,7 +59,7 @@ impl<B: Backend> AttentionBlock<B> {
         let [n, channels, height, width] = x.dims();
         let tokens = self
             .group_norm
-            .forward(x.clone())
+            .apply(x.clone())
             .reshape([n, channels, height * width])
             .swap_dims(1, 2);
         // One head: an axis of length 1.

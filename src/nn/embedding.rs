@@ -1,6 +1,7 @@
 //! Embeddings of the noise level, of the added ids (frame rate, motion, augmentation) and of frame
 //! positions: diffusers' `Timesteps` and `TimestepEmbedding`.
 
+use super::precision::like;
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
@@ -63,10 +64,13 @@ pub struct TimestepEmbedding<B: Backend> {
 }
 
 impl<B: Backend> TimestepEmbedding<B> {
+    /// The output has the type of the weights.
+    ///
     /// # Shapes
     /// - `x`: `[n, in_channels]`
     /// - output: `[n, out_dim]`
     pub fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
+        let x = like(x, &self.linear_1.weight.val());
         self.linear_2.forward(silu(self.linear_1.forward(x)))
     }
 }

@@ -1,6 +1,7 @@
 //! Residual blocks in space and time, and changes of resolution (`diffusers.models.resnet`,
 //! `downsampling`, `upsampling`). Field names equal the tensor names in the files.
 
+use super::precision::Norm;
 use super::temporal_conv::{TemporalConv, TemporalConvConfig, axis_to_frames, frames_to_axis};
 use burn::config::Config;
 use burn::module::{Module, Param};
@@ -114,13 +115,13 @@ impl<B: Backend> ResnetBlock2D<B> {
     /// # Panics
     /// If the block has a `time_emb_proj` and `temb` is `None`.
     pub fn forward(&self, x: Tensor<B, 4>, temb: Option<Tensor<B, 2>>) -> Tensor<B, 4> {
-        let mut h = self.conv1.forward(silu(self.norm1.forward(x.clone())));
+        let mut h = self.conv1.forward(silu(self.norm1.apply(x.clone())));
         if let Some(proj) = &self.time_emb_proj {
             let temb = temb.expect("this block was configured with a time embedding");
             let temb = proj.forward(silu(temb));
             h = h + temb.unsqueeze_dims::<4>(&[2, 3]);
         }
-        let h = self.conv2.forward(silu(self.norm2.forward(h)));
+        let h = self.conv2.forward(silu(self.norm2.apply(h)));
         match &self.conv_shortcut {
             Some(shortcut) => shortcut.forward(x) + h,
             None => x + h,
@@ -154,14 +155,14 @@ impl<B: Backend> TemporalResnetBlock<B> {
     /// # Panics
     /// If the block has a `time_emb_proj` and `temb` is `None`.
     pub fn forward(&self, x: Tensor<B, 4>, temb: Option<Tensor<B, 3>>) -> Tensor<B, 4> {
-        let mut h = self.conv1.forward(silu(self.norm1.forward(x.clone())));
+        let mut h = self.conv1.forward(silu(self.norm1.apply(x.clone())));
         if let Some(proj) = &self.time_emb_proj {
             let temb = temb.expect("this block was configured with a time embedding");
             // [batch, frames, channels] to [batch, channels, frames, 1]
             let temb = proj.forward(silu(temb)).swap_dims(1, 2);
             h = h + temb.unsqueeze_dim::<4>(3);
         }
-        let h = self.conv2.forward(silu(self.norm2.forward(h)));
+        let h = self.conv2.forward(silu(self.norm2.apply(h)));
         match &self.conv_shortcut {
             Some(shortcut) => shortcut.forward(x) + h,
             None => x + h,

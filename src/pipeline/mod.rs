@@ -8,6 +8,8 @@ pub mod model;
 pub mod news;
 pub mod noise;
 pub mod plan;
+#[cfg(not(target_family = "wasm"))]
+pub mod runner;
 pub mod sample;
 pub mod segment;
 pub mod svd;
@@ -19,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// One generation.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Job {
     /// Picture, entities and trajectories.
     pub scene: Scene,
@@ -136,49 +138,4 @@ impl Cancel {
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
-}
-
-/// Loads a model and runs one job on `device`, natively and in the calling thread.
-///
-/// # Errors
-/// As [`model::Model::load`] and [`model::Model::run`].
-#[cfg(not(target_family = "wasm"))]
-pub fn run_blocking(
-    location: &str,
-    device: crate::device::Device,
-    job: &Job,
-    cancel: &Cancel,
-    on_message: &mut dyn FnMut(Message),
-) -> Result<Video> {
-    struct Run<'a> {
-        location: &'a str,
-        job: &'a Job,
-        cancel: &'a Cancel,
-        on_message: &'a mut dyn FnMut(Message),
-    }
-
-    impl crate::device::Task for Run<'_> {
-        type Output = Result<Video>;
-
-        fn run<B: burn::tensor::backend::Backend>(
-            self,
-            device: B::Device,
-            name: String,
-        ) -> Self::Output {
-            pollster::block_on(async {
-                let model =
-                    model::Model::<B>::load(self.location, device, name, self.on_message).await?;
-                let on_message = self.on_message;
-                let mut observer = |message: Message| on_message(message);
-                model.run(self.job, self.cancel, &mut observer).await
-            })
-        }
-    }
-
-    device.run(Run {
-        location,
-        job,
-        cancel,
-        on_message,
-    })?
 }

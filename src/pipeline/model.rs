@@ -8,7 +8,7 @@ use crate::model::bundle::ModelIndex;
 use crate::scene::Settings;
 use crate::weights::ModelDir;
 use crate::{Error, Result};
-use burn::tensor::backend::Backend;
+use burn::tensor::{DType, FloatDType, backend::Backend};
 use serde::Deserialize;
 
 /// What a model directory holds.
@@ -95,6 +95,25 @@ impl About {
     }
 }
 
+/// Which model, and how it is loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelOptions {
+    /// Directory or URL.
+    pub location: String,
+    /// What networks compute in; `None`: what suits the device and its memory. DragEntity's own models have `f32` only.
+    pub dtype: Option<FloatDType>,
+}
+
+impl ModelOptions {
+    /// The model at `location`, loaded as suits the device.
+    pub fn new(location: impl Into<String>) -> Self {
+        Self {
+            location: location.into(),
+            dtype: None,
+        }
+    }
+}
+
 /// A model on a device, which runs jobs one after another.
 // One of them exists at a time, so that it does not matter that one is larger.
 #[allow(clippy::large_enum_variant)]
@@ -109,21 +128,41 @@ impl<B: Backend> Model<B> {
     /// Loads what stays loaded.
     ///
     /// # Errors
-    /// Those of [`About::read`], [`Engine::load`] and [`Svd::open`].
+    /// Those of [`About::read`], [`Engine::load`] and [`Svd::open`], and [`Error::Device`] or [`Error::Job`] for a
+    /// type that the device or the model does not compute in.
     pub async fn load(
-        location: &str,
+        options: &ModelOptions,
         device: B::Device,
         device_name: String,
         observer: &mut dyn FnMut(Message),
     ) -> Result<Self> {
-        Ok(match About::read(location).await?.kind {
-            Kind::DragEntity => {
-                Self::DragEntity(Engine::load(location, device, device_name, observer).await?)
-            }
+        let location = &options.location;
+        if let Some(dtype) = options.dtype
+            && !B::supports_dtype(&device, dtype.into())
+        {
+            return Err(Error::Device(format!(
+                "{device_name} cannot compute in {}: choose --dtype f32",
+                dtype_name(dtype)
+            )));
+        }
+        match About::read(location).await?.kind {
+            Kind::DragEntity => match options.dtype {
+                None | Some(FloatDType::F32) => {
+                    let engine = Engine::load(location, device, device_name, observer).await?;
+                    Ok(Self::DragEntity(engine))
+                }
+                Some(dtype) => Err(Error::Job(format!(
+                    "{location} computes in f32 only, not in {}: leave --dtype out",
+                    dtype_name(dtype)
+                ))),
+            },
             Kind::StableVideoDiffusion => {
-                Self::StableVideoDiffusion(Svd::open(location, device, device_name).await?)
+                let svd = Svd::open(location, device, device_name).await?;
+                Ok(Self::StableVideoDiffusion(
+                    svd.with_dtype(options.dtype.unwrap_or(FloatDType::F32)),
+                ))
             }
-        })
+        }
     }
 
     /// Runs a job.
@@ -141,4 +180,9 @@ impl<B: Backend> Model<B> {
             Self::StableVideoDiffusion(svd) => svd.run(job, cancel, observer).await,
         }
     }
+}
+
+/// The name of a type, as on the command line.
+pub fn dtype_name(dtype: FloatDType) -> String {
+    DType::from(dtype).name().to_owned()
 }

@@ -7,6 +7,7 @@
 
 use super::engine::{DECODE_CHUNK, Observer, added_time_ids};
 use super::host::{pause, pictures, settle, video};
+use super::model::dtype_name;
 use super::noise::noise;
 use super::plan::to_unit;
 use super::sample::Sampler;
@@ -21,7 +22,7 @@ use crate::scene::{Picture, Settings};
 use crate::scheduler::{EulerDiscreteConfig, EulerDiscreteScheduler, guidance_per_frame};
 use crate::weights::ModelDir;
 use crate::{Error, Result};
-use burn::tensor::{Tensor, TensorData, backend::Backend};
+use burn::tensor::{FloatDType, Tensor, TensorData, backend::Backend};
 
 /// A video has about this many pixels squared, where its size is not given: 576 x 320.
 const SAMPLE_SIDE: u32 = 429;
@@ -240,6 +241,7 @@ pub fn decode<B: Backend>(
 pub struct Svd<B: Backend> {
     dir: ModelDir,
     config: SvdConfig,
+    dtype: FloatDType,
     device: B::Device,
     device_name: String,
 }
@@ -254,9 +256,16 @@ impl<B: Backend> Svd<B> {
         Ok(Self {
             config: SvdConfig::read(&dir).await?,
             dir,
+            dtype: FloatDType::F32,
             device,
             device_name,
         })
+    }
+
+    /// UNet and image encoder compute in `dtype`. The VAE stays in `f32`, as a half overflows in the published one
+    /// (`force_upcast`), and it is small.
+    pub fn with_dtype(self, dtype: FloatDType) -> Self {
+        Self { dtype, ..self }
     }
 
     /// The configurations.
@@ -289,6 +298,7 @@ impl<B: Backend> Svd<B> {
         }
         let size = self.size(job)?;
         let (config, dir, device) = (&self.config, &self.dir, &self.device);
+        let in_dtype = &dir.clone().with_dtype(self.dtype);
         let frames = settings.frames as usize;
         let steps = settings.steps;
         let scheduler = EulerDiscreteScheduler::new(config.scheduler.clone(), steps as usize)?;
@@ -299,11 +309,14 @@ impl<B: Backend> Svd<B> {
             height: size[1],
             frames: settings.frames,
             steps,
-            device: self.device_name.clone(),
+            device: match self.dtype {
+                FloatDType::F32 => self.device_name.clone(),
+                dtype => format!("{}, in {}", self.device_name, dtype_name(dtype)),
+            },
         });
 
         let encoder = config
-            .load_image_encoder(dir, device, &mut loading(observer, IMAGE_ENCODER))
+            .load_image_encoder(in_dtype, device, &mut loading(observer, IMAGE_ENCODER))
             .await?;
         observer.message(Message::Encoding);
         pause(cancel).await?;
@@ -325,7 +338,7 @@ impl<B: Backend> Svd<B> {
         pause(cancel).await?;
 
         let unet = config
-            .load_unet(dir, device, &mut loading(observer, UNET))
+            .load_unet(in_dtype, device, &mut loading(observer, UNET))
             .await?;
         pause(cancel).await?;
         let [_, channels, height, width] = latents.dims();

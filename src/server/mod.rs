@@ -14,6 +14,7 @@ pub use upload::Upload;
 
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::pipeline::model::ModelOptions;
 use about::About;
 use access::Access;
 use api::Api;
@@ -43,8 +44,8 @@ pub struct Options {
     pub address: SocketAddr,
     /// What runs jobs, one at a time on each.
     pub devices: Vec<Device>,
-    /// Directory of the model.
-    pub model: String,
+    /// The model.
+    pub model: ModelOptions,
     /// Most jobs that wait.
     pub queue: usize,
     /// What clients must know to use it; needed where others can reach it.
@@ -84,7 +85,7 @@ impl Server {
             // Those that were started already end with the queue.
             .inspect_err(|_| drop(queue.stop()))?;
         let names = workers.iter().map(|w| w.name.clone()).collect();
-        let about = About::new(names, &options.model);
+        let about = About::new(names, &options.model.location);
         Ok(Self {
             listener,
             address,

@@ -5,7 +5,7 @@ use super::LoadReport;
 use super::file::{Weights, is_not_found, read_json_bytes};
 use crate::error::{Error, Result};
 use burn::module::Module;
-use burn::tensor::backend::Backend;
+use burn::tensor::{FloatDType, backend::Backend};
 use serde::de::DeserializeOwned;
 
 /// Names under which the parts of a published model keep their weights, most common first. The
@@ -26,6 +26,7 @@ const WEIGHT_FILES: [&str; 8] = [
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelDir {
     location: String,
+    dtype: FloatDType,
 }
 
 impl ModelDir {
@@ -34,7 +35,13 @@ impl ModelDir {
         let location: String = location.into();
         Self {
             location: location.trim_end_matches('/').to_owned(),
+            dtype: FloatDType::F32,
         }
+    }
+
+    /// Networks that are loaded from here compute in `dtype`; else in `f32`.
+    pub fn with_dtype(self, dtype: FloatDType) -> Self {
+        Self { dtype, ..self }
     }
 
     /// Where the model is.
@@ -134,6 +141,6 @@ impl ModelDir {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(M, LoadReport)> {
         let weights = self.read_weights(part, progress).await?;
-        weights.load_with(module, progress).await
+        weights.load_with(module, self.dtype, progress).await
     }
 }

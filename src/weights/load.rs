@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::platform::yield_now;
 use burn::module::{Module, ParamId};
 use burn::tensor::backend::Backend;
-use burn::tensor::{DType, TensorData};
+use burn::tensor::{DType, FloatDType, TensorData};
 use burn_store::{ModuleSnapshot, PyTorchToBurnAdapter, TensorSnapshot, TensorSnapshotError};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +26,7 @@ pub struct LoadReport {
 }
 
 impl Weights {
-    /// Puts the tensors into `module`, which keeps its device and gets `f32`.
+    /// Puts the tensors into `module`, which keeps its device and gets `f32`; see [`Weights::load_with`].
     ///
     /// Names and shapes are compared before anything is read. Tensors of the file that the module has
     /// no place for are reported and logged as a warning.
@@ -35,7 +35,7 @@ impl Weights {
     /// [`Error::Model`] that names the tensors which are missing, have another shape, have no floating
     /// point type, or hold something that is not finite.
     pub fn load<B: Backend, M: Module<B>>(&self, module: M) -> Result<(M, LoadReport)> {
-        let mut loading = Loading::new(self, module)?;
+        let mut loading = Loading::new(self, module, FloatDType::F32)?;
         while loading.step()? {}
         loading.finish()
     }
@@ -43,16 +43,20 @@ impl Weights {
     /// As [`Weights::load`], giving way to others now and then. Where the weights are read from a disk,
     /// `progress(bytes read, bytes in all)` is told; what is in memory was fetched with progress.
     ///
+    /// The module gets `dtype`, but for the parameters of its norms, which are always `f32`: norms compute in it
+    /// (see `nn::precision`).
+    ///
     /// # Errors
     /// As [`Weights::load`].
     pub async fn load_with<B: Backend, M: Module<B>>(
         &self,
         module: M,
+        dtype: FloatDType,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(M, LoadReport)> {
         let on_disk = self.0.on_disk();
         let total = self.len();
-        let mut loading = Loading::new(self, module)?;
+        let mut loading = Loading::new(self, module, dtype)?;
         if on_disk {
             progress(0, total);
         }
@@ -73,6 +77,8 @@ impl Weights {
 struct Loading<M> {
     weights: Arc<Inner>,
     module: M,
+    /// What it computes in.
+    dtype: FloatDType,
     /// Those still to be read.
     names: std::vec::IntoIter<String>,
     report: LoadReport,
@@ -83,7 +89,7 @@ struct Loading<M> {
 }
 
 impl<M> Loading<M> {
-    fn new<B: Backend>(weights: &Weights, module: M) -> Result<Self>
+    fn new<B: Backend>(weights: &Weights, module: M, dtype: FloatDType) -> Result<Self>
     where
         M: Module<B>,
     {
@@ -106,6 +112,7 @@ impl<M> Loading<M> {
         Ok(Self {
             weights,
             module,
+            dtype,
             names: wanted.into_keys().collect::<Vec<_>>().into_iter(),
             report: LoadReport { loaded: 0, unused },
             unmet: None,
@@ -126,7 +133,7 @@ impl<M> Loading<M> {
         {
             let info = &self.weights.tensors[&name].info;
             bytes += info.end - info.start;
-            snapshots.push(snapshot(&self.weights, name, &failed));
+            snapshots.push(snapshot(&self.weights, name, self.dtype, &failed));
         }
         if snapshots.is_empty() {
             return Ok(false);
@@ -163,14 +170,26 @@ impl<M> Loading<M> {
     }
 }
 
-/// A tensor that is read and made `f32` only when it is put into the network. The first error goes to `failed`,
+/// Whether a tensor belongs to a norm, by its name as diffusers and transformers give it.
+fn of_norm(name: &str) -> bool {
+    let layer = name.rsplit('.').nth(1).unwrap_or_default();
+    // `pre_layrnorm` is the published spelling of another.
+    layer.contains("norm")
+}
+
+/// A tensor that is read and gets its type only when it is put into the network. The first error goes to `failed`,
 /// as burn-store's own says less.
 fn snapshot(
     weights: &Arc<Inner>,
     name: String,
+    dtype: FloatDType,
     failed: &Rc<RefCell<Option<Error>>>,
 ) -> TensorSnapshot {
     let shape = weights.tensors[&name].info.shape.clone();
+    let dtype = match of_norm(&name) {
+        true => DType::F32,
+        false => dtype.into(),
+    };
     let path = name.split('.').map(str::to_owned).collect();
     let (source, failed, data_shape) = (Arc::clone(weights), Rc::clone(failed), shape.clone());
     TensorSnapshot::from_closure(
@@ -180,9 +199,10 @@ fn snapshot(
                 failed.borrow_mut().get_or_insert(e);
                 TensorSnapshotError::DataError(text)
             })?;
-            Ok(TensorData::new(values, data_shape.clone()))
+            let data = TensorData::new(values, data_shape.clone());
+            Ok(data.convert_dtype(dtype))
         }),
-        DType::F32,
+        dtype,
         shape.into(),
         path,
         Vec::new(),

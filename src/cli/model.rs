@@ -1,0 +1,55 @@
+//! Options that say which model, and how it is loaded: the same wherever a model runs.
+
+use crate::pipeline::model::ModelOptions;
+use burn::tensor::FloatDType;
+use std::path::{Path, PathBuf};
+
+/// Which model.
+#[derive(clap::Args)]
+pub struct ModelArgs {
+    /// Folder of the model, in diffusers' layout [default: models/mini here or beside the program]
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// What the networks of a large model compute in: f32, f16 or bf16 [default: f32]
+    #[arg(long, value_name = "TYPE", value_parser = dtype)]
+    dtype: Option<FloatDType>,
+}
+
+impl ModelArgs {
+    /// What the options say.
+    pub fn options(&self) -> ModelOptions {
+        ModelOptions {
+            dtype: self.dtype,
+            ..ModelOptions::new(location(self.model.as_deref()))
+        }
+    }
+}
+
+/// Reads `f16`.
+fn dtype(text: &str) -> Result<FloatDType, String> {
+    match text {
+        "f32" => Ok(FloatDType::F32),
+        "f16" => Ok(FloatDType::F16),
+        "bf16" => Ok(FloatDType::BF16),
+        _ => Err("choose f32, f16 or bf16".to_owned()),
+    }
+}
+
+/// The model's folder: the one given, else `models/mini` here or above the program.
+fn location(given: Option<&Path>) -> String {
+    const SHIPPED: &str = "models/mini";
+    if let Some(given) = given {
+        return given.display().to_string();
+    }
+    let here = PathBuf::from(SHIPPED);
+    if here.is_dir() {
+        return SHIPPED.to_string();
+    }
+    let program = std::env::current_exe().unwrap_or_default();
+    let beside = program
+        .ancestors()
+        .skip(1)
+        .map(|a| a.join(SHIPPED))
+        .find(|d| d.is_dir());
+    beside.unwrap_or(here).display().to_string()
+}
