@@ -136,6 +136,28 @@ impl EulerDiscreteConfig {
         })
     }
 
+    /// The noise level of `timestep` of the training schedule: how many times the signal's deviation.
+    ///
+    /// # Errors
+    /// [`Error::Model`] naming `name` for a schedule that is garbled or shorter.
+    pub fn training_sigma(&self, name: &str, timestep: usize) -> Result<f64> {
+        let beta_ok = |b: f64| b > 0.0 && b < 1.0;
+        let longest = 1 << 16;
+        if beta_ok(self.beta_start)
+            && beta_ok(self.beta_end)
+            && (timestep + 1..=longest).contains(&self.num_train_timesteps)
+        {
+            return Ok(self.training_sigmas()[timestep]);
+        }
+        Err(Error::Model {
+            name: name.to_owned(),
+            reason: format!(
+                "num_train_timesteps must be {} to {longest}, beta_start and beta_end in 0..1",
+                timestep + 1
+            ),
+        })
+    }
+
     /// Noise levels of the training schedule, rising.
     fn training_sigmas(&self) -> Vec<f64> {
         let n = self.num_train_timesteps;

@@ -576,6 +576,101 @@ fn devices_and_types() {
     );
 }
 
+#[test]
+fn a_controlnet_lets_a_published_model_follow_paths() {
+    use common::steer::{draganything_directory, dragentity_directory, stable_diffusion_directory};
+    let desk = Desk::new();
+    demo_folder(&desk);
+    let (model, features) = (
+        common::svd::published_directory(),
+        stable_diffusion_directory(),
+    );
+    let (theirs, own) = (draganything_directory(), dragentity_directory());
+    let generate = |args: &[&str]| {
+        let mut command = desk.program();
+        command.args([
+            "generate", "--device", "cpu", "--steps", "1", "--size", "36x24",
+        ]);
+        command
+            .args(["--scale", "1", "--model"])
+            .arg(model.path())
+            .args(args);
+        command
+    };
+    let controlled = |dir: &tempfile::TempDir, args: &[&str]| {
+        let mut command = generate(args);
+        command.arg("--controlnet").arg(dir.path());
+        command
+    };
+    let frame = |name: &str| {
+        let frame = image::open(desk.path(name).join("0002.png")).unwrap();
+        assert_eq!((frame.width(), frame.height()), (36, 24));
+        frame.to_rgb8().into_raw()
+    };
+    let run = |dir: &tempfile::TempDir, out: &str, more: &[&str]| {
+        let demo = ["--demo", "bear_@", "--frames", "3", "-o", out];
+        let output = controlled(dir, &demo).args(more).assert().success();
+        String::from_utf8(output.get_output().stderr.clone()).unwrap()
+    };
+    let said = run(&theirs, "a", &[]);
+    assert!(
+        said.contains("note: DragAnything was trained with features"),
+        "{said}"
+    );
+    let from = features.path().to_str().unwrap();
+    let said = run(&theirs, "b", &["--features-from", from]);
+    assert!(!said.contains("note:"), "{said}");
+    run(&own, "c", &[]);
+    assert!(frame("a") != frame("b") && frame("a") != frame("c"));
+    // As many frames as the folder has positions.
+    let all = ["--demo", "bear_@", "-o", "a.mp4"];
+    controlled(&theirs, &all).assert().success();
+    let mp4 = std::fs::read(desk.path("a.mp4")).unwrap();
+    let mp4 = re_mp4::Mp4::read_bytes(&mp4).unwrap();
+    assert_eq!(mp4.tracks().values().next().unwrap().samples.len(), 20);
+
+    let picture = [
+        "--image",
+        "picture.png",
+        "--preset",
+        "preset.json",
+        "-o",
+        "a.gif",
+    ];
+    let refuse = |command: Command, code: i32, parts: &[&str]| {
+        assert_refused(ending(command), code, parts);
+    };
+    refuse(generate(&all), 3, &["cannot follow paths", "--controlnet"]);
+    refuse(controlled(&model, &picture), 4, &["no ControlNet here"]);
+    let mut command = controlled(&theirs, &picture);
+    command.arg("--features-from").arg(model.path());
+    refuse(
+        command,
+        4,
+        &["unet/config.json", "UNet2DConditionModel is needed"],
+    );
+    let mut command = controlled(&own, &["--demo", "bear_@", "-o", "a.gif"]);
+    let sky = desk.path("bear_@/0_sky.jpg");
+    std::fs::copy(&sky, desk.path("bear_@/again.jpg")).unwrap();
+    let json = std::fs::read_to_string(desk.path("bear_@/demo.json")).unwrap();
+    let third = r#"{"5": {"mask_name": "again.jpg", "trajectory": [[9, 9]]}, "#;
+    desk.write("bear_@/demo.json", json.replacen('{', third, 1));
+    command.args(["--frames", "3"]);
+    refuse(command, 3, &["3 entities", "at most 2"]);
+    // The mini steers itself.
+    tiny::tiny_model(&desk.path("model")).unwrap();
+    let mut command = desk.program();
+    command
+        .args(["generate", "--device", "cpu", "--model", "model"])
+        .args(picture);
+    command.arg("--controlnet").arg(theirs.path());
+    refuse(
+        command,
+        4,
+        &["ControlNet of its own", "leave --controlnet out"],
+    );
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_cancels() {

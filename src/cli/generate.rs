@@ -7,10 +7,11 @@ use super::progress::Progress;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::media::{self, Format};
-use crate::pipeline::model::About;
+use crate::pipeline::model::{About, Kind};
 use crate::pipeline::runner::with_runner;
 use crate::pipeline::{Cancel, Job};
 use crate::scene::demo::Demo;
+use crate::scene::settings::MAX_FRAMES;
 use crate::scene::{Fit, Picture, Preset, Scene, Settings};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -123,8 +124,9 @@ pub fn run(args: Args) -> Result<()> {
     Format::of(&args.output)?;
     writable(&args.output)?;
     let options = args.model.options();
-    let about = pollster::block_on(About::read(&options.location))?;
-    let (job, notes) = job(&args, &about)?;
+    let about = pollster::block_on(About::read(&options))?;
+    let (job, mut notes) = job(&args, &about)?;
+    notes.extend(about.note.map(str::to_owned));
     for note in notes {
         eprintln!("note: {note}");
     }
@@ -166,9 +168,15 @@ pub fn run(args: Args) -> Result<()> {
 fn job(args: &Args, about: &About) -> Result<(Job, Vec<String>)> {
     if let Some(folder) = &args.demo {
         let Demo {
-            scene, mut notes, ..
+            scene,
+            frames,
+            mut notes,
         } = demo::open(folder)?;
-        let settings = args.settings(about.settings.clone());
+        let mut settings = about.settings.clone();
+        if about.kind == Kind::StableVideoDiffusion {
+            settings.frames = (frames as u32).clamp(2, MAX_FRAMES);
+        }
+        let settings = args.settings(settings);
         settings.check()?;
         scene.check()?;
         notes.extend(scene.notes(settings.frames));

@@ -1,6 +1,6 @@
 //! Options that say which model, and how it is loaded: the same wherever a model runs.
 
-use crate::pipeline::model::ModelOptions;
+use crate::pipeline::model::{ControlNetSource, ModelOptions};
 use burn::tensor::FloatDType;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,13 @@ pub struct ModelArgs {
     /// Folder of the model, in diffusers' layout [default: models/mini here or beside the program]
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
+    /// Folder of a ControlNet, which lets Stable Video Diffusion follow paths: DragAnything's, or one of our own kind
+    #[arg(long, value_name = "DIR")]
+    controlnet: Option<PathBuf>,
+    /// Folder of Stable Diffusion 1.5, for the features that DragAnything's ControlNet was trained with [default:
+    /// features of Stable Video Diffusion]
+    #[arg(long, value_name = "DIR", requires = "controlnet")]
+    features_from: Option<PathBuf>,
     /// What the networks of a large model compute in: f32, f16 or bf16 [default: f32]
     #[arg(long, value_name = "TYPE", value_parser = dtype)]
     dtype: Option<FloatDType>,
@@ -20,6 +27,10 @@ impl ModelArgs {
     pub fn options(&self) -> ModelOptions {
         ModelOptions {
             dtype: self.dtype,
+            controlnet: self.controlnet.as_ref().map(|controlnet| ControlNetSource {
+                location: controlnet.display().to_string(),
+                features_from: self.features_from.as_ref().map(|d| d.display().to_string()),
+            }),
             ..ModelOptions::new(location(self.model.as_deref()))
         }
     }

@@ -2,6 +2,10 @@
 //! (`transformers.CLIPVisionModelWithProjection`), configured by `image_encoder/config.json` and loaded
 //! under its tensor names. ViT-H/14 is the default configuration.
 
+mod text;
+
+pub use text::{CLIPTextConfig, CLIPTextModel};
+
 use crate::error::{Error, Result};
 use crate::nn::attention::scaled_dot_product;
 use crate::nn::precision::{Norm, as_type, like};
@@ -156,22 +160,13 @@ impl CLIPVisionConfig {
                 .with_epsilon(self.layer_norm_eps)
                 .init(device)
         };
-        let linear = |from, to| LinearConfig::new(from, to).init(device);
-        let layer = || CLIPEncoderLayer {
-            self_attn: CLIPAttention {
-                q_proj: linear(width, width),
-                k_proj: linear(width, width),
-                v_proj: linear(width, width),
-                out_proj: linear(width, width),
-                heads: self.num_attention_heads,
-            },
-            layer_norm1: norm(),
-            mlp: CLIPMlp {
-                fc1: linear(width, self.intermediate_size),
-                fc2: linear(self.intermediate_size, width),
-                quick_gelu: self.hidden_act == HiddenAct::QuickGelu,
-            },
-            layer_norm2: norm(),
+        let layers = Layers {
+            count: self.num_hidden_layers,
+            width,
+            intermediate: self.intermediate_size,
+            heads: self.num_attention_heads,
+            act: self.hidden_act,
+            eps: self.layer_norm_eps,
         };
         let normal = Initializer::Normal {
             mean: 0.0,
@@ -189,9 +184,7 @@ impl CLIPVisionConfig {
                         .init(device),
                 },
                 pre_layrnorm: norm(),
-                encoder: CLIPEncoder {
-                    layers: (0..self.num_hidden_layers).map(|_| layer()).collect(),
-                },
+                encoder: layers.init(device),
                 post_layernorm: norm(),
             },
             visual_projection: LinearConfig::new(width, self.projection_dim)
@@ -238,12 +231,17 @@ pub struct CLIPAttention<B: Backend> {
 }
 
 impl<B: Backend> CLIPAttention<B> {
-    fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
+    /// `causal`: no token sees a later one.
+    fn forward(&self, x: Tensor<B, 3>, causal: bool) -> Tensor<B, 3> {
         let [batch, tokens, width] = x.dims();
         let shape = [batch, tokens, self.heads, width / self.heads];
         let [q, k, v] = [&self.q_proj, &self.k_proj, &self.v_proj]
             .map(|projection| projection.forward(x.clone()).reshape(shape));
-        let y = scaled_dot_product(q, k, v);
+        let y = if causal {
+            text::causal_attention(q, k, v)
+        } else {
+            scaled_dot_product(q, k, v)
+        };
         self.out_proj.forward(y.reshape([batch, tokens, width]))
     }
 }
@@ -284,8 +282,9 @@ pub struct CLIPEncoderLayer<B: Backend> {
 }
 
 impl<B: Backend> CLIPEncoderLayer<B> {
-    fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
-        let x = self.self_attn.forward(self.layer_norm1.apply(x.clone())) + x;
+    fn forward(&self, x: Tensor<B, 3>, causal: bool) -> Tensor<B, 3> {
+        let normed = self.layer_norm1.apply(x.clone());
+        let x = self.self_attn.forward(normed, causal) + x;
         self.mlp.forward(self.layer_norm2.apply(x.clone())) + x
     }
 }
@@ -295,6 +294,47 @@ impl<B: Backend> CLIPEncoderLayer<B> {
 pub struct CLIPEncoder<B: Backend> {
     /// One after another.
     pub layers: Vec<CLIPEncoderLayer<B>>,
+}
+
+/// What the layers of either tower are made from.
+struct Layers {
+    count: usize,
+    width: usize,
+    intermediate: usize,
+    heads: usize,
+    act: HiddenAct,
+    eps: f64,
+}
+
+impl Layers {
+    fn init<B: Backend>(&self, device: &B::Device) -> CLIPEncoder<B> {
+        let width = self.width;
+        let norm = || {
+            LayerNormConfig::new(width)
+                .with_epsilon(self.eps)
+                .init(device)
+        };
+        let linear = |from, to| LinearConfig::new(from, to).init(device);
+        let layer = || CLIPEncoderLayer {
+            self_attn: CLIPAttention {
+                q_proj: linear(width, width),
+                k_proj: linear(width, width),
+                v_proj: linear(width, width),
+                out_proj: linear(width, width),
+                heads: self.heads,
+            },
+            layer_norm1: norm(),
+            mlp: CLIPMlp {
+                fc1: linear(width, self.intermediate),
+                fc2: linear(self.intermediate, width),
+                quick_gelu: self.act == HiddenAct::QuickGelu,
+            },
+            layer_norm2: norm(),
+        };
+        CLIPEncoder {
+            layers: (0..self.count).map(|_| layer()).collect(),
+        }
+    }
 }
 
 /// The transformer without its projection.
@@ -336,7 +376,7 @@ impl<B: Backend> CLIPVisionModelWithProjection<B> {
         let tokens = model.embeddings.forward(pictures);
         let tokens = model.pre_layrnorm.apply(tokens);
         let layers = model.encoder.layers.iter();
-        let tokens = layers.fold(tokens, |x, layer| layer.forward(x));
+        let tokens = layers.fold(tokens, |x, layer| layer.forward(x, false));
         let class: Tensor<B, 2> = tokens.narrow(1, 0, 1).squeeze_dim(1);
         let projected = self
             .visual_projection

@@ -122,9 +122,12 @@ impl ConditionInput {
         })
     }
 
-    fn check(&self, max_entities: usize, config: &ConditionConfig) -> Result<()> {
+    /// Checks that conditions can be drawn, for networks that need sides of a `multiple` of pixels.
+    ///
+    /// # Errors
+    /// [`Error::Job`].
+    pub fn check(&self, max_entities: usize, multiple: usize) -> Result<()> {
         let (width, height) = (self.width, self.height);
-        let multiple = config.vae_factor.max(config.map_factor).max(FEATURE_STRIDE);
         let fits = |size: usize| size > 0 && size.is_multiple_of(multiple);
         if !fits(width) || !fits(height) {
             return Err(Error::Job(format!(
@@ -267,7 +270,8 @@ impl<B: Backend> ConditionBatch<B> {
                     input.frames, input.width, input.height
                 )));
             }
-            input.check(max_entities, config)?;
+            let multiple = config.vae_factor.max(config.map_factor).max(FEATURE_STRIDE);
+            input.check(max_entities, multiple)?;
             buffers.push(input, max_entities, config);
         }
         let (batch, n) = (inputs.len(), max_entities);

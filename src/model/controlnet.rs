@@ -106,8 +106,12 @@ impl ControlNetConfig {
     /// [`Error::Model`] if the residuals would not fit a UNet of configuration `unet`.
     pub fn check_fits(&self, unet: &UNetConfig) -> Result<()> {
         let same = self.unet.in_channels == unet.in_channels
+            && self.unet.block_out_channels == unet.block_out_channels
             && self.unet.skip_channels() == unet.skip_channels()
-            && self.unet.cross_attention_dim == unet.cross_attention_dim
+            && (0..unet.block_out_channels.len()).all(|level| {
+                // As one number for all levels, or as a list.
+                self.unet.cross_attention_dim.at(level) == unet.cross_attention_dim.at(level)
+            })
             && self.unet.added_ids() == unet.added_ids();
         if same {
             return Ok(());

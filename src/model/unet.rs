@@ -34,14 +34,14 @@ pub enum PerLevel {
 
 impl PerLevel {
     /// The value at `level`; [`UNetConfig::check`] has seen that there is one.
-    fn at(&self, level: usize) -> usize {
+    pub(crate) fn at(&self, level: usize) -> usize {
         match self {
             Self::All(n) => *n,
             Self::Each(list) => list[level],
         }
     }
 
-    fn check(&self, name: &str, levels: usize, most: usize) -> Result<()> {
+    pub(crate) fn check(&self, name: &str, levels: usize, most: usize) -> Result<()> {
         let values: &[usize] = match self {
             Self::All(n) => std::slice::from_ref(n),
             Self::Each(list) if list.len() != levels => {
@@ -417,6 +417,36 @@ impl<B: Backend> UNetSpatioTemporalConditionModel<B> {
         added_time_ids: Tensor<B, 2>,
         residuals: Option<ControlNetResiduals<B>>,
     ) -> Tensor<B, 5> {
+        let ([batch, frames, _, height, width], own) = (sample.dims(), sample.dtype());
+        let x = self.features(
+            sample,
+            timestep,
+            encoder_hidden_states,
+            added_time_ids,
+            residuals,
+            self.up_blocks.len(),
+        );
+        let x = self.conv_out.forward(silu(self.conv_norm_out.apply(x)));
+        let out_channels = x.dims()[1];
+        as_type(x, own).reshape([batch, frames, out_channels, height, width])
+    }
+
+    /// What the first `up_blocks` blocks of the way up make of the same inputs, in the type of the weights.
+    ///
+    /// # Shapes
+    /// - output: `[batch * frames, channels, height, width]`, those of the block
+    ///
+    /// # Panics
+    /// As [`Self::forward`].
+    pub fn features(
+        &self,
+        sample: Tensor<B, 5>,
+        timestep: Tensor<B, 1>,
+        encoder_hidden_states: Tensor<B, 3>,
+        added_time_ids: Tensor<B, 2>,
+        residuals: Option<ControlNetResiduals<B>>,
+        up_blocks: usize,
+    ) -> Tensor<B, 4> {
         let [batch, frames, channels, height, width] = sample.dims();
         let temb = TimeInputs {
             time_embedding: &self.time_embedding,
@@ -425,7 +455,7 @@ impl<B: Backend> UNetSpatioTemporalConditionModel<B> {
             addition_time_embed_dim: self.addition_time_embed_dim,
         }
         .forward(timestep, added_time_ids, frames);
-        let (own, weight) = (sample.dtype(), self.conv_in.weight.val());
+        let weight = self.conv_in.weight.val();
         let context = like(encoder_hidden_states, &weight);
 
         let x = sample.reshape([batch * frames, channels, height, width]);
@@ -444,11 +474,9 @@ impl<B: Backend> UNetSpatioTemporalConditionModel<B> {
                 .collect();
             x = x + residuals.mid;
         }
-        for block in &self.up_blocks {
+        for block in self.up_blocks.iter().take(up_blocks) {
             x = block.forward(x, &temb, &context, &mut skips);
         }
-        let x = self.conv_out.forward(silu(self.conv_norm_out.apply(x)));
-        let out_channels = x.dims()[1];
-        as_type(x, own).reshape([batch, frames, out_channels, height, width])
+        x
     }
 }

@@ -197,6 +197,22 @@ impl AutoencoderKLTemporalDecoderConfig {
         }
     }
 
+    /// Creates the half that makes latents.
+    ///
+    /// # Panics
+    /// If [`validate`](Self::validate) fails.
+    pub fn init_encoder<B: Backend>(&self, device: &B::Device) -> LatentEncoder<B> {
+        let AutoencoderKLTemporalDecoder {
+            encoder,
+            quant_conv,
+            ..
+        } = self.init(device);
+        LatentEncoder {
+            encoder,
+            quant_conv,
+        }
+    }
+
     /// Latents as the encoder gives them to latents for the denoiser: about zero mean and unit variance.
     ///
     /// # Shapes
@@ -462,6 +478,36 @@ impl<B: Backend> TemporalDecoder<B> {
     }
 }
 
+/// The half of an autoencoder that makes latents. Stable Diffusion's (`AutoencoderKL`) has the same under the same
+/// names; only its decoder is another.
+#[derive(Module, Debug)]
+pub struct LatentEncoder<B: Backend> {
+    /// Pictures to moments.
+    pub encoder: Encoder<B>,
+    /// The last layer of the encoder.
+    pub quant_conv: Conv2d<B>,
+}
+
+impl<B: Backend> LatentEncoder<B> {
+    /// As [`AutoencoderKLTemporalDecoder::encode`].
+    pub fn encode(&self, x: Tensor<B, 4>) -> (Tensor<B, 4>, Tensor<B, 4>) {
+        moments(&self.encoder, &self.quant_conv, x)
+    }
+}
+
+/// Mean and logarithm of the variance.
+fn moments<B: Backend>(
+    encoder: &Encoder<B>,
+    quant_conv: &Conv2d<B>,
+    x: Tensor<B, 4>,
+) -> (Tensor<B, 4>, Tensor<B, 4>) {
+    let moments = quant_conv.forward(encoder.forward(x));
+    let channels = moments.dims()[1] / 2;
+    let mean = moments.clone().narrow(1, 0, channels);
+    let logvar = moments.narrow(1, channels, channels);
+    (mean, logvar.clamp(-30.0, 20.0))
+}
+
 /// The autoencoder.
 #[derive(Module, Debug)]
 pub struct AutoencoderKLTemporalDecoder<B: Backend> {
@@ -497,11 +543,7 @@ impl<B: Backend> AutoencoderKLTemporalDecoder<B> {
     ///   or rows and columns at the end are lost
     /// - both results: `[n, latent_channels, height / factor, width / factor]`
     pub fn encode(&self, x: Tensor<B, 4>) -> (Tensor<B, 4>, Tensor<B, 4>) {
-        let moments = self.quant_conv.forward(self.encoder.forward(x));
-        let channels = moments.dims()[1] / 2;
-        let mean = moments.clone().narrow(1, 0, channels);
-        let logvar = moments.narrow(1, channels, channels);
-        (mean, logvar.clamp(-30.0, 20.0))
+        moments(&self.encoder, &self.quant_conv, x)
     }
 
     /// Frames from latents; those of a clip are decoded together.

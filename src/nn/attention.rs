@@ -303,6 +303,22 @@ pub struct BasicTransformerBlock<B: Backend> {
 }
 
 impl<B: Backend> BasicTransformerBlock<B> {
+    /// Initialises the layers as PyTorch does; `context` is the width of the context.
+    pub(super) fn new(dim: usize, heads: usize, context: usize, device: &B::Device) -> Self {
+        let norm = || LayerNormConfig::new(dim).init(device);
+        let attention = AttentionConfig::new(dim, heads, dim / heads);
+        Self {
+            norm1: norm(),
+            attn1: attention.init(device),
+            norm2: norm(),
+            attn2: attention
+                .with_cross_attention_dim(Some(context))
+                .init(device),
+            norm3: norm(),
+            ff: FeedForward::new(dim, device),
+        }
+    }
+
     /// # Shapes
     /// - `x` and output: `[batch * frames * pixels, dim]`
     /// - `context`: `[batch, tokens, cross_attention_dim]`
@@ -380,13 +396,13 @@ impl TransformerSpatioTemporalModelConfig {
             norm: group_norm(NORM_GROUPS, dim, 1e-6, device),
             proj_in: LinearConfig::new(dim, dim).init(device),
             transformer_blocks: (0..self.num_layers)
-                .map(|_| BasicTransformerBlock {
-                    norm1: norm(),
-                    attn1: attention(None),
-                    norm2: norm(),
-                    attn2: attention(context),
-                    norm3: norm(),
-                    ff: FeedForward::new(dim, device),
+                .map(|_| {
+                    BasicTransformerBlock::new(
+                        dim,
+                        self.num_attention_heads,
+                        self.cross_attention_dim,
+                        device,
+                    )
                 })
                 .collect(),
             temporal_transformer_blocks: (0..self.num_layers)

@@ -10,6 +10,7 @@ pub mod embedding;
 pub(crate) mod precision;
 pub mod resnet;
 pub mod temporal_conv;
+pub mod transformer_2d;
 
 pub use resnet::{
     AlphaBlender, AlphaBlenderConfig, Downsample2D, Downsample2DConfig, MergeStrategy,

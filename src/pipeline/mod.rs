@@ -12,6 +12,7 @@ pub mod plan;
 pub mod runner;
 pub mod sample;
 pub mod segment;
+pub mod steer;
 pub mod svd;
 
 use crate::Result;

@@ -2,7 +2,8 @@
 //! Which one a directory holds, its `model_index.json` says.
 
 use super::engine::{Engine, Observer};
-use super::svd::Svd;
+use super::steer::Steer;
+use super::svd::{Svd, SvdConfig};
 use super::{Cancel, Job, Message, Video};
 use crate::model::bundle::ModelIndex;
 use crate::scene::Settings;
@@ -29,12 +30,16 @@ pub struct About {
     pub name: String,
     /// The settings it was trained or published for.
     pub settings: Settings,
+    /// Whether a ControlNet from elsewhere steers it.
+    pub steered: bool,
+    /// What the person should know before a video is made.
+    pub note: Option<&'static str>,
 }
 
 impl About {
     /// Whether it moves entities along paths.
     pub fn follows_paths(&self) -> bool {
-        self.kind == Kind::DragEntity
+        self.kind == Kind::DragEntity || self.steered
     }
 
     /// What a job with a preset's settings is run with. Presets are made for DragEntity's own models: of their
@@ -51,11 +56,11 @@ impl About {
         }
     }
 
-    /// Reads what the directory or URL `location` says of itself.
+    /// Reads what a directory or URL says of itself, and of the ControlNet that is to steer it.
     ///
     /// # Errors
-    /// [`Error::Model`] if it is no model, or none of a known kind.
-    pub async fn read(location: &str) -> Result<Self> {
+    /// [`Error::Model`] if it is no model, or none of a known kind, or the ControlNet does not fit it.
+    pub async fn read(options: &ModelOptions) -> Result<Self> {
         /// `model_index.json`, as far as all kinds have it.
         #[derive(Deserialize)]
         struct Head {
@@ -64,10 +69,20 @@ impl About {
         }
 
         const INDEX: &str = "model_index.json";
-        let dir = ModelDir::new(location);
+        let dir = ModelDir::new(&options.location);
         let head: Head = dir.read_json("", INDEX).await?;
         match head.class_name.as_str() {
             "DragEntityPipeline" => {
+                if let Some(other) = &options.controlnet {
+                    return Err(Error::Model {
+                        name: other.location.clone(),
+                        reason: format!(
+                            "steers Stable Video Diffusion, and {} has a ControlNet of its own: name the directory of \
+                             Stable Video Diffusion with --model, or leave --controlnet out",
+                            options.location
+                        ),
+                    });
+                }
                 let index: ModelIndex = dir.read_json("", INDEX).await?;
                 Ok(Self {
                     kind: Kind::DragEntity,
@@ -78,13 +93,27 @@ impl About {
                         ..Settings::default()
                     },
                     name: index.name,
+                    steered: false,
+                    note: None,
                 })
             }
-            "StableVideoDiffusionPipeline" => Ok(Self {
-                kind: Kind::StableVideoDiffusion,
-                settings: super::svd::published_settings(&dir.read_config("unet").await?),
-                name: "Stable Video Diffusion".into(),
-            }),
+            "StableVideoDiffusionPipeline" => {
+                let mut about = Self {
+                    kind: Kind::StableVideoDiffusion,
+                    settings: super::svd::published_settings(&dir.read_config("unet").await?),
+                    name: "Stable Video Diffusion".into(),
+                    steered: false,
+                    note: None,
+                };
+                if let Some(controlnet) = &options.controlnet {
+                    let steer = controlnet.open().await?;
+                    steer.check(&SvdConfig::read(&dir).await?)?;
+                    about.steered = true;
+                    about.note = steer.note();
+                    about.settings.frames = steer.frames().unwrap_or(about.settings.frames);
+                }
+                Ok(about)
+            }
             other => Err(Error::Model {
                 name: dir.file("", INDEX),
                 reason: format!(
@@ -102,6 +131,23 @@ pub struct ModelOptions {
     pub location: String,
     /// What networks compute in; `None`: what suits the device and its memory. DragEntity's own models have `f32` only.
     pub dtype: Option<FloatDType>,
+    /// What moves entities in Stable Video Diffusion; DragEntity's own models have it.
+    pub controlnet: Option<ControlNetSource>,
+}
+
+/// A ControlNet from elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlNetSource {
+    /// Its directory or URL.
+    pub location: String,
+    /// Stable Diffusion's directory or URL, for its features; `None`: Stable Video Diffusion's own.
+    pub features_from: Option<String>,
+}
+
+impl ControlNetSource {
+    async fn open(&self) -> Result<Steer> {
+        Steer::open(&self.location, self.features_from.as_deref()).await
+    }
 }
 
 impl ModelOptions {
@@ -110,6 +156,7 @@ impl ModelOptions {
         Self {
             location: location.into(),
             dtype: None,
+            controlnet: None,
         }
     }
 }
@@ -145,7 +192,7 @@ impl<B: Backend> Model<B> {
                 dtype_name(dtype)
             )));
         }
-        match About::read(location).await?.kind {
+        match About::read(options).await?.kind {
             Kind::DragEntity => match options.dtype {
                 None | Some(FloatDType::F32) => {
                     let engine = Engine::load(location, device, device_name, observer).await?;
@@ -157,10 +204,13 @@ impl<B: Backend> Model<B> {
                 ))),
             },
             Kind::StableVideoDiffusion => {
+                let dtype = options.dtype.unwrap_or(FloatDType::F32);
                 let svd = Svd::open(location, device, device_name).await?;
-                Ok(Self::StableVideoDiffusion(
-                    svd.with_dtype(options.dtype.unwrap_or(FloatDType::F32)),
-                ))
+                let mut svd = svd.with_dtype(dtype);
+                if let Some(controlnet) = &options.controlnet {
+                    svd = svd.steered_by(controlnet.open().await?.with_dtype(dtype))?;
+                }
+                Ok(Self::StableVideoDiffusion(svd))
             }
         }
     }

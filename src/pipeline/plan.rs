@@ -83,7 +83,7 @@ fn from_first(track: &[[f32; 2]]) -> Vec<[f32; 2]> {
 }
 
 /// Masks and tracks at one size.
-fn conditions(job: &Job, width: u32, height: u32, frames: usize) -> ConditionInput {
+pub(super) fn conditions(job: &Job, width: u32, height: u32, frames: usize) -> ConditionInput {
     let size = [width as f32, height as f32];
     let track = |trajectory: &Trajectory| -> Vec<[f32; 2]> {
         let start = trajectory.start();

@@ -9,11 +9,13 @@ use super::engine::{DECODE_CHUNK, Observer, added_time_ids};
 use super::host::{pause, pictures, settle, video};
 use super::model::dtype_name;
 use super::noise::noise;
-use super::plan::to_unit;
+use super::plan::{conditions, to_unit};
 use super::sample::Sampler;
+use super::steer::{Steer, Steered};
 use super::{Cancel, Job, Message, Video};
 use crate::model::clip::{CLIPVisionConfig, CLIPVisionModelWithProjection};
 use crate::model::clip_input::CLIPImageProcessor;
+use crate::model::condition::ConditionInput;
 use crate::model::denoiser::Prepared;
 use crate::model::unet::{UNetConfig, UNetSpatioTemporalConditionModel};
 use crate::model::vae::{AutoencoderKLTemporalDecoder, AutoencoderKLTemporalDecoderConfig};
@@ -242,6 +244,7 @@ pub struct Svd<B: Backend> {
     dir: ModelDir,
     config: SvdConfig,
     dtype: FloatDType,
+    steer: Option<Steer>,
     device: B::Device,
     device_name: String,
 }
@@ -255,6 +258,7 @@ impl<B: Backend> Svd<B> {
         let dir = ModelDir::new(location);
         Ok(Self {
             config: SvdConfig::read(&dir).await?,
+            steer: None,
             dir,
             dtype: FloatDType::F32,
             device,
@@ -268,6 +272,18 @@ impl<B: Backend> Svd<B> {
         Self { dtype, ..self }
     }
 
+    /// Entities follow their trajectories by `steer`.
+    ///
+    /// # Errors
+    /// As [`Steer::check`].
+    pub fn steered_by(self, steer: Steer) -> Result<Self> {
+        steer.check(&self.config)?;
+        Ok(Self {
+            steer: Some(steer),
+            ..self
+        })
+    }
+
     /// The configurations.
     pub fn config(&self) -> &SvdConfig {
         &self.config
@@ -276,7 +292,7 @@ impl<B: Backend> Svd<B> {
     /// Makes a video that starts from the job's picture.
     ///
     /// # Errors
-    /// [`Error::Job`] for a scene without a picture or with paths, which a model without a ControlNet cannot follow,
+    /// [`Error::Job`] for a scene without a picture or with paths that cannot be followed (without a ControlNet: any),
     /// and for settings or a size out of range; [`Error::Model`] for weights that do not load,
     /// [`Error::Cancelled`] within one step of being cancelled, [`Error::Device`] when the device fails.
     pub async fn run(
@@ -290,13 +306,8 @@ impl<B: Backend> Svd<B> {
         if picture.is_empty() {
             return Err(Error::Job("there is no picture yet: open one first".into()));
         }
-        if job.scene.moves() {
-            return Err(Error::Job(format!(
-                "{} has no ControlNet and cannot follow paths: leave the preset out, or use a model that can",
-                self.dir.location()
-            )));
-        }
         let size = self.size(job)?;
+        let steering = self.steering(job, size)?;
         let (config, dir, device) = (&self.config, &self.dir, &self.device);
         let in_dtype = &dir.clone().with_dtype(self.dtype);
         let frames = settings.frames as usize;
@@ -333,9 +344,16 @@ impl<B: Backend> Svd<B> {
         // Other noise than the latents start from.
         let grain = noise(settings.seed.wrapping_add(1), pixels.dims(), device);
         let strength = f64::from(settings.noise_augmentation);
-        let latents = image_latents(&vae, pixels, grain, strength);
+        let latents = image_latents(&vae, pixels.clone(), grain, strength);
         settle(latents.clone()).await?;
         pause(cancel).await?;
+        let features_seed = settings.seed.wrapping_add(2);
+        let mut features = None;
+        if let Some((steer, _)) = &steering {
+            features = steer
+                .stable_diffusion_features(pixels, features_seed, cancel, observer)
+                .await?;
+        }
 
         let unet = config
             .load_unet(in_dtype, device, &mut loading(observer, UNET))
@@ -350,7 +368,22 @@ impl<B: Backend> Svd<B> {
             1,
             device,
         );
-        let prepared = prepare(embedding, latents, frames, ids);
+        let steered = match &steering {
+            None => None,
+            Some((steer, input)) => {
+                let features = match features {
+                    Some(features) => features,
+                    None => {
+                        let one = prepare(embedding.clone(), latents.clone(), 1, ids.clone());
+                        let clean = config.vae.normalize(latents.clone());
+                        steer.video_features(&unet, &one, clean, features_seed)?
+                    }
+                };
+                Some(steer.prepare(input, features, cancel, observer).await?)
+            }
+        };
+        let mut prepared = prepare(embedding, latents, frames, ids);
+        prepared.steering = steered.as_ref().map(Steered::steering);
         let mut sampler = Sampler::from_noise(&unet, prepared, scheduler, &guidance, start);
         for step in 1..=steps {
             settle(sampler.advance()).await?;
@@ -359,6 +392,7 @@ impl<B: Backend> Svd<B> {
         }
         let latents = sampler.sample();
         drop(sampler);
+        drop(steered);
         drop(unet);
 
         let mut decoded = Vec::new();
@@ -376,6 +410,25 @@ impl<B: Backend> Svd<B> {
         let video = video(frames, settings.fps).await?;
         observer.message(Message::Done(video.clone()));
         Ok(video)
+    }
+
+    /// What steers a job, and its entities at the video's size; `None` for a job that leaves all to the model.
+    fn steering(&self, job: &Job, size: [u32; 2]) -> Result<Option<(&Steer, ConditionInput)>> {
+        if !job.scene.moves() {
+            return Ok(None);
+        }
+        let Some(steer) = &self.steer else {
+            return Err(Error::Job(format!(
+                "{} has no ControlNet and cannot follow paths: name one with --controlnet, leave the preset out, or use a \
+                 model that can",
+                self.dir.location()
+            )));
+        };
+        job.scene.check()?;
+        let [width, height] = size;
+        let input = conditions(job, width, height, job.settings.frames as usize);
+        steer.check_input(&input, &self.config)?;
+        Ok(Some((steer, input)))
     }
 
     /// Width and height of the job's video in pixels.
@@ -412,7 +465,7 @@ pub fn published_settings(unet: &UNetConfig) -> Settings {
 }
 
 /// Says how far the weights of `part` are read.
-fn loading<B: Backend>(
+pub(super) fn loading<B: Backend>(
     observer: &mut impl Observer<B>,
     part: &'static str,
 ) -> impl FnMut(u64, u64) {

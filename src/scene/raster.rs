@@ -116,15 +116,35 @@ fn pixels(mask: &Mask) -> impl Iterator<Item = (usize, usize)> + '_ {
 /// parabolas of each row (Felzenszwalb and Huttenlocher, "Distance Transforms of Sampled
 /// Functions", 2012).
 pub fn squared_distances(mask: &Mask) -> Vec<f32> {
+    distances(mask, 0.0)
+}
+
+/// As [`squared_distances`], but what lies beyond the picture is not outside; infinite where nothing is.
+pub fn squared_distances_within(mask: &Mask) -> Vec<f32> {
+    // Further than any pixel of the picture from any other.
+    let far = f64::from(mask.width) + f64::from(mask.height);
+    let mut squared = distances(mask, far);
+    for value in &mut squared {
+        if f64::from(*value) >= far * far {
+            *value = f32::INFINITY;
+        }
+    }
+    squared
+}
+
+/// Distances where the frame around the picture is `border` away from what is outside of the mask.
+fn distances(mask: &Mask, border: f64) -> Vec<f32> {
     let (width, height) = (mask.width as usize, mask.height as usize);
-    // A frame of one outside pixel all around makes every distance finite.
+    // A frame of one pixel all around makes every distance finite.
     let (pw, ph) = (width + 2, height + 2);
-    let mut vertical = vec![0.0f64; pw * ph];
+    let mut vertical = vec![border; pw * ph];
     for x in 0..width {
         for y in 0..height {
-            if inside(mask, x, y) {
-                vertical[(y + 1) * pw + x + 1] = vertical[y * pw + x + 1] + 1.0;
-            }
+            vertical[(y + 1) * pw + x + 1] = if inside(mask, x, y) {
+                vertical[y * pw + x + 1] + 1.0
+            } else {
+                0.0
+            };
         }
         for y in (1..=height).rev() {
             let below = vertical[(y + 1) * pw + x + 1] + 1.0;
@@ -173,24 +193,29 @@ pub fn squared_distances(mask: &Mask) -> Vec<f32> {
 /// The largest circle that fits inside the mask (and the picture); of several, the one nearest to
 /// the centroid. `None` when nothing is inside.
 pub fn inscribed_circle(mask: &Mask) -> Option<Circle> {
-    let [cx, cy] = mask.centroid()?;
-    let (cx, cy) = (cx * mask.width as f32, cy * mask.height as f32);
-    let distances = squared_distances(mask);
-    let width = mask.width as usize;
-    let mut best: Option<(f32, f32, [f32; 2])> = None;
-    for (x, y) in pixels(mask) {
-        let distance = distances[y * width + x];
-        let center = [x as f32 + 0.5, y as f32 + 0.5];
-        let from_centroid = (center[0] - cx).powi(2) + (center[1] - cy).powi(2);
-        if best.is_none_or(|(d, c, _)| distance > d || (distance == d && from_centroid < c)) {
-            best = Some((distance, from_centroid, center));
-        }
-    }
+    let (x, y, distance) = deepest_pixel(mask, &squared_distances(mask))?;
     // From a pixel's centre to the edge of the nearest outside pixel.
-    best.map(|(distance, _, center)| Circle {
-        center,
+    Some(Circle {
+        center: [x as f32 + 0.5, y as f32 + 0.5],
         radius: distance.sqrt() - 0.5,
     })
+}
+
+/// The inside pixel with the largest of `distances`, and that; of several, the one nearest to the centroid. `None`
+/// when nothing is inside.
+pub fn deepest_pixel(mask: &Mask, distances: &[f32]) -> Option<(usize, usize, f32)> {
+    let [cx, cy] = mask.centroid()?;
+    let (cx, cy) = (cx * mask.width as f32, cy * mask.height as f32);
+    let width = mask.width as usize;
+    let mut best: Option<(f32, f32, usize, usize)> = None;
+    for (x, y) in pixels(mask) {
+        let distance = distances[y * width + x];
+        let from_centroid = (x as f32 + 0.5 - cx).powi(2) + (y as f32 + 0.5 - cy).powi(2);
+        if best.is_none_or(|(d, c, ..)| distance > d || (distance == d && from_centroid < c)) {
+            best = Some((distance, from_centroid, x, y));
+        }
+    }
+    best.map(|(distance, _, x, y)| (x, y, distance))
 }
 
 /// Calls `draw` with each pixel of a `width` wide grid within `reach` of `center`, and its distance.
@@ -318,22 +343,28 @@ mod tests {
         let m = mask(23, 19, |x, y| {
             (x * 7.0 + y * 3.0).sin() > -0.6 && (x - 11.0).hypot(y - 9.0) > 2.0
         });
-        let fast = squared_distances(&m);
+        let [fast, within] = [squared_distances(&m), squared_distances_within(&m)];
         for y in 0..19i32 {
             for x in 0..23i32 {
-                let mut expected = f32::INFINITY;
+                let mut expected = [f32::INFINITY; 2];
                 for oy in -1..=19i32 {
                     for ox in -1..=23i32 {
-                        let out = ox < 0 || oy < 0 || !inside(&m, ox as usize, oy as usize);
-                        if out {
+                        let beyond = !(0..23).contains(&ox) || !(0..19).contains(&oy);
+                        if beyond || !inside(&m, ox as usize, oy as usize) {
                             let d = ((ox - x).pow(2) + (oy - y).pow(2)) as f32;
-                            expected = expected.min(d);
+                            expected[0] = expected[0].min(d);
+                            if !beyond {
+                                expected[1] = expected[1].min(d);
+                            }
                         }
                     }
                 }
-                assert_eq!(fast[(y * 23 + x) as usize], expected, "at {x},{y}");
+                let at = (y * 23 + x) as usize;
+                assert_eq!([fast[at], within[at]], expected, "at {x},{y}");
             }
         }
+        let full = squared_distances_within(&mask(5, 4, |_, _| true));
+        assert!(full.iter().all(|d| d.is_infinite()), "{full:?}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a server tells of itself.
 
-use crate::pipeline::model::About as Model;
+use crate::pipeline::model::{About as Model, ModelOptions};
 use serde_json::{Value, json};
 
 /// Devices and model.
@@ -12,12 +12,12 @@ pub struct About {
 }
 
 impl About {
-    /// With the model in directory `model`. What it says of itself is read; whether its weights can be is seen at the
+    /// With the model of `options`. What it says of itself is read; whether its weights can be is seen at the
     /// first job.
-    pub fn new(devices: Vec<String>, model: &str) -> Self {
+    pub fn new(devices: Vec<String>, options: &ModelOptions) -> Self {
         Self {
             devices,
-            model: pollster::block_on(Model::read(model)).map_err(|e| e.to_string()),
+            model: pollster::block_on(Model::read(options)).map_err(|e| e.to_string()),
         }
     }
 

@@ -85,7 +85,7 @@ impl Server {
             // Those that were started already end with the queue.
             .inspect_err(|_| drop(queue.stop()))?;
         let names = workers.iter().map(|w| w.name.clone()).collect();
-        let about = About::new(names, &options.model.location);
+        let about = About::new(names, &options.model);
         Ok(Self {
             listener,
             address,

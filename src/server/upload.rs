@@ -248,6 +248,8 @@ mod tests {
                 steps: 25,
                 ..Settings::default()
             },
+            steered: false,
+            note: None,
         };
         let job = |preset: Option<Vec<u8>>| {
             let upload = Upload { preset, ..upload() };

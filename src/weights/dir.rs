@@ -76,20 +76,33 @@ impl ModelDir {
     /// # Errors
     /// [`Error::Model`] if it is missing or is not what is expected.
     pub async fn read_json<T: DeserializeOwned>(&self, part: &str, file: &str) -> Result<T> {
+        let found = self.find_json(part, file).await?;
+        found.ok_or_else(|| Error::Model {
+            name: self.file(part, file),
+            reason: "there is no such file; is this the directory of a model?".into(),
+        })
+    }
+
+    /// As [`ModelDir::read_json`], but having none is no error.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if it is there and is not what is expected.
+    pub async fn find_json<T: DeserializeOwned>(
+        &self,
+        part: &str,
+        file: &str,
+    ) -> Result<Option<T>> {
         let name = self.file(part, file);
         let bytes = match read_json_bytes(&name).await {
-            Err(e) if is_not_found(&e) => {
-                return Err(Error::Model {
-                    name,
-                    reason: "there is no such file; is this the directory of a model?".into(),
-                });
-            }
+            Err(e) if is_not_found(&e) => return Ok(None),
             other => other?,
         };
-        serde_json::from_slice(&bytes).map_err(|e| Error::Model {
-            name,
-            reason: format!("cannot be read: {e}"),
-        })
+        serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|e| Error::Model {
+                name,
+                reason: format!("cannot be read: {e}"),
+            })
     }
 
     /// Opens the weights of `part`, in one file or in several under an index. Where they have to be fetched,
@@ -140,7 +153,23 @@ impl ModelDir {
         module: M,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(M, LoadReport)> {
+        let same = |name: &str| Some(name.to_owned());
+        self.load_renamed(part, module, same, progress).await
+    }
+
+    /// As [`ModelDir::load`], of those tensors to which `rename` gives a name ([`Weights::renamed`]).
+    ///
+    /// # Errors
+    /// As [`ModelDir::load`].
+    pub async fn load_renamed<B: Backend, M: Module<B>>(
+        &self,
+        part: &str,
+        module: M,
+        rename: impl Fn(&str) -> Option<String>,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<(M, LoadReport)> {
         let weights = self.read_weights(part, progress).await?;
+        let weights = weights.renamed(rename);
         weights.load_with(module, self.dtype, progress).await
     }
 }

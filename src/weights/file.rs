@@ -25,7 +25,7 @@ pub struct Weights(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     /// What errors call the whole.
     pub(super) name: String,
-    shards: Vec<Shard>,
+    shards: Vec<Arc<Shard>>,
     pub(super) tensors: BTreeMap<String, Stored>,
 }
 
@@ -35,6 +35,7 @@ struct Shard {
 }
 
 /// A tensor and where it is.
+#[derive(Clone)]
 pub(super) struct Stored {
     pub(super) info: TensorInfo,
     shard: usize,
@@ -155,9 +156,22 @@ impl Weights {
             .collect();
         Ok(Self(Arc::new(Inner {
             name,
-            shards,
+            shards: shards.into_iter().map(Arc::new).collect(),
             tensors,
         })))
+    }
+
+    /// Those tensors to which `rename` gives a name, under that name: for a file that holds more than a network
+    /// takes, or was written when things were called otherwise.
+    pub fn renamed(&self, rename: impl Fn(&str) -> Option<String>) -> Self {
+        let tensors = self.0.tensors.iter();
+        Self(Arc::new(Inner {
+            name: self.0.name.clone(),
+            shards: self.0.shards.clone(),
+            tensors: tensors
+                .filter_map(|(name, stored)| Some((rename(name)?, stored.clone())))
+                .collect(),
+        }))
     }
 
     /// What errors call the file, or the index.

@@ -2,6 +2,7 @@
 // Each test file compiles this module by itself and uses a part of it.
 #![allow(dead_code)]
 
+pub mod steer;
 pub mod svd;
 
 use burn::module::Module;

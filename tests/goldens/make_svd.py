@@ -193,12 +193,13 @@ def published_tensors():
     return len(rows)
 
 
-if len(sys.argv) > 1:
-    full_size(sys.argv[1])
-else:
-    image_encoder()
-    feature_extractor()
-    pipeline()
-    save_file({k: v.contiguous() for k, v in out.items()}, HERE / "svd.safetensors")
-    (HERE / "svd_configs.json").write_text(json.dumps(configs, indent=1) + "\n")
-    print(published_tensors(), "tensors;", sum(v.numel() for v in out.values()), "numbers")
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        full_size(sys.argv[1])
+    else:
+        image_encoder()
+        feature_extractor()
+        pipeline()
+        save_file({k: v.contiguous() for k, v in out.items()}, HERE / "svd.safetensors")
+        (HERE / "svd_configs.json").write_text(json.dumps(configs, indent=1) + "\n")
+        print(published_tensors(), "tensors;", sum(v.numel() for v in out.values()), "numbers")

@@ -124,12 +124,13 @@ class ControlNet(nn.Module):
 
 
 class SteeredUNet(UNetSpatioTemporalConditionModel):
-    """diffusers' UNet whose middle block's output and skipped features get a ControlNet's added."""
+    """diffusers' UNet whose middle block's output and skipped features get a ControlNet's added, `residuals`."""
 
-    def steer(self, down, mid):
+    def steer(self):
         def block_hook(first, count):
             def hook(_module, _args, output):
                 x, skips = output
+                down, _ = self.residuals
                 return x, tuple(s + r for s, r in zip(skips, down[first : first + count]))
 
             return hook
@@ -139,12 +140,12 @@ class SteeredUNet(UNetSpatioTemporalConditionModel):
             count = len(block.resnets) + (len(block.downsamplers) if block.downsamplers else 0)
             block.register_forward_hook(block_hook(first, count))
             first += count
-        self.mid_block.register_forward_hook(lambda _m, _a, x: x + mid)
+        self.mid_block.register_forward_hook(lambda _m, _a, x: x + self.residuals[1])
 
         # conv_in's own feature is skipped to the last layer of the last up block.
         def last_skip(_module, args, kwargs):
             skips = kwargs["res_hidden_states_tuple"]
-            kwargs["res_hidden_states_tuple"] = (skips[0] + down[0], *skips[1:])
+            kwargs["res_hidden_states_tuple"] = (skips[0] + self.residuals[0][0], *skips[1:])
             return args, kwargs
 
         self.up_blocks[-1].register_forward_pre_hook(last_skip, with_kwargs=True)
@@ -205,7 +206,8 @@ def unet_and_controlnet():
         out[f"controlnet.down.{i}"] = residual
     out["controlnet.mid"] = mid
 
-    unet.steer(down, mid)
+    unet.residuals = (down, mid)
+    unet.steer()
     out["unet.steered"] = run(tensors["sample"], tensors["context"])
     (HERE / "unet_config.json").write_text(json.dumps(UNET, indent=1) + "\n")
     (HERE / "controlnet_config.json").write_text(json.dumps({**UNET, **CONDITIONS}, indent=1) + "\n")
