@@ -84,6 +84,7 @@ fn maps<B: Backend>(device: &B::Device) {
     let vectors = vectors(features, &input);
     assert_golden(&goldens, "maps.vectors", vectors.clone(), 1e-6);
     let maps = Maps::new(&input, 4, 4).unwrap();
+    assert_eq!(maps.unseen(), [2]);
     let (heat, entity) = maps.draw(vectors.clone(), 0..2);
     // Three equal channels of whole numbers, up to 255.
     for channel in 0..3 {

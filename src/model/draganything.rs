@@ -60,6 +60,16 @@ impl Maps {
         })
     }
 
+    /// Places in the list of the entities that are drawn in no frame: too small, or outside of the picture.
+    pub fn unseen(&self) -> Vec<usize> {
+        let seen = |disc: &Disc| (0..disc.centers.len()).any(|f| self.square(disc, f).is_some());
+        let discs = self.discs.iter().enumerate();
+        discs
+            .filter(|(_, disc)| !seen(disc))
+            .map(|(i, _)| i)
+            .collect()
+    }
+
     /// The heat map of some frames, and the entity map of `vectors`.
     ///
     /// # Shapes

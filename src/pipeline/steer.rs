@@ -396,8 +396,16 @@ impl Steer {
         let drawn = match &self.conditioning {
             Conditioning::DragAnything => {
                 let multiple = self.controlnet.downscale();
+                let maps = Maps::new(input, self.max_entities(), multiple)?;
+                for entity in maps.unseen() {
+                    log::warn!(
+                        "the {}. thing that moves is too small, or too far outside of the picture, for DragAnything to \
+                         see; choose a larger --size or a larger mask",
+                        entity + 1
+                    );
+                }
                 Drawn::DragAnything {
-                    maps: Maps::new(input, self.max_entities(), multiple)?,
+                    maps,
                     vectors: vectors(features, input),
                 }
             }
