@@ -62,14 +62,16 @@ pub fn run(args: Args) -> Result<()> {
         allow_origins: args.allow_origin,
         connect: args.connect,
     })?;
-    println!(
-        "DragEntity is at http://{}/ (Ctrl-C stops it)",
-        server.address()
+    let mut said = format!(
+        "DragEntity is at http://{}/ (Ctrl-C stops it)\nJobs: {}\n",
+        server.address(),
+        server.jobs()
     );
-    println!("Jobs: {}", server.jobs());
     if let Some(token) = token {
-        println!("Token: {token}");
+        said.push_str(&format!("Token: {token}\n"));
     }
+    // In one piece: whoever reads the address may read no further.
+    print!("{said}");
     let (stop, stops) = tokio::sync::watch::channel(0);
     on_interrupts(2, move |count| {
         // Nobody listening means the server has stopped already.

@@ -73,8 +73,21 @@ pub enum Fit {
 }
 
 impl Preset {
-    /// The preset of a scene. Coordinates are rounded to a ten-thousandth, masks scaled down to [`MASK_SIDE`].
+    /// The preset of a scene, to be kept or copied: coordinates are rounded to a ten-thousandth, masks scaled down to
+    /// [`MASK_SIDE`].
     pub fn new(scene: &Scene, settings: &Settings) -> Self {
+        let mut preset = Self::whole(scene, settings);
+        for entity in &mut preset.entities {
+            entity.mask = small(&entity.mask);
+            entity.trajectory = entity.trajectory.as_ref().map(rounded);
+        }
+        preset.background = preset.background.as_ref().map(rounded);
+        preset
+    }
+
+    /// The preset of a scene, to be run elsewhere: masks and paths as they are, but for soft edges, which
+    /// become hard in every preset.
+    pub fn whole(scene: &Scene, settings: &Settings) -> Self {
         Self {
             width: scene.picture.width,
             height: scene.picture.height,
@@ -84,12 +97,11 @@ impl Preset {
                 .iter()
                 .map(|e| Entity {
                     name: clean_name(&e.name),
-                    mask: small(&e.mask),
-                    trajectory: e.trajectory.as_ref().map(rounded),
-                    group: e.group,
+                    trajectory: e.trajectory.as_ref().map(Trajectory::cleaned),
+                    ..e.clone()
                 })
                 .collect(),
-            background: scene.background.as_ref().map(rounded),
+            background: scene.background.as_ref().map(Trajectory::cleaned),
             settings: settings.clone(),
         }
     }
@@ -615,6 +627,24 @@ mod tests {
                 Err(e) => panic!("{e}: {text}"),
             }
         }
+    }
+
+    #[test]
+    fn to_be_run_elsewhere_nothing_is_scaled_or_rounded() {
+        let scene = scene();
+        let whole = Preset::whole(&scene, &Settings::default());
+        let back = Preset::parse(&whole.to_json()).unwrap();
+        let back = back.scene(scene.picture.clone()).unwrap();
+        assert_eq!(back.background, scene.background);
+        assert_eq!(back.entities.len(), scene.entities.len());
+        for (back, sent) in back.entities.iter().zip(&scene.entities) {
+            assert_eq!(back.trajectory, sent.trajectory);
+            assert!((back.mask.width, back.mask.height) == (sent.mask.width, sent.mask.height));
+            assert_eq!(back.mask.to_runs(), sent.mask.to_runs());
+        }
+        let small = Preset::new(&scene, &Settings::default());
+        assert_ne!(small.entities[0].trajectory, scene.entities[0].trajectory);
+        assert!(small.entities[0].mask.width < scene.entities[0].mask.width);
     }
 
     #[test]

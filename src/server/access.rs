@@ -2,9 +2,10 @@
 
 use super::api::{Refused, refuse};
 use crate::error::{Error, Result};
+use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::middleware::Next;
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -48,9 +49,9 @@ impl Access {
         let hosts = address.ip().is_loopback().then(|| {
             let port = address.port();
             let own = ["127.0.0.1", "localhost", "[::1]"];
-            let other = address.ip().to_string();
             let mut hosts: Vec<String> = own.iter().map(|h| format!("{h}:{port}")).collect();
-            hosts.push(format!("{other}:{port}"));
+            // Where it really listens comes first: it is named in the refusal.
+            hosts.insert(0, address.to_string());
             if port == 80 {
                 hosts.extend(own.map(String::from));
             }
@@ -70,7 +71,7 @@ impl Access {
     }
 
     /// What lets pages of the allowed origins, and no others, read the answers.
-    pub fn cors(&self) -> CorsLayer {
+    fn cors(&self) -> CorsLayer {
         let origins = self
             .origins
             .iter()
@@ -88,8 +89,8 @@ impl Access {
             .max_age(REMEMBER)
     }
 
-    /// Why a request is refused, if it is.
-    fn refusal(&self, method: &Method, path: &str, headers: &HeaderMap) -> Option<Refused> {
+    /// Why a request from there is refused, if it is.
+    fn refuses_origin(&self, headers: &HeaderMap) -> Option<Refused> {
         let text = |name: HeaderName| headers.get(name).map(|v| v.to_str().unwrap_or("?"));
         let host = text(header::HOST).unwrap_or_default().to_ascii_lowercase();
         if let Some(hosts) = &self.hosts
@@ -117,19 +118,22 @@ impl Access {
                 _ => None,
             },
         };
-        if let Some(stranger) = stranger {
-            let why = format!(
-                "{stranger} may not use this server; allow it with --allow-origin if it is yours"
-            );
-            return Some(refuse(StatusCode::FORBIDDEN, why));
-        }
-        // A browser asks beforehand without the token, and monitors have none.
-        if method == Method::OPTIONS || path == "/healthz" {
+        let why = format!(
+            "{} may not use this server; allow it with --allow-origin if it is yours",
+            stranger?
+        );
+        Some(refuse(StatusCode::FORBIDDEN, why))
+    }
+
+    /// Why a request without the right token is refused, if it is.
+    fn refuses_token(&self, path: &str, headers: &HeaderMap) -> Option<Refused> {
+        let token = self.token.as_ref()?;
+        // Monitors have none.
+        if path.ends_with("/healthz") {
             return None;
         }
-        let token = self.token.as_ref()?;
-        let given = text(header::AUTHORIZATION).and_then(|v| {
-            let (scheme, given) = v.split_once(' ')?;
+        let given = headers.get(header::AUTHORIZATION).and_then(|v| {
+            let (scheme, given) = v.to_str().ok()?.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then(|| given.trim())
         });
         let right = given.is_some_and(|given| given.as_bytes().ct_eq(token.as_bytes()).into());
@@ -159,12 +163,24 @@ pub fn origin(given: &str) -> Result<String> {
     )))
 }
 
-/// Lets through what the rules allow.
-pub async fn check(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    let path = path.strip_prefix("/api").unwrap_or(path);
-    match access.refusal(request.method(), path, request.headers()) {
-        Some(refusal) => refusal.into_response(),
+/// `routes` for those who may. Pages that may not learn nothing; those that may can read even why a token is refused.
+pub fn guard(routes: Router, access: &Arc<Access>) -> Router {
+    routes
+        .layer(from_fn_with_state(access.clone(), check_token))
+        .layer(access.cors())
+        .layer(from_fn_with_state(access.clone(), check_origin))
+}
+
+async fn check_origin(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
+    match access.refuses_origin(request.headers()) {
+        Some(refused) => refused.into_response(),
+        None => next.run(request).await,
+    }
+}
+
+async fn check_token(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
+    match access.refuses_token(request.uri().path(), request.headers()) {
+        Some(refused) => refused.into_response(),
         None => next.run(request).await,
     }
 }
@@ -179,7 +195,9 @@ mod tests {
             let name: HeaderName = name.parse().unwrap();
             map.insert(name, HeaderValue::from_str(value).unwrap());
         }
-        let refused = access.refusal(&Method::GET, path, &map);
+        let refused = access
+            .refuses_origin(&map)
+            .or_else(|| access.refuses_token(path, &map));
         refused.map_or(200, |r| r.into_response().status().as_u16())
     }
 

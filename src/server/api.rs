@@ -288,13 +288,9 @@ async fn follow(State(api): Shared, Path(id): Path<String>, headers: HeaderMap) 
 }
 
 async fn preview(State(api): Shared, Path(id): Path<String>) -> Answer {
-    let video = api.entry(&id)?.preview().ok_or_else(|| {
-        refuse(
-            StatusCode::NOT_FOUND,
-            "there is no preview: the job has not come so far, or has ended",
-        )
-    })?;
-    Ok(frames(video))
+    // None yet, or none any more: neither is anybody's mistake.
+    let nothing = || StatusCode::NO_CONTENT.into_response();
+    Ok(api.entry(&id)?.preview().map_or_else(nothing, frames))
 }
 
 async fn raw(State(api): Shared, Path(id): Path<String>) -> Answer {

@@ -24,25 +24,30 @@ const CONNECT: &str = "connect-src 'self'";
 /// Tells the page that jobs can be sent to where it came from. Elsewhere it does not ask: a browser prints every answer
 /// "not found" as an error.
 const MARK: &str = "<head>\n  <meta name=\"dragentity-jobs\" content=\"api\">";
+/// The same, where jobs need a token.
+const MARK_TOKEN: &str = "<head>\n  <meta name=\"dragentity-jobs\" content=\"api\" data-token>";
 
 /// The page's folder, and which other servers it may use.
 pub struct Page {
     dir: PathBuf,
     connect: Vec<String>,
+    needs_token: bool,
 }
 
 impl Page {
-    /// The page built in `dir`, which may connect to the origins `connect` beside its own.
+    /// The page built in `dir`, which may connect to the origins `connect` beside its own. `needs_token` says whether
+    /// jobs do.
     ///
     /// # Errors
     /// [`Error::Job`] when there is no page, or an old one that allows no other servers.
-    pub fn new(dir: &Path, connect: &[String]) -> Result<Self> {
+    pub fn new(dir: &Path, connect: &[String], needs_token: bool) -> Result<Self> {
         let page = Self {
             dir: dir.to_path_buf(),
             connect: connect
                 .iter()
                 .map(|c| super::access::origin(c))
                 .collect::<Result<_>>()?,
+            needs_token,
         };
         let index = std::fs::read_to_string(page.index()).map_err(|_| {
             Error::Job(format!(
@@ -77,8 +82,9 @@ async fn index(State(page): State<Arc<Page>>) -> Response {
     let Ok(html) = tokio::fs::read_to_string(page.index()).await else {
         return StatusCode::NOT_FOUND.into_response();
     };
+    let mark = if page.needs_token { MARK_TOKEN } else { MARK };
     let html = html
-        .replacen("<head>", MARK, 1)
+        .replacen("<head>", mark, 1)
         .replace(CONNECT, &page.connects());
     let mut hasher = DefaultHasher::new();
     html.hash(&mut hasher);

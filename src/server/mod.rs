@@ -19,7 +19,6 @@ use about::About;
 use access::Access;
 use api::Api;
 use axum::Router;
-use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use queue::Queue;
 use std::net::SocketAddr;
@@ -73,7 +72,7 @@ impl Server {
     /// [`Error::Job`] where the port cannot be had, there is no page, or the rules for access are unsafe;
     /// [`Error::Device`] for a device that is not there.
     pub fn bind(options: Options) -> Result<Self> {
-        let page = files::Page::new(&options.dir, &options.connect)?;
+        let page = files::Page::new(&options.dir, &options.connect, options.token.is_some())?;
         let (listener, address) = listen(options.address)?;
         let access = Access::new(address, options.token, &options.allow_origins)?;
         let queue = Arc::new(Queue::new(options.queue));
@@ -183,17 +182,11 @@ async fn finish(queue: &Queue, stops: &mut watch::Receiver<u32>) {
 
 fn router(page: files::Page, access: Arc<Access>, api: Arc<Api>) -> Router {
     let page = Arc::new(page);
-    let guarded = |routes: Router| {
-        // The check comes first: who is refused learns nothing about what is allowed.
-        routes
-            .layer(access.cors())
-            .layer(from_fn_with_state(access.clone(), access::check))
-    };
     let health = Router::new()
         .route("/healthz", get(api::health))
         .with_state(api.clone());
     let jobs = Router::new().nest("/api", api::routes(api));
-    let all = Router::new().merge(guarded(health)).merge(guarded(jobs));
+    let all = access::guard(health.merge(jobs), &access);
     files::with_policy(all, &page).merge(files::with_policy(files::routes(&page), &page))
 }
 

@@ -1,5 +1,6 @@
 //! The page: one wasm module that is the page's logic when it starts in a window, and runs the model when it starts in a
-//! worker. The two talk in [`protocol`]'s messages. What clicks and drags mean is in [`editor`], which knows no browser.
+//! worker. The two talk in [`protocol`]'s messages. What clicks and drags mean is in [`editor`], what
+//! a server is told in [`wire`]; neither knows a browser.
 
 pub mod editor;
 
@@ -9,6 +10,7 @@ mod page;
 mod protocol;
 #[cfg(target_family = "wasm")]
 pub mod selftest;
+pub mod wire;
 #[cfg(target_family = "wasm")]
 mod worker;
 

@@ -81,9 +81,14 @@ export function origin() {
   return server.url;
 }
 
-function serve() {
+const children = [];
+/** Another `dragentity serve` of the same page, with these arguments besides: `url` resolves to its origin. */
+export function serve(...args) {
   const program = process.env.DRAGENTITY_BIN ?? join(root, 'target/debug/dragentity');
-  const child = spawn(program, ['serve', '--port', '0', '--dir', site], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const port = args.includes('--port') ? [] : ['--port', '0'];
+  const all = ['serve', ...port, '--dir', site, '--device', 'cpu', '--model', join(root, 'models/mini'), ...args];
+  const child = spawn(program, all, { stdio: ['ignore', 'pipe', 'pipe'] });
+  children.push(child);
   let said = '';
   const url = new Promise((resolve, reject) => {
     const late = setTimeout(() => reject(new Error(`the server printed no address within 60 s: ${said}`)), 60_000);
@@ -100,12 +105,18 @@ function serve() {
     child.on('error', reject);
     child.on('exit', (code) => reject(new Error(`the server stopped with code ${code}: ${said}`)));
   });
-  return { url, child };
+  /** Ends it at once, and waits until its port is free. */
+  const kill = () =>
+    new Promise((resolve) => {
+      child.on('exit', resolve);
+      child.kill('SIGKILL');
+    });
+  return { url, kill };
 }
 
 after(async () => {
   for (const running of browsers.values()) await (await running.catch(() => null))?.close();
-  server?.child?.kill();
+  for (const child of children) child.kill();
   rmSync(site, { recursive: true });
 });
 
@@ -114,10 +125,11 @@ after(async () => {
  *
  * @param {object} options
  *   webgpu: with WebGPU or without it; at: path, query and fragment; prepare(page): before the page loads
- *   (routes); expect: patterns of console errors, page errors and failed requests that belong to the test.
+ *   (routes); expect: patterns of console errors, page errors and failed requests that belong to the test;
+ *   base: the origin to open instead of the usual one; also: another origin that the page may ask.
  */
-export async function open(t, { webgpu = false, at = '/', prepare, expect = [], context: options = {} } = {}) {
-  const base = await origin();
+export async function open(t, { webgpu = false, at = '/', prepare, expect = [], base, also, context: options = {} } = {}) {
+  base ??= await origin();
   const context = await (await browser(webgpu)).newContext({
     viewport: { width: 1280, height: 800 },
     permissions: ['clipboard-read', 'clipboard-write'],
@@ -138,7 +150,7 @@ export async function open(t, { webgpu = false, at = '/', prepare, expect = [], 
   // The context's events include those of workers.
   context.on('request', (request) => {
     const url = new URL(request.url());
-    if (url.origin !== new URL(base).origin && !['data:', 'blob:'].includes(url.protocol)) {
+    if (![new URL(base).origin, also].includes(url.origin) && !['data:', 'blob:'].includes(url.protocol)) {
       faults.push(`request to another origin: ${request.url()}`); // never expected
     }
   });

@@ -80,6 +80,16 @@ fn only_the_token_opens_a_server_that_others_reach() {
                 .head
                 .contains("access-control-allow-origin: https://pages.example.org")
     );
+    // It may also read why it is refused.
+    let refused = server.ask("GET", "/api/info", &format!("{friend}{wrong}"));
+    refused.assert_refused(401, "not the one");
+    assert!(
+        refused
+            .head
+            .contains("access-control-allow-origin: https://pages.example.org"),
+        "{}",
+        refused.head
+    );
     for method in ["OPTIONS", "GET", "POST", "DELETE"] {
         let stranger = "Origin: https://evil.example\r\n";
         let refused = server.ask(method, "/api/jobs", &format!("{stranger}{asks}{right}"));

@@ -84,12 +84,25 @@ pub fn wire() {
             act(move |app| app.take_setting(id))
         });
     }
+    for id in ["set-server", "set-token"] {
+        dom::listen(&dom::by_id::<Element>(id), "change", move |_: Event| {
+            act(move |app| app.take_server(id))
+        });
+    }
+    click("ask-server", |app| app.ask_server(true));
+    for (id, server) in [("place-here", false), ("place-server", true)] {
+        dom::listen(&dom::by_id::<Element>(id), "change", move |_: Event| {
+            act(move |app| app.choose_place(server))
+        });
+    }
     files();
     pointers();
     let document = dom::document();
     dom::listen_with(&document, "keydown", false, keydown);
     // What is kept for a reload is kept now.
     dom::listen(&document, "visibilitychange", |_: Event| act(App::save));
+    // Nobody will see the video of a job that a server has.
+    dom::listen(&dom::window(), "pagehide", |_: Event| act(App::leave_job));
     dom::listen(&dom::window(), "hashchange", |_: Event| {
         let fragment = dom::window().location().hash().unwrap_or_default();
         if fragment.contains(FRAGMENT) {

@@ -1,10 +1,11 @@
 //! A generation as the page sees it: begin, progress, previews, end.
 
+use super::handed::Handed;
 use super::messages::{Kind, say, sentence};
 use super::{App, Model, dom, now};
 use crate::media;
 use crate::pipeline::{Message, Video};
-use crate::scene::Picture;
+use crate::scene::{Picture, Scene};
 use crate::web::protocol::{JobData, ToWorker};
 use wasm_bindgen::JsCast;
 use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, HtmlProgressElement};
@@ -12,9 +13,18 @@ use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, HtmlProgressElement};
 /// How long a worker has to end a cancelled job before it is ended itself.
 const PATIENCE: i32 = 4000;
 
+/// Where a job runs.
+pub enum At {
+    /// In the page's worker.
+    Worker,
+    /// By a server.
+    Server(Handed),
+}
+
 /// The job that runs.
 pub struct Running {
     number: u64,
+    at: At,
     /// The scene's revision that it is of.
     revision: u64,
     /// Shape of the picture that it is of.
@@ -25,6 +35,31 @@ pub struct Running {
     /// When the first step was done, and at which fraction.
     first_step: Option<(f64, f64)>,
     cancelled: bool,
+}
+
+impl Running {
+    /// Its number.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Whether it was asked to stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled
+    }
+
+    /// The page's hold on it, if a server has it.
+    pub fn handed(&mut self) -> Option<&mut Handed> {
+        match &mut self.at {
+            At::Worker => None,
+            At::Server(handed) => Some(handed),
+        }
+    }
+
+    /// Whether it runs in the page's worker, and ends with it.
+    pub fn is_worker(&self) -> bool {
+        matches!(self.at, At::Worker)
+    }
 }
 
 /// Megabytes read, of how many if that is known.
@@ -49,16 +84,20 @@ impl App {
             );
             return;
         }
-        if self.model == Model::Missing {
-            // It may be there by now.
-            self.model = Model::Loading;
-            self.crashes = 0;
-            self.start_worker();
-        }
         self.carry_since = None;
         self.jobs += 1;
+        let number = self.jobs;
+        let at = match self.places.for_jobs() {
+            Some(server) => self.hand_over(number, server),
+            None => Ok(self.generate_here(number)),
+        };
+        let at = match at {
+            Ok(at) => at,
+            Err(why) => return say(Kind::Error, &sentence(&why)),
+        };
         self.job = Some(Running {
-            number: self.jobs,
+            number,
+            at,
             revision: self.editor.revision(),
             aspect: self.editor.aspect(),
             phase: "Starting".into(),
@@ -66,20 +105,34 @@ impl App {
             first_step: None,
             cancelled: false,
         });
-        let mut scene = self.editor.scene().clone();
-        scene.picture = Picture::default();
-        self.send_picture();
-        let job = JobData::new(&scene, &self.editor.settings);
+        let scene = self.scene_without_picture();
         self.player.begin(scene, self.editor.settings.fps);
-        self.link.send(&ToWorker::Generate {
-            number: self.jobs,
-            job,
-        });
         self.show_job();
         self.update();
     }
 
-    /// Asks the job to stop; a worker that does not listen is ended.
+    /// The scene as the player and the worker need it: both have the picture, or need none.
+    fn scene_without_picture(&self) -> Scene {
+        let mut scene = self.editor.scene().clone();
+        scene.picture = Picture::default();
+        scene
+    }
+
+    /// Has the worker begin with job `number`.
+    fn generate_here(&mut self, number: u64) -> At {
+        if self.model == Model::Missing {
+            // It may be there by now.
+            self.model = Model::Loading;
+            self.crashes = 0;
+            self.start_worker();
+        }
+        self.send_picture();
+        let job = JobData::new(&self.scene_without_picture(), &self.editor.settings);
+        self.link.send(&ToWorker::Generate { number, job });
+        At::Worker
+    }
+
+    /// Asks the job to stop; a worker that does not listen is ended, a server is not waited for.
     pub fn cancel_job(&mut self) {
         let Some(job) = self.job.as_mut().filter(|j| !j.cancelled) else {
             return;
@@ -87,13 +140,28 @@ impl App {
         job.cancelled = true;
         job.phase = "Stopping".into();
         let number = job.number;
-        self.link.send(&ToWorker::Cancel);
+        match &job.at {
+            At::Worker => self.link.send(&ToWorker::Cancel),
+            At::Server(handed) => handed.forget(),
+        }
         self.show_job();
         dom::after(PATIENCE, move || {
             super::act(move |app| {
-                if app.job.as_ref().is_some_and(|j| j.number == number) {
-                    app.restart_worker();
-                    say(Kind::Note, "Stopped. The model is being loaded again.");
+                match app
+                    .job
+                    .as_ref()
+                    .filter(|j| j.number == number)
+                    .map(|j| &j.at)
+                {
+                    Some(At::Worker) => {
+                        app.restart_worker();
+                        say(Kind::Note, "Stopped. The model is being loaded again.");
+                    }
+                    Some(At::Server(handed)) => {
+                        handed.abandon();
+                        app.job_failed(number, None);
+                    }
+                    None => {}
                 }
             });
         });
@@ -147,11 +215,17 @@ impl App {
             }
             Message::Preview(video) => {
                 let aspect = job.aspect;
+                if !job.is_worker() {
+                    self.player.leave_gpu();
+                }
                 self.player.set_aspect(aspect);
                 self.player.set_frames(video, false);
             }
             Message::Done(video) => {
                 let (revision, aspect) = (job.revision, job.aspect);
+                if !job.is_worker() {
+                    self.player.leave_gpu();
+                }
                 self.player.set_aspect(aspect);
                 self.player.set_frames(video, true);
                 self.shown_revision = Some(revision);
@@ -161,6 +235,18 @@ impl App {
             }
         }
         self.show_job();
+    }
+
+    /// What a job is at, where no message says so.
+    pub fn job_phase(&mut self, number: u64, phase: String) {
+        if let Some(job) = self
+            .job
+            .as_mut()
+            .filter(|j| j.number == number && !j.cancelled)
+        {
+            job.phase = phase;
+            self.show_job();
+        }
     }
 
     /// A job has newer frames on the GPU.

@@ -2,13 +2,16 @@
 
 mod dom;
 mod events;
+mod handed;
 mod job;
 mod keep;
 mod link;
 mod list;
 mod messages;
 mod open;
+mod places;
 mod player;
+mod remote;
 mod stage;
 
 use super::editor::{Editor, Outcome, Status};
@@ -19,6 +22,7 @@ use crate::scene::{Picture, Scene};
 use job::Running;
 use link::Link;
 use messages::{Kind, say, sentence};
+use places::Places;
 use player::Player;
 use stage::Stage;
 use std::cell::RefCell;
@@ -54,6 +58,7 @@ pub struct App {
     model_url: String,
     choice: DeviceChoice,
     device: Option<Device>,
+    places: Places,
     job: Option<Running>,
     /// Number of the last job.
     jobs: u64,
@@ -125,6 +130,7 @@ pub fn start() {
         model_url: asked("model").unwrap_or_else(|| "models/mini/".into()),
         choice,
         device: None,
+        places: Places::new(),
         job: None,
         jobs: 0,
         shown_revision: None,
@@ -144,6 +150,7 @@ pub fn start() {
     events::wire();
     act(|app| {
         app.start_worker();
+        app.ask_server(false);
         app.update();
     });
     spawn_local(first_scene());
@@ -571,11 +578,23 @@ impl App {
 
     fn show_device(&self) {
         let place: Element = dom::by_id("device");
-        let (kind, text) = match (&self.device, &self.model) {
+        let here = match (&self.device, &self.model) {
             (_, Model::Missing) => ("none", "No model loaded".to_string()),
             (None, _) => ("busy", "Looking for a GPU…".into()),
             (Some(d), Model::Loading) => ("busy", format!("{}: loading the model…", d.name)),
             (Some(d), Model::Ready) => (if d.gpu { "gpu" } else { "cpu" }, d.name.clone()),
+        };
+        dom::set_text(&dom::by_id("place-here-on"), &here.1);
+        let (kind, text) = match self.places.device() {
+            Some(device) => {
+                let kind = if device.starts_with("CPU") {
+                    "cpu"
+                } else {
+                    "gpu"
+                };
+                (kind, format!("Server: {device}"))
+            }
+            None => here,
         };
         dom::set(&place, "data-kind", kind);
         if let Some(device) = &self.device {
@@ -717,7 +736,7 @@ impl App {
             let number = request.number;
             self.editor.answer(number, None);
         }
-        self.job = None;
+        self.job.take_if(|job| job.is_worker());
         self.player.drop_gpu_canvas();
         self.start_worker();
         self.show_job();
@@ -733,7 +752,7 @@ impl App {
             }
             FromWorker::Loading { part, done, total } => {
                 let text = format!("Loading {part}: {}", job::amount(done, total));
-                if self.job.is_none() {
+                if self.job.is_none() && self.places.device().is_none() {
                     dom::set_text(&dom::by_id("device-text"), &text);
                 }
             }
@@ -793,7 +812,7 @@ impl App {
                     self.restart_worker();
                 } else {
                     self.link.stop();
-                    self.job = None;
+                    self.job.take_if(|job| job.is_worker());
                     self.player.drop_gpu_canvas();
                     self.model = Model::Missing;
                     say(

@@ -160,6 +160,11 @@ impl Player {
         if let Some(canvas) = self.gpu.take() {
             canvas.remove();
         }
+        self.leave_gpu();
+    }
+
+    /// What is played is no longer the worker's: the finished video is still here.
+    pub fn leave_gpu(&mut self) {
         if std::mem::take(&mut self.on_gpu) {
             match self.video.take() {
                 Some(video) => self.set_frames(video, true),

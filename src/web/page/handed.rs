@@ -1,0 +1,250 @@
+//! A job that a server runs: sent, followed, fetched.
+
+use super::job::{At, Running};
+use super::messages::{Kind, say};
+use super::remote::{Server, Trouble};
+use super::{APP, App, act, dom};
+use crate::pipeline::Message;
+use crate::pipeline::news::{News, Size};
+use crate::scene::{Picture, Preset};
+use std::cell::Cell;
+use std::rc::Rc;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{AbortController, AbortSignal};
+
+/// How often in a row a server that does not answer is asked again, a second later each time.
+const MOST_TRIES: u32 = 3;
+
+/// The page's hold on a job that a server has.
+pub struct Handed {
+    server: Server,
+    /// The job's name there, once it is taken.
+    id: Option<String>,
+    abort: AbortController,
+}
+
+impl Handed {
+    /// Tells the server that nobody wants the job any more.
+    pub fn forget(&self) {
+        if let Some(id) = &self.id {
+            self.server.forget(id);
+        }
+    }
+
+    /// Stops waiting for the server.
+    pub fn abandon(&self) {
+        self.abort.abort();
+    }
+}
+
+/// What follows the job, besides the page itself.
+struct Follower {
+    number: u64,
+    server: Server,
+    signal: AbortSignal,
+    /// Whether a preview is being fetched: there are more of them than a slow line can carry.
+    fetching: Rc<Cell<bool>>,
+}
+
+impl App {
+    /// Sends job `number` of the scene as it is to a server.
+    pub fn hand_over(&mut self, number: u64, server: Server) -> Result<At, String> {
+        let abort = AbortController::new().map_err(|e| dom::reason(&e))?;
+        let scene = self.editor.scene();
+        let picture = scene.picture.clone();
+        let preset = Preset::whole(scene, &self.editor.settings).to_json();
+        let follower = Follower {
+            number,
+            server: server.clone(),
+            signal: abort.signal(),
+            fetching: Rc::default(),
+        };
+        spawn_local(follower.run(picture, preset));
+        Ok(At::Server(Handed {
+            server,
+            id: None,
+            abort,
+        }))
+    }
+
+    /// The job has a name at its server.
+    fn job_taken(&mut self, number: u64, server: &Server, id: String) {
+        let cancelled = self.job.as_ref().is_some_and(|j| j.is_cancelled());
+        match self.handed(number) {
+            Some(handed) => {
+                handed.id = Some(id);
+                if cancelled {
+                    handed.forget();
+                }
+            }
+            None => server.forget(&id),
+        }
+    }
+
+    /// The page is left.
+    pub fn leave_job(&mut self) {
+        if let Some(handed) = self.job.as_mut().and_then(Running::handed) {
+            handed.forget();
+        }
+    }
+
+    fn handed(&mut self, number: u64) -> Option<&mut Handed> {
+        self.job.as_mut().filter(|j| j.number() == number)?.handed()
+    }
+
+    /// The server is gone, and the job with it. The scene is not.
+    fn job_lost(&mut self, number: u64, why: &str) {
+        if self.handed(number).is_none() {
+            return;
+        }
+        self.job = None;
+        self.lose_server(why);
+        say(
+            Kind::Error,
+            &format!(
+                "The server went away in the middle of the job ({}). Entities, paths and settings are as they were: Generate runs the job in this browser now.",
+                why.trim().trim_end_matches('.')
+            ),
+        );
+        self.show_job();
+        self.update();
+    }
+}
+
+impl Follower {
+    /// Whether the page still waits for this job.
+    fn is_wanted(&self) -> bool {
+        let number = self.number;
+        APP.with(|cell| match cell.try_borrow() {
+            Ok(app) => app
+                .as_ref()
+                .is_some_and(|a| a.job.as_ref().is_some_and(|j| j.number() == number)),
+            // In the middle of something else; whatever follows looks again.
+            Err(_) => true,
+        })
+    }
+
+    async fn run(self, picture: Picture, preset: String) {
+        let number = self.number;
+        let picture = match picture.to_png() {
+            Ok(png) => png,
+            Err(error) => return fail(number, error.to_string()),
+        };
+        let id = match self.server.submit(&picture, &preset, &self.signal).await {
+            Ok(id) => id,
+            Err(Trouble::Refused { why, .. }) => {
+                return fail(number, format!("the server did not take the job: {why}"));
+            }
+            Err(Trouble::Away(why)) => return act(move |app| app.job_lost(number, &why)),
+        };
+        let (server, taken) = (self.server.clone(), id.clone());
+        act(move |app| app.job_taken(number, &server, taken));
+        match self.follow(&id).await {
+            Ok(Some(News::Done(size))) => match self.server.frames(&id, "video.rgb", size).await {
+                Ok(video) => {
+                    // A preview that is under way would not be found any more.
+                    while self.fetching.get() {
+                        sleep(20).await;
+                    }
+                    self.server.forget(&id);
+                    act(move |app| app.job_message(number, Message::Done(video)));
+                }
+                Err(trouble) => lost(number, trouble),
+            },
+            Ok(Some(News::Failed { error })) => fail(number, error),
+            Ok(_) => act(move |app| app.job_failed(number, None)),
+            Err(trouble) => lost(number, trouble),
+        }
+    }
+
+    /// Hears the job's news to the last, and asks again where the line breaks.
+    async fn follow(&self, id: &str) -> Result<Option<News>, Trouble> {
+        let number = self.number;
+        let (seen, tries) = (Cell::new(0), Cell::new(0));
+        loop {
+            let hear = |at: u64, news: &News| {
+                seen.set(at);
+                tries.set(0);
+                self.hear(id, news);
+            };
+            let heard = self.server.follow(id, seen.get(), &self.signal, hear).await;
+            if !self.is_wanted() {
+                return Ok(None);
+            }
+            let why = match heard {
+                Ok(Some(last)) => return Ok(Some(last)),
+                Ok(None) => "its news ended too early".to_owned(),
+                Err(Trouble::Away(why)) => why,
+                // It answers, but does not know the job any more: it was started anew.
+                Err(refused) => return Err(refused),
+            };
+            tries.set(tries.get() + 1);
+            if tries.get() > MOST_TRIES {
+                return Err(Trouble::Away(why));
+            }
+            act(move |app| {
+                app.job_phase(number, "The server does not answer; asking again".into())
+            });
+            sleep(1000 * tries.get() as i32).await;
+        }
+    }
+
+    fn hear(&self, id: &str, news: &News) {
+        let number = self.number;
+        match news {
+            News::Queued { ahead: 0 } => {
+                act(move |app| app.job_phase(number, "Waiting for the server".into()))
+            }
+            News::Queued { ahead } => {
+                let jobs = if *ahead == 1 { "job is" } else { "jobs are" };
+                let phase = format!("Waiting: {ahead} {jobs} before this one");
+                act(move |app| app.job_phase(number, phase));
+            }
+            News::Preview(size) => self.fetch_preview(id.to_owned(), *size),
+            News::Stopping => say(
+                Kind::Note,
+                "The server is being stopped. It finishes this job first and takes no other.",
+            ),
+            news => {
+                if let Some(message) = news.clone().message() {
+                    act(move |app| app.job_message(number, message));
+                }
+            }
+        }
+    }
+
+    fn fetch_preview(&self, id: String, size: Size) {
+        if self.fetching.replace(true) {
+            return;
+        }
+        let (number, server, fetching) = (self.number, self.server.clone(), self.fetching.clone());
+        spawn_local(async move {
+            // One that is gone already was overtaken by the video.
+            if let Ok(video) = server.frames(&id, "preview.rgb", size).await {
+                act(move |app| app.job_message(number, Message::Preview(video)));
+            }
+            fetching.set(false);
+        });
+    }
+}
+
+fn fail(number: u64, error: String) {
+    act(move |app| app.job_failed(number, Some(error)));
+}
+
+fn lost(number: u64, trouble: Trouble) {
+    let (Trouble::Away(why) | Trouble::Refused { why, .. }) = trouble;
+    act(move |app| app.job_lost(number, &why));
+}
+
+async fn sleep(ms: i32) {
+    let promise = js_sys::Promise::new(&mut |resolve, _| {
+        let set = dom::window().set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, ms);
+        if set.is_err() {
+            // Nothing will come, so do not wait for it.
+            let _ = resolve.call0(&wasm_bindgen::JsValue::NULL);
+        }
+    });
+    // It is only ever resolved.
+    let _ = JsFuture::from(promise).await;
+}

@@ -1,0 +1,106 @@
+//! What the page and a server say to each other, as bytes: a job as a multipart body, news as server-sent events. Knows
+//! no browser.
+
+use crate::pipeline::news::News;
+
+/// A body of `multipart/form-data` with the parts that `POST /api/jobs` takes, and its content type.
+pub fn job_body(picture: &[u8], preset: &str) -> (String, Vec<u8>) {
+    // What separates the parts must be in none of them.
+    let within = |edge: &str| {
+        let contains = |bytes: &[u8]| bytes.windows(edge.len()).any(|w| w == edge.as_bytes());
+        contains(picture) || contains(preset.as_bytes())
+    };
+    let edge = (0u64..)
+        .map(|k| format!("dragentity-{k}"))
+        .find(|edge| !within(edge))
+        .unwrap_or_default();
+    let mut body = Vec::with_capacity(picture.len() + preset.len() + 400);
+    for (head, bytes) in [
+        ("name=\"picture\"; filename=\"the picture\"", picture),
+        ("name=\"preset\"", preset.as_bytes()),
+    ] {
+        let head = format!("--{edge}\r\nContent-Disposition: form-data; {head}\r\n\r\n");
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(bytes);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(format!("--{edge}--\r\n").as_bytes());
+    (format!("multipart/form-data; boundary={edge}"), body)
+}
+
+/// Longest line of an event stream that is kept, in bytes. News are far shorter.
+const LONGEST_LINE: usize = 1 << 20;
+
+/// Reads server-sent events from the pieces in which they arrive.
+#[derive(Default)]
+pub struct EventReader {
+    line: Vec<u8>,
+    number: u64,
+}
+
+impl EventReader {
+    /// The news that `piece` completes, under their numbers. What is no news is passed over.
+    pub fn push(&mut self, piece: &[u8]) -> Vec<(u64, News)> {
+        let mut news = Vec::new();
+        for &byte in piece {
+            if byte != b'\n' {
+                if self.line.len() < LONGEST_LINE {
+                    self.line.push(byte);
+                }
+                continue;
+            }
+            let line = std::mem::take(&mut self.line);
+            let Ok(line) = std::str::from_utf8(&line) else {
+                continue;
+            };
+            match line.trim_end_matches('\r').split_once(": ") {
+                Some(("id", number)) => self.number = number.parse().unwrap_or(self.number),
+                // Our server writes every event's data on one line, its number before it.
+                Some(("data", data)) => {
+                    news.extend(serde_json::from_str(data).ok().map(|n| (self.number, n)))
+                }
+                _ => {}
+            }
+        }
+        news
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_arrive_in_any_pieces() {
+        let stream = ": comment\n\nid: 3\ndata: {\"phase\":\"encoding\"}\n\nevent: x\ndata: nonsense\n\nid: 5\r\n\
+                      data: {\"phase\":\"failed\",\"error\":\"zu groß\"}\r\n\r\n";
+        let expected = [
+            (3, News::Encoding),
+            (
+                5,
+                News::Failed {
+                    error: "zu groß".into(),
+                },
+            ),
+        ];
+        for size in [1, 2, 7, 1000] {
+            let mut reader = EventReader::default();
+            let pieces = stream.as_bytes().chunks(size);
+            let news: Vec<_> = pieces.flat_map(|piece| reader.push(piece)).collect();
+            assert_eq!(news, expected, "pieces of {size}");
+        }
+        // What never ends its line is not kept for ever.
+        let mut reader = EventReader::default();
+        for _ in 0..20 {
+            assert!(reader.push(&vec![b'x'; 1 << 17]).is_empty());
+        }
+        assert!(reader.line.len() <= LONGEST_LINE);
+    }
+
+    #[test]
+    fn the_edge_is_in_no_part() {
+        let (kind, body) = job_body(b"a dragentity-0 b", "c dragentity-1 d");
+        assert_eq!(kind, "multipart/form-data; boundary=dragentity-2");
+        assert!(body.ends_with(b"\r\nc dragentity-1 d\r\n--dragentity-2--\r\n"));
+    }
+}
