@@ -16,15 +16,16 @@
 //! `{"error": "a sentence"}`.
 
 use super::about::About;
+use super::entry::Entry;
 use super::events;
-use super::queue::{Entry, KEPT_FOR, Queue, Refusal};
+use super::queue::{KEPT_FOR, Queue, Refusal};
 use super::upload::{MOST_BYTES, Upload, too_large};
 use crate::error::{Error, Result};
 use crate::media;
 use crate::pipeline::Video;
 use crate::pipeline::news::News;
-use crate::scene::picture::encode_png;
-use crate::scene::settings::{MAX_FRAMES, MAX_STEPS};
+use crate::scene::picture::{MAX_PIXELS, MAX_SIDE, encode_png};
+use crate::scene::settings::{MAX_FRAMES, MAX_STEPS, SIDES};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Path, Request, State};
@@ -205,6 +206,7 @@ async fn info(State(api): Shared) -> Response {
             "running": running,
             "limits": {
                 "bytes": MOST_BYTES, "queue": api.queue.most(), "frames": MAX_FRAMES, "steps": MAX_STEPS,
+                "sides": SIDES, "picture_side": MAX_SIDE, "picture_pixels": MAX_PIXELS,
                 "kept_seconds": KEPT_FOR.as_secs(),
             },
         }),

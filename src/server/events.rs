@@ -1,6 +1,6 @@
 //! A job's news as server-sent events.
 
-use super::queue::Entry;
+use super::entry::Entry;
 use crate::pipeline::news::News;
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};

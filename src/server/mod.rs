@@ -4,6 +4,7 @@ mod about;
 mod access;
 mod api;
 mod connections;
+mod entry;
 mod events;
 mod files;
 mod queue;

@@ -3,14 +3,13 @@
 //! A job belongs to the server once it is taken: it goes on to its end though its client may have gone away, and what
 //! it made can be fetched for [`KEPT_FOR`]. Who wants it no longer says so (`DELETE`).
 
+use super::entry::{Entry, locked};
 use crate::error::{Error, Result};
-use crate::pipeline::news::{News, Size};
-use crate::pipeline::{Cancel, Job, Message, Video};
+use crate::pipeline::Job;
+use crate::pipeline::news::News;
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
 
 /// How long a job that has ended can still be asked about.
 pub const KEPT_FOR: Duration = Duration::from_secs(600);
@@ -22,145 +21,6 @@ const MOST_KEPT_BYTES: usize = 1 << 30;
 /// What is told to the clients of jobs that are not begun when the server stops.
 const STOPPED: &str =
     "the server was stopped before this job began; run it here, or send it again later";
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is behind these locks is whole after every statement, whoever panicked.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// One job, from when it is taken until it is forgotten.
-pub struct Entry {
-    /// 128 random bits, in hexadecimal: who knows it may see and cancel the job.
-    pub id: String,
-    /// Width and height of the picture.
-    pub picture: (u32, u32),
-    cancel: Cancel,
-    story: Mutex<Story>,
-    /// The number of the newest news.
-    changed: watch::Sender<u64>,
-    /// Whether somebody has taken the result.
-    fetched: AtomicBool,
-}
-
-/// What has happened so far.
-#[derive(Default)]
-struct Story {
-    /// The newest of each kind, with their numbers, which rise.
-    news: Vec<(u64, News)>,
-    told: u64,
-    preview: Option<Arc<Video>>,
-    result: Option<Arc<Video>>,
-    ended: Option<Instant>,
-}
-
-impl Entry {
-    fn new(job: &Job) -> Self {
-        Self {
-            id: format!("{:032x}", rand::random::<u128>()),
-            picture: (job.scene.picture.width, job.scene.picture.height),
-            cancel: Cancel::new(),
-            story: Mutex::default(),
-            changed: watch::Sender::new(0),
-            fetched: AtomicBool::new(false),
-        }
-    }
-
-    /// Adds to what is told. Nothing comes after the end.
-    fn tell(&self, news: News) {
-        self.tell_with(news, |_| {});
-    }
-
-    /// [`Entry::tell`], with what belongs to the news set at the same time.
-    fn tell_with(&self, news: News, set: impl FnOnce(&mut Story)) {
-        let mut story = locked(&self.story);
-        if story.ended.is_some() {
-            return;
-        }
-        set(&mut story);
-        if news.is_last() {
-            story.ended = Some(Instant::now());
-            // Nobody looks at it any more, and it is as large as the result.
-            story.preview = None;
-        }
-        story.told += 1;
-        let told = story.told;
-        story.news.retain(|(_, old)| !old.same_kind(&news));
-        story.news.push((told, news));
-        drop(story);
-        self.changed.send_replace(told);
-    }
-
-    /// What a running job says.
-    pub fn message(&self, message: Message) {
-        let news = News::of(&message);
-        match message {
-            // The end is told by whoever runs it, when it really is the end.
-            Message::Done(_) => {}
-            Message::Preview(video) => {
-                self.tell_with(news, |story| story.preview = Some(Arc::new(video)));
-            }
-            _ => self.tell(news),
-        }
-    }
-
-    /// What became of it.
-    pub fn end(&self, outcome: Result<Video>) {
-        match outcome {
-            Ok(video) => self.tell_with(News::Done(Size::of(&video)), |story| {
-                story.result = Some(Arc::new(video));
-            }),
-            Err(Error::Cancelled) => self.tell(News::Cancelled),
-            Err(error) => self.tell(News::Failed {
-                error: error.to_string(),
-            }),
-        }
-    }
-
-    /// The newest of each kind of news after number `after`, in their order.
-    pub fn news(&self, after: u64) -> Vec<(u64, News)> {
-        let story = locked(&self.story);
-        story
-            .news
-            .iter()
-            .filter(|(number, _)| *number > after)
-            .cloned()
-            .collect()
-    }
-
-    /// Wakes whoever waits for news.
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.changed.subscribe()
-    }
-
-    /// How it looks so far, while it runs.
-    pub fn preview(&self) -> Option<Arc<Video>> {
-        locked(&self.story).preview.clone()
-    }
-
-    /// The result.
-    pub fn result(&self) -> Option<Arc<Video>> {
-        let result = locked(&self.story).result.clone();
-        if result.is_some() {
-            self.fetched.store(true, Ordering::Relaxed);
-        }
-        result
-    }
-
-    /// Set when it is to stop.
-    pub fn cancel(&self) -> &Cancel {
-        &self.cancel
-    }
-
-    /// When it ended and how many bytes of it are kept.
-    fn ended(&self) -> Option<(Instant, usize)> {
-        let story = locked(&self.story);
-        let bytes = story
-            .result
-            .as_ref()
-            .map_or(0, |v| v.frames.iter().map(Vec::len).sum());
-        Some((story.ended?, bytes))
-    }
-}
 
 /// Why a job was not taken.
 #[derive(Debug, PartialEq, Eq)]
@@ -286,7 +146,7 @@ impl Queue {
             jobs.known.remove(id);
             return true;
         }
-        entry.cancel.cancel();
+        entry.cancel().cancel();
         let waiting = jobs.waiting.len();
         jobs.waiting.retain(|(e, _)| e.id != id);
         if jobs.waiting.len() < waiting {
@@ -338,10 +198,7 @@ impl Queue {
     /// Whether some of these jobs have not ended, or have ended with a video that nobody has taken yet.
     pub fn unfinished(entries: &[Arc<Entry>]) -> (bool, bool) {
         let running = entries.iter().any(|e| e.ended().is_none());
-        let untaken = entries
-            .iter()
-            .any(|e| locked(&e.story).result.is_some() && !e.fetched.load(Ordering::Relaxed));
-        (running, untaken)
+        (running, entries.iter().any(|e| e.is_untaken()))
     }
 }
 
@@ -368,6 +225,7 @@ impl Drop for Ticket<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::Video;
 
     fn entry_of(queue: &Queue) -> Arc<Entry> {
         queue.submit(empty_job()).unwrap()
@@ -418,35 +276,6 @@ mod tests {
         assert!(queue.cancel(&a.id) && queue.find(&a.id).is_none());
         assert_ne!(a.id, b.id);
         assert_eq!(a.id.len(), 32);
-    }
-
-    #[test]
-    fn late_readers_hear_the_newest_of_each_kind_once() {
-        let queue = Queue::new(1);
-        let entry = entry_of(&queue);
-        for step in 1..=3 {
-            entry.message(Message::Preview(video(step)));
-            entry.message(Message::Step {
-                step: step as u32,
-                steps: 3,
-            });
-        }
-        let news = entry.news(0);
-        let kinds: Vec<String> = news.iter().map(|(_, n)| n.to_json()).collect();
-        assert_eq!(kinds.len(), 3, "{kinds:?}");
-        assert_eq!(news[2].1, News::Step { step: 3, steps: 3 });
-        assert!(news.windows(2).all(|w| w[0].0 < w[1].0));
-        let (number, _) = news[2];
-        assert!(entry.news(number).is_empty());
-        assert_eq!(entry.preview().unwrap().frames[0].len(), 3);
-        assert!(entry.result().is_none());
-        entry.end(Ok(video(7)));
-        assert!(entry.preview().is_none() && entry.result().is_some());
-        // Nothing comes after the end.
-        entry.end(Err(Error::Cancelled));
-        entry.message(Message::Encoding);
-        assert_eq!(entry.news(number).len(), 1);
-        assert!(last(&entry).is_last());
     }
 
     #[test]

@@ -1,0 +1,197 @@
+//! One job and what is told about it.
+
+use crate::error::{Error, Result};
+use crate::pipeline::news::{News, Size};
+use crate::pipeline::{Cancel, Job, Message, Video};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+use tokio::sync::watch;
+
+/// What is behind a lock.
+pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is behind these locks is whole after every statement, whoever panicked.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One job, from when it is taken until it is forgotten.
+pub struct Entry {
+    /// 128 random bits, in hexadecimal: who knows it may see and cancel the job.
+    pub id: String,
+    /// Width and height of the picture.
+    pub picture: (u32, u32),
+    cancel: Cancel,
+    story: Mutex<Story>,
+    /// The number of the newest news.
+    changed: watch::Sender<u64>,
+    /// Whether somebody has taken the result.
+    fetched: AtomicBool,
+}
+
+/// What has happened so far.
+#[derive(Default)]
+struct Story {
+    /// The newest of each kind, with their numbers, which rise.
+    news: Vec<(u64, News)>,
+    told: u64,
+    preview: Option<Arc<Video>>,
+    result: Option<Arc<Video>>,
+    ended: Option<Instant>,
+}
+
+impl Entry {
+    /// Of a job that was just taken.
+    pub fn new(job: &Job) -> Self {
+        Self {
+            id: format!("{:032x}", rand::random::<u128>()),
+            picture: (job.scene.picture.width, job.scene.picture.height),
+            cancel: Cancel::new(),
+            story: Mutex::default(),
+            changed: watch::Sender::new(0),
+            fetched: AtomicBool::new(false),
+        }
+    }
+
+    /// Adds to what is told. Nothing comes after the end.
+    pub fn tell(&self, news: News) {
+        self.tell_with(news, |_| {});
+    }
+
+    /// [`Entry::tell`], with what belongs to the news set at the same time.
+    fn tell_with(&self, news: News, set: impl FnOnce(&mut Story)) {
+        let mut story = locked(&self.story);
+        if story.ended.is_some() {
+            return;
+        }
+        set(&mut story);
+        if news.is_last() {
+            story.ended = Some(Instant::now());
+            // Nobody looks at it any more, and it is as large as the result.
+            story.preview = None;
+        }
+        story.told += 1;
+        let told = story.told;
+        story.news.retain(|(_, old)| !old.same_kind(&news));
+        story.news.push((told, news));
+        drop(story);
+        self.changed.send_replace(told);
+    }
+
+    /// What a running job says.
+    pub fn message(&self, message: Message) {
+        let news = News::of(&message);
+        match message {
+            // The end is told by whoever runs it, when it really is the end.
+            Message::Done(_) => {}
+            Message::Preview(video) => {
+                self.tell_with(news, |story| story.preview = Some(Arc::new(video)));
+            }
+            _ => self.tell(news),
+        }
+    }
+
+    /// What became of it.
+    pub fn end(&self, outcome: Result<Video>) {
+        match outcome {
+            Ok(video) => self.tell_with(News::Done(Size::of(&video)), |story| {
+                story.result = Some(Arc::new(video));
+            }),
+            Err(Error::Cancelled) => self.tell(News::Cancelled),
+            Err(error) => self.tell(News::Failed {
+                error: error.to_string(),
+            }),
+        }
+    }
+
+    /// The newest of each kind of news after number `after`, in their order.
+    pub fn news(&self, after: u64) -> Vec<(u64, News)> {
+        let story = locked(&self.story);
+        story
+            .news
+            .iter()
+            .filter(|(number, _)| *number > after)
+            .cloned()
+            .collect()
+    }
+
+    /// Wakes whoever waits for news.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// How it looks so far, while it runs.
+    pub fn preview(&self) -> Option<Arc<Video>> {
+        locked(&self.story).preview.clone()
+    }
+
+    /// The result.
+    pub fn result(&self) -> Option<Arc<Video>> {
+        let result = locked(&self.story).result.clone();
+        if result.is_some() {
+            self.fetched.store(true, Ordering::Relaxed);
+        }
+        result
+    }
+
+    /// Whether there is a result that nobody has taken yet.
+    pub fn is_untaken(&self) -> bool {
+        locked(&self.story).result.is_some() && !self.fetched.load(Ordering::Relaxed)
+    }
+
+    /// Set when it is to stop.
+    pub fn cancel(&self) -> &Cancel {
+        &self.cancel
+    }
+
+    /// When it ended and how many bytes of it are kept.
+    pub fn ended(&self) -> Option<(Instant, usize)> {
+        let story = locked(&self.story);
+        let bytes = story
+            .result
+            .as_ref()
+            .map_or(0, |v| v.frames.iter().map(Vec::len).sum());
+        Some((story.ended?, bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn video(bytes: usize) -> Video {
+        Video {
+            width: 1,
+            height: 1,
+            fps: 8,
+            frames: vec![vec![0; bytes]],
+        }
+    }
+
+    #[test]
+    fn late_readers_hear_the_newest_of_each_kind_once() {
+        let entry = Entry::new(&Job::default());
+        for step in 1..=3 {
+            entry.message(Message::Preview(video(step)));
+            entry.message(Message::Step {
+                step: step as u32,
+                steps: 3,
+            });
+        }
+        let news = entry.news(0);
+        let kinds: Vec<String> = news.iter().map(|(_, n)| n.to_json()).collect();
+        assert_eq!(kinds.len(), 2, "{kinds:?}");
+        assert_eq!(news[1].1, News::Step { step: 3, steps: 3 });
+        assert!(news.windows(2).all(|w| w[0].0 < w[1].0));
+        let (number, _) = news[1];
+        assert!(entry.news(number).is_empty());
+        assert_eq!(entry.preview().unwrap().frames[0].len(), 3);
+        assert!(entry.result().is_none());
+        entry.end(Ok(video(7)));
+        assert!(entry.preview().is_none() && entry.result().is_some());
+        // Nothing comes after the end.
+        entry.end(Err(Error::Cancelled));
+        entry.message(Message::Encoding);
+        assert_eq!(entry.news(number).len(), 1);
+        assert!(entry.news(0).pop().unwrap().1.is_last());
+    }
+}
