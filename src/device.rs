@@ -171,13 +171,7 @@ impl Device {
     /// [`Error::Device`] when the chosen device is absent or not built in.
     pub fn run<T: Task>(self, task: T) -> Result<T::Output> {
         match self {
-            #[cfg(feature = "cuda")]
-            Self::Auto if cuda_usable() => Self::Cuda { index: 0 }.run(task),
-            #[cfg(feature = "wgpu")]
-            Self::Auto => match gpu::find(GraphicsApi::Any, None) {
-                Ok(found) if !found.emulated => Ok(task.run::<Gpu>(found.device, found.name)),
-                _ => Self::CPU.run(task),
-            },
+            Self::Auto => self.resolve().run(task),
             #[cfg(feature = "wgpu")]
             Self::Wgpu { api, index } => {
                 let found = gpu::find(api, index)?;
@@ -186,6 +180,41 @@ impl Device {
             #[cfg(not(feature = "wgpu"))]
             Self::Wgpu { .. } => Err(not_built_in("wgpu")),
             other => other.run_training(task),
+        }
+    }
+
+    /// What `auto` stands for on this machine; any other device as it is.
+    pub fn resolve(self) -> Self {
+        if self != Self::Auto {
+            return self;
+        }
+        #[cfg(feature = "cuda")]
+        if cuda_usable() {
+            return Self::Cuda { index: 0 };
+        }
+        #[cfg(feature = "wgpu")]
+        if gpu::find(GraphicsApi::Any, None).is_ok_and(|found| !found.emulated) {
+            return Self::Wgpu {
+                api: GraphicsApi::Any,
+                index: None,
+            };
+        }
+        Self::CPU
+    }
+
+    /// Bytes of its memory that are free now, where that can be known: through Vulkan, Metal and DX12 it cannot.
+    pub fn free_memory(self) -> Option<u64> {
+        match self {
+            Self::Cpu { .. } | Self::Tch => {
+                let mut system = sysinfo::System::new();
+                system.refresh_memory();
+                let of_group = system.cgroup_limits().map(|limits| limits.free_memory);
+                let free = system.available_memory();
+                Some(of_group.map_or(free, |of_group| of_group.min(free)))
+            }
+            #[cfg(feature = "cuda")]
+            Self::Cuda { index } => cuda::free_memory(index),
+            _ => None,
         }
     }
 

@@ -14,6 +14,8 @@ pub mod scheduler;
 pub mod weights;
 
 #[cfg(not(target_family = "wasm"))]
+pub mod bench;
+#[cfg(not(target_family = "wasm"))]
 pub mod cli;
 #[cfg(not(target_family = "wasm"))]
 pub mod data;

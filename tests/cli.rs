@@ -671,6 +671,127 @@ fn a_controlnet_lets_a_published_model_follow_paths() {
     );
 }
 
+#[test]
+fn a_batch_makes_what_is_not_made_yet() {
+    let desk = Desk::new();
+    tiny::tiny_model(&desk.path("model")).unwrap();
+    let good = r#"{"image": "picture.png", "preset": "preset.json", "output": "a.gif", "seed": 3}"#;
+    let bad = r#"{"image": "later.png", "preset": "preset.json", "output": "b.gif"}"#;
+    let example = r#"{"example": "coffee", "output": "c.webp", "frames": 3, "overlay": true}"#;
+    desk.write("jobs.jsonl", format!("{good}\n\n{bad}\n{example}\n"));
+    let batch = || {
+        let mut command = desk.program();
+        // From another folder: names are relative to the list's.
+        command.current_dir(desk.path("model")).args([
+            "generate",
+            "--batch",
+            "../jobs.jsonl",
+            "--model",
+            ".",
+            "--device",
+            "cpu",
+            "--steps",
+            "1",
+            "--frames",
+            "2",
+        ]);
+        command
+    };
+    let results = || -> Vec<serde_json::Value> {
+        std::fs::read_to_string(desk.path("jobs.results.jsonl"))
+            .unwrap()
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    };
+    let parts = ["1 of 3 jobs failed", "jobs.results.jsonl", "again"];
+    assert_refused(ending(batch()), 3, &parts);
+    let lines = results();
+    assert_eq!(lines.len(), 3);
+    assert_eq!(lines[0]["made"]["frames"], 2);
+    let why = lines[1]["error"].as_str().unwrap();
+    assert!(why.contains("later.png"), "{why}");
+    assert_eq!(lines[2]["made"]["frames"], 3);
+    let first = std::fs::metadata(desk.path("a.gif")).unwrap();
+
+    // The missing picture has come, and the results were cut short by a power failure.
+    std::fs::copy(desk.path("picture.png"), desk.path("later.png")).unwrap();
+    let text = std::fs::read(desk.path("jobs.results.jsonl")).unwrap();
+    desk.write("jobs.results.jsonl", &text[..text.len() - 5]);
+    let (code, said) = ending(batch());
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("1 were made earlier"), "{said}");
+    let again = std::fs::metadata(desk.path("a.gif")).unwrap();
+    assert_eq!(first.modified().unwrap(), again.modified().unwrap());
+    assert!(desk.path("b.gif").is_file());
+    assert_eq!(results().len(), 4, "one line was cut short");
+
+    for (line, parts) in [
+        ("{\"image\": \"a.png\"", &["line 2", "JSON object"][..]),
+        (
+            r#"{"picture": "a.png", "output": "d.gif"}"#,
+            &["line 2", "picture"],
+        ),
+        (r#"{"output": "d.gif"}"#, &["line 2", "\"image\""]),
+        (
+            r#"{"image": "a.png", "output": "d.avi"}"#,
+            &["line 2", ".avi"],
+        ),
+        (
+            r#"{"image": "a.png", "output": "a.gif"}"#,
+            &["line 2", "earlier line"],
+        ),
+        (r#"{"image": "a.png"}"#, &["line 2", "no place to write"]),
+    ] {
+        desk.write("jobs.jsonl", format!("{good}\n{line}\n"));
+        assert_refused(ending(batch()), 3, parts);
+    }
+    std::fs::remove_file(desk.path("jobs.jsonl")).unwrap();
+    assert_refused(ending(batch()), 3, &["jobs.jsonl"]);
+}
+
+#[test]
+fn the_benchmark_measures_a_published_model() {
+    let desk = Desk::new();
+    let published = common::svd::published_directory();
+    let bench = |args: &[&str]| {
+        let mut command = desk.program();
+        command.args([
+            "bench",
+            "--device",
+            "cpu",
+            "--size",
+            "64x64",
+            "--repeats",
+            "2",
+        ]);
+        command.args(["--frames", "2", "--steps", "1"]).args(args);
+        command
+    };
+    let mut command = bench(&["--json", "--model"]);
+    command.arg(published.path());
+    let said = command.assert().success().get_output().stdout.clone();
+    let report: serde_json::Value = serde_json::from_slice(&said).unwrap();
+    assert!(report["matmul_peak"].as_f64().unwrap() > 1e8);
+    let rows = report["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 3);
+    for row in rows {
+        let samples = row["ours"].as_array().unwrap();
+        assert_eq!(samples.len(), 2, "{row}");
+        assert!(samples.iter().all(|s| s["seconds"].as_f64().unwrap() > 0.0));
+    }
+
+    tiny::tiny_model(&desk.path("model")).unwrap();
+    let args = ["--model", "model"];
+    assert_refused(ending(bench(&args)), 4, &["no Stable Video Diffusion"]);
+    let mut command = bench(&["--reference", "no-such-python", "--model"]);
+    command.arg(published.path());
+    assert_refused(ending(command), 3, &["no-such-python", "--reference"]);
+    let mut command = bench(&["--reference", "true", "--model"]);
+    command.arg(published.path());
+    assert_refused(ending(command), 3, &["ended early", "diffusers"]);
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_cancels() {

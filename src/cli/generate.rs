@@ -1,18 +1,21 @@
 //! `dragentity generate`: the page's job, without the page.
 
+use super::batch::Batch;
 use super::demo;
 use super::interrupt::on_interrupt;
 use super::model::ModelArgs;
 use super::progress::Progress;
+use super::request::Request;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::media::{self, Format};
 use crate::pipeline::model::{About, Kind};
-use crate::pipeline::runner::with_runner;
+use crate::pipeline::runner::{Runner, with_runner};
 use crate::pipeline::{Cancel, Job};
 use crate::scene::demo::Demo;
 use crate::scene::settings::MAX_FRAMES;
-use crate::scene::{Fit, Picture, Preset, Scene, Settings};
+use crate::scene::{Fit, Picture, Preset, Scene};
+use serde::Serialize;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -25,147 +28,110 @@ const MAX_PRESET_FILE: u64 = 16 << 20;
 /// Options of `dragentity generate`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The picture: PNG, JPEG, WebP, GIF or BMP
-    #[arg(
-        long,
-        value_name = "FILE",
-        required_unless_present_any = ["example", "demo"],
-        conflicts_with_all = ["example", "demo"]
-    )]
-    image: Option<PathBuf>,
-    /// What moves where: a preset file, a link copied from the page (in quotes), or - for standard input
-    #[arg(long, value_name = "FILE_OR_URL", conflicts_with = "demo")]
-    preset: Option<String>,
-    /// A demo folder of DragAnything (demo.json, demo.jpg, masks): picture and trajectories in one
-    #[arg(long, value_name = "DIR", conflicts_with = "example")]
-    demo: Option<PathBuf>,
-    /// Use a bundled picture, with its own preset unless --preset gives another
-    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "cat")]
-    example: Option<Example>,
-    /// Where to write: a .gif, .webp or .mp4 file, or a folder for numbered PNGs
-    #[arg(short, long, value_name = "PATH")]
-    output: PathBuf,
-    /// Seed of the noise; the same seed gives the same video
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Denoising steps
-    #[arg(long)]
-    steps: Option<u32>,
-    /// Number of frames
-    #[arg(long)]
-    frames: Option<u32>,
-    /// Size of the video, as 576x320, for models that make many [default: by the picture's aspect]
-    #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = size)]
-    size: Option<[u32; 2]>,
-    /// Frames a second
-    #[arg(long)]
-    fps: Option<u32>,
+    #[command(flatten)]
+    request: Request,
+    /// Make many videos: a file with a JSON object a line, whose names are those of these options
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["image", "preset", "demo", "example", "output"])]
+    batch: Option<PathBuf>,
     /// Where to compute: auto, cuda, vulkan, metal, dx12, wgpu or cpu; cuda:1 is the second GPU, cpu:4 four threads
     #[arg(long, default_value = "auto")]
     device: Device,
     #[command(flatten)]
     model: ModelArgs,
-    /// Enlarge by this whole number [default: to about 256 pixels]; 1 keeps the model's own pixels
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16))]
-    scale: Option<u32>,
-    /// Draw the trajectories over the frames
-    #[arg(long)]
-    overlay: bool,
     /// Print progress and result as JSON, one object a line
     #[arg(long)]
     json: bool,
 }
 
-impl Args {
-    /// `settings` with what the arguments say otherwise.
-    fn settings(&self, settings: Settings) -> Settings {
-        Settings {
-            seed: self.seed.unwrap_or(settings.seed),
-            steps: self.steps.unwrap_or(settings.steps),
-            frames: self.frames.unwrap_or(settings.frames),
-            fps: self.fps.unwrap_or(settings.fps),
-            size: self.size.or(settings.size),
-            ..settings
-        }
-    }
-}
-
-/// The pictures that are in the program.
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum Example {
-    Cat,
-    Astronaut,
-    Coffee,
-}
-
-impl Example {
-    /// Name, picture file and preset.
-    fn parts(self) -> (&'static str, &'static [u8], &'static str) {
-        macro_rules! sample {
-            ($name:literal) => {
-                (
-                    concat!($name, ".jpg"),
-                    include_bytes!(concat!("../../www/samples/", $name, ".jpg")).as_slice(),
-                    include_str!(concat!("../../www/samples/", $name, ".json")),
-                )
-            };
-        }
-        match self {
-            Example::Cat => sample!("cat"),
-            Example::Astronaut => sample!("astronaut"),
-            Example::Coffee => sample!("coffee"),
-        }
-    }
-}
-
-/// Generates one video.
+/// Generates one video, or a batch of them.
 pub fn run(args: Args) -> Result<()> {
-    // What can be refused is refused before the long work.
-    Format::of(&args.output)?;
-    writable(&args.output)?;
     let options = args.model.options();
-    let about = pollster::block_on(About::read(&options))?;
-    let (job, mut notes) = job(&args, &about)?;
-    notes.extend(about.note.map(str::to_owned));
-    for note in notes {
-        eprintln!("note: {note}");
-    }
-
     let cancel = Cancel::new();
     let stop = cancel.clone();
-    on_interrupt(move || stop.cancel());
-
-    let started = Instant::now();
     let mut progress = Progress::new(args.json);
-    let result = with_runner(args.device, &options, |runner| {
-        runner.run(&job, &cancel, &mut |message| progress.show(&message))
-    });
-    progress.finish();
-    let video = result??;
-
-    let picture = (job.scene.picture.width, job.scene.picture.height);
-    let (width, height) = media::view_size((video.width, video.height), picture, args.scale);
-    let mut shown = media::resized(&video, width, height)?;
-    if args.overlay {
-        shown = media::overlay::with_trajectories(&shown, &job.scene)?;
-    }
-    media::save(&shown, &args.output)?;
-    let seconds = started.elapsed().as_secs_f64();
-    let (frames, output) = (shown.frames.len(), args.output.display());
-    if args.json {
-        let done = serde_json::json!({
-            "phase": "done", "output": output.to_string(), "frames": frames, "width": width, "height": height,
-            "fps": shown.fps, "seconds": seconds,
-        });
-        println!("{done}");
+    let result = if let Some(list) = &args.batch {
+        let batch = Batch::open(list, &args.request)?;
+        let about = pollster::block_on(About::read(&options))?;
+        progress.notes(about.note.as_slice());
+        on_interrupt(move || stop.cancel());
+        with_runner(args.device, &options, |runner| {
+            batch.run(runner, &about, &cancel, &mut progress)
+        })
     } else {
-        println!("{output}: {frames} frames of {width} x {height} pixels, in {seconds:.1} s");
-    }
-    Ok(())
+        // What can be refused is refused before the long work.
+        check_output(args.request.output()?)?;
+        let about = pollster::block_on(About::read(&options))?;
+        let (job, notes) = job(&args.request, &about)?;
+        progress.notes(&notes);
+        progress.notes(about.note.as_slice());
+        on_interrupt(move || stop.cancel());
+        with_runner(args.device, &options, |runner| {
+            make(&args.request, &job, runner, &cancel, &mut progress).map(drop)
+        })
+    };
+    progress.finish();
+    result?
 }
 
-/// The job that the arguments ask for, and what the person should know about it.
-fn job(args: &Args, about: &About) -> Result<(Job, Vec<String>)> {
+/// What has been made, for programs.
+#[derive(Serialize)]
+pub(super) struct Made {
+    output: String,
+    frames: usize,
+    width: u32,
+    height: u32,
+    fps: u32,
+    seconds: f64,
+}
+
+/// Runs a job, writes its video and says so.
+pub(super) fn make(
+    request: &Request,
+    job: &Job,
+    runner: &mut dyn Runner,
+    cancel: &Cancel,
+    progress: &mut Progress,
+) -> Result<Made> {
+    let output = request.output()?;
+    let started = Instant::now();
+    let video = runner.run(job, cancel, &mut |message| progress.show(&message))?;
+    let picture = (job.scene.picture.width, job.scene.picture.height);
+    let (width, height) = media::view_size((video.width, video.height), picture, request.scale);
+    let mut shown = media::resized(&video, width, height)?;
+    if request.overlay {
+        shown = media::overlay::with_trajectories(&shown, &job.scene)?;
+    }
+    media::save(&shown, output)?;
+    let made = Made {
+        output: output.display().to_string(),
+        frames: shown.frames.len(),
+        width,
+        height,
+        fps: shown.fps,
+        seconds: started.elapsed().as_secs_f64(),
+    };
+    let Made {
+        output,
+        frames,
+        seconds,
+        ..
+    } = &made;
+    progress.result(
+        "done",
+        &made,
+        &format!("{output}: {frames} frames of {width} x {height} pixels, in {seconds:.1} s"),
+    );
+    Ok(made)
+}
+
+/// Whether a video can be written to `output`.
+pub(super) fn check_output(output: &Path) -> Result<()> {
+    Format::of(output)?;
+    writable(output)
+}
+
+/// The job that is asked for, and what the person should know about it.
+pub(super) fn job(args: &Request, about: &About) -> Result<(Job, Vec<String>)> {
     if let Some(folder) = &args.demo {
         let Demo {
             scene,
@@ -229,14 +195,6 @@ fn job(args: &Args, about: &About) -> Result<(Job, Vec<String>)> {
         }
     };
     Ok((job, notes))
-}
-
-/// Reads `576x320`.
-fn size(text: &str) -> std::result::Result<[u32; 2], String> {
-    let side = |text: &str| text.trim().parse::<u32>().ok();
-    text.split_once(['x', 'X', '×'])
-        .and_then(|(width, height)| Some([side(width)?, side(height)?]))
-        .ok_or_else(|| "write width and height in pixels, as 576x320".to_owned())
 }
 
 /// The text of a preset: of the file of that name, of standard input for `-`, else the argument itself, a link.
@@ -317,6 +275,7 @@ fn writable(output: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::request::Example;
     use super::*;
 
     #[test]

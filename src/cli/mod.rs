@@ -1,5 +1,7 @@
 //! The command line: one file for each subcommand.
 
+mod batch;
+pub mod bench;
 pub mod convert;
 mod demo;
 pub mod eval;
@@ -8,6 +10,7 @@ mod interrupt;
 mod model;
 pub mod pack_data;
 mod progress;
+mod request;
 pub mod serve;
 pub mod train;
 
@@ -38,6 +41,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Measure speed and memory, beside diffusers if it is there
+    Bench(bench::Args),
     /// Write a model's weights smaller, or in smaller files
     Convert(convert::Args),
     /// Measure a model on clips it was not trained on
@@ -58,6 +63,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
     let result: Result<()> = match cli.command {
+        Command::Bench(args) => bench::run(args),
         Command::Convert(args) => convert::run(args),
         Command::Eval(args) => eval::execute(args),
         Command::PackData(args) => pack_data::execute(args),

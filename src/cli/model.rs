@@ -37,7 +37,7 @@ impl ModelArgs {
 }
 
 /// Reads `f16`.
-fn dtype(text: &str) -> Result<FloatDType, String> {
+pub(super) fn dtype(text: &str) -> Result<FloatDType, String> {
     match text {
         "f32" => Ok(FloatDType::F32),
         "f16" => Ok(FloatDType::F16),

@@ -3,6 +3,9 @@
 use crate::pipeline::Message;
 use crate::pipeline::news::News;
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::fmt::Display;
 use std::time::Duration;
 
 /// Shows messages. Bars go to standard error, and only where that is a terminal; JSON goes to standard output.
@@ -55,6 +58,28 @@ impl Progress {
             Message::Decoding { done, total } => self.count("Decoding frames", *done, *total),
             Message::Preview(_) | Message::Done(_) => {}
         }
+    }
+
+    /// Says what the person should know before the work begins.
+    pub fn notes<T: Display>(&self, notes: &[T]) {
+        for note in notes {
+            self.bar.suspend(|| eprintln!("note: {note}"));
+        }
+    }
+
+    /// Says how something ended: `what` with the fields of `fields`, or the sentence.
+    pub fn result(&self, what: &str, fields: &impl Serialize, sentence: &str) {
+        if !self.json {
+            self.bar.suspend(|| println!("{sentence}"));
+            return;
+        }
+        let mut line = json!({ "phase": what });
+        if let (Some(line), Ok(Value::Object(fields))) =
+            (line.as_object_mut(), serde_json::to_value(fields))
+        {
+            line.extend(fields);
+        }
+        println!("{line}");
     }
 
     /// Takes the bar away.

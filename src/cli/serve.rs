@@ -5,6 +5,7 @@ use super::model::ModelArgs;
 use crate::device::Device;
 use crate::error::Result;
 use crate::server::{Options, Server};
+use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -62,16 +63,16 @@ pub fn run(args: Args) -> Result<()> {
         allow_origins: args.allow_origin,
         connect: args.connect,
     })?;
-    let mut said = format!(
+    let mut lines = format!(
         "DragEntity is at http://{}/ (Ctrl-C stops it)\nJobs: {}\n",
         server.address(),
         server.jobs()
     );
     if let Some(token) = token {
-        said.push_str(&format!("Token: {token}\n"));
+        lines += &format!("Token: {token}\n");
     }
-    // In one piece: whoever reads the address may read no further.
-    print!("{said}");
+    // Whoever started it may have stopped listening; that is no reason to end.
+    let _ = std::io::stdout().write_all(lines.as_bytes());
     let (stop, stops) = tokio::sync::watch::channel(0);
     on_interrupts(2, move |count| {
         // Nobody listening means the server has stopped already.

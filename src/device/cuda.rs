@@ -5,6 +5,7 @@
 
 use crate::{Error, Result};
 use cudarc::driver::result::{device, init};
+use cudarc::driver::{CudaContext, DriverError};
 use cudarc::nvrtc::{CompileError, CompileOptions, compile_ptx_with_opts};
 use std::panic::{UnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::{Path, PathBuf};
@@ -77,6 +78,13 @@ pub(super) fn probe(index: usize) -> Result<String> {
                 .into(),
         ),
     }
+}
+
+/// Bytes of GPU `index`'s memory that are free.
+pub(super) fn free_memory(index: usize) -> Option<u64> {
+    // Burn uses the same, the GPU's primary context.
+    let free = quietly(move || Ok::<_, DriverError>(CudaContext::new(index)?.mem_get_info()?.0))?;
+    Some(free.ok()? as u64)
 }
 
 /// The folder of CUDA's headers, by the rules of Burn's CUDA runtime, which expects them in the same place.

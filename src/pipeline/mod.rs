@@ -4,6 +4,7 @@ pub mod clicks;
 pub mod detail;
 pub mod engine;
 pub mod host;
+pub mod memory;
 pub mod model;
 pub mod news;
 pub mod noise;

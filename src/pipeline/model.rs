@@ -2,6 +2,7 @@
 //! Which one a directory holds, its `model_index.json` says.
 
 use super::engine::{Engine, Observer};
+use super::memory::MemoryLimits;
 use super::steer::Steer;
 use super::svd::{Svd, SvdConfig};
 use super::{Cancel, Job, Message, Video};
@@ -129,10 +130,14 @@ impl About {
 pub struct ModelOptions {
     /// Directory or URL.
     pub location: String,
-    /// What networks compute in; `None`: what suits the device and its memory. DragEntity's own models have `f32` only.
+    /// What networks compute in; `None`: the best that the device's memory has room for. DragEntity's own models have `f32` only.
     pub dtype: Option<FloatDType>,
     /// What moves entities in Stable Video Diffusion; DragEntity's own models have it.
     pub controlnet: Option<ControlNetSource>,
+    /// Bytes of the device's memory that are free, where that is known.
+    pub free_memory: Option<u64>,
+    /// How often the model ran out of memory already: it is run with less.
+    pub out_of_memory: usize,
 }
 
 /// A ControlNet from elsewhere.
@@ -157,6 +162,8 @@ impl ModelOptions {
             location: location.into(),
             dtype: None,
             controlnet: None,
+            free_memory: None,
+            out_of_memory: 0,
         }
     }
 }
@@ -204,11 +211,22 @@ impl<B: Backend> Model<B> {
                 ))),
             },
             Kind::StableVideoDiffusion => {
-                let dtype = options.dtype.unwrap_or(FloatDType::F32);
+                let (on, location) = (device.clone(), location.as_str());
+                let dtypes = match options.dtype {
+                    Some(dtype) => vec![dtype],
+                    None => [FloatDType::F32, FloatDType::F16]
+                        .into_iter()
+                        .filter(|&dtype| B::supports_dtype(&on, dtype.into()))
+                        .collect(),
+                };
                 let svd = Svd::open(location, device, device_name).await?;
-                let mut svd = svd.with_dtype(dtype);
+                let mut svd = svd.within(MemoryLimits {
+                    dtypes,
+                    free: options.free_memory,
+                    skip: options.out_of_memory,
+                });
                 if let Some(controlnet) = &options.controlnet {
-                    svd = svd.steered_by(controlnet.open().await?.with_dtype(dtype))?;
+                    svd = svd.steered_by(controlnet.open().await?)?;
                 }
                 Ok(Self::StableVideoDiffusion(svd))
             }

@@ -1,6 +1,6 @@
 //! A model on a device that runs jobs one after another: for the command line, batches and the server alike.
 
-use super::model::{Model, ModelOptions};
+use super::model::{About, Kind, Model, ModelOptions};
 use super::{Cancel, Job, Message, Video};
 use crate::device::{Device, Task};
 use crate::{Error, Result};
@@ -36,6 +36,7 @@ pub fn with_runner<T>(
 ) -> Result<T> {
     struct With<'a, W> {
         options: &'a ModelOptions,
+        free_memory: Box<dyn Fn() -> Option<u64>>,
         work: W,
     }
 
@@ -44,7 +45,8 @@ pub fn with_runner<T>(
 
         fn run<B: Backend>(self, device: B::Device, name: String) -> T {
             (self.work)(&mut OnBackend::<B> {
-                options: self.options,
+                options: self.options.clone(),
+                free_memory: self.free_memory,
                 device,
                 name,
                 model: None,
@@ -52,18 +54,25 @@ pub fn with_runner<T>(
         }
     }
 
-    device.run(With { options, work })
+    // Which one `auto` is must be known, to be asked for its memory.
+    let device = device.resolve();
+    device.run(With {
+        options,
+        free_memory: Box::new(move || device.free_memory()),
+        work,
+    })
 }
 
 /// A runner on one backend.
-struct OnBackend<'a, B: Backend> {
-    options: &'a ModelOptions,
+struct OnBackend<B: Backend> {
+    options: ModelOptions,
+    free_memory: Box<dyn Fn() -> Option<u64>>,
     device: B::Device,
     name: String,
     model: Option<Model<B>>,
 }
 
-impl<B: Backend> Runner for OnBackend<'_, B> {
+impl<B: Backend> Runner for OnBackend<B> {
     fn device_name(&self) -> &str {
         &self.name
     }
@@ -74,47 +83,91 @@ impl<B: Backend> Runner for OnBackend<'_, B> {
         cancel: &Cancel,
         on_message: &mut dyn FnMut(Message),
     ) -> Result<Video> {
+        loop {
+            let panic = match self.attempt(job, cancel, on_message) {
+                Ok(result) => {
+                    if result.is_err() {
+                        // The next job may be a smaller one.
+                        self.options.out_of_memory = 0;
+                    }
+                    return result;
+                }
+                Err(panic) => panic,
+            };
+            let why = words(&*panic);
+            log::warn!("{}: {why}", self.name);
+            // With less at a time it may do. When there is no smaller way, the model says so.
+            self.options.out_of_memory += 1;
+            if !is_out_of_memory(&why) || !self.saves_memory() {
+                self.options.out_of_memory = 0;
+                return Err(gave_up(&self.name, &why));
+            }
+        }
+    }
+}
+
+/// What a backend says when it panics.
+type Panic = Box<dyn Any + Send>;
+
+impl<B: Backend> OnBackend<B> {
+    /// Loads the model if it is not, and runs the job once. After a panic the model is gone.
+    fn attempt(
+        &mut self,
+        job: &Job,
+        cancel: &Cancel,
+        on_message: &mut dyn FnMut(Message),
+    ) -> std::result::Result<Result<Video>, Panic> {
         let model = self.model.take();
-        // Backends panic where a driver fails or memory runs out. The model is gone with the panic.
+        if model.is_none() {
+            self.options.free_memory = (self.free_memory)();
+        }
+        // Backends panic where a driver fails or memory runs out.
         let ran = catch_unwind(AssertUnwindSafe(|| {
             pollster::block_on(async {
                 let model = match model {
                     Some(model) => model,
                     None => {
                         let (device, name) = (self.device.clone(), self.name.clone());
-                        Model::<B>::load(self.options, device, name, on_message).await?
+                        Model::<B>::load(&self.options, device, name, on_message).await?
                     }
                 };
                 let mut observer = |message: Message| on_message(message);
                 let result = model.run(job, cancel, &mut observer).await;
                 Ok((model, result))
             })
-        }));
-        match ran {
-            Ok(Ok((model, result))) => {
-                self.model = Some(model);
-                result
-            }
-            Ok(Err(error)) => Err(error),
-            Err(panic) => Err(gave_up(&self.name, &*panic)),
-        }
+        }))?;
+        Ok(ran.and_then(|(model, result)| {
+            self.model = Some(model);
+            result
+        }))
+    }
+
+    /// Whether the model has ways to do with less memory.
+    fn saves_memory(&self) -> bool {
+        let about = pollster::block_on(About::read(&self.options));
+        about.is_ok_and(|about| about.kind == Kind::StableVideoDiffusion)
     }
 }
 
 /// What a panic of the backend means for a person.
-fn gave_up(device: &str, panic: &(dyn Any + Send)) -> Error {
-    let text = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .and_then(|text| text.lines().next())
-        .unwrap_or("it did not say why");
+fn gave_up(device: &str, text: &str) -> Error {
     let remedy = if is_out_of_memory(text) {
         "its memory is full: choose fewer frames, a smaller --size or --dtype f16, or close other programs that use it"
     } else {
         "try again, or use another device, as --device cpu"
     };
     Error::Device(format!("{device} gave up ({text}); {remedy}"))
+}
+
+/// The first line of what a panic says.
+fn words(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .and_then(|text| text.lines().next())
+        .unwrap_or("it did not say why")
+        .to_owned()
 }
 
 /// Whether a backend's words mean that there was not enough memory: none of them has a type for it.
@@ -137,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_panic_becomes_a_sentence_with_a_remedy() {
-        let said = |panic: Box<dyn Any + Send>| gave_up("GPU 1", &*panic).to_string();
+        let said = |panic: Panic| gave_up("GPU 1", &words(&*panic)).to_string();
         for full in [
             "CUDA_ERROR_OUT_OF_MEMORY",
             "Unable to allocate 3 GiB",

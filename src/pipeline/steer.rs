@@ -14,9 +14,9 @@ use crate::model::diffusion_features::{Recipe, StableDiffusionConfig};
 use crate::model::draganything::POOLED;
 use crate::model::relation::RelationConfig;
 use crate::scene::preset::MAX_ENTITIES;
-use crate::weights::ModelDir;
+use crate::weights::{ModelDir, tensor_list};
 use crate::{Error, Result};
-use burn::tensor::FloatDType;
+use burn::tensor::{FloatDType, backend::Backend};
 use serde::{Deserialize, Serialize};
 
 /// Directories of the networks; DragAnything's lies in the directory itself.
@@ -63,6 +63,7 @@ pub enum Conditioning {
 }
 
 /// A directory that steers.
+#[derive(Clone)]
 pub struct Steer {
     dir: ModelDir,
     /// Where the ControlNet is in it.
@@ -144,6 +145,18 @@ impl Steer {
     /// The large networks compute in `dtype`; those that make latents and embeddings stay in `f32`.
     pub fn with_dtype(self, dtype: FloatDType) -> Self {
         Self { dtype, ..self }
+    }
+
+    /// How many numbers the weights are that are loaded beside the UNet.
+    ///
+    /// # Errors
+    /// [`Error::Model`] for a configuration no network can be built from.
+    pub fn numbers<B: Backend>(&self, device: &B::Device) -> Result<usize> {
+        let tensors = tensor_list(&self.controlnet.init::<B>(device)?);
+        Ok(tensors
+            .into_values()
+            .map(|shape| shape.iter().product::<usize>())
+            .sum())
     }
 
     /// The conditioning that it was trained with.

@@ -5,9 +5,9 @@
 //! ([`prepare`] and [`Sampler::from_noise`], with or without a ControlNet), VAE again ([`decode`]).
 //! [`Svd::run`] does that.
 
-use super::engine::{DECODE_CHUNK, Observer, added_time_ids};
+use super::engine::{Observer, added_time_ids};
 use super::host::{pause, pictures, settle, video};
-use super::model::dtype_name;
+use super::memory::{MemoryLimits, MemoryPlan};
 use super::noise::noise;
 use super::plan::{conditions, to_unit};
 use super::sample::Sampler;
@@ -243,7 +243,7 @@ pub fn decode<B: Backend>(
 pub struct Svd<B: Backend> {
     dir: ModelDir,
     config: SvdConfig,
-    dtype: FloatDType,
+    limits: MemoryLimits,
     steer: Option<Steer>,
     device: B::Device,
     device_name: String,
@@ -260,16 +260,24 @@ impl<B: Backend> Svd<B> {
             config: SvdConfig::read(&dir).await?,
             steer: None,
             dir,
-            dtype: FloatDType::F32,
+            limits: MemoryLimits::default(),
             device,
             device_name,
         })
     }
 
-    /// UNet and image encoder compute in `dtype`. The VAE stays in `f32`, as a half overflows in the published one
-    /// (`force_upcast`), and it is small.
+    /// Each job is run as suits its size and `limits`. The VAE stays in `f32`, as a half overflows in the published
+    /// one (`force_upcast`), and it is small.
+    pub fn within(self, limits: MemoryLimits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// UNet and image encoder compute in `dtype`, whatever memory there is.
     pub fn with_dtype(self, dtype: FloatDType) -> Self {
-        Self { dtype, ..self }
+        self.within(MemoryLimits {
+            dtypes: vec![dtype],
+            ..MemoryLimits::default()
+        })
     }
 
     /// Entities follow their trajectories by `steer`.
@@ -309,8 +317,16 @@ impl<B: Backend> Svd<B> {
         let size = self.size(job)?;
         let steering = self.steering(job, size)?;
         let (config, dir, device) = (&self.config, &self.dir, &self.device);
-        let in_dtype = &dir.clone().with_dtype(self.dtype);
         let frames = settings.frames as usize;
+        let beside = match &steering {
+            Some((steer, _)) => steer.numbers::<B>(device)?,
+            None => 0,
+        };
+        let plans =
+            MemoryPlan::all::<B>(config, size, frames, beside, &self.limits.dtypes, device)?;
+        let plan = MemoryPlan::choose(&plans, &self.limits, &self.device_name)?;
+        let steering = steering.map(|(steer, input)| (steer.clone().with_dtype(plan.dtype), input));
+        let in_dtype = &dir.clone().with_dtype(plan.dtype);
         let steps = settings.steps;
         let scheduler = EulerDiscreteScheduler::new(config.scheduler.clone(), steps as usize)?;
         let [first, last] = [settings.min_guidance, settings.max_guidance].map(f64::from);
@@ -320,10 +336,7 @@ impl<B: Backend> Svd<B> {
             height: size[1],
             frames: settings.frames,
             steps,
-            device: match self.dtype {
-                FloatDType::F32 => self.device_name.clone(),
-                dtype => format!("{}, in {}", self.device_name, dtype_name(dtype)),
-            },
+            device: format!("{}, {}", self.device_name, plan.describe(self.limits.free)),
         });
 
         let encoder = config
@@ -396,11 +409,11 @@ impl<B: Backend> Svd<B> {
         drop(unet);
 
         let mut decoded = Vec::new();
-        for piece in decode(config, &vae, latents, DECODE_CHUNK) {
+        for piece in decode(config, &vae, latents, plan.decode_at_once) {
             settle(piece.clone()).await?;
             decoded.push(piece);
             observer.message(Message::Decoding {
-                done: (decoded.len() * DECODE_CHUNK).min(frames) as u32,
+                done: (decoded.len() * plan.decode_at_once).min(frames) as u32,
                 total: settings.frames,
             });
             pause(cancel).await?;

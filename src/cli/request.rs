@@ -1,0 +1,146 @@
+//! What one video is to be made of: options of `generate`, or a line of a batch.
+
+use crate::error::{Error, Result};
+use crate::scene::Settings;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Pictures, paths, settings and a place for the result. A batch has the same names, without the dashes.
+#[derive(Clone, Debug, Default, PartialEq, clap::Args, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Request {
+    /// The picture: PNG, JPEG, WebP, GIF or BMP
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present_any = ["example", "demo", "batch"],
+        conflicts_with_all = ["example", "demo"]
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<PathBuf>,
+    /// What moves where: a preset file, a link copied from the page (in quotes), or - for standard input
+    #[arg(long, value_name = "FILE_OR_URL", conflicts_with = "demo")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preset: Option<String>,
+    /// A demo folder of DragAnything (demo.json, demo.jpg, masks): picture and trajectories in one
+    #[arg(long, value_name = "DIR", conflicts_with = "example")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub demo: Option<PathBuf>,
+    /// Use a bundled picture, with its own preset unless --preset gives another
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "cat")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub example: Option<Example>,
+    /// Where to write: a .gif, .webp or .mp4 file, or a folder for numbered PNGs
+    #[arg(short, long, value_name = "PATH", required_unless_present = "batch")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<PathBuf>,
+    /// Seed of the noise; the same seed gives the same video
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// Denoising steps
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u32>,
+    /// Number of frames
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frames: Option<u32>,
+    /// Size of the video, as 576x320, for models that make many [default: by the picture's aspect]
+    #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = size)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<[u32; 2]>,
+    /// Frames a second
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fps: Option<u32>,
+    /// Enlarge by this whole number [default: to about 256 pixels]; 1 keeps the model's own pixels
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale: Option<u32>,
+    /// Draw the trajectories over the frames
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub overlay: bool,
+}
+
+impl Request {
+    /// `settings` with what the request says otherwise.
+    pub fn settings(&self, settings: Settings) -> Settings {
+        Settings {
+            seed: self.seed.unwrap_or(settings.seed),
+            steps: self.steps.unwrap_or(settings.steps),
+            frames: self.frames.unwrap_or(settings.frames),
+            fps: self.fps.unwrap_or(settings.fps),
+            size: self.size.or(settings.size),
+            ..settings
+        }
+    }
+
+    /// Where to write.
+    ///
+    /// # Errors
+    /// [`Error::Job`] if it does not say.
+    pub fn output(&self) -> Result<&Path> {
+        match self.output.as_deref() {
+            Some(output) if !output.as_os_str().is_empty() => Ok(output),
+            _ => Err(Error::Job(
+                "there is no place to write to; name a file as the output".into(),
+            )),
+        }
+    }
+
+    /// The request with its files taken from `folder`, where their names are relative.
+    pub fn within(mut self, folder: &Path) -> Self {
+        let paths = [&mut self.image, &mut self.demo, &mut self.output];
+        for path in paths.into_iter().flatten() {
+            *path = folder.join(&path);
+        }
+        if let Some(preset) = &mut self.preset
+            && let Some(path) = Some(folder.join(&preset)).filter(|path| path.is_file())
+        {
+            *preset = path.display().to_string();
+        }
+        self
+    }
+}
+
+/// The pictures that are in the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Example {
+    /// scikit-image's.
+    Cat,
+    /// scikit-image's.
+    Astronaut,
+    /// scikit-image's.
+    Coffee,
+}
+
+impl Example {
+    /// Name, picture file and preset.
+    pub fn parts(self) -> (&'static str, &'static [u8], &'static str) {
+        macro_rules! sample {
+            ($name:literal) => {
+                (
+                    concat!($name, ".jpg"),
+                    include_bytes!(concat!("../../www/samples/", $name, ".jpg")).as_slice(),
+                    include_str!(concat!("../../www/samples/", $name, ".json")),
+                )
+            };
+        }
+        match self {
+            Example::Cat => sample!("cat"),
+            Example::Astronaut => sample!("astronaut"),
+            Example::Coffee => sample!("coffee"),
+        }
+    }
+}
+
+/// Reads `576x320`.
+pub fn size(text: &str) -> std::result::Result<[u32; 2], String> {
+    let side = |text: &str| text.trim().parse::<u32>().ok();
+    text.split_once(['x', 'X', '×'])
+        .and_then(|(width, height)| Some([side(width)?, side(height)?]))
+        .ok_or_else(|| "write width and height in pixels, as 576x320".to_owned())
+}
