@@ -9,7 +9,7 @@ use crate::nn::resnet::{
     SpatioTemporalResBlock, SpatioTemporalResBlockConfig, Upsample2D, Upsample2DConfig, conv3x3,
     group_norm,
 };
-use crate::nn::temporal_conv::{TemporalConv, TemporalConvConfig, axis_to_frames, frames_to_axis};
+use crate::nn::temporal_conv::{TemporalConv, TemporalConvConfig};
 use crate::weights::ModelDir;
 use burn::module::Module;
 use burn::nn::GroupNorm;
@@ -472,9 +472,7 @@ impl<B: Backend> TemporalDecoder<B> {
             }
         }
         let x = self.conv_out.forward(silu(self.conv_norm_out.apply(x)));
-        let [_, _, height, width] = x.dims();
-        let x = self.time_conv_out.forward(frames_to_axis(x, num_frames));
-        axis_to_frames(x, height, width)
+        self.time_conv_out.forward(x, num_frames)
     }
 }
 

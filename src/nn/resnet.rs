@@ -1,8 +1,8 @@
 //! Residual blocks in space and time, and changes of resolution (`diffusers.models.resnet`,
 //! `downsampling`, `upsampling`). Field names equal the tensor names in the files.
 
-use super::precision::Norm;
-use super::temporal_conv::{TemporalConv, TemporalConvConfig, axis_to_frames, frames_to_axis};
+use super::precision::{Norm, over_clips};
+use super::temporal_conv::{TemporalConv, TemporalConvConfig};
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -148,23 +148,28 @@ pub struct TemporalResnetBlock<B: Backend> {
 
 impl<B: Backend> TemporalResnetBlock<B> {
     /// # Shapes
-    /// - `x`: `[batch, in_channels, frames, height * width]`
-    /// - `temb`: `[batch, frames, temb_channels]`, ignored by a block without `time_emb_proj`
-    /// - output: `[batch, out_channels, frames, height * width]`
+    /// - `x`: `[batch * num_frames, in_channels, height, width]`
+    /// - `temb`: `[batch * num_frames, temb_channels]`, ignored by a block without `time_emb_proj`
+    /// - output: `[batch * num_frames, out_channels, height, width]`
     ///
     /// # Panics
-    /// If the block has a `time_emb_proj` and `temb` is `None`.
-    pub fn forward(&self, x: Tensor<B, 4>, temb: Option<Tensor<B, 3>>) -> Tensor<B, 4> {
-        let mut h = self.conv1.forward(silu(self.norm1.apply(x.clone())));
+    /// If the first dimension is no multiple of `num_frames`, or the block has a `time_emb_proj` and `temb` is `None`.
+    pub fn forward(
+        &self,
+        x: Tensor<B, 4>,
+        temb: Option<Tensor<B, 2>>,
+        num_frames: usize,
+    ) -> Tensor<B, 4> {
+        let h = silu(over_clips(&self.norm1, x.clone(), num_frames));
+        let mut h = self.conv1.forward(h, num_frames);
         if let Some(proj) = &self.time_emb_proj {
             let temb = temb.expect("this block was configured with a time embedding");
-            // [batch, frames, channels] to [batch, channels, frames, 1]
-            let temb = proj.forward(silu(temb)).swap_dims(1, 2);
-            h = h + temb.unsqueeze_dim::<4>(3);
+            h = h + proj.forward(silu(temb)).unsqueeze_dims::<4>(&[2, 3]);
         }
-        let h = self.conv2.forward(silu(self.norm2.apply(h)));
+        let h = silu(over_clips(&self.norm2, h, num_frames));
+        let h = self.conv2.forward(h, num_frames);
         match &self.conv_shortcut {
-            Some(shortcut) => shortcut.forward(x) + h,
+            Some(shortcut) => shortcut.forward(x, num_frames) + h,
             None => x + h,
         }
     }
@@ -324,15 +329,10 @@ impl<B: Backend> SpatioTemporalResBlock<B> {
         num_frames: usize,
     ) -> Tensor<B, 4> {
         let spatial = self.spatial_res_block.forward(x, temb.clone());
-        let [batch_frames, _, height, width] = spatial.dims();
-        let spatial = frames_to_axis(spatial, num_frames);
-        let temb = temb.map(|t| {
-            let channels = t.dims()[1];
-            t.reshape([batch_frames / num_frames, num_frames, channels])
-        });
-        let temporal = self.temporal_res_block.forward(spatial.clone(), temb);
-        let x = self.time_mixer.forward(spatial, temporal);
-        axis_to_frames(x, height, width)
+        let temporal = self
+            .temporal_res_block
+            .forward(spatial.clone(), temb, num_frames);
+        self.time_mixer.forward(spatial, temporal)
     }
 }
 

@@ -1,4 +1,5 @@
-//! Convolution over time alone: PyTorch's `Conv3d` with kernel `(k, 1, 1)`, computed as a 2D convolution.
+//! Convolution over time alone: PyTorch's `Conv3d` with kernel `(k, 1, 1)`, computed as a 1x1 convolution of frames that
+//! have their neighbours' channels beside their own.
 
 use burn::config::Config;
 use burn::module::{Initializer, Module, Param};
@@ -22,9 +23,9 @@ pub struct TemporalConvConfig {
 /// A convolution that mixes frames and channels, one pixel at a time, with zeros before the first
 /// and after the last frame.
 ///
-/// The weight is kept as the file has it (`Conv3d`, kernel `(k, 1, 1)`). As every pixel is on its own,
-/// height and width are one axis and the whole is a 2D convolution over `frames x pixels`: every
-/// backend has a fast one of those, not every one a fast 3D convolution.
+/// The weight is kept as the file has it (`Conv3d`, kernel `(k, 1, 1)`). Time stays in the batch, as everywhere else:
+/// putting it beside space and back, for a 2D convolution over `frames x pixels`, would copy every tensor three times
+/// by single numbers, which on the CPU takes longer than the products.
 #[derive(Module, Debug)]
 pub struct TemporalConv<B: Backend> {
     /// `[out_channels, in_channels, kernel_frames, 1, 1]`
@@ -69,45 +70,45 @@ impl TemporalConvConfig {
 
 impl<B: Backend> TemporalConv<B> {
     /// # Shapes
-    /// - input: `[batch, in_channels, frames, height * width]`
-    /// - output: `[batch, out_channels, frames, height * width]`
-    pub fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
+    /// - input: `[batch * num_frames, in_channels, height, width]`
+    /// - output: `[batch * num_frames, out_channels, height, width]`
+    ///
+    /// # Panics
+    /// If the first dimension is no multiple of `num_frames`.
+    pub fn forward(&self, x: Tensor<B, 4>, num_frames: usize) -> Tensor<B, 4> {
         let weight = self.weight.val();
         let [c_out, c_in, k, _, _] = weight.dims();
-        let pad = [k / 2, 0];
-        conv2d(
-            x,
-            weight.reshape([c_out, c_in, k, 1]),
-            Some(self.bias.val()),
-            PaddedConvOptions::asymmetric([1, 1], pad, pad, [1, 1], 1),
-        )
+        let taps = (0..k).map(|tap| {
+            weight
+                .clone()
+                .narrow(2, tap, 1)
+                .reshape([c_out, c_in, 1, 1])
+        });
+        let weight = Tensor::cat(taps.collect(), 1);
+        let x = with_neighbours(x, k, num_frames);
+        let options = PaddedConvOptions::asymmetric([1, 1], [0, 0], [0, 0], [1, 1], 1);
+        conv2d(x, weight, Some(self.bias.val()), options)
     }
 }
 
-/// Puts time beside space: `[batch * frames, channels, height, width]` to
-/// `[batch, channels, frames, height * width]`, the layout of [`TemporalConv`].
-///
-/// # Panics
-/// If the first dimension is no multiple of `num_frames`.
-pub fn frames_to_axis<B: Backend>(x: Tensor<B, 4>, num_frames: usize) -> Tensor<B, 4> {
+/// Each frame's channels between those of the frames before and after it, `count` frames in all; zeros where a clip has
+/// none.
+fn with_neighbours<B: Backend>(x: Tensor<B, 4>, count: usize, num_frames: usize) -> Tensor<B, 4> {
     let [batch_frames, channels, height, width] = x.dims();
     assert!(
         num_frames > 0 && batch_frames % num_frames == 0,
         "{batch_frames} pictures are no whole number of clips of {num_frames} frames"
     );
-    x.reshape([
-        batch_frames / num_frames,
-        num_frames,
-        channels,
-        height * width,
-    ])
-    .swap_dims(1, 2)
-}
-
-/// The way back from [`frames_to_axis`]: `[batch, channels, frames, height * width]` to
-/// `[batch * frames, channels, height, width]`.
-pub fn axis_to_frames<B: Backend>(x: Tensor<B, 4>, height: usize, width: usize) -> Tensor<B, 4> {
-    let [batch, channels, frames, _] = x.dims();
-    x.swap_dims(1, 2)
-        .reshape([batch * frames, channels, height, width])
+    if count == 1 {
+        return x;
+    }
+    let clips = batch_frames / num_frames;
+    let x = x.reshape([clips, num_frames, channels, height * width]);
+    let around = Tensor::zeros(
+        [clips, count / 2, channels, height * width],
+        (&x.device(), x.dtype()),
+    );
+    let padded = Tensor::cat(vec![around.clone(), x, around], 1);
+    let shifted = (0..count).map(|first| padded.clone().narrow(1, first, num_frames));
+    Tensor::cat(shifted.collect(), 2).reshape([batch_frames, count * channels, height, width])
 }
