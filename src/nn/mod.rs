@@ -2,7 +2,7 @@
 //! `forward`; fields are named as the tensors in diffusers' files, so that no key map is needed.
 //!
 //! Time stands in the batch: `[batch * frames, channels, height, width]`, the frames of a clip one
-//! after another, except inside the layers that mix frames.
+//! after another, except inside the attention over frames.
 
 pub mod attention;
 pub mod attention_block;
