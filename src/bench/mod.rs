@@ -13,9 +13,9 @@ pub use report::{Report, Row, Sample};
 use crate::device::{Device, Task};
 use crate::model::denoiser::Prepared;
 use crate::model::unet::UNetSpatioTemporalConditionModel;
-use crate::pipeline::engine::{DECODE_CHUNK, added_time_ids};
+use crate::pipeline::engine::added_time_ids;
 use crate::pipeline::host::settle;
-use crate::pipeline::model::{About, Kind, ModelOptions, dtype_name};
+use crate::pipeline::model::{About, Kind, ModelOptions, check_dtype, dtype_name};
 use crate::pipeline::noise::noise;
 use crate::pipeline::svd::{Svd, SvdConfig};
 use crate::pipeline::{Cancel, Job, Message};
@@ -97,12 +97,7 @@ impl Bench<'_> {
             location,
             say,
         } = self;
-        if !B::supports_dtype(device, options.dtype.into()) {
-            return Err(Error::Device(format!(
-                "{name} cannot compute in {}: choose --dtype f32",
-                dtype_name(options.dtype)
-            )));
-        }
+        check_dtype::<B>(device, &name, options.dtype)?;
         say("measuring the peak of matrix products");
         let peak = matmul::peak::<B>(device, options.dtype).await?;
 
@@ -264,6 +259,3 @@ impl LoadingWatch {
         }
     }
 }
-
-/// Frames that are decoded at once, on both sides.
-const DECODE_AT_ONCE: usize = DECODE_CHUNK;

@@ -1,6 +1,7 @@
 //! diffusers in a process of its own, which does one thing at a time when asked.
 
-use super::{DECODE_AT_ONCE, Options, Sample};
+use super::{Options, Sample};
+use crate::pipeline::engine::DECODE_CHUNK;
 use crate::pipeline::model::dtype_name;
 use crate::{Error, Result};
 use serde::Deserialize;
@@ -52,7 +53,7 @@ impl Reference {
             "model": model, "device": with.device, "threads": with.threads,
             "dtype": torch_name(&dtype_name(options.dtype)),
             "width": options.size[0], "height": options.size[1], "frames": options.frames, "steps": options.steps,
-            "decode_at_once": DECODE_AT_ONCE,
+            "decode_at_once": DECODE_CHUNK,
         });
         let failed = |why: std::io::Error| {
             Error::Job(format!(

@@ -87,6 +87,17 @@ impl CLIPVisionConfig {
         (self.image_size / self.patch_size.max(1)).saturating_pow(2)
     }
 
+    fn layers(&self) -> Layers {
+        Layers {
+            count: self.num_hidden_layers,
+            width: self.hidden_size,
+            intermediate: self.intermediate_size,
+            heads: self.num_attention_heads,
+            act: self.hidden_act,
+            eps: self.layer_norm_eps,
+        }
+    }
+
     /// Checks that the network can be built; `name` is what the error calls the configuration.
     ///
     /// # Errors
@@ -105,18 +116,13 @@ impl CLIPVisionConfig {
             ));
         }
         for (field, value, most) in [
-            ("hidden_size", self.hidden_size, MAX_WIDTH),
-            ("intermediate_size", self.intermediate_size, 4 * MAX_WIDTH),
-            ("num_hidden_layers", self.num_hidden_layers, MAX_LAYERS),
-            ("num_attention_heads", self.num_attention_heads, MAX_WIDTH),
             ("image_size", self.image_size, MAX_SIDE),
             ("patch_size", self.patch_size, self.image_size),
             ("projection_dim", self.projection_dim, MAX_WIDTH),
         ] {
-            if !(1..=most).contains(&value) {
-                return fail(format!("{field} is {value}; 1 to {most} are possible"));
-            }
+            within(field, value, 1, most).or_else(fail)?;
         }
+        self.layers().check().or_else(fail)?;
         if self.num_channels != 3 {
             return fail(format!(
                 "num_channels is {}; pictures have 3",
@@ -129,18 +135,6 @@ impl CLIPVisionConfig {
                 self.image_size,
                 self.patch_size,
                 self.patches()
-            ));
-        }
-        if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
-            return fail(format!(
-                "hidden_size {} cannot be shared by {} attention heads",
-                self.hidden_size, self.num_attention_heads
-            ));
-        }
-        if !(self.layer_norm_eps > 0.0 && self.layer_norm_eps < 1.0) {
-            return fail(format!(
-                "layer_norm_eps is {}; it must be between 0 and 1",
-                self.layer_norm_eps
             ));
         }
         Ok(())
@@ -160,14 +154,6 @@ impl CLIPVisionConfig {
                 .with_epsilon(self.layer_norm_eps)
                 .init(device)
         };
-        let layers = Layers {
-            count: self.num_hidden_layers,
-            width,
-            intermediate: self.intermediate_size,
-            heads: self.num_attention_heads,
-            act: self.hidden_act,
-            eps: self.layer_norm_eps,
-        };
         let normal = Initializer::Normal {
             mean: 0.0,
             std: 1.0,
@@ -184,7 +170,7 @@ impl CLIPVisionConfig {
                         .init(device),
                 },
                 pre_layrnorm: norm(),
-                encoder: layers.init(device),
+                encoder: self.layers().init(device),
                 post_layernorm: norm(),
             },
             visual_projection: LinearConfig::new(width, self.projection_dim)
@@ -296,6 +282,16 @@ pub struct CLIPEncoder<B: Backend> {
     pub layers: Vec<CLIPEncoderLayer<B>>,
 }
 
+/// Whether a number of a configuration is possible.
+fn within(field: &str, value: usize, least: usize, most: usize) -> std::result::Result<(), String> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(format!(
+        "{field} is {value}; {least} to {most} are possible"
+    ))
+}
+
 /// What the layers of either tower are made from.
 struct Layers {
     count: usize,
@@ -307,6 +303,31 @@ struct Layers {
 }
 
 impl Layers {
+    /// Checks that they can be built; the error is a sentence with transformers' names.
+    fn check(&self) -> std::result::Result<(), String> {
+        for (field, value, most) in [
+            ("hidden_size", self.width, MAX_WIDTH),
+            ("intermediate_size", self.intermediate, 4 * MAX_WIDTH),
+            ("num_hidden_layers", self.count, MAX_LAYERS),
+            ("num_attention_heads", self.heads, MAX_WIDTH),
+        ] {
+            within(field, value, 1, most)?;
+        }
+        if !self.width.is_multiple_of(self.heads) {
+            return Err(format!(
+                "hidden_size {} cannot be shared by {} attention heads",
+                self.width, self.heads
+            ));
+        }
+        if !(self.eps > 0.0 && self.eps < 1.0) {
+            return Err(format!(
+                "layer_norm_eps is {}; it must be between 0 and 1",
+                self.eps
+            ));
+        }
+        Ok(())
+    }
+
     fn init<B: Backend>(&self, device: &B::Device) -> CLIPEncoder<B> {
         let width = self.width;
         let norm = || {

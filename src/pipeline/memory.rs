@@ -4,9 +4,8 @@
 use super::engine::DECODE_CHUNK;
 use super::model::dtype_name;
 use super::svd::SvdConfig;
-use crate::weights::tensor_list;
+use crate::weights::number_count;
 use crate::{Error, Result};
-use burn::module::Module;
 use burn::tensor::{DType, FloatDType, backend::Backend};
 
 /// Numbers that the UNet holds beside its weights, for each latent pixel of a frame and each channel of its first
@@ -59,16 +58,10 @@ struct Sizes {
 
 impl Sizes {
     fn of<B: Backend>(config: &SvdConfig, device: &B::Device) -> Result<Self> {
-        fn numbers<B: Backend, M: Module<B>>(module: M) -> f64 {
-            let tensors = tensor_list(&module).into_values();
-            tensors
-                .map(|shape| shape.iter().product::<usize>() as f64)
-                .sum()
-        }
         Ok(Self {
-            image_encoder: numbers(config.image_encoder.init::<B>(device)),
-            vae: numbers(config.vae.init::<B>(device)),
-            unet: numbers(config.unet.init::<B>(device)?),
+            image_encoder: number_count(&config.image_encoder.init::<B>(device)) as f64,
+            vae: number_count(&config.vae.init::<B>(device)) as f64,
+            unet: number_count(&config.unet.init::<B>(device)?) as f64,
         })
     }
 }

@@ -191,13 +191,8 @@ impl<B: Backend> Model<B> {
         observer: &mut dyn FnMut(Message),
     ) -> Result<Self> {
         let location = &options.location;
-        if let Some(dtype) = options.dtype
-            && !B::supports_dtype(&device, dtype.into())
-        {
-            return Err(Error::Device(format!(
-                "{device_name} cannot compute in {}: choose --dtype f32",
-                dtype_name(dtype)
-            )));
+        if let Some(dtype) = options.dtype {
+            check_dtype::<B>(&device, &device_name, dtype)?;
         }
         match About::read(options).await?.kind {
             Kind::DragEntity => match options.dtype {
@@ -248,6 +243,20 @@ impl<B: Backend> Model<B> {
             Self::StableVideoDiffusion(svd) => svd.run(job, cancel, observer).await,
         }
     }
+}
+
+/// Whether a device computes in `dtype`.
+///
+/// # Errors
+/// [`Error::Device`] naming it.
+pub fn check_dtype<B: Backend>(device: &B::Device, name: &str, dtype: FloatDType) -> Result<()> {
+    if B::supports_dtype(device, dtype.into()) {
+        return Ok(());
+    }
+    Err(Error::Device(format!(
+        "{name} cannot compute in {}: choose --dtype f32",
+        dtype_name(dtype)
+    )))
 }
 
 /// The name of a type, as on the command line.

@@ -14,7 +14,7 @@ use crate::model::diffusion_features::{Recipe, StableDiffusionConfig};
 use crate::model::draganything::POOLED;
 use crate::model::relation::RelationConfig;
 use crate::scene::preset::MAX_ENTITIES;
-use crate::weights::{ModelDir, tensor_list};
+use crate::weights::{ModelDir, number_count};
 use crate::{Error, Result};
 use burn::tensor::{FloatDType, backend::Backend};
 use serde::{Deserialize, Serialize};
@@ -152,11 +152,7 @@ impl Steer {
     /// # Errors
     /// [`Error::Model`] for a configuration no network can be built from.
     pub fn numbers<B: Backend>(&self, device: &B::Device) -> Result<usize> {
-        let tensors = tensor_list(&self.controlnet.init::<B>(device)?);
-        Ok(tensors
-            .into_values()
-            .map(|shape| shape.iter().product::<usize>())
-            .sum())
+        Ok(number_count(&self.controlnet.init::<B>(device)?))
     }
 
     /// The conditioning that it was trained with.

@@ -15,6 +15,12 @@ pub fn tensor_list<B: Backend, M: Module<B>>(module: &M) -> BTreeMap<String, Vec
     lister.found
 }
 
+/// How many numbers the parameters of `module` are, likewise without drawing any.
+pub fn number_count<B: Backend, M: Module<B>>(module: &M) -> usize {
+    let shapes = tensor_list(module).into_values();
+    shapes.map(|shape| shape.iter().product::<usize>()).sum()
+}
+
 #[derive(Default)]
 struct Lister {
     path: Vec<String>,

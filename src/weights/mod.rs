@@ -19,7 +19,7 @@ pub use dir::ModelDir;
 pub use file::Weights;
 pub use header::{TensorInfo, parse_header};
 pub use index::parse_index;
-pub use list::tensor_list;
+pub use list::{number_count, tensor_list};
 pub use load::LoadReport;
 #[cfg(not(target_family = "wasm"))]
 pub use save::{Precision, save_bytes, save_file};

@@ -1,7 +1,7 @@
 //! The text encoder of Stable Diffusion 1.x (`transformers.CLIPTextModel`), configured by
 //! `text_encoder/config.json` and loaded under its published tensor names.
 
-use super::{CLIPEncoder, HiddenAct, Layers, MAX_LAYERS, MAX_TOKENS, MAX_WIDTH};
+use super::{CLIPEncoder, HiddenAct, Layers, MAX_TOKENS, within};
 use crate::error::{Error, Result};
 use crate::nn::precision::{Norm, in_f32};
 use burn::module::Module;
@@ -51,6 +51,17 @@ impl Default for CLIPTextConfig {
 }
 
 impl CLIPTextConfig {
+    fn layers(&self) -> Layers {
+        Layers {
+            count: self.num_hidden_layers,
+            width: self.hidden_size,
+            intermediate: self.intermediate_size,
+            heads: self.num_attention_heads,
+            act: self.hidden_act,
+            eps: self.layer_norm_eps,
+        }
+    }
+
     /// Checks that the network can be built; `name` is what the error calls the configuration.
     ///
     /// # Errors
@@ -68,47 +79,10 @@ impl CLIPTextConfig {
                 self.model_type
             ));
         }
-        for (field, value, least, most) in [
-            ("vocab_size", self.vocab_size, 2, 1 << 20),
-            ("hidden_size", self.hidden_size, 1, MAX_WIDTH),
-            (
-                "intermediate_size",
-                self.intermediate_size,
-                1,
-                4 * MAX_WIDTH,
-            ),
-            ("num_hidden_layers", self.num_hidden_layers, 1, MAX_LAYERS),
-            (
-                "num_attention_heads",
-                self.num_attention_heads,
-                1,
-                MAX_WIDTH,
-            ),
-            (
-                "max_position_embeddings",
-                self.max_position_embeddings,
-                2,
-                MAX_TOKENS,
-            ),
-        ] {
-            if !(least..=most).contains(&value) {
-                return fail(format!(
-                    "{field} is {value}; {least} to {most} are possible"
-                ));
-            }
-        }
-        if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
-            return fail(format!(
-                "hidden_size {} cannot be shared by {} attention heads",
-                self.hidden_size, self.num_attention_heads
-            ));
-        }
-        if !(self.layer_norm_eps > 0.0 && self.layer_norm_eps < 1.0) {
-            return fail(format!(
-                "layer_norm_eps is {}; it must be between 0 and 1",
-                self.layer_norm_eps
-            ));
-        }
+        let positions = self.max_position_embeddings;
+        within("vocab_size", self.vocab_size, 2, 1 << 20).or_else(fail)?;
+        within("max_position_embeddings", positions, 2, MAX_TOKENS).or_else(fail)?;
+        self.layers().check().or_else(fail)?;
         Ok(())
     }
 
@@ -121,14 +95,6 @@ impl CLIPTextConfig {
             panic!("{e}");
         }
         let width = self.hidden_size;
-        let layers = Layers {
-            count: self.num_hidden_layers,
-            width,
-            intermediate: self.intermediate_size,
-            heads: self.num_attention_heads,
-            act: self.hidden_act,
-            eps: self.layer_norm_eps,
-        };
         CLIPTextModel {
             text_model: CLIPTextTransformer {
                 embeddings: CLIPTextEmbeddings {
@@ -136,7 +102,7 @@ impl CLIPTextConfig {
                     position_embedding: EmbeddingConfig::new(self.max_position_embeddings, width)
                         .init(device),
                 },
-                encoder: layers.init(device),
+                encoder: self.layers().init(device),
                 final_layer_norm: LayerNormConfig::new(width)
                     .with_epsilon(self.layer_norm_eps)
                     .init(device),
