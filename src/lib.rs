@@ -24,6 +24,8 @@ pub mod eval;
 #[cfg(not(target_family = "wasm"))]
 pub mod server;
 #[cfg(not(target_family = "wasm"))]
+pub mod track;
+#[cfg(not(target_family = "wasm"))]
 pub mod train;
 
 pub mod web;

@@ -6,6 +6,8 @@ mod common;
 mod convert;
 #[path = "common/tiny.rs"]
 mod tiny;
+#[path = "cli/track.rs"]
+mod track;
 
 use assert_cmd::Command;
 use std::path::PathBuf;

@@ -2,9 +2,10 @@
 
 use crate::Result;
 use crate::device::Device;
-use crate::eval::{EvalOptions, evaluate};
+use crate::eval::{EvalOptions, TrackOptions, evaluate, evaluate_tracks};
 use crate::platform::write_whole;
-use std::path::PathBuf;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
 
 /// Options of `dragentity eval`.
 #[derive(clap::Args)]
@@ -27,6 +28,15 @@ pub struct Args {
     /// Measure the masks from clicks alone, which takes a minute
     #[arg(long, conflicts_with = "sheet")]
     clicks_only: bool,
+    /// Measure the trackers of videos instead of a model
+    #[arg(long, conflicts_with_all = ["clicks_only", "sheet", "steps"])]
+    tracks: bool,
+    /// Side of the clips for --tracks, in pixels
+    #[arg(long, default_value_t = 128, requires = "tracks")]
+    side: usize,
+    /// Frames of the clips for --tracks
+    #[arg(long, default_value_t = 16, requires = "tracks")]
+    frames: usize,
     /// Write truth, draft and generated frames of eight clips to this PNG
     #[arg(long)]
     sheet: Option<PathBuf>,
@@ -40,6 +50,16 @@ pub struct Args {
 /// # Errors
 /// As [`evaluate`], and [`Error::Io`] when a file cannot be written.
 pub fn execute(args: Args) -> Result<()> {
+    if args.tracks {
+        let report = evaluate_tracks(&TrackOptions {
+            data: args.data,
+            clips: args.clips.max(1),
+            side: args.side,
+            frames: args.frames,
+        })?;
+        print!("{report}");
+        return write_json(args.json.as_deref(), &report);
+    }
     let options = EvalOptions {
         model: args.model,
         data: args.data,
@@ -50,9 +70,11 @@ pub fn execute(args: Args) -> Result<()> {
     };
     let report = evaluate(&options, args.device)?;
     print!("{report}");
-    if let Some(path) = args.json {
-        let text = serde_json::to_string_pretty(&report).unwrap_or_default();
-        write_whole(&path, (text + "\n").as_bytes())?;
-    }
-    Ok(())
+    write_json(args.json.as_deref(), &report)
+}
+
+fn write_json(path: Option<&Path>, report: &impl Serialize) -> Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    let text = serde_json::to_string_pretty(report).unwrap_or_default();
+    write_whole(path, (text + "\n").as_bytes())
 }

@@ -12,6 +12,7 @@ pub mod pack_data;
 mod progress;
 mod request;
 pub mod serve;
+pub mod track;
 pub mod train;
 
 use crate::error::{Error, Result};
@@ -53,6 +54,8 @@ enum Command {
     Generate(generate::Args),
     /// Serve the built page, and run its jobs
     Serve(serve::Args),
+    /// Say where the things of a video are in each of its frames
+    Track(track::Args),
     /// Train a network on synthetic clips
     Train(train::Args),
 }
@@ -69,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::PackData(args) => pack_data::execute(args),
         Command::Generate(args) => generate::run(args),
         Command::Serve(args) => serve::run(args),
+        Command::Track(args) => track::execute(args),
         Command::Train(args) => train::execute(args),
     };
     match result {

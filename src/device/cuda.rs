@@ -3,11 +3,11 @@
 //! Nothing of CUDA is linked. Its driver (`libcuda`) and the compiler for kernels (`libnvrtc`) are opened when they are
 //! first called, and kernels include headers of the CUDA toolkit.
 
+use crate::platform::quietly;
 use crate::{Error, Result};
 use cudarc::driver::result::{device, init};
 use cudarc::driver::{CudaContext, DriverError};
 use cudarc::nvrtc::{CompileError, CompileOptions, compile_ptx_with_opts};
-use std::panic::{UnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::{Path, PathBuf};
 
 /// The name of GPU `index`, if everything that kernels need is there.
@@ -108,15 +108,6 @@ fn headers() -> Option<PathBuf> {
         .find(|folder| folder.join("cuda_runtime.h").exists())
 }
 
-/// What `f` returns; `None` if it panics, of which nothing is printed.
-fn quietly<T>(f: impl FnOnce() -> T + UnwindSafe) -> Option<T> {
-    let hook = take_hook();
-    set_hook(Box::new(|_| {}));
-    let result = catch_unwind(f);
-    set_hook(hook);
-    result.ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,11 +125,5 @@ mod tests {
                 );
             }
         }
-    }
-
-    #[test]
-    fn a_panic_is_caught_and_the_hook_put_back() {
-        assert_eq!(quietly(|| 3), Some(3));
-        assert_eq!(quietly(|| -> u8 { panic!("not shown") }), None);
     }
 }

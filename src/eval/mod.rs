@@ -6,7 +6,7 @@
 
 mod clicks;
 mod motion;
-pub mod tracker;
+mod tracks;
 
 use crate::data::{ClipSpec, Dataset, EVAL_SEED, Pack, Split};
 use crate::device::{Device, Task};
@@ -21,6 +21,7 @@ pub use motion::{MotionReport, Score};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
+pub use tracks::{TrackOptions, TracksReport, evaluate_tracks};
 
 /// Clips generated at once.
 const BATCH: u64 = 4;

@@ -1,7 +1,6 @@
 //! Videos against the truth and against the baselines.
 
 use super::colour;
-use super::tracker::Target;
 use crate::Result;
 use crate::data::Dataset;
 use crate::data::render::Clip;
@@ -15,6 +14,7 @@ use crate::pipeline::plan::draft_of;
 use crate::pipeline::sample::Sampler;
 use crate::scene::draft::Holes;
 use crate::scheduler::EulerDiscreteScheduler;
+use crate::track::template::Target;
 use crate::train::source::{Sample, sample};
 use crate::train::vae::to_vec;
 use burn::tensor::{Tensor, backend::Backend};
@@ -29,7 +29,7 @@ pub struct Score {
     pub psnr: f64,
     /// PSNR inside the entities (where they truly are) in dB, over all frames but the first.
     pub psnr_inside: f64,
-    /// ObjMC: mean distance in pixels between where an entity is found ([`super::tracker`]) and where it should be,
+    /// ObjMC: mean distance in pixels between where an entity is found ([`crate::track::template`]) and where it should be,
     /// over the frames in which at least half of it should be seen.
     pub obj_mc: f64,
 }
@@ -200,7 +200,8 @@ fn track(clip: &Clip, sample: &Sample, ways: &[&Vec<Vec<f32>>; 5]) -> Vec<(usize
     (0..clip.entities.len())
         .into_par_iter()
         .filter_map(|entity| {
-            let target = Target::new(sample, entity)?;
+            let (w, h) = (clip.width, clip.height);
+            let target = Target::new(&sample.frames[0], &sample.visible[entity], w, h)?;
             let truth = positions(clip, entity);
             let counted = seen_enough(clip, entity);
             let points = counted.iter().filter(|counted| **counted).count();

@@ -1,4 +1,4 @@
-//! Frames become files: GIF everywhere; animated WebP, MP4 and numbered PNGs in the native program.
+//! Frames become files: GIF everywhere; animated WebP, MP4 and numbered PNGs in the native program, which reads them, too.
 
 pub mod gif;
 pub mod overlay;
@@ -7,6 +7,8 @@ pub mod overlay;
 mod file;
 #[cfg(not(target_family = "wasm"))]
 pub mod mp4;
+#[cfg(not(target_family = "wasm"))]
+pub mod read;
 #[cfg(not(target_family = "wasm"))]
 pub mod webp;
 

@@ -23,6 +23,9 @@ pub fn colour(index: usize) -> [u8; 3] {
     COLOURS[index % COLOURS.len()]
 }
 
+/// Below lines and dots, so that light ones show on a light picture.
+const DARK: [u8; 3] = [20, 20, 20];
+
 /// A frame that can be drawn on. Places are fractions of the frame, widths are pixels.
 pub struct Canvas {
     pixmap: Pixmap,
@@ -137,11 +140,14 @@ impl Canvas {
         }
     }
 
+    /// Width of a line in keeping with the frame: 2 pixels at 256.
+    fn line_width(&self) -> f32 {
+        (self.pixmap.width().max(self.pixmap.height()) as f32 / 128.0).max(1.0)
+    }
+
     /// A trajectory at time `t` (fraction of the video): the way to come thin, the way behind thick, a dot where it is.
     pub fn trajectory(&mut self, trajectory: &Trajectory, t: f32, colour: [u8; 3]) {
-        // In keeping with the frame: 2 pixels at 256.
-        let width = (self.pixmap.width().max(self.pixmap.height()) as f32 / 128.0).max(1.0);
-        const DARK: [u8; 3] = [20, 20, 20];
+        let width = self.line_width();
         const PIECES: usize = 48;
         let way = trajectory.polyline(16);
         let behind: Vec<[f32; 2]> = (0..=PIECES)
@@ -177,6 +183,40 @@ pub fn with_trajectories(video: &Video, scene: &Scene) -> Result<Video> {
         for (k, entity) in scene.entities.iter().enumerate() {
             if let Some(trajectory) = &entity.trajectory {
                 canvas.trajectory(trajectory, i as f32 / last as f32, colour(k));
+            }
+        }
+        frames.push(canvas.into_rgb());
+    }
+    Ok(Video { frames, ..*video })
+}
+
+/// The video with the tracks of its entities drawn over each frame: the way so far, a dot where an entity is seen, a
+/// ring where it is hidden; over the first frame their masks, too.
+///
+/// # Errors
+/// [`Error::Job`] when the tracks are shorter than the video.
+#[cfg(not(target_family = "wasm"))]
+pub fn with_tracks(video: &Video, tracks: &crate::track::Tracks, masks: &[Mask]) -> Result<Video> {
+    let tracks = tracks.clone().cut(video.frames.len())?;
+    let size = [tracks.width as f32, tracks.height as f32];
+    let mut frames = Vec::with_capacity(video.frames.len());
+    for (i, frame) in video.frames.iter().enumerate() {
+        let mut canvas = Canvas::new(video.width, video.height, frame)?;
+        let width = canvas.line_width();
+        for (k, mask) in masks.iter().enumerate().filter(|_| i == 0) {
+            canvas.mask(mask, colour(k), 0.35);
+        }
+        for (k, entity) in tracks.entities.iter().enumerate() {
+            let way: Vec<[f32; 2]> = entity.points[..=i]
+                .iter()
+                .map(|p| [p[0] / size[0], p[1] / size[1]])
+                .collect();
+            canvas.line(&way, DARK, 0.5, width * 1.8);
+            canvas.line(&way, colour(k), 1.0, width);
+            canvas.dot(way[i], DARK, 0.6, width * 2.6);
+            canvas.dot(way[i], colour(k), 1.0, width * 2.1);
+            if !entity.visible[i] {
+                canvas.dot(way[i], DARK, 1.0, width * 1.3);
             }
         }
         frames.push(canvas.into_rgb());
@@ -271,6 +311,34 @@ mod tests {
         }
         let untouched = with_trajectories(&grey(2), &Scene::default()).unwrap();
         assert!(untouched == grey(2));
+    }
+
+    #[test]
+    fn tracks_are_drawn_where_they_are_and_hidden_ones_as_rings() {
+        let tracks = crate::track::Tracks {
+            width: 50,
+            height: 25,
+            frames: 2,
+            entities: vec![crate::track::EntityTrack {
+                name: "a".into(),
+                radius: 4.0,
+                points: vec![[10.25, 12.75], [40.25, 12.75]],
+                visible: vec![true, false],
+            }],
+        };
+        let drawn = with_tracks(&grey(2), &tracks, &[]).unwrap();
+        assert_eq!(pixel(&drawn.frames[0], 20, 25), COLOURS[0]);
+        assert_eq!(pixel(&drawn.frames[0], 80, 25), [120; 3]);
+        assert_eq!(pixel(&drawn.frames[1], 50, 25), COLOURS[0]);
+        assert_eq!(pixel(&drawn.frames[1], 80, 25), DARK);
+        let error = with_tracks(&grey(3), &tracks, &[])
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(
+            error.contains("2 positions and the video 3 frames"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -2,11 +2,13 @@
 
 use super::Contents;
 use crate::error::{Error, Result};
+use std::cell::Cell;
 use std::fs::File;
 use std::future::poll_fn;
 use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Once, OnceLock};
 use std::task::Poll;
 use std::time::Instant;
 
@@ -128,6 +130,27 @@ pub fn make_dir(path: &Path) -> Result<()> {
     })
 }
 
+/// What `f` returns; `None` if it panics, of which nothing is printed. For libraries that panic where they should fail.
+pub fn quietly<T>(f: impl FnOnce() -> T) -> Option<T> {
+    thread_local! {
+        static QUIET: Cell<bool> = const { Cell::new(false) };
+    }
+    // One hook for ever: taking it out and putting it back, two threads would get in each other's way.
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let usual = take_hook();
+        set_hook(Box::new(move |info| {
+            if !QUIET.get() {
+                usual(info);
+            }
+        }));
+    });
+    let before = QUIET.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(f));
+    QUIET.set(before);
+    result.ok()
+}
+
 /// Lets other tasks of the same thread run.
 pub async fn yield_now() {
     let mut yielded = false;
@@ -194,6 +217,12 @@ mod tests {
         assert!(read("/").is_err());
         let error = read("/no/such/file").unwrap_err().to_string();
         assert!(error.contains("/no/such/file"), "{error}");
+    }
+
+    #[test]
+    fn a_panic_is_caught_without_a_word() {
+        assert_eq!(quietly(|| 3), Some(3));
+        assert_eq!(quietly(|| -> u8 { panic!("not shown") }), None);
     }
 
     #[test]

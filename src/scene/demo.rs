@@ -106,7 +106,7 @@ impl Demo {
             }
             trajectories.push(trajectory(&what, &entry.trajectory, size)?);
             if !masks.iter().any(|(other, _)| *other == name) {
-                masks.push((name, mask(name, &read(name)?, size)?));
+                masks.push((name, Mask::decode(&read(name)?, name, PICTURE, size)?));
             }
         }
         let mut notes = Vec::new();
@@ -187,31 +187,6 @@ fn trajectory(what: &str, positions: &[[f64; 2]], size: [u32; 2]) -> Result<Traj
         return Ok(Trajectory::pin(points[0].x, points[0].y));
     }
     Ok(Trajectory { points })
-}
-
-/// A mask from a picture of one: inside is what is at least half white.
-fn mask(name: &str, bytes: &[u8], size: [u32; 2]) -> Result<Mask> {
-    let (picture, [width, height]) = Picture::decode_as_stored(bytes, name)?;
-    if [width, height] != size {
-        return refuse(format!(
-            "{name} has {width} x {height} pixels and {PICTURE} {} x {}; a mask has the size of its picture",
-            size[0], size[1]
-        ));
-    }
-    let brightness =
-        |p: &[u8]| (299 * u32::from(p[0]) + 587 * u32::from(p[1]) + 114 * u32::from(p[2])) / 1000;
-    let alpha = picture
-        .rgb
-        .chunks_exact(3)
-        .map(|p| if brightness(p) >= 128 { 255 } else { 0 })
-        .collect();
-    let mask = Mask::from_alpha(picture.width, picture.height, alpha)?;
-    if mask.is_empty() {
-        return refuse(format!(
-            "{name} is black all over: a mask is white where the entity is"
-        ));
-    }
-    Ok(mask)
 }
 
 /// What of `whole` lies nearer to `starts[own]` than to the others; the first of two equally near ones has it.

@@ -1,6 +1,6 @@
 //! Masks: brush, measures, and the run-length form in which presets carry them.
 
-use super::Mask;
+use super::{Mask, Picture};
 use crate::error::{Error, Result};
 
 /// Longest side of a mask in pixels.
@@ -47,6 +47,36 @@ impl Mask {
             height,
             alpha,
         })
+    }
+
+    /// A mask from a picture of one, whose file `name` is: inside is what is at least half white. `of`, of `size` pixels,
+    /// is what it is a mask of. Masks with a side above [`super::picture::WORKING_SIDE`] are scaled down to it.
+    ///
+    /// # Errors
+    /// [`Error::Picture`] when it cannot be decoded, [`Error::Preset`] when its size is another or nothing is white.
+    pub fn decode(bytes: &[u8], name: &str, of: &str, size: [u32; 2]) -> Result<Self> {
+        let (picture, [width, height]) = Picture::decode_as_stored(bytes, name)?;
+        if [width, height] != size {
+            return Err(Error::Preset(format!(
+                "{name} has {width} x {height} pixels and {of} {} x {}; a mask has the size of its picture",
+                size[0], size[1]
+            )));
+        }
+        let brightness = |p: &[u8]| {
+            (299 * u32::from(p[0]) + 587 * u32::from(p[1]) + 114 * u32::from(p[2])) / 1000
+        };
+        let alpha = picture
+            .rgb
+            .chunks_exact(3)
+            .map(|p| if brightness(p) >= 128 { 255 } else { 0 })
+            .collect();
+        let mask = Self::from_alpha(picture.width, picture.height, alpha)?;
+        if mask.is_empty() {
+            return Err(Error::Preset(format!(
+                "{name} is black all over: a mask is white where the entity is"
+            )));
+        }
+        Ok(mask)
     }
 
     /// Whether no pixel is inside.

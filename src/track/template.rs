@@ -1,4 +1,4 @@
-//! The tracker behind ObjMC: masked template matching over the whole frame, joined over time.
+//! Masked template matching over the whole frame, joined over time: the tracker behind ObjMC.
 //!
 //! The template is what is seen of an entity in the first frame. In each frame, places are rated by the mean
 //! squared difference over its pixels, cut off so that pixels hidden by something else cost no more than
@@ -9,7 +9,11 @@
 //!
 //! It follows position only: turning and scaling entities are found where they fit best.
 
-use crate::train::source::Sample;
+use super::{EntityTrack, Tracks, grip};
+use crate::error::{Error, Result};
+use crate::pipeline::Video;
+use crate::scene::Mask;
+use rayon::prelude::*;
 
 /// At least this share of an entity's pixels must lie in the frame for a place to count.
 const IN_FRAME: f32 = 0.4;
@@ -43,13 +47,10 @@ struct Place {
 }
 
 impl Target {
-    /// Entity number `entity` of a clip; `None` when it is too small to be told from noise.
-    pub fn new(sample: &Sample, entity: usize) -> Option<Self> {
-        let (width, height) = (sample.input.width, sample.input.height);
-        let frame = &sample.frames[0];
-        let pixels: Vec<_> = sample
-            .visible
-            .get(entity)?
+    /// An entity of a frame of `[height, width, 3]` in -1..1, where `mask` (0..1) shows it; `None` when it is too small
+    /// to be told from noise.
+    pub fn new(frame: &[f32], mask: &[f32], width: usize, height: usize) -> Option<Self> {
+        let pixels: Vec<_> = mask
             .iter()
             .enumerate()
             .filter(|&(_, &mask)| mask >= 0.9)
@@ -103,6 +104,12 @@ impl Target {
                 _ => self.refine(frame, *place),
             })
             .collect()
+    }
+
+    /// Offsets to the first frame at which a frame looks most like the entity, best first; at most `count`.
+    pub fn likely(&self, frame: &[f32], count: usize) -> Vec<[f32; 2]> {
+        let places = self.places(frame).into_iter().take(count);
+        places.map(|p| [p.dx as f32, p.dy as f32]).collect()
     }
 
     /// The places of a frame that look most like the entity, best first; never empty.
@@ -180,6 +187,42 @@ impl Target {
     }
 }
 
+/// Tracks entities (name and mask in the first frame) through a video; what is too small to be told from noise stays
+/// where it is. Nothing is said about what is hidden: everything counts as seen.
+///
+/// # Errors
+/// [`Error::Job`] for a mask with nothing inside, naming the entity.
+pub fn track(video: &Video, entities: &[(String, Mask)]) -> Result<Tracks> {
+    let unit = |rgb: &Vec<u8>| rgb.iter().map(|&b| f32::from(b) / 127.5 - 1.0).collect();
+    let frames: Vec<Vec<f32>> = video.frames.iter().map(unit).collect();
+    let (width, height) = (video.width, video.height);
+    let one = |(name, mask): &(String, Mask)| {
+        let (mask, circle) =
+            grip(mask, width, height).map_err(|e| Error::Job(format!("{name}: {e}")))?;
+        let alpha: Vec<f32> = mask.alpha.iter().map(|&a| f32::from(a) / 255.0).collect();
+        let target = (frames.first())
+            .and_then(|first| Target::new(first, &alpha, width as usize, height as usize));
+        let offsets = match target {
+            Some(target) => target.track(&frames),
+            None => vec![[0.0; 2]; frames.len()],
+        };
+        let [x, y] = circle.center;
+        Ok(EntityTrack {
+            name: name.clone(),
+            radius: circle.radius,
+            points: offsets.iter().map(|o| [x + o[0], y + o[1]]).collect(),
+            visible: vec![true; frames.len()],
+        })
+    };
+    let entities: Result<Vec<_>> = entities.par_iter().map(one).collect();
+    Ok(Tracks {
+        width,
+        height,
+        frames: frames.len(),
+        entities: entities?,
+    })
+}
+
 /// One place of each list, with the least sum of costs and jumps.
 fn cheapest_path(places: &[Vec<Place>]) -> Vec<Place> {
     // For each place: the least sum up to it, and the place before it on that way.
@@ -225,7 +268,6 @@ fn cheapest_path(places: &[Vec<Place>]) -> Vec<Place> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::condition::ConditionInput;
 
     /// An 8x8 pattern over a calmer background, and, where asked, a striped bar over part of it.
     fn frame(offset: [i32; 2], hidden: bool) -> Vec<f32> {
@@ -248,25 +290,13 @@ mod tests {
     }
 
     fn target() -> Target {
-        let visible = (0..32 * 32)
+        let visible: Vec<f32> = (0..32 * 32)
             .map(|at| {
                 let inside = (6..14).contains(&(at % 32)) && (8..16).contains(&(at / 32));
                 if inside { 1.0 } else { 0.0 }
             })
             .collect();
-        let sample = Sample {
-            frames: vec![frame([0, 0], false)],
-            input: ConditionInput {
-                frames: 1,
-                width: 32,
-                height: 32,
-                entities: Vec::new(),
-                background: Vec::new(),
-            },
-            inside: Vec::new(),
-            visible: vec![visible],
-        };
-        Target::new(&sample, 0).unwrap()
+        Target::new(&frame([0, 0], false), &visible, 32, 32).unwrap()
     }
 
     #[test]
