@@ -457,6 +457,43 @@ fn every_kind_of_output() {
 }
 
 #[test]
+fn a_model_is_run_with_the_representation_it_was_trained_with() {
+    let desk = Desk::new();
+    tiny::tiny_model(&desk.path("model")).unwrap();
+    let index = desk.path("model/model_index.json");
+    let mut json: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&index).unwrap()).unwrap();
+    let generate = |args: &[&str]| {
+        let mut command = desk.program();
+        command.args(["generate", "--image", "picture.png", "--device", "cpu"]);
+        command.args(["--preset", "preset.json", "--model", "model"]);
+        command.args(["--steps", "1", "--frames", "3"]).args(args);
+        command
+    };
+    // What it shows is what its index says, asked for or not.
+    generate(&["-o", "entity.webp"]).assert().success();
+    json["condition"]["representation"] = "flow".into();
+    std::fs::write(&index, json.to_string()).unwrap();
+    generate(&["-o", "flow.webp"]).assert().success();
+    generate(&["-o", "same.webp", "--representation", "flow"])
+        .assert()
+        .success();
+    let read = |name: &str| std::fs::read(desk.path(name)).unwrap();
+    assert!(read("flow.webp") == read("same.webp"));
+    assert!(read("flow.webp") != read("entity.webp"));
+
+    let other = generate(&["-o", "a.webp", "--representation", "box"]);
+    let said = ["shown as flow, not as box", "--representation box"];
+    assert_refused(ending(other), 3, &said);
+    let unknown = generate(&["-o", "a.webp", "--representation", "disc"]);
+    assert_eq!(ending(unknown).0, 2);
+    json["condition"]["representation"] = "disc".into();
+    std::fs::write(&index, json.to_string()).unwrap();
+    let damaged = generate(&["-o", "a.webp"]);
+    assert_refused(ending(damaged), 4, &["model_index.json", "disc", "point"]);
+}
+
+#[test]
 fn a_published_model_makes_a_video_of_a_picture() {
     let desk = Desk::new();
     let published = common::svd::published_directory();

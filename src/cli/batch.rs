@@ -205,6 +205,7 @@ fn or_else(request: Request, defaults: &Request) -> Request {
         steps: request.steps.or(defaults.steps),
         frames: request.frames.or(defaults.frames),
         size: request.size.or(defaults.size),
+        representation: request.representation.or(defaults.representation),
         fps: request.fps.or(defaults.fps),
         scale: request.scale.or(defaults.scale),
         overlay: request.overlay || defaults.overlay,

@@ -1,7 +1,7 @@
 //! What one video is to be made of: options of `generate`, or a line of a batch.
 
 use crate::error::{Error, Result};
-use crate::scene::Settings;
+use crate::scene::{Representation, Settings};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -58,6 +58,11 @@ pub struct Request {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scale: Option<u32>,
+    /// Refuse a model that was trained with another representation of trajectories: point, graph, gaussian, box,
+    /// entity or flow [default: whichever it was trained with]
+    #[arg(long, value_name = "KIND")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub representation: Option<Representation>,
     /// Draw the trajectories over the frames
     #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -73,6 +78,7 @@ impl Request {
             frames: self.frames.unwrap_or(settings.frames),
             fps: self.fps.unwrap_or(settings.fps),
             size: self.size.or(settings.size),
+            representation: self.representation.or(settings.representation),
             ..settings
         }
     }

@@ -44,8 +44,10 @@ pub struct ModelIndex {
     pub max_entities: usize,
     /// The entity encoder sees a picture of about this many pixels squared when things are clicked.
     pub segment_side: u32,
-    /// How conditions are drawn.
+    /// How conditions are drawn, and what they show.
     pub condition: ConditionConfig,
+    /// Whether errors inside entities counted more in its training (Eq. 8).
+    pub loss_mask: bool,
 }
 
 impl Default for ModelIndex {
@@ -64,6 +66,7 @@ impl Default for ModelIndex {
             max_entities: 12,
             segment_side: 96,
             condition: ConditionConfig::default(),
+            loss_mask: true,
         }
     }
 }
@@ -106,7 +109,11 @@ impl BundleConfig {
         Ok(config)
     }
 
-    fn check(&self, name: &str) -> Result<()> {
+    /// Checks that networks can be built and fit each other; `name` is what the error calls the model.
+    ///
+    /// # Errors
+    /// [`Error::Model`].
+    pub fn check(&self, name: &str) -> Result<()> {
         let fail = |reason: String| {
             Err(Error::Model {
                 name: format!("{name}/model_index.json"),
@@ -120,6 +127,9 @@ impl BundleConfig {
         self.index
             .condition
             .validate(&format!("{name}/model_index.json"))?;
+        self.index
+            .condition
+            .check_width(&format!("{name}/model_index.json"), self.relation.dim_out)?;
         let index = &self.index;
         let latents = self.vae.latent_channels;
         if !index.residual_std.is_empty() && index.residual_std.len() != latents {

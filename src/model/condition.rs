@@ -5,10 +5,13 @@
 //! done here with matrix products, on any device. Entities are ordered back to front everywhere:
 //! later ones hide earlier ones.
 
+mod drawn;
+
 use crate::error::{Error, Result};
 use crate::model::entity_encoder::FEATURE_STRIDE;
 use crate::model::relation::Relation;
 use crate::scene::Mask;
+pub use crate::scene::Representation;
 use crate::scene::raster::{self, Circle};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
@@ -17,17 +20,7 @@ use serde::{Deserialize, Serialize};
 /// DragAnything's Gaussian maps are pictures: one heat map in each of three channels.
 pub const GAUSSIAN_CHANNELS: usize = 3;
 
-/// How trajectories are shown to the denoiser: the kinds of Fig. 1 of the paper.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Representation {
-    /// Each entity's embedding, over a disc that moves along its trajectory (the paper's own).
-    #[default]
-    Entity,
-}
-
-/// Resolutions and sizes of the conditions; missing fields take their defaults.
+/// What conditions show, their resolutions and sizes; missing fields take their defaults.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ConditionConfig {
@@ -37,6 +30,14 @@ pub struct ConditionConfig {
     pub map_factor: usize,
     /// Discs are at least this large, in pixels of the latents, so that tiny entities are seen.
     pub min_radius: f32,
+    /// How trajectories are shown.
+    pub representation: Representation,
+    /// Whether an entity's embedding says what the entity is, by its mean feature (Table 2's "Entity Rep."); else it
+    /// says only where it lies. Of the entity representation alone, as is the next.
+    pub entity_features: bool,
+    /// Whether the relation module makes embeddings aware of each other (Table 2's "Position"). Without this and
+    /// the one before, the heat map alone is left.
+    pub position_relation: bool,
 }
 
 impl Default for ConditionConfig {
@@ -45,6 +46,9 @@ impl Default for ConditionConfig {
             vae_factor: 4,
             map_factor: 1,
             min_radius: 1.5,
+            representation: Representation::Entity,
+            entity_features: true,
+            position_relation: true,
         }
     }
 }
@@ -66,6 +70,38 @@ impl ConditionConfig {
             name: name.to_owned(),
             reason: "vae_factor and map_factor must be 1 to 64, and min_radius a number".into(),
         })
+    }
+
+    /// Checks that the representation fits into an entity map of `width` channels; `name` as for [`Self::validate`].
+    ///
+    /// # Errors
+    /// [`Error::Model`].
+    pub fn check_width(&self, name: &str, width: usize) -> Result<()> {
+        let needs = self.representation.channels();
+        if needs <= width {
+            return Ok(());
+        }
+        Err(Error::Model {
+            name: name.to_owned(),
+            reason: format!(
+                "the representation {} has {needs} channels, and the entity map only {width}",
+                self.representation
+            ),
+        })
+    }
+
+    /// Checks that a job does not ask for another representation than this one.
+    ///
+    /// # Errors
+    /// [`Error::Job`].
+    pub fn check_asked(&self, asked: Option<Representation>) -> Result<()> {
+        match asked {
+            Some(asked) if asked != self.representation => Err(Error::Job(format!(
+                "this model was trained to follow trajectories shown as {}, not as {asked}: ask for {} or for none in                  particular, or choose a model that was trained with --representation {asked}",
+                self.representation, self.representation
+            ))),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -107,8 +143,25 @@ pub struct ConditionBatch<B: Backend> {
     pub feature_masks: Tensor<B, 4>,
     /// Discs around the trajectory, `[batch, entities, frames, height / map_factor, width / map_factor]`.
     pub discs: Tensor<B, 5>,
-    /// Heat maps of all entities, `[batch, frames, 3, height / map_factor, width / map_factor]`.
+    /// Heat maps of all entities, `[batch, frames, 3, height / map_factor, width / map_factor]`; zeros where the
+    /// representation has none.
     pub gaussians: Tensor<B, 5>,
+    /// The maps of a representation that is drawn without features,
+    /// `[batch, frames, channels, height / map_factor, width / map_factor]`.
+    pub drawn: Option<Tensor<B, 5>>,
+    /// What is shown.
+    pub shown: Shown,
+}
+
+/// What of a [`ConditionConfig`] decides what the denoiser is shown; its fields are explained there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// How trajectories are shown.
+    pub representation: Representation,
+    /// Whether embeddings say what entities are.
+    pub entity_features: bool,
+    /// Whether embeddings know of each other.
+    pub position_relation: bool,
 }
 
 impl ConditionInput {
@@ -190,6 +243,7 @@ struct Buffers {
     feature_masks: Vec<f32>,
     discs: Vec<f32>,
     heat: Vec<f32>,
+    drawn: Vec<f32>,
 }
 
 impl Buffers {
@@ -203,6 +257,7 @@ impl Buffers {
 
         let heat_start = self.heat.len();
         self.heat.resize(heat_start + input.frames * map, 0.0);
+        drawn::draw(input, config, &mut self.drawn);
         for entity in &input.entities {
             // A mask without an inside takes no part, as if it were padding.
             let disc = ConditionInput::disc(entity, config.min_radius * config.vae_factor as f32);
@@ -227,7 +282,9 @@ impl Buffers {
                     let disc = disc.moved(offset).scaled(map_scale);
                     let frame = |start: usize| start + f * map..start + (f + 1) * map;
                     raster::draw_disc(disc, map_width, &mut self.discs[frame(disc_start)]);
-                    raster::draw_gaussian(disc, map_width, &mut self.heat[frame(heat_start)]);
+                    if config.representation.has_heat_map() {
+                        raster::draw_gaussian(disc, map_width, &mut self.heat[frame(heat_start)]);
+                    }
                 }
             }
         }
@@ -280,7 +337,18 @@ impl<B: Backend> ConditionBatch<B> {
         let masks = TensorData::new(buffers.feature_masks, cells);
         let heat = TensorData::new(buffers.heat, [batch, frames, 1, map_h, map_w]);
         let discs = TensorData::new(buffers.discs, [batch, n, frames, map_h, map_w]);
+        let channels = config.representation.channels();
+        let drawn = (channels > 0).then(|| {
+            let shape = [batch, frames, channels, map_h, map_w];
+            Tensor::from_data(TensorData::new(buffers.drawn, shape), device)
+        });
         Ok(Self {
+            drawn,
+            shown: Shown {
+                representation: config.representation,
+                entity_features: config.entity_features,
+                position_relation: config.position_relation,
+            },
             valid: Tensor::from_data(TensorData::new(buffers.valid, [batch, n]), device),
             boxes: Tensor::from_data(TensorData::new(buffers.boxes, [batch, n, 4]), device),
             feature_masks: Tensor::from_data(masks, device),
@@ -298,22 +366,57 @@ impl<B: Backend> ConditionBatch<B> {
     /// Entity embeddings `[batch, entities, dim_out]` from V `[batch, dim, height / 4, width / 4]`:
     /// the mean of V under each mask, then the relation module.
     pub fn embeddings(&self, features: Tensor<B, 4>, relation: &Relation<B>) -> Tensor<B, 3> {
-        relation.forward(
-            masked_mean(features, self.feature_masks.clone()),
-            self.boxes.clone(),
-            self.valid.clone(),
-        )
+        self.relate(masked_mean(features, self.feature_masks.clone()), relation)
+    }
+
+    /// Entity embeddings `[batch, entities, dim_out]` from mean features `[batch, entities, dim]`, as far as they are
+    /// shown.
+    pub fn relate(&self, means: Tensor<B, 3>, relation: &Relation<B>) -> Tensor<B, 3> {
+        let dim = means.dims()[2];
+        let valid = self.valid.clone();
+        match (self.shown.entity_features, self.shown.position_relation) {
+            (true, true) => relation.forward(means, self.boxes.clone(), valid),
+            (true, false) => relation.alone(means, valid),
+            (false, true) => {
+                let places = places(self.boxes.clone(), dim);
+                relation.forward(places, self.boxes.clone(), valid)
+            }
+            (false, false) => relation.alone(means.zeros_like(), valid.zeros_like()),
+        }
     }
 
     /// The trajectories as the first condition encoder reads them,
-    /// `[batch, frames, channels, height / map_factor, width / map_factor]`.
-    pub fn represent(
-        &self,
-        representation: Representation,
-        embeddings: Tensor<B, 3>,
-    ) -> Tensor<B, 5> {
-        match representation {
-            Representation::Entity => entity_map(embeddings, self.discs.clone()),
+    /// `[batch, frames, channels, height / map_factor, width / map_factor]`. The channels are those of the embeddings
+    /// for every representation, so that all of them are read by the same network: what one does not fill is 0.
+    pub fn represent(&self, embeddings: Tensor<B, 3>) -> Tensor<B, 5> {
+        let channels = embeddings.dims()[2];
+        let [batch, _, frames, height, width] = self.discs.dims();
+        let empty = |channels: usize| {
+            Tensor::zeros(
+                [batch, frames, channels, height, width],
+                &self.discs.device(),
+            )
+        };
+        match &self.drawn {
+            None if self.shown.representation == Representation::Entity => {
+                entity_map(embeddings, self.discs.clone())
+            }
+            None => empty(channels),
+            Some(drawn) => match channels.saturating_sub(drawn.dims()[2]) {
+                0 => drawn.clone(),
+                rest => Tensor::cat(vec![drawn.clone(), empty(rest)], 2),
+            },
+        }
+    }
+
+    /// The same for some of the frames.
+    pub fn frames(&self, frames: std::ops::Range<usize>) -> Self {
+        let (start, count) = (frames.start, frames.len());
+        Self {
+            discs: self.discs.clone().narrow(2, start, count),
+            gaussians: self.gaussians.clone().narrow(1, start, count),
+            drawn: self.drawn.clone().map(|d| d.narrow(1, start, count)),
+            ..self.clone()
         }
     }
 }
@@ -331,6 +434,8 @@ impl<B: Backend> ConditionBatch<B> {
             feature_masks: Tensor::from_inner(self.feature_masks),
             discs: Tensor::from_inner(self.discs),
             gaussians: Tensor::from_inner(self.gaussians),
+            drawn: self.drawn.map(Tensor::from_inner),
+            shown: self.shown,
         }
     }
 }
@@ -350,6 +455,27 @@ pub fn masked_mean<B: Backend>(features: Tensor<B, 4>, masks: Tensor<B, 4>) -> T
     let area = masks.clone().sum_dim(2).clamp_min(1e-5);
     let features = features.reshape([batch, channels, cells]).swap_dims(1, 2);
     (masks / area).matmul(features)
+}
+
+/// Sines and cosines of each entity's box at rising frequencies, in place of features that say what it is; what
+/// does not divide by the 4 numbers of a box times 2 is 0.
+///
+/// # Shapes
+/// - boxes: `[batch, entities, 4]`, as in [`ConditionBatch::boxes`]
+/// - output: `[batch, entities, dim]`
+fn places<B: Backend>(boxes: Tensor<B, 3>, dim: usize) -> Tensor<B, 3> {
+    let [batch, entities, _] = boxes.dims();
+    let mut parts = Vec::new();
+    for octave in 0..dim / 8 {
+        // Half a turn over the picture at first; more than eight octaves would be finer than any pixel.
+        let angle = boxes.clone() * (std::f64::consts::PI * 2f64.powi((octave % 8) as i32));
+        parts.extend([angle.clone().sin(), angle.cos()]);
+    }
+    let rest = dim % 8;
+    if rest > 0 || parts.is_empty() {
+        parts.push(Tensor::zeros([batch, entities, rest], &boxes.device()));
+    }
+    Tensor::cat(parts, 2)
 }
 
 /// How much of each pixel each entity gets when their discs are laid over each other, front first,

@@ -3,7 +3,7 @@
 //! preconditioning with a data deviation of 1).
 
 use crate::error::Result;
-use crate::model::condition::{ConditionBatch, Representation};
+use crate::model::condition::ConditionBatch;
 use crate::model::controlnet::{Conditions, ControlNet};
 use crate::model::relation::Relation;
 use crate::model::unet::UNetSpatioTemporalConditionModel;
@@ -129,9 +129,7 @@ impl<B: Backend> Denoiser<B> {
     /// As [`ControlNet::embed_conditions`].
     pub fn prepare(&self, known: Known<'_, B>) -> Result<Prepared<'_, B>> {
         let embeddings = known.conditions.embeddings(known.features, &self.relation);
-        let entity_map = known
-            .conditions
-            .represent(Representation::Entity, embeddings);
+        let entity_map = known.conditions.represent(embeddings);
         let [batch, frames, channels, height, width] = known.image_latents.dims();
         let moved = self.controlnet.moved_latent_embedding.is_some().then(|| {
             let first = known

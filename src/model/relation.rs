@@ -179,6 +179,14 @@ impl<B: Backend> Relation<B> {
         (f + related) * present
     }
 
+    /// Embeddings that know nothing of each other: the first term of Eq. 6, f(V).
+    ///
+    /// # Shapes
+    /// As for [`Self::forward`].
+    pub fn alone(&self, features: Tensor<B, 3>, valid: Tensor<B, 2>) -> Tensor<B, 3> {
+        self.f.forward(features) * valid.unsqueeze_dim::<3>(2)
+    }
+
     /// Eq. 1 to 3 and each head's mixture: `[batch, heads, i, j]`, summing to 1 over `j`.
     fn spatial(&self, boxes: Tensor<B, 3>, absent: Tensor<B, 4>) -> Tensor<B, 4> {
         let (rho, theta) = polar(boxes);

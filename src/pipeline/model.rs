@@ -52,6 +52,7 @@ impl About {
                 seed: preset.seed,
                 motion_bucket: preset.motion_bucket,
                 size: preset.size,
+                representation: preset.representation,
                 ..self.settings.clone()
             },
         }

@@ -11,9 +11,17 @@ pub fn noise<B: Backend, const D: usize>(
     shape: [usize; D],
     device: &B::Device,
 ) -> Tensor<B, D> {
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    noise_from(&mut ChaCha8Rng::seed_from_u64(seed), shape, device)
+}
+
+/// The same from a generator of random numbers.
+pub fn noise_from<B: Backend, const D: usize>(
+    random: &mut ChaCha8Rng,
+    shape: [usize; D],
+    device: &B::Device,
+) -> Tensor<B, D> {
     let values: Vec<f32> = (0..shape.iter().product())
-        .map(|_| StandardNormal.sample(&mut random))
+        .map(|_| StandardNormal.sample(random))
         .collect();
     Tensor::from_data(TensorData::new(values, shape), device)
 }

@@ -123,10 +123,11 @@ impl Plan {
     ///
     /// # Errors
     /// Those of [`crate::scene::Scene::check`] and [`crate::scene::Settings::check`], and [`Error::Job`] when more
-    /// entities move than the model takes.
+    /// entities move than the model takes, or trajectories are to be shown otherwise than it was trained with.
     pub fn new(job: &Job, index: &ModelIndex) -> Result<Self> {
         job.scene.check()?;
         job.settings.check()?;
+        index.condition.check_asked(job.settings.representation)?;
         let picture = &job.scene.picture;
         let frames = job.settings.frames as usize;
         let moving = job

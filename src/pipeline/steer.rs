@@ -8,7 +8,7 @@ mod run;
 pub use run::Steered;
 
 use super::svd::SvdConfig;
-use crate::model::condition::{ConditionConfig, ConditionInput, GAUSSIAN_CHANNELS};
+use crate::model::condition::{ConditionConfig, ConditionInput, GAUSSIAN_CHANNELS, Representation};
 use crate::model::controlnet::ControlNetConfig;
 use crate::model::diffusion_features::{Recipe, StableDiffusionConfig};
 use crate::model::draganything::POOLED;
@@ -122,6 +122,7 @@ impl Steer {
             relation.validate(&dir.file(RELATION, "config.json"))?;
             let name = dir.file("", "model_index.json");
             index.condition.validate(&name)?;
+            index.condition.check_width(&name, relation.dim_out)?;
         }
         let features_from = match features_from {
             None => None,
@@ -256,6 +257,17 @@ impl Steer {
             ));
         }
         input.check(self.max_entities(), svd.vae.factor())
+    }
+
+    /// Checks that a job does not ask for trajectories to be shown otherwise than it was trained with.
+    ///
+    /// # Errors
+    /// [`Error::Job`].
+    pub fn check_asked(&self, asked: Option<Representation>) -> Result<()> {
+        match &self.conditioning {
+            Conditioning::DragAnything => ConditionConfig::default().check_asked(asked),
+            Conditioning::DragEntity { index, .. } => index.condition.check_asked(asked),
+        }
     }
 
     fn max_entities(&self) -> usize {

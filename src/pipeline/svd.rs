@@ -438,6 +438,7 @@ impl<B: Backend> Svd<B> {
             )));
         };
         job.scene.check()?;
+        steer.check_asked(job.settings.representation)?;
         let [width, height] = size;
         let input = conditions(job, width, height, job.settings.frames as usize);
         steer.check_input(&input, &self.config)?;

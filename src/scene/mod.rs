@@ -9,11 +9,13 @@ pub mod mask;
 pub mod picture;
 pub mod preset;
 pub mod raster;
+pub mod representation;
 pub mod settings;
 pub mod trajectory;
 
 pub use history::{Edit, History};
 pub use preset::{Fit, Preset};
+pub use representation::Representation;
 
 use serde::{Deserialize, Serialize};
 
@@ -113,6 +115,9 @@ pub struct Settings {
     /// picture's aspect.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<[u32; 2]>,
+    /// The representation of trajectories that the model is to have been trained with; `None`: whichever it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub representation: Option<Representation>,
 }
 
 impl Default for Settings {
@@ -127,6 +132,7 @@ impl Default for Settings {
             motion_bucket: 127,
             noise_augmentation: 0.0,
             size: None,
+            representation: None,
         }
     }
 }

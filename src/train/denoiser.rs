@@ -6,16 +6,19 @@ use super::vae::to_vec;
 use crate::Result;
 use crate::model::bundle::{Bundle, residual_std};
 use crate::model::condition::{ConditionBatch, ConditionInput};
-use crate::model::denoiser::{Denoiser, Known, velocity_target};
+use crate::model::denoiser::{Denoiser, Known, ResidualBase, velocity_target};
 use crate::pipeline::engine::{Drafts, added_time_ids};
 use crate::pipeline::host::shrink;
+use crate::pipeline::noise::noise_from;
 use crate::pipeline::plan::push_planes;
 use crate::pipeline::sample::Sampler;
 use crate::scheduler::EulerDiscreteScheduler;
 use burn::module::AutodiffModule;
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use burn::tensor::{Distribution, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use image::RgbImage;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
 
 /// The stage.
@@ -33,6 +36,8 @@ pub struct DenoiserStage<B: AutodiffBackend> {
     pub entity_weight: f64,
     /// Mean and deviation of ln(sigma) in training.
     pub log_sigma: (f64, f64),
+    /// Seed of the noise.
+    pub seed: u64,
     /// Where to train.
     pub device: B::Device,
 }
@@ -136,18 +141,21 @@ impl<B: AutodiffBackend> Stage<B> for DenoiserStage<B> {
         Box::new(move |index| Ok(clip_batch(clips.batch(index, batch)?, factor)))
     }
 
-    fn loss(&self, network: &Denoiser<B>, batch: ClipBatch, _step: u64) -> Result<Tensor<B, 1>> {
+    fn loss(&self, network: &Denoiser<B>, batch: ClipBatch, step: u64) -> Result<Tensor<B, 1>> {
         let encoded = encode(&self.frozen, &batch)?;
         let [n, f, _, lh, lw] = encoded.base.dims();
         let deviation = residual_std(&self.frozen.config, &self.device);
         let clean = (encoded.target - encoded.base) / deviation;
-        let sigma = Tensor::<B::InnerBackend, 1>::random(
-            [n],
-            Distribution::Normal(self.log_sigma.0, self.log_sigma.1),
-            &self.device,
-        )
-        .exp();
-        let noise = Tensor::random(clean.shape(), Distribution::Normal(0.0, 1.0), &self.device);
+        // By the step, so that a resumed run goes on with the noise that it would have had, and other runs of this
+        // seed get the same.
+        let random = ChaCha8Rng::seed_from_u64(self.seed);
+        let mut levels = random.clone();
+        levels.set_stream(2 * step);
+        let mut values = random;
+        values.set_stream(2 * step + 1);
+        let levels: Tensor<B::InnerBackend, 1> = noise_from(&mut levels, [n], &self.device);
+        let sigma = (levels * self.log_sigma.1 + self.log_sigma.0).exp();
+        let noise = noise_from(&mut values, clean.dims(), &self.device);
         let noisy = clean.clone() + noise * sigma.clone().reshape([n, 1, 1, 1, 1]);
         let target = velocity_target(clean, noisy.clone(), sigma.clone());
 
@@ -218,7 +226,7 @@ impl<B: AutodiffBackend> Stage<B> for DenoiserStage<B> {
         );
         let figures = vec![
             ("PSNR dB", psnr(&made, &truth)),
-            ("draft PSNR dB", psnr(&draft, &truth)),
+            (base_name(index.residual_base), psnr(&draft, &truth)),
         ];
         let mut rows = Vec::new();
         for clip in 0..n {
@@ -227,6 +235,15 @@ impl<B: AutodiffBackend> Stage<B> for DenoiserStage<B> {
             }
         }
         Ok((sheet(&rows)?, figures))
+    }
+}
+
+/// What the figure of the residual's base is called: what a denoiser that does nothing would reach.
+fn base_name(base: ResidualBase) -> &'static str {
+    match base {
+        ResidualBase::Draft => "draft PSNR dB",
+        ResidualBase::FirstFrame => "first frame PSNR dB",
+        ResidualBase::None => "nothing PSNR dB",
     }
 }
 

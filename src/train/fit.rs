@@ -39,6 +39,31 @@ pub struct FitOptions {
     pub sample_seconds: f64,
 }
 
+impl Default for FitOptions {
+    fn default() -> Self {
+        Self {
+            run: PathBuf::new(),
+            steps: 100_000,
+            seconds: f64::INFINITY,
+            session_seconds: f64::INFINITY,
+            learning_rate: 4e-4,
+            ema_decay: 0.999,
+            checkpoint_seconds: 180.0,
+            sample_seconds: 300.0,
+        }
+    }
+}
+
+/// What came out of a run.
+pub struct Fitted<M> {
+    /// The averaged network.
+    pub network: M,
+    /// Where the run stands.
+    pub state: State,
+    /// The stage's figures at the end.
+    pub figures: Vec<(&'static str, f64)>,
+}
+
 /// What one stage trains, and on what.
 pub trait Stage<B: AutodiffBackend> {
     /// The network.
@@ -66,7 +91,7 @@ pub trait Stage<B: AutodiffBackend> {
     ) -> Result<(RgbImage, Vec<(&'static str, f64)>)>;
 }
 
-/// Trains until the options' bounds; returns the averaged network.
+/// Trains until the options' bounds.
 ///
 /// # Errors
 /// [`Error::Io`] for checkpoints; [`Error::Job`] when the loss stops being a number: the last good
@@ -76,7 +101,7 @@ pub fn fit<B, S>(
     network: S::Network,
     options: &FitOptions,
     device: &B::Device,
-) -> Result<<S::Network as AutodiffModule<B>>::InnerModule>
+) -> Result<Fitted<<S::Network as AutodiffModule<B>>::InnerModule>>
 where
     B: AutodiffBackend,
     S: Stage<B>,
@@ -136,14 +161,17 @@ where
     let before = state.seconds;
     let mut last_checkpoint = Instant::now();
     let mut last_sample = Instant::now();
-    let mut window = (0.0_f64, 0_u64, Instant::now());
-    loop {
+    let mut window = Window::new();
+    let figures = loop {
         let session = started.elapsed().as_secs_f64();
         state.seconds = before + session;
         let progress =
             (state.step as f64 / options.steps as f64).max(state.seconds / options.seconds);
         let finished = progress >= 1.0;
         let pause = session >= options.session_seconds;
+        if finished || pause {
+            window.close(&mut state);
+        }
         if finished || pause || last_checkpoint.elapsed().as_secs_f64() > options.checkpoint_seconds
         {
             let averaged = ema.apply(network.valid());
@@ -152,7 +180,7 @@ where
             last_checkpoint = Instant::now();
         }
         if finished || pause || last_sample.elapsed().as_secs_f64() > options.sample_seconds {
-            report(
+            let figures = report(
                 stage,
                 &ema.apply(network.valid()),
                 &options.run,
@@ -160,9 +188,9 @@ where
                 &bar,
             )?;
             last_sample = Instant::now();
-        }
-        if finished || pause {
-            break;
+            if finished || pause {
+                break figures;
+            }
         }
 
         let batch = receiver
@@ -183,30 +211,62 @@ where
         state.step += 1;
         bar.inc(1);
 
-        window.0 += value;
-        window.1 += 1;
-        if window.2.elapsed().as_secs_f64() > 10.0 {
-            let mean = window.0 / window.1 as f64;
-            bar.set_message(format!("loss {mean:.4}"));
-            if !console_is_terminal() {
-                println!(
-                    "{} step {} {:.0} s loss {mean:.4} ({:.2} steps/s)",
-                    stage.name(),
-                    state.step,
-                    state.seconds,
-                    window.1 as f64 / window.2.elapsed().as_secs_f64()
-                );
+        window.add(value);
+        if window.since.elapsed().as_secs_f64() > 10.0 {
+            let steps_per_second = window.count as f64 / window.since.elapsed().as_secs_f64();
+            if let Some(mean) = window.close(&mut state) {
+                bar.set_message(format!("loss {mean:.4}"));
+                if !console_is_terminal() {
+                    println!(
+                        "{} step {} {:.0} s loss {mean:.4} ({steps_per_second:.2} steps/s)",
+                        stage.name(),
+                        state.step,
+                        state.seconds,
+                    );
+                }
             }
-            state.curve.push(Row {
-                step: state.step,
-                seconds: state.seconds,
-                loss: mean,
-            });
-            window = (0.0, 0, Instant::now());
+        }
+    };
+    bar.finish_and_clear();
+    Ok(Fitted {
+        network: ema.apply(network.valid()),
+        state,
+        figures,
+    })
+}
+
+/// The losses since the last row of the curve.
+struct Window {
+    sum: f64,
+    count: u64,
+    since: Instant,
+}
+
+impl Window {
+    fn new() -> Self {
+        Self {
+            sum: 0.0,
+            count: 0,
+            since: Instant::now(),
         }
     }
-    bar.finish_and_clear();
-    Ok(ema.apply(network.valid()))
+
+    fn add(&mut self, loss: f64) {
+        self.sum += loss;
+        self.count += 1;
+    }
+
+    /// Makes a row of them, and begins anew; returns their mean, if there are any.
+    fn close(&mut self, state: &mut State) -> Option<f64> {
+        let Self { sum, count, .. } = std::mem::replace(self, Self::new());
+        let mean = (count > 0).then(|| sum / count as f64)?;
+        state.curve.push(Row {
+            step: state.step,
+            seconds: state.seconds,
+            loss: mean,
+        });
+        Some(mean)
+    }
 }
 
 fn console_is_terminal() -> bool {
@@ -220,7 +280,7 @@ fn report<B: AutodiffBackend, S: Stage<B>>(
     run: &Path,
     state: &State,
     bar: &ProgressBar,
-) -> Result<()> {
+) -> Result<Vec<(&'static str, f64)>> {
     let (picture, figures) = stage.sample(network)?;
     let path = run.join(format!("sample-{:07}.png", state.step));
     picture.save(&path).map_err(|e| Error::Io {
@@ -240,5 +300,5 @@ fn report<B: AutodiffBackend, S: Stage<B>>(
             text.join(", ")
         );
     });
-    Ok(())
+    Ok(figures)
 }

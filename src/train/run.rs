@@ -2,18 +2,20 @@
 
 use super::clicks::ClickStage;
 use super::denoiser::{DenoiserStage, residual_statistics};
-use super::fit::{FitOptions, fit};
+use super::fit::{FitOptions, Fitted, Stage, fit};
+use super::record::{Record, Results};
 use super::source::Clips;
 use super::vae::{Autoencoder, VaeStage, latent_statistics};
 use crate::data::{ClipSpec, Dataset, Pack, Split};
 use crate::device::{Device, Task};
-use crate::model::bundle::{Bundle, BundleConfig};
-use crate::platform::write_whole;
+use crate::model::bundle::{Bundle, BundleConfig, ModelIndex};
+use crate::platform::{make_dir, write_whole};
+use crate::scene::Representation;
 use crate::weights::{ModelDir, Precision, save_file};
 use crate::{Error, Result};
 use burn::backend::Autodiff;
-use burn::module::Module;
-use burn::tensor::backend::Backend;
+use burn::module::{AutodiffModule, Module};
+use burn::tensor::backend::{AutodiffBackend, Backend};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -43,10 +45,39 @@ pub struct RunOptions {
     pub sizes: Vec<(usize, usize)>,
     /// Seed of the training clips.
     pub seed: u64,
+    /// What the denoiser is shown, and how its errors are weighed; what is not said, the model directory says.
+    pub shown: Shown,
     /// Start from the weights in the model directory rather than from scratch (a checkpoint of the run comes first).
     pub warm: bool,
     /// How long, how fast, and where checkpoints go.
     pub fit: FitOptions,
+}
+
+/// Changes to what a model's index says of its denoiser. They are written into it with the trained weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// How trajectories are shown.
+    pub representation: Option<Representation>,
+    /// Whether embeddings say what entities are.
+    pub entity_features: Option<bool>,
+    /// Whether embeddings know of each other.
+    pub position_relation: Option<bool>,
+    /// Whether errors inside entities count more (Eq. 8).
+    pub loss_mask: Option<bool>,
+}
+
+impl Shown {
+    /// Changes an index; `true` if it was another one before.
+    fn apply(self, index: &mut ModelIndex) -> bool {
+        let before = index.clone();
+        let condition = &mut index.condition;
+        let set = |flag: &mut bool, to: Option<bool>| *flag = to.unwrap_or(*flag);
+        condition.representation = self.representation.unwrap_or(condition.representation);
+        set(&mut condition.entity_features, self.entity_features);
+        set(&mut condition.position_relation, self.position_relation);
+        set(&mut index.loss_mask, self.loss_mask);
+        *index != before
+    }
 }
 
 /// Trains, resuming the run's checkpoint if it has one, and writes the averaged weights into the model
@@ -68,6 +99,13 @@ impl Task for Train<'_> {
         let options = self.0;
         B::seed(&device, options.seed);
         println!("training on {name}");
+        if options.what != What::Denoiser && options.shown != Shown::default() {
+            return Err(Error::Job(
+                "representation, entity features, position relation and loss mask are the denoiser's: leave them out \
+                 for other networks"
+                    .into(),
+            ));
+        }
         let location = options.model.display().to_string();
         let dir = ModelDir::new(&location);
         let config = pollster::block_on(BundleConfig::read(&dir))?;
@@ -138,6 +176,7 @@ fn vae<B: Backend>(
         batch: options.batch,
         frames: 4,
         kl_weight: 1e-4,
+        seed: options.seed,
         device: device.clone(),
     };
     let fresh = config.clone().init::<Autodiff<B>>(device)?;
@@ -145,7 +184,7 @@ fn vae<B: Backend>(
         vae: warm(options, dir, "vae", fresh.vae)?,
         preview: warm(options, dir, "preview", fresh.preview)?,
     };
-    let trained = fit(&stage, network, &options.fit, device)?;
+    let trained = fit_recorded(&stage, network, options, None, device)?;
     let (mean, std) = latent_statistics(&trained.vae, &held_out, device)?;
     write(dir, "vae", &trained.vae)?;
     write(dir, "preview", &trained.preview)?;
@@ -170,7 +209,7 @@ fn encoder<B: Backend>(
         device: device.clone(),
     };
     let network = warm(options, dir, "entity_encoder", config.encoder.init(device))?;
-    let trained = fit(&stage, network, &options.fit, device)?;
+    let trained = fit_recorded(&stage, network, options, None, device)?;
     write(dir, "entity_encoder", &trained)
 }
 
@@ -182,6 +221,13 @@ fn denoiser<B: Backend>(
     device: &B::Device,
 ) -> Result<()> {
     let mut frozen = pollster::block_on(Bundle::<B>::load_frozen(dir.location(), device))?;
+    let changed = options.shown.apply(&mut frozen.config.index);
+    if changed && options.warm {
+        println!(
+            "note: the weights to start from were trained with other conditions or another loss"
+        );
+    }
+    frozen.config.check(dir.location())?;
     if frozen.config.index.residual_std.is_empty() {
         let std = residual_statistics(&frozen, &clips)?;
         println!("deviation of the denoised quantity: {std:.3?}");
@@ -191,6 +237,7 @@ fn denoiser<B: Backend>(
         )?;
         frozen.config.index.residual_std = std;
     }
+    let index = frozen.config.index.clone();
     let network = frozen.config.clone().init::<Autodiff<B>>(device)?.denoiser;
     let network = crate::model::denoiser::Denoiser {
         unet: warm(options, dir, "unet", network.unet)?,
@@ -202,12 +249,55 @@ fn denoiser<B: Backend>(
         held_out,
         batch: options.batch,
         frozen,
-        entity_weight: 2.0,
+        entity_weight: if index.loss_mask { 2.0 } else { 1.0 },
         log_sigma: (-0.2, 1.4),
+        seed: options.seed,
         device: device.clone(),
     };
-    let trained = fit(&stage, network, &options.fit, device)?;
+    let trained = fit_recorded(&stage, network, options, Some(&index), device)?;
     write(dir, "unet", &trained.unet)?;
     write(dir, "controlnet", &trained.controlnet)?;
-    write(dir, "relation", &trained.relation)
+    write(dir, "relation", &trained.relation)?;
+    amend(
+        &dir.file("", "model_index.json"),
+        &[
+            ("condition", json(&index.condition)),
+            ("loss_mask", index.loss_mask.into()),
+        ],
+    )
+}
+
+/// Trains, with a record of what is trained before it and of the results after it. `index` is the denoiser's.
+fn fit_recorded<B: AutodiffBackend, S: Stage<B>>(
+    stage: &S,
+    network: S::Network,
+    options: &RunOptions,
+    index: Option<&ModelIndex>,
+    device: &B::Device,
+) -> Result<<S::Network as AutodiffModule<B>>::InnerModule> {
+    let record = Record {
+        what: stage.name().to_owned(),
+        condition: index.map(|index| index.condition.clone()),
+        loss_mask: index.map(|index| index.loss_mask),
+        residual_base: index.map(|index| index.residual_base),
+        seed: options.seed,
+        batch: options.batch,
+        sizes: options.sizes.clone(),
+        steps: options.fit.steps,
+        learning_rate: options.fit.learning_rate,
+        ema_decay: options.fit.ema_decay,
+    };
+    make_dir(&options.fit.run)?;
+    record.note(&options.fit.run)?;
+    let Fitted {
+        network,
+        state,
+        figures,
+    } = fit(stage, network, &options.fit, device)?;
+    Results::new(record, &state, &figures).write(&options.fit.run)?;
+    Ok(network)
+}
+
+fn json(value: &impl serde::Serialize) -> serde_json::Value {
+    serde_json::to_value(value).unwrap_or_default()
 }

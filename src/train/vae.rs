@@ -6,11 +6,14 @@ use crate::Result;
 use crate::model::preview::PreviewDecoder;
 use crate::model::vae::AutoencoderKLTemporalDecoder;
 use crate::pipeline::host;
+use crate::pipeline::noise::noise_from;
 use crate::pipeline::plan::push_planes;
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use burn::tensor::{Distribution, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use image::RgbImage;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
 
 /// What is trained together.
@@ -34,6 +37,8 @@ pub struct VaeStage<B: AutodiffBackend> {
     pub frames: usize,
     /// Weight of the latents' divergence from a normal distribution.
     pub kl_weight: f64,
+    /// Seed of the latents' noise.
+    pub seed: u64,
     /// Where to train.
     pub device: B::Device,
 }
@@ -91,11 +96,13 @@ impl<B: AutodiffBackend> Stage<B> for VaeStage<B> {
         Box::new(move |index| Ok(images(&clips.batch(index, batch)?, frames)))
     }
 
-    fn loss(&self, network: &Autoencoder<B>, batch: Images, _step: u64) -> Result<Tensor<B, 1>> {
+    fn loss(&self, network: &Autoencoder<B>, batch: Images, step: u64) -> Result<Tensor<B, 1>> {
         let target: Tensor<B, 4> = batch.tensor(&self.device);
         let (mean, logvar) = network.vae.encode(target.clone());
         let logvar = logvar.clamp(-30.0, 20.0);
-        let noise = Tensor::random(mean.shape(), Distribution::Normal(0.0, 1.0), &self.device);
+        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+        random.set_stream(step);
+        let noise = noise_from(&mut random, mean.dims(), &self.device);
         let latents = mean.clone() + noise * (logvar.clone() * 0.5).exp();
         let made = network.vae.decode(latents.clone(), self.frames);
         let (right, down) = edges(made.clone());

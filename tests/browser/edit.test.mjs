@@ -131,15 +131,18 @@ test('a link restores entities, paths and settings in another browser', slow, as
   await at(page, 'entity-name-0').fill('Puss');
   await at(page, 'entity-name-0').press('Enter');
   await settings(page, { seed: 77, steps: 3 });
+  await at(page, 'set-representation').selectOption('box');
   const url = await link(page);
   const sent = unpack(url);
   assert.equal(sent.entities[0].name, 'Puss');
   assert.equal(sent.settings.seed, 77);
+  assert.equal(sent.settings.representation, 'box');
 
   // A context of its own: no storage, no history.
   const other = await open(t, { at: `/${new URL(url).hash}` });
   await stage(other);
   await entities(other, 1);
   assert.equal(await at(other, 'entity-name-0').inputValue(), 'Puss');
+  assert.equal(await at(other, 'set-representation').inputValue(), 'box');
   assert.deepEqual(unpack(await link(other)), sent);
 });

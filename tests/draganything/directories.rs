@@ -9,7 +9,7 @@ use crate::common::svd::{published_directory, svd_config};
 use burn::backend::Flex;
 use burn::tensor::{FloatDType, Tensor};
 use dragentity::model::condition::{
-    ConditionBatch, ConditionConfig, ConditionInput, EntityInput, Representation, masked_mean,
+    ConditionBatch, ConditionConfig, ConditionInput, EntityInput, masked_mean,
 };
 use dragentity::model::controlnet::Conditions;
 use dragentity::model::denoiser::Steering;
@@ -200,7 +200,7 @@ fn dragentity(features: Tensor<Flex, 4>) -> Conditions<Flex> {
     let means = masked_mean(features, Tensor::from_data(data, &device));
     let embeddings = relation.forward(means, batch.boxes.clone(), batch.valid.clone());
     Conditions {
-        entity_map: batch.represent(Representation::Entity, embeddings),
+        entity_map: batch.represent(embeddings),
         heat_map: batch.gaussians.clone(),
         moved_latents: None,
     }

@@ -1,3 +1,5 @@
+mod representations;
+
 use super::*;
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::Distribution;
@@ -254,7 +256,7 @@ fn embeddings_and_maps_follow_from_a_batch() {
     .init(&device);
     let embeddings = batch.embeddings(random([1, 8, 12, 16]), &relation);
     assert_eq!(embeddings.dims(), [1, 2, 12]);
-    let map = batch.represent(Representation::Entity, embeddings.clone());
+    let map = batch.represent(embeddings.clone());
     assert_eq!(map.dims(), [1, 3, 12, 48, 64]);
     // The embedding stands at the trajectory's point, nothing far from it.
     let map = values(map);

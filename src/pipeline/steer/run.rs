@@ -2,7 +2,7 @@
 
 use super::{CONTROLNET, Conditioning, RELATION, Steer};
 use crate::Result;
-use crate::model::condition::{ConditionBatch, ConditionInput, entity_map, masked_mean};
+use crate::model::condition::{ConditionBatch, ConditionInput, masked_mean};
 use crate::model::controlnet::{Conditions, ControlNet};
 use crate::model::denoiser::{Prepared, Steering};
 use crate::model::diffusion_features::video_features;
@@ -168,11 +168,7 @@ impl Steer {
                     .await?;
                 let masks = coverage(input, &features);
                 Drawn::DragEntity {
-                    embeddings: relation.forward(
-                        masked_mean(features, masks),
-                        batch.boxes.clone(),
-                        batch.valid.clone(),
-                    ),
+                    embeddings: batch.relate(masked_mean(features, masks), &relation),
                     batch,
                 }
             }
@@ -217,12 +213,9 @@ impl<B: Backend> Drawn<B> {
         let (heat_map, entity_map) = match self {
             Self::DragAnything { maps, vectors } => maps.draw(vectors.clone(), frames),
             Self::DragEntity { batch, embeddings } => {
-                let (start, count) = (frames.start, frames.len());
-                let discs = batch.discs.clone().narrow(2, start, count);
-                (
-                    batch.gaussians.clone().narrow(1, start, count),
-                    entity_map(embeddings.clone(), discs),
-                )
+                let batch = batch.frames(frames);
+                let entity_map = batch.represent(embeddings.clone());
+                (batch.gaussians, entity_map)
             }
         };
         Conditions {

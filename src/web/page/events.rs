@@ -84,6 +84,11 @@ pub fn wire() {
             act(move |app| app.take_setting(id))
         });
     }
+    dom::listen(
+        &dom::by_id::<Element>("set-representation"),
+        "change",
+        |_: Event| act(|app| app.take_representation()),
+    );
     for id in ["set-server", "set-token"] {
         dom::listen(&dom::by_id::<Element>(id), "change", move |_: Event| {
             act(move |app| app.take_server(id))

@@ -18,7 +18,7 @@ use super::editor::{Editor, Outcome, Status};
 use super::protocol::{DeviceChoice, FromWorker, Pixels, ToWorker};
 use crate::error::Result;
 use crate::scene::preset::{FRAGMENT, Fit, Preset};
-use crate::scene::{Picture, Scene};
+use crate::scene::{Picture, Representation, Scene};
 use job::Running;
 use link::Link;
 use messages::{Kind, say, sentence};
@@ -28,7 +28,7 @@ use stage::Stage;
 use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::{Blob, Element, HtmlButtonElement, HtmlInputElement};
+use web_sys::{Blob, Element, HtmlButtonElement, HtmlInputElement, HtmlSelectElement};
 
 /// After how many crashes in a row the worker is not started again by itself.
 const MOST_CRASHES: u32 = 3;
@@ -617,6 +617,15 @@ impl App {
         ] {
             dom::by_id::<HtmlInputElement>(id).set_value(&value.to_string());
         }
+        let representation = s.representation.map_or("", Representation::name);
+        dom::by_id::<HtmlSelectElement>("set-representation").set_value(representation);
+    }
+
+    /// Takes how paths are to be shown to the model; the empty value leaves it to the model.
+    fn take_representation(&mut self) {
+        let field: HtmlSelectElement = dom::by_id("set-representation");
+        self.editor.settings.representation = field.value().parse().ok();
+        self.update();
     }
 
     /// Takes a setting from its field; a value out of range says so and is put back.
