@@ -1,12 +1,14 @@
 //! `dragentity track`: where the things of a video are in each of its frames.
 
+use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::media::read::{PICTURES, Reading, files_with, read};
 use crate::media::{self, overlay};
 use crate::pipeline::Video;
 use crate::platform::{read_bytes, write_whole};
 use crate::scene::{Mask, Preset};
-use crate::track::{EntityTrack, Tracks, flow, grip};
+use crate::track::{EntityTrack, Tracks, cotracker, flow, grip};
+use indicatif::ProgressBar;
 use std::path::{Path, PathBuf};
 
 /// Frames of a contact sheet at most, and in a row of it.
@@ -41,6 +43,12 @@ pub struct Args {
     /// Take the tracks from this file, of either form, rather than from the video; its first entity is the first mask's
     #[arg(long, value_name = "FILE.json")]
     tracks: Option<PathBuf>,
+    /// Track with CoTracker3 instead: its weights as safetensors (docs/tracks.md says how)
+    #[arg(long, value_name = "FILE.safetensors", conflicts_with = "tracks")]
+    cotracker: Option<String>,
+    /// Where CoTracker runs: auto, cuda, vulkan, metal, dx12, wgpu or cpu
+    #[arg(long, default_value = "auto", requires = "cotracker")]
+    device: Device,
     /// First frame, from 0
     #[arg(long, default_value_t = 0)]
     start: usize,
@@ -77,9 +85,16 @@ pub fn execute(args: Args) -> Result<()> {
     };
     let video = read(&args.video, &reading)?;
     let entities = masks(&args.masks, &video)?;
-    let tracks = match &args.tracks {
-        Some(path) => given(path, &entities, &video)?,
-        None => flow::track(&video, &entities)?,
+    let tracks = match (&args.tracks, &args.cotracker) {
+        (Some(path), _) => given(path, &entities, &video)?,
+        (None, Some(weights)) => {
+            let bar = ProgressBar::new(video.frames.len() as u64);
+            let mut progress = |frame: usize| bar.set_position(frame as u64);
+            let tracks = cotracker::track(weights, args.device, &video, &entities, &mut progress);
+            bar.finish_and_clear();
+            tracks?
+        }
+        (None, None) => flow::track(&video, &entities)?,
     };
     for entity in &tracks.entities {
         let seen = entity.visible.iter().filter(|seen| **seen).count();

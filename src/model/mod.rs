@@ -7,6 +7,8 @@ pub mod clip;
 pub mod clip_input;
 pub mod condition;
 pub mod controlnet;
+#[cfg(not(target_family = "wasm"))]
+pub mod cotracker;
 pub mod denoiser;
 pub mod diffusion_features;
 pub mod draganything;

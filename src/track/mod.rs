@@ -3,8 +3,9 @@
 //! [`flow`] is the default tracker: it needs no weights, follows things that turn and grow, and knows when they are
 //! hidden. [`template`] rates the whole frame anew each time: slower and without turning, but it cannot lose a thing for
 //! good, whatever the frames look like; ObjMC needs that, since generated frames may jump or blur.
-//! `dragentity eval --tracks` measures both against the truth.
+//! `dragentity eval --tracks` measures both against the truth. [`cotracker`] is for who brings CoTracker's weights.
 
+pub mod cotracker;
 pub mod file;
 pub mod flow;
 mod patch;
