@@ -58,8 +58,9 @@ pub struct Args {
     /// Model directory: configurations are read from it, weights written into it
     #[arg(long, default_value = "models/mini")]
     model: PathBuf,
-    /// Pack of cut-outs and backgrounds (scripts/fetch-assets makes it)
-    #[arg(long, default_value = "assets/clips.pack")]
+    /// Pack of cut-outs and backgrounds (scripts/fetch-assets makes it), or a data set of videos: a folder, or a WebVid
+    /// list (models/TRAINING.md says which layouts)
+    #[arg(long, visible_alias = "clips", default_value = "assets/clips.pack")]
     data: PathBuf,
     /// Where checkpoints, curves and samples go; a checkpoint there is resumed
     #[arg(long)]

@@ -331,7 +331,7 @@ fn is_seen(canvas: &Canvas, body: usize, spec: &ClipSpec) -> bool {
     solid && seen >= (0.003 * (spec.width * spec.height) as f32).max(6.0) && seen >= 0.35 * full
 }
 
-fn bounds(mask: &[u8], width: usize) -> Option<[f32; 4]> {
+pub(crate) fn bounds(mask: &[u8], width: usize) -> Option<[f32; 4]> {
     let mut found: Option<[usize; 4]> = None;
     for (index, _) in mask.iter().enumerate().filter(|(_, value)| **value >= 128) {
         let (x, y) = (index % width, index / width);

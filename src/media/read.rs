@@ -180,7 +180,7 @@ pub fn read(path: &Path, reading: &Reading) -> Result<Video> {
                 keep.seen += 1;
                 continue;
             }
-            let picture = read_picture(file)?;
+            let picture = Picture::from_rgb_image(decode_picture(file)?.into_rgb8());
             keep.next(picture.width, picture.height, || picture.rgb)?;
         }
         return keep.finish(f64::from(FOLDER_FPS));
@@ -208,18 +208,22 @@ pub fn read(path: &Path, reading: &Reading) -> Result<Video> {
     }
 }
 
-/// How many frames a video has, as far as that is known without decoding it: of GIFs and WebPs it is not.
+/// How many frames a video has, and how many a second, as far as that is known without decoding it: of GIFs and WebPs it
+/// is not.
 ///
 /// # Errors
 /// As [`read`].
-pub fn length(path: &Path) -> Result<Option<usize>> {
+pub fn length(path: &Path) -> Result<Option<(usize, f64)>> {
     if path.is_dir() {
-        return frame_files(path).map(|files| Some(files.len()));
+        let frames = frame_files(path)?.len();
+        return Ok(Some((frames, f64::from(FOLDER_FPS))));
     }
     let bytes = read_file(path)?;
     match Kind::of(&bytes) {
         Kind::Mp4 => {
-            Film::open(&bytes, &path.display().to_string()).map(|film| Some(film.frames()))
+            let name = path.display().to_string();
+            let film = Film::open(&bytes, &name)?;
+            Ok(Some((film.frames(), film.fps())))
         }
         _ => Ok(None),
     }
@@ -276,27 +280,22 @@ fn read_file(path: &Path) -> Result<Vec<u8>> {
     pollster::block_on(crate::platform::read_bytes(&name, &mut |_, _| {}))
 }
 
-/// One picture, as large as it is stored.
-fn read_picture(path: &Path) -> Result<Picture> {
+/// One picture, as large and with as many bits as it is stored.
+pub(crate) fn decode_picture(path: &Path) -> Result<image::DynamicImage> {
     let name = path.display().to_string();
     let bytes = read_file(path)?;
-    let reader = image::ImageReader::new(Cursor::new(&bytes[..]))
-        .with_guessed_format()
-        .map_err(|source| Error::Io {
-            path: name.clone(),
-            source,
-        })?;
-    let mut reader = reader;
+    let reader = image::ImageReader::new(Cursor::new(&bytes[..])).with_guessed_format();
+    let mut reader = reader.map_err(|source| Error::Io {
+        path: name.clone(),
+        source,
+    })?;
     let mut limits = image::Limits::default();
     limits.max_alloc = Some(MAX_ALLOC);
     reader.limits(limits);
-    let image = reader.decode().map_err(|e| {
-        refused(
-            &name,
-            format!("cannot be decoded ({e}); replace it or take it out"),
-        )
-    })?;
-    Ok(Picture::from_rgb_image(image.into_rgb8()))
+    reader.decode().map_err(|e| {
+        let reason = format!("cannot be decoded ({e}); replace it or take it out");
+        refused(&name, reason)
+    })
 }
 
 /// The pictures of a folder, in the order of their names; not what lies in folders of it.
@@ -489,7 +488,8 @@ mod tests {
             assert!(error.contains("ends before frame 13"), "{error}");
             let known = length(&path).unwrap();
             let counted = matches!(Format::of(&path).unwrap(), Format::Mp4 | Format::Frames);
-            assert_eq!(known, counted.then_some(12));
+            assert_eq!(known.map(|(frames, _)| frames), counted.then_some(12));
+            assert!(known.is_none_or(|(_, fps)| (fps - 8.0).abs() < 0.1));
         }
     }
 

@@ -38,22 +38,22 @@ const CARRIES_ON: f32 = 0.85;
 
 /// Where an entity is: its centre, and how it has turned and grown since the first frame.
 #[derive(Clone, Copy, Debug)]
-struct Motion {
-    home: [f32; 2],
-    place: [f32; 2],
-    turn: Turn,
+pub(super) struct Motion {
+    pub(super) home: [f32; 2],
+    pub(super) place: [f32; 2],
+    pub(super) turn: Turn,
 }
 
 impl Motion {
     /// Where a point of the first frame is.
-    fn of(&self, p: [f32; 2]) -> [f32; 2] {
+    pub(super) fn of(&self, p: [f32; 2]) -> [f32; 2] {
         let [x, y] = self.turn.of([p[0] - self.home[0], p[1] - self.home[1]]);
         [self.place[0] + x, self.place[1] + y]
     }
 
     /// The motion that takes the points where they are now. Points far off count little, and points near the centre
     /// most: what is asked for is where that is, and bodies bend.
-    fn fitted(&self, pairs: &[([f32; 2], [f32; 2])], radius: f32) -> Self {
+    pub(super) fn fitted(&self, pairs: &[([f32; 2], [f32; 2])], radius: f32) -> Self {
         let mut motion = *self;
         let shift = |axis: usize| {
             let mut by: Vec<f32> = pairs

@@ -8,6 +8,7 @@
 pub mod cotracker;
 pub mod file;
 pub mod flow;
+pub mod moving;
 mod patch;
 mod pyramid;
 pub mod template;

@@ -6,7 +6,7 @@ use super::fit::{FitOptions, Fitted, Stage, fit};
 use super::record::{Record, Results};
 use super::source::Clips;
 use super::vae::{Autoencoder, VaeStage, latent_statistics};
-use crate::data::{ClipSpec, Dataset, Pack, Split};
+use crate::data::{ClipSpec, Data, Split};
 use crate::device::{Device, Task};
 use crate::model::bundle::{Bundle, BundleConfig, ModelIndex};
 use crate::platform::{make_dir, write_whole};
@@ -37,7 +37,7 @@ pub struct RunOptions {
     pub what: What,
     /// Model directory: its configurations are read, the trained weights written into it.
     pub model: PathBuf,
-    /// Pack of cut-outs and backgrounds.
+    /// Pack of cut-outs and backgrounds, or a data set of videos (see [`Data::open`]).
     pub data: PathBuf,
     /// Clips (or pictures) in a batch.
     pub batch: usize,
@@ -109,15 +109,15 @@ impl Task for Train<'_> {
         let location = options.model.display().to_string();
         let dir = ModelDir::new(&location);
         let config = pollster::block_on(BundleConfig::read(&dir))?;
-        let pack = Arc::new(Pack::open(&options.data)?);
+        let data = Data::open(&options.data)?;
         let clips = |split, seed| -> Result<Arc<Clips>> {
             let spec = ClipSpec {
                 frames: config.index.frames as usize,
                 max_entities: config.index.max_entities,
                 ..Default::default()
             };
-            let dataset = Dataset::new(pack.clone(), split, spec, seed)?;
-            Ok(Arc::new(Clips::new(&dataset, &options.sizes)?))
+            let clips = Clips::new(&data, split, &spec, seed, &options.sizes)?;
+            Ok(Arc::new(clips))
         };
         let train = clips(Split::Train, options.seed)?;
         let held_out = clips(Split::HeldOut, options.seed)?;

@@ -1,7 +1,7 @@
 //! What the stages train on: clips turned into numbers, and pictures of what came out.
 
-use crate::data::dataset::Dataset;
 use crate::data::render::{Clip, ClipSpec};
+use crate::data::{Data, Dataset, Recorded, Split};
 use crate::model::condition::{ConditionInput, EntityInput};
 use crate::scene::Mask;
 use crate::{Error, Result};
@@ -12,7 +12,13 @@ use rayon::prelude::*;
 /// Clips of one data set, in batches of one size.
 pub struct Clips {
     /// The same clips at each size; batches take turns.
-    sizes: Vec<Dataset>,
+    sizes: Vec<Source>,
+}
+
+/// Where clips come from.
+enum Source {
+    Rendered(Dataset),
+    Recorded(Recorded),
 }
 
 /// A clip as numbers.
@@ -29,38 +35,50 @@ pub struct Sample {
 }
 
 impl Clips {
-    /// Clips of `dataset` at each of `sizes` (width and height in pixels).
+    /// Clips of one side of `data` at each of `sizes` (width and height in pixels).
     ///
     /// # Errors
-    /// [`Error::Job`] without a size.
-    pub fn new(dataset: &Dataset, sizes: &[(usize, usize)]) -> Result<Self> {
+    /// [`Error::Job`] without a size, and those of [`Dataset::new`] and [`Recorded::new`].
+    pub fn new(
+        data: &Data,
+        split: Split,
+        spec: &ClipSpec,
+        seed: u64,
+        sizes: &[(usize, usize)],
+    ) -> Result<Self> {
         if sizes.is_empty() {
             return Err(Error::Job("clips need at least one size".into()));
         }
-        let sizes = sizes
-            .iter()
-            .map(|&(width, height)| {
-                dataset.with_spec(ClipSpec {
-                    width,
-                    height,
-                    ..dataset.spec().clone()
-                })
+        let one = |&(width, height): &(usize, usize)| {
+            let spec = ClipSpec {
+                width,
+                height,
+                ..spec.clone()
+            };
+            Ok(match data {
+                Data::Pack(pack) => {
+                    Source::Rendered(Dataset::new(pack.clone(), split, spec, seed)?)
+                }
+                Data::Library(library) => {
+                    Source::Recorded(Recorded::new(library, split, spec, seed)?)
+                }
             })
-            .collect();
-        Ok(Self { sizes })
+        };
+        let sizes: Result<Vec<_>> = sizes.iter().map(one).collect();
+        Ok(Self { sizes: sizes? })
     }
 
     /// Batch number `index`, the same for the same index.
     ///
     /// # Errors
-    /// None so far: rendering cannot fail once the data set is made.
+    /// As [`Recorded::clip`]; rendering cannot fail.
     pub fn batch(&self, index: u64, count: usize) -> Result<Vec<Sample>> {
-        let dataset = &self.sizes[index as usize % self.sizes.len()];
-        Ok(dataset
-            .batch(index * count as u64, count)
-            .par_iter()
-            .map(sample)
-            .collect())
+        let first = index * count as u64;
+        let clips = match &self.sizes[index as usize % self.sizes.len()] {
+            Source::Rendered(dataset) => dataset.batch(first, count),
+            Source::Recorded(recorded) => recorded.batch(first, count)?,
+        };
+        Ok(clips.par_iter().map(sample).collect())
     }
 
     /// The same with clips of a single frame.
@@ -68,12 +86,12 @@ impl Clips {
     /// # Errors
     /// As [`Clips::batch`].
     pub fn stills(&self, index: u64, count: usize) -> Result<Vec<Sample>> {
-        let dataset = &self.sizes[index as usize % self.sizes.len()];
-        Ok(dataset
-            .stills(index * count as u64, count)
-            .par_iter()
-            .map(sample)
-            .collect())
+        let first = index * count as u64;
+        let clips = match &self.sizes[index as usize % self.sizes.len()] {
+            Source::Rendered(dataset) => dataset.stills(first, count),
+            Source::Recorded(recorded) => recorded.stills(first, count)?,
+        };
+        Ok(clips.par_iter().map(sample).collect())
     }
 }
 
