@@ -202,12 +202,17 @@ fn all_missing_and_misshaped_tensors_are_named() {
 }
 
 #[test]
-fn tensors_without_a_place_are_reported_and_the_rest_is_loaded() {
+fn tensors_without_a_place_are_refused_by_name() {
     let mut tensors = tensors();
-    tensors.push(("old.weight".into(), vec![2], vec![0.0, 1.0]));
+    // What older versions of transformers save beside the weights.
+    tensors.push(("embeddings.position_ids".into(), vec![2], vec![0.0, 1.0]));
     let (_, report) = load(safetensors_file(&tensors)).unwrap();
-    assert_eq!(report.unused, ["old.weight"]);
+    assert_eq!(report.unused, ["embeddings.position_ids"]);
     assert_eq!(report.loaded, NAMES.len());
+    tensors.push(("old.weight".into(), vec![2], vec![0.0, 1.0]));
+    let text = message(load(safetensors_file(&tensors)));
+    assert!(text.contains("no place for old.weight"), "{text}");
+    assert!(!text.contains("position_ids"), "{text}");
 }
 
 #[test]

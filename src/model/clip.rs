@@ -8,6 +8,7 @@ pub use text::{CLIPTextConfig, CLIPTextModel};
 
 use crate::error::{Error, Result};
 use crate::nn::attention::scaled_dot_product;
+use crate::nn::layers::Convolution;
 use crate::nn::precision::{Norm, as_type, like};
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -193,7 +194,7 @@ pub struct CLIPVisionEmbeddings<B: Backend> {
 
 impl<B: Backend> CLIPVisionEmbeddings<B> {
     fn forward(&self, pictures: Tensor<B, 4>) -> Tensor<B, 3> {
-        let patches = self.patch_embedding.forward(pictures);
+        let patches = self.patch_embedding.apply(pictures);
         let patches = patches.flatten::<3>(2, 3).swap_dims(1, 2);
         let [batch, _, width] = patches.dims();
         let class = self.class_embedding.val().reshape([1, 1, width]);

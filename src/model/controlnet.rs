@@ -9,7 +9,6 @@
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Initializer, PaddingConfig2d};
-use burn::tensor::activation::silu;
 use burn::tensor::{Tensor, backend::Backend};
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::model::blocks::{DownBlock, MidBlock, TimeInputs};
 use crate::model::unet::{ControlNetResiduals, UNetConfig, fail};
 use crate::nn::embedding::TimestepEmbedding;
+use crate::nn::layers::{Convolution, silu};
 use crate::nn::precision::like;
 use crate::nn::resnet::conv3x3;
 
@@ -240,10 +240,10 @@ impl<B: Backend> ConditionEmbedding<B> {
     pub fn forward(&self, heat_map: Tensor<B, 4>, entity_map: Tensor<B, 4>) -> Tensor<B, 4> {
         let weight = self.conv_in.weight.val();
         let (heat_map, entity_map) = (like(heat_map, &weight), like(entity_map, &weight));
-        let run = |x, convs: &[Conv2d<B>]| convs.iter().fold(x, |x, conv| silu(conv.forward(x)));
-        let heat = run(silu(self.conv_in.forward(heat_map)), &self.blocks);
+        let run = |x, convs: &[Conv2d<B>]| convs.iter().fold(x, |x, conv| silu(conv.apply(x)));
+        let heat = run(silu(self.conv_in.apply(heat_map)), &self.blocks);
         let entity = run(entity_map, &self.blocks_feature);
-        self.conv_out.forward(heat) + self.conv_out_feature.forward(entity)
+        self.conv_out.apply(heat) + self.conv_out_feature.apply(entity)
     }
 }
 
@@ -311,8 +311,8 @@ impl<B: Backend> ControlNet<B> {
             )),
             (Some(encoder), Some(moved)) => {
                 let moved = like(fold_frames(moved), &encoder.conv_in.weight.val());
-                let moved = silu(encoder.conv_in.forward(moved));
-                Ok(embedded + encoder.conv_out.forward(moved))
+                let moved = silu(encoder.conv_in.apply(moved));
+                Ok(embedded + encoder.conv_out.apply(moved))
             }
         }
     }
@@ -372,7 +372,7 @@ impl<B: Backend> ControlNet<B> {
         let weight = self.conv_in.weight.val();
         let context = like(encoder_hidden_states, &weight);
 
-        let mut x = self.conv_in.forward(like(fold_frames(&sample), &weight)) + embedded;
+        let mut x = self.conv_in.apply(like(fold_frames(&sample), &weight)) + embedded;
         let mut features = vec![x.clone()];
         for block in &self.down_blocks {
             x = block.forward(x, &temb, &context, &mut features);
@@ -383,7 +383,7 @@ impl<B: Backend> ControlNet<B> {
             .into_iter()
             .zip(&self.controlnet_down_blocks)
             .zip(&self.repeats)
-            .map(|((x, conv), &times)| scaled(conv.forward(x), conditioning_scale * times as f64))
+            .map(|((x, conv), &times)| scaled(conv.apply(x), conditioning_scale * times as f64))
             .collect();
         let mid = scaled(self.controlnet_mid_block.forward(x), conditioning_scale);
         ControlNetResiduals { down, mid }

@@ -11,13 +11,13 @@
 //! Fully convolutional: any height and width that are multiples of 16.
 
 use crate::error::{Error, Result};
+use crate::nn::layers::{Convolution, norm_silu, silu};
 use crate::scene::raster::{Circle, draw_disc};
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{
     GroupNorm, GroupNormConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig, PaddingConfig2d,
 };
-use burn::tensor::activation::silu;
 use burn::tensor::backend::Backend;
 use burn::tensor::module::{avg_pool2d, interpolate};
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
@@ -139,8 +139,8 @@ impl<B: Backend> ConvBlock<B> {
 
     /// `[batch, channels, height, width]` to the same.
     pub fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
-        let y = self.conv1.forward(silu(self.norm1.forward(x.clone())));
-        let y = self.conv2.forward(silu(self.norm2.forward(y)));
+        let y = self.conv1.apply(norm_silu(&self.norm1, x.clone()));
+        let y = self.conv2.apply(norm_silu(&self.norm2, y));
         x + y
     }
 }
@@ -288,19 +288,19 @@ impl<B: Backend> EntityEncoder<B> {
             height % SIZE_MULTIPLE == 0 && width % SIZE_MULTIPLE == 0,
             "entity encoder: {width}x{height} is not a multiple of {SIZE_MULTIPLE}"
         );
-        let fine = silu(self.stem_norm.forward(self.stem_in.forward(picture)));
-        let fine = self.stem_conv.forward(fine);
+        let fine = norm_silu(&self.stem_norm, self.stem_in.apply(picture));
+        let fine = self.stem_conv.apply(fine);
 
         let per_stride = self.blocks.len() / self.downsamplers.len();
         let mut x = fine.clone();
         let mut levels = Vec::with_capacity(self.downsamplers.len());
         for (i, down) in self.downsamplers.iter().enumerate() {
-            x = down.forward(silu(x));
+            x = down.apply(silu(x));
             for block in &self.blocks[i * per_stride..(i + 1) * per_stride] {
                 x = block.forward(x);
             }
-            let lateral = silu(self.lateral_norms[i].forward(x.clone()));
-            levels.push(self.laterals[i].forward(lateral));
+            let lateral = norm_silu(&self.lateral_norms[i], x.clone());
+            levels.push(self.laterals[i].apply(lateral));
         }
         // Top down: 16 into 8 into 4.
         let mut eighth = None;
@@ -318,7 +318,7 @@ impl<B: Backend> EntityEncoder<B> {
         let quarter = top.expect("three strides");
         let features = self
             .feature_norm
-            .forward(self.feature_conv.forward(silu(quarter)));
+            .forward(self.feature_conv.apply(silu(quarter)));
         EncoderOutput {
             features,
             fine: silu(fine),
@@ -540,17 +540,17 @@ impl<B: Backend> ClickHead<B> {
             ],
             1,
         );
-        let mut x = self.conv_in.forward(coarse);
+        let mut x = self.conv_in.apply(coarse);
         for block in &self.blocks {
             x = block.forward(x);
         }
-        let x = self.up_conv.forward(silu(self.up_norm.forward(x)));
+        let x = self.up_conv.apply(norm_silu(&self.up_norm, x));
         let fine = Tensor::cat(
             vec![double(x), encoded.fine.clone(), fold_pixels(picture), maps],
             1,
         );
-        let x = self.fine_block.forward(self.fine_conv.forward(fine));
-        self.conv_out.forward(silu(self.norm_out.forward(x)))
+        let x = self.fine_block.forward(self.fine_conv.apply(fine));
+        self.conv_out.apply(norm_silu(&self.norm_out, x))
     }
 
     /// Highest cosine similarity of V with V under any positive, and under any negative click, for

@@ -4,7 +4,6 @@
 use burn::module::Module;
 use burn::nn::GroupNorm;
 use burn::nn::conv::Conv2d;
-use burn::tensor::activation::silu;
 use burn::tensor::{Tensor, backend::Backend};
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +12,8 @@ use crate::model::blocks::{
     AttentionSetup, DownBlock, DownBlockConfig, MidBlock, TimeInputs, UpBlock, UpBlockConfig,
 };
 use crate::nn::embedding::{TimestepEmbedding, TimestepEmbeddingConfig};
-use crate::nn::precision::{Norm, as_type, like};
+use crate::nn::layers::{Convolution, norm_silu};
+use crate::nn::precision::{as_type, like};
 use crate::nn::resnet::{NORM_GROUPS, conv3x3, group_norm};
 
 /// More channels, layers or levels than any network of this kind has; a garbled configuration must
@@ -426,7 +426,7 @@ impl<B: Backend> UNetSpatioTemporalConditionModel<B> {
             residuals,
             self.up_blocks.len(),
         );
-        let x = self.conv_out.forward(silu(self.conv_norm_out.apply(x)));
+        let x = self.conv_out.apply(norm_silu(&self.conv_norm_out, x));
         let out_channels = x.dims()[1];
         as_type(x, own).reshape([batch, frames, out_channels, height, width])
     }
@@ -459,7 +459,7 @@ impl<B: Backend> UNetSpatioTemporalConditionModel<B> {
         let context = like(encoder_hidden_states, &weight);
 
         let x = sample.reshape([batch * frames, channels, height, width]);
-        let mut x = self.conv_in.forward(like(x, &weight));
+        let mut x = self.conv_in.apply(like(x, &weight));
         let mut skips = vec![x.clone()];
         for block in &self.down_blocks {
             x = block.forward(x, &temb, &context, &mut skips);

@@ -5,7 +5,8 @@
 use crate::error::{Error, Result};
 use crate::model::unet::PerLevel;
 use crate::nn::embedding::{TimestepEmbedding, TimestepEmbeddingConfig, timesteps};
-use crate::nn::precision::{Norm, as_type, like};
+use crate::nn::layers::{Convolution, norm_silu};
+use crate::nn::precision::{as_type, like};
 use crate::nn::resnet::{
     Downsample2D, Downsample2DConfig, ResnetBlock2D, ResnetBlockConfig, Upsample2D,
     Upsample2DConfig, conv3x3, group_norm,
@@ -14,7 +15,6 @@ use crate::nn::transformer_2d::{Transformer2DModel, Transformer2DModelConfig};
 use burn::module::Module;
 use burn::nn::GroupNorm;
 use burn::nn::conv::Conv2d;
-use burn::tensor::activation::silu;
 use burn::tensor::{Tensor, backend::Backend};
 use serde::{Deserialize, Serialize};
 
@@ -303,7 +303,7 @@ impl<B: Backend> UNet2DConditionModel<B> {
     ) -> Tensor<B, 4> {
         let own = sample.dtype();
         let x = self.features(sample, timestep, context, self.up_blocks.len());
-        let x = self.conv_out.forward(silu(self.conv_norm_out.apply(x)));
+        let x = self.conv_out.apply(norm_silu(&self.conv_norm_out, x));
         as_type(x, own)
     }
 
@@ -328,7 +328,7 @@ impl<B: Backend> UNet2DConditionModel<B> {
                 Some(attentions) => attentions[i].forward(x, &context),
                 None => x,
             };
-        let mut x = self.conv_in.forward(like(sample, &weight));
+        let mut x = self.conv_in.apply(like(sample, &weight));
         let mut skips = vec![x.clone()];
         for block in &self.down_blocks {
             for (i, layer) in block.resnets.iter().enumerate() {

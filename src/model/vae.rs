@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::nn::attention_block::{AttentionBlock, AttentionBlockConfig};
-use crate::nn::precision::Norm;
+use crate::nn::layers::{Convolution, norm_silu};
 use crate::nn::resnet::{
     Downsample2D, Downsample2DConfig, MergeStrategy, NORM_GROUPS, ResnetBlock2D, ResnetBlockConfig,
     SpatioTemporalResBlock, SpatioTemporalResBlockConfig, Upsample2D, Upsample2DConfig, conv3x3,
@@ -14,7 +14,6 @@ use crate::weights::ModelDir;
 use burn::module::Module;
 use burn::nn::GroupNorm;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::tensor::activation::silu;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
@@ -336,7 +335,7 @@ impl<B: Backend> Encoder<B> {
     /// - input: `[n, in_channels, height, width]`
     /// - output: `[n, 2 * latent_channels, height / factor, width / factor]`
     pub fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
-        let mut x = self.conv_in.forward(x);
+        let mut x = self.conv_in.apply(x);
         for block in &self.down_blocks {
             for resnet in &block.resnets {
                 x = resnet.forward(x, None);
@@ -353,7 +352,7 @@ impl<B: Backend> Encoder<B> {
             }
             x = resnet.forward(x, None);
         }
-        self.conv_out.forward(silu(self.conv_norm_out.apply(x)))
+        self.conv_out.apply(norm_silu(&self.conv_norm_out, x))
     }
 }
 
@@ -450,7 +449,7 @@ impl<B: Backend> TemporalDecoder<B> {
     /// # Panics
     /// If the first dimension is no multiple of `num_frames`.
     pub fn forward(&self, z: Tensor<B, 4>, num_frames: usize) -> Tensor<B, 4> {
-        let mut x = self.conv_in.forward(z);
+        let mut x = self.conv_in.apply(z);
         for (i, resnet) in self.mid_block.resnets.iter().enumerate() {
             if i > 0
                 && let Some(attention) = self.mid_block.attentions.get(i - 1)
@@ -471,7 +470,7 @@ impl<B: Backend> TemporalDecoder<B> {
                 x = up.forward(x, None);
             }
         }
-        let x = self.conv_out.forward(silu(self.conv_norm_out.apply(x)));
+        let x = self.conv_out.apply(norm_silu(&self.conv_norm_out, x));
         self.time_conv_out.forward(x, num_frames)
     }
 }
@@ -499,7 +498,7 @@ fn moments<B: Backend>(
     quant_conv: &Conv2d<B>,
     x: Tensor<B, 4>,
 ) -> (Tensor<B, 4>, Tensor<B, 4>) {
-    let moments = quant_conv.forward(encoder.forward(x));
+    let moments = quant_conv.apply(encoder.forward(x));
     let channels = moments.dims()[1] / 2;
     let mean = moments.clone().narrow(1, 0, channels);
     let logvar = moments.narrow(1, channels, channels);

@@ -11,10 +11,11 @@ use burn::module::Module;
 use burn::nn::{
     Dropout, DropoutConfig, GroupNorm, LayerNorm, LayerNormConfig, Linear, LinearConfig,
 };
-use burn::tensor::activation::{gelu, softmax};
+use burn::tensor::activation::softmax;
 use burn::tensor::{Int, Tensor, backend::Backend};
 
 use super::embedding::{TimestepEmbedding, TimestepEmbeddingConfig, timesteps};
+use super::layers::geglu;
 use super::precision::{Norm, in_f32};
 use super::resnet::{AlphaBlender, AlphaBlenderConfig, MergeStrategy, NORM_GROUPS, group_norm};
 
@@ -227,18 +228,7 @@ pub struct Geglu<B: Backend> {
 
 impl<B: Backend> Geglu<B> {
     fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
-        // Splitting the weights instead of the result keeps both halves contiguous, and keeps
-        // gradients from being padded to the full width.
-        let weight = self.proj.weight.val();
-        let hidden = weight.dims()[1] / 2;
-        let half = |start: usize| {
-            let y = x.clone().matmul(weight.clone().narrow(1, start, hidden));
-            match &self.proj.bias {
-                Some(bias) => y + bias.val().narrow(0, start, hidden).unsqueeze(),
-                None => y,
-            }
-        };
-        half(0) * gelu(half(hidden))
+        geglu(x, &self.proj)
     }
 }
 

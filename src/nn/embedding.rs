@@ -1,11 +1,11 @@
 //! Embeddings of the noise level, of the added ids (frame rate, motion, augmentation) and of frame
 //! positions: diffusers' `Timesteps` and `TimestepEmbedding`.
 
+use super::layers::silu;
 use super::precision::like;
 use burn::config::Config;
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::activation::silu;
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 
 /// Longest wavelength of the sinusoids, in units of the embedded number.

@@ -7,6 +7,7 @@
 pub mod attention;
 pub mod attention_block;
 pub mod embedding;
+pub(crate) mod layers;
 pub(crate) mod precision;
 pub mod resnet;
 pub mod temporal_conv;

@@ -59,6 +59,9 @@ pub(crate) fn over_clips<B: Backend, const D: usize>(
     x: Tensor<B, D>,
     num_frames: usize,
 ) -> Tensor<B, D> {
+    if let Some(y) = super::layers::group_norm(norm, &x, num_frames, false) {
+        return y;
+    }
     in_f32(x, |x| {
         let shape = x.dims();
         let (n, channels, groups) = (shape[0], norm.num_channels, norm.num_groups);

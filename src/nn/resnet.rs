@@ -1,13 +1,13 @@
 //! Residual blocks in space and time, and changes of resolution (`diffusers.models.resnet`,
 //! `downsampling`, `upsampling`). Field names equal the tensor names in the files.
 
-use super::precision::{Norm, over_clips};
+use super::layers::{Convolution, norm_silu, norm_silu_over_clips, silu};
 use super::temporal_conv::{TemporalConv, TemporalConvConfig};
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{GroupNorm, GroupNormConfig, Linear, LinearConfig, PaddingConfig2d};
-use burn::tensor::activation::{sigmoid, silu};
+use burn::tensor::activation::sigmoid;
 use burn::tensor::backend::Backend;
 use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
@@ -115,15 +115,15 @@ impl<B: Backend> ResnetBlock2D<B> {
     /// # Panics
     /// If the block has a `time_emb_proj` and `temb` is `None`.
     pub fn forward(&self, x: Tensor<B, 4>, temb: Option<Tensor<B, 2>>) -> Tensor<B, 4> {
-        let mut h = self.conv1.forward(silu(self.norm1.apply(x.clone())));
+        let mut h = self.conv1.apply(norm_silu(&self.norm1, x.clone()));
         if let Some(proj) = &self.time_emb_proj {
             let temb = temb.expect("this block was configured with a time embedding");
             let temb = proj.forward(silu(temb));
             h = h + temb.unsqueeze_dims::<4>(&[2, 3]);
         }
-        let h = self.conv2.forward(silu(self.norm2.apply(h)));
+        let h = self.conv2.apply(norm_silu(&self.norm2, h));
         match &self.conv_shortcut {
-            Some(shortcut) => shortcut.forward(x) + h,
+            Some(shortcut) => shortcut.apply(x) + h,
             None => x + h,
         }
     }
@@ -160,13 +160,13 @@ impl<B: Backend> TemporalResnetBlock<B> {
         temb: Option<Tensor<B, 2>>,
         num_frames: usize,
     ) -> Tensor<B, 4> {
-        let h = silu(over_clips(&self.norm1, x.clone(), num_frames));
+        let h = norm_silu_over_clips(&self.norm1, x.clone(), num_frames);
         let mut h = self.conv1.forward(h, num_frames);
         if let Some(proj) = &self.time_emb_proj {
             let temb = temb.expect("this block was configured with a time embedding");
             h = h + proj.forward(silu(temb)).unsqueeze_dims::<4>(&[2, 3]);
         }
-        let h = silu(over_clips(&self.norm2, h, num_frames));
+        let h = norm_silu_over_clips(&self.norm2, h, num_frames);
         let h = self.conv2.forward(h, num_frames);
         match &self.conv_shortcut {
             Some(shortcut) => shortcut.forward(x, num_frames) + h,
@@ -377,7 +377,7 @@ impl<B: Backend> Downsample2D<B> {
     /// - input: `[n, channels, height, width]`
     /// - output: `[n, out_channels, height / 2, width / 2]` (odd sizes: up with padding 1, down with 0)
     pub fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
-        self.conv.forward(x)
+        self.conv.apply(x)
     }
 }
 
@@ -417,6 +417,6 @@ impl<B: Backend> Upsample2D<B> {
         let [_, _, height, width] = x.dims();
         let size = size.unwrap_or([2 * height, 2 * width]);
         let x = interpolate(x, size, InterpolateOptions::new(InterpolateMode::Nearest));
-        self.conv.forward(x)
+        self.conv.apply(x)
     }
 }

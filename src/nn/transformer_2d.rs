@@ -2,6 +2,7 @@
 //! has it, with 1x1 convolutions around the blocks.
 
 use super::attention::{BasicTransformerBlock, TokenAxes};
+use super::layers::Convolution;
 use super::precision::Norm;
 use super::resnet::group_norm;
 use burn::config::Config;
@@ -73,7 +74,7 @@ impl<B: Backend> Transformer2DModel<B> {
             frames: 1,
             pixels: height * width,
         };
-        let image = self.proj_in.forward(self.norm.apply(x.clone()));
+        let image = self.proj_in.apply(self.norm.apply(x.clone()));
         let tokens = image
             .reshape([n, channels, axes.pixels])
             .swap_dims(1, 2)
@@ -84,6 +85,6 @@ impl<B: Backend> Transformer2DModel<B> {
             .reshape([n, axes.pixels, channels])
             .swap_dims(1, 2)
             .reshape([n, channels, height, width]);
-        self.proj_out.forward(image) + x
+        self.proj_out.apply(image) + x
     }
 }

@@ -21,19 +21,19 @@ const STEP: u64 = 32 << 20;
 pub struct LoadReport {
     /// How many tensors went into the network.
     pub loaded: usize,
-    /// Tensors of the file that the network has no place for.
+    /// Tensors of the file that the network has no place for and needs none: [`is_derived`].
     pub unused: Vec<String>,
 }
 
 impl Weights {
     /// Puts the tensors into `module`, which keeps its device and gets `f32`; see [`Weights::load_with`].
     ///
-    /// Names and shapes are compared before anything is read. Tensors of the file that the module has
-    /// no place for are reported and logged as a warning.
+    /// Names and shapes are compared before anything is read.
     ///
     /// # Errors
-    /// [`Error::Model`] that names the tensors which are missing, have another shape, have no floating
-    /// point type, or hold something that is not finite.
+    /// [`Error::Model`] that names the tensors which are missing, have no place in the network (what is to be left
+    /// out goes with [`Weights::renamed`]), have another shape, have no floating point type, or hold something that is
+    /// not finite.
     pub fn load<B: Backend, M: Module<B>>(&self, module: M) -> Result<(M, LoadReport)> {
         let mut loading = Loading::new(self, module, FloatDType::F32)?;
         while loading.step()? {}
@@ -102,13 +102,6 @@ impl<M> Loading<M> {
             .filter(|name| !wanted.contains_key(*name))
             .cloned()
             .collect();
-        if !unused.is_empty() {
-            log::warn!(
-                "{}: the network has no place for {}",
-                weights.name,
-                some_of(&unused)
-            );
-        }
         Ok(Self {
             weights,
             module,
@@ -170,6 +163,12 @@ impl<M> Loading<M> {
     }
 }
 
+/// Whether a tensor says nothing that the configuration does not: older versions of transformers save the numbers from
+/// 0 on.
+fn is_derived(name: &str) -> bool {
+    name.rsplit('.').next() == Some("position_ids")
+}
+
 /// Whether a tensor belongs to a norm, by its name as diffusers and transformers give it.
 fn of_norm(name: &str) -> bool {
     let layer = name.rsplit('.').nth(1).unwrap_or_default();
@@ -224,9 +223,18 @@ impl Inner {
                 Some(_) => {}
             }
         }
+        let unused: Vec<String> = self
+            .tensors
+            .keys()
+            .filter(|name| !wanted.contains_key(*name) && !is_derived(name))
+            .cloned()
+            .collect();
         let mut problems = Vec::new();
         if !missing.is_empty() {
             problems.push(format!("the file lacks {}", some_of(&missing)));
+        }
+        if !unused.is_empty() {
+            problems.push(format!("the network has no place for {}", some_of(&unused)));
         }
         if !misshaped.is_empty() {
             problems.push(format!("other shapes: {}", some_of(&misshaped)));
