@@ -10,7 +10,7 @@ const PIECE: usize = 16 * 1024;
 /// e to the power of `x`, within 2 units in the last place; infinities and NaN as everywhere, and 0 where the result
 /// would be smaller than the smallest normal number.
 #[inline(always)]
-fn exp(x: f32) -> f32 {
+pub(crate) fn exp(x: f32) -> f32 {
     // 2^n e^r with |r| <= ln 2 / 2. Adding 1.5 * 2^23 rounds to a whole number and leaves it in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
     const LN_2_HIGH: f32 = 0.693_359_4;

@@ -206,18 +206,8 @@ fn by_columns(
             for_each_chunk(columns, taps * length, |channel, rows| {
                 fill(channel, range.clone(), rows);
             });
-            let a = Matrix {
-                values: weight,
-                rows: out_channels,
-                columns: depth,
-                stride: depth,
-            };
-            let b = Matrix {
-                values: columns,
-                rows: depth,
-                columns: length,
-                stride: length,
-            };
+            let a = Matrix::dense(weight, out_channels, depth);
+            let b = Matrix::dense(columns, depth, length);
             matmul(product, length, a, b, all_threads());
             let (first, last) = (range.start / pixels, (range.end - 1) / pixels);
             let touched =

@@ -9,7 +9,9 @@
 //! caller's, never a user's.
 
 mod activation;
+mod attention;
 mod convolution;
+mod linear;
 mod matmul;
 mod norm;
 mod parallel;
@@ -17,5 +19,7 @@ mod wide;
 mod winograd;
 
 pub use activation::{geglu, silu};
+pub use attention::{Attention, attention};
 pub use convolution::{Conv2d, conv2d, temporal_conv};
+pub use linear::linear;
 pub use norm::{GroupNorm, group_norm};

@@ -8,23 +8,46 @@ pub(crate) struct Matrix<'a> {
     pub values: &'a [f32],
     pub rows: usize,
     pub columns: usize,
-    /// Elements from one row to the next; columns lie beside each other.
-    pub stride: usize,
+    /// Elements from one row to the next, and from one column to the next.
+    pub strides: [usize; 2],
 }
 
-impl Matrix<'_> {
+impl<'a> Matrix<'a> {
+    /// Of rows one after another.
+    pub fn dense(values: &'a [f32], rows: usize, columns: usize) -> Self {
+        Self {
+            values,
+            rows,
+            columns,
+            strides: [columns, 1],
+        }
+    }
+
     /// Whether the whole matrix lies within its slice.
     fn fits(&self) -> bool {
-        reaches(self.values, self.rows, self.columns, self.stride)
+        reaches(self.values, [self.rows, self.columns], self.strides)
     }
 }
 
-fn reaches(values: &[f32], rows: usize, columns: usize, stride: usize) -> bool {
-    let last = rows
-        .checked_sub(1)
-        .and_then(|rows| rows.checked_mul(stride));
-    let end = last.and_then(|start| start.checked_add(columns));
-    isize::try_from(stride).is_ok() && end.is_some_and(|end| end <= values.len())
+/// Whether the last element lies within `values`, and so all others.
+fn reaches(values: &[f32], counts: [usize; 2], strides: [usize; 2]) -> bool {
+    let mut last = 0usize;
+    for (count, stride) in counts.into_iter().zip(strides) {
+        let Some(steps) = count.checked_sub(1) else {
+            return true;
+        };
+        let Some(sum) = steps
+            .checked_mul(stride)
+            .and_then(|way| last.checked_add(way))
+        else {
+            return false;
+        };
+        last = sum;
+    }
+    last < values.len()
+        && strides
+            .iter()
+            .all(|&stride| isize::try_from(stride).is_ok())
 }
 
 /// `out = a b`, with `stride` elements from one row of `out` to the next, on the threads of `parallelism`.
@@ -40,10 +63,10 @@ pub(crate) fn matmul(
         return;
     }
     assert!(a.columns == b.rows, "matrices that do not fit each other");
-    assert!(a.fits() && b.fits() && reaches(out, a.rows, b.columns, stride));
+    assert!(a.fits() && b.fits() && reaches(out, [a.rows, b.columns], [stride, 1]));
     assert!(a.rows == 1 || stride >= b.columns, "rows that overlap");
     // SAFETY: `fits` and `reaches` hold every element that the three matrices have inside their slices, strides fit
-    // `isize`, and `out` is borrowed alone.
+    // `isize`, no element of `out` is written twice, and `out` is borrowed alone.
     unsafe {
         gemm::gemm(
             a.rows,
@@ -54,11 +77,11 @@ pub(crate) fn matmul(
             stride as isize,
             false,
             a.values.as_ptr(),
-            1,
-            a.stride as isize,
+            a.strides[1] as isize,
+            a.strides[0] as isize,
             b.values.as_ptr(),
-            1,
-            b.stride as isize,
+            b.strides[1] as isize,
+            b.strides[0] as isize,
             0.0,
             1.0,
             false,
@@ -75,4 +98,29 @@ pub(crate) fn all_threads() -> Parallelism {
     return Parallelism::Rayon(0);
     #[cfg(target_family = "wasm")]
     Parallelism::None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_those_of_the_last_element() {
+        let values = [0.0; 10];
+        assert!(reaches(&values, [2, 5], [5, 1]));
+        assert!(reaches(&values, [5, 2], [1, 5]));
+        assert!(reaches(&values, [0, 500], [5, 1]), "nothing is read");
+        assert!(!reaches(&values, [2, 6], [5, 1]));
+        assert!(!reaches(&values, [3, 1], [5, 1]));
+        assert!(!reaches(&values, [usize::MAX, 1], [usize::MAX, 1]));
+        assert!(!reaches(&[], [1, 1], [1, 1]));
+    }
+
+    #[test]
+    #[should_panic(expected = "reaches")]
+    fn a_slice_that_is_too_short_is_refused() {
+        let mut out = [0.0; 3];
+        let a = Matrix::dense(&[1.0; 4], 2, 2);
+        matmul(&mut out, 2, a, a, Parallelism::None);
+    }
 }

@@ -64,18 +64,8 @@ pub(crate) fn conv2d(x: &[f32], pictures: usize, size: [usize; 2], conv: &Conv2d
                 .flat_map(|part| part.chunks_exact_mut(rows * length).take(splits))
                 .collect();
             for_each(blocks, |i, product| {
-                let a = Matrix {
-                    values: &weight[i * rows * c_in..],
-                    rows,
-                    columns: c_in,
-                    stride: c_in,
-                };
-                let b = Matrix {
-                    values: &input[i / splits * of_input..],
-                    rows: c_in,
-                    columns: length,
-                    stride: length,
-                };
+                let a = Matrix::dense(&weight[i * rows * c_in..], rows, c_in);
+                let b = Matrix::dense(&input[i / splits * of_input..], c_in, length);
                 matmul(product, length, a, b, Parallelism::None);
             });
             let of_picture = tiles_down * tiles_across;

@@ -2,6 +2,7 @@
 
 use crate::Result;
 use crate::device::Device;
+use crate::eval::extractor::Extractors;
 use crate::eval::{EvalOptions, TrackOptions, evaluate, evaluate_tracks};
 use crate::platform::write_whole;
 use serde::Serialize;
@@ -25,6 +26,12 @@ pub struct Args {
     /// auto, cpu, wgpu, cuda or tch
     #[arg(long, default_value = "auto")]
     device: Device,
+    /// InceptionV3 of pytorch-fid as safetensors (docs/metrics.md), for FID as in the literature
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["clicks_only", "tracks"])]
+    inception: Option<PathBuf>,
+    /// I3D of Kinetics-400 as safetensors (docs/metrics.md), for FVD as in the literature
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["clicks_only", "tracks"])]
+    i3d: Option<PathBuf>,
     /// Measure the masks from clicks alone, which takes a minute
     #[arg(long, conflicts_with = "sheet")]
     clicks_only: bool,
@@ -65,6 +72,10 @@ pub fn execute(args: Args) -> Result<()> {
         data: args.data,
         clips: args.clips.max(1),
         steps: args.steps,
+        extractors: Extractors {
+            inception: args.inception,
+            i3d: args.i3d,
+        },
         clicks_only: args.clicks_only,
         sheet: args.sheet,
     };

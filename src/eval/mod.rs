@@ -5,6 +5,8 @@
 //! unfilled first frame.
 
 mod clicks;
+pub mod extractor;
+pub mod frechet;
 mod motion;
 mod tracks;
 
@@ -15,8 +17,9 @@ use crate::{Error, Result};
 use burn::tensor::backend::Backend;
 pub use clicks::ClickReport;
 use clicks::{ClickMasks, PICTURE_SIDE};
+use extractor::{Extractors, FrameExtractor, VideoExtractor};
 use indicatif::ProgressBar;
-use motion::Motion;
+use motion::{Describe, Motion};
 pub use motion::{MotionReport, Score};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -37,6 +40,8 @@ pub struct EvalOptions {
     pub clips: u64,
     /// Denoising steps; `None`: the model's own.
     pub steps: Option<usize>,
+    /// What Frechet distances are measured with.
+    pub extractors: Extractors,
     /// Masks from clicks alone: no videos.
     pub clicks_only: bool,
     /// Where a contact sheet goes.
@@ -90,12 +95,20 @@ impl Task for Evaluate<'_> {
         });
         let steps = options.steps.unwrap_or(index.steps as usize);
         let (mut motion, mut masks) = (Motion::default(), ClickMasks::default());
+        let device = engine.bundle().device.clone();
+        // Of its own: the engine is busy.
+        let own = engine.bundle().encoder.clone();
+        let extractors = &options.extractors;
+        let describe = Describe {
+            frames: FrameExtractor::new(extractors.inception.as_deref(), &own, &device)?,
+            videos: VideoExtractor::new(extractors.i3d.as_deref(), &own, &device)?,
+        };
         let bar = ProgressBar::new(options.clips);
         let mut first = 0;
         while first < options.clips {
             let count = BATCH.min(options.clips - first) as usize;
             if !options.clicks_only {
-                motion.add(engine.bundle(), &dataset, first, count, steps)?;
+                motion.add(engine.bundle(), &describe, &dataset, first, count, steps)?;
             }
             masks.add(&mut engine, &stills, first, count)?;
             first += count as u64;
@@ -112,7 +125,10 @@ impl Task for Evaluate<'_> {
         Ok(Report {
             model: options.model.clone(),
             clips: options.clips,
-            motion: (!options.clicks_only).then(|| motion.report(steps)),
+            motion: match options.clicks_only {
+                true => None,
+                false => Some(motion.report(steps, &describe)?),
+            },
             clicks: masks.report(),
         })
     }

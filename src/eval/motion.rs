@@ -1,6 +1,8 @@
 //! Videos against the truth and against the baselines.
 
 use super::colour;
+use super::extractor::{FrameExtractor, VideoExtractor};
+use super::frechet::frechet_distance;
 use crate::Result;
 use crate::data::Dataset;
 use crate::data::render::Clip;
@@ -32,6 +34,19 @@ pub struct Score {
     /// ObjMC: mean distance in pixels between where an entity is found ([`crate::track::template`]) and where it should be,
     /// over the frames in which at least half of it should be seen.
     pub obj_mc: f64,
+    /// FID: Frechet distance between the features of its frames and the truth's, all but the first of each clip; `None`
+    /// of a single clip.
+    pub fid: Option<f64>,
+    /// FVD: Frechet distance between the features of its videos and the truth's; likewise.
+    pub fvd: Option<f64>,
+}
+
+/// What describes frames and videos for the Frechet distances.
+pub struct Describe<'a, B: Backend> {
+    /// For FID.
+    pub frames: FrameExtractor<'a, B>,
+    /// For FVD.
+    pub videos: VideoExtractor<'a, B>,
 }
 
 /// Means over all clips.
@@ -51,6 +66,10 @@ pub struct MotionReport {
     pub draft: Score,
     /// The truth, tracked: what the tracker's own error adds to ObjMC.
     pub truth_obj_mc: f64,
+    /// What FID is measured with: figures of other extractors are on another scale.
+    pub fid_features: String,
+    /// What FVD is measured with.
+    pub fvd_features: String,
     /// What the VAE alone costs: PSNR in dB of the truth encoded and decoded.
     pub vae_psnr: f64,
 }
@@ -67,6 +86,9 @@ pub struct Motion {
     entities: usize,
     /// PSNR of the truth through the VAE.
     vae: f64,
+    /// Features of frames and of videos, for each way.
+    frames: [Vec<Vec<f32>>; 5],
+    videos: [Vec<Vec<f32>>; 5],
     /// Truth, draft and generated frames of the first clips.
     rows: Vec<Vec<Vec<f32>>>,
 }
@@ -90,6 +112,7 @@ impl Motion {
     pub fn add<B: Backend>(
         &mut self,
         bundle: &Bundle<B>,
+        describe: &Describe<'_, B>,
         dataset: &Dataset,
         first: u64,
         count: usize,
@@ -125,6 +148,10 @@ impl Motion {
                     sum.inside += psnr(way, &sample.frames, Some(&sample.inside));
                 }
                 sum.distance += tracked.iter().map(|(_, sums)| sums[at]).sum::<f64>();
+                let (size, device) = ([clip.width, clip.height], &bundle.device);
+                let frames = describe.frames.describe(&way[1..], size, device)?;
+                self.frames[at].extend(frames);
+                self.videos[at].push(describe.videos.describe(way, size, device)?);
             }
             if self.rows.len() < SHEET_ROWS {
                 self.rows.extend([
@@ -138,14 +165,30 @@ impl Motion {
     }
 
     /// The means.
-    pub fn report(&self, steps: usize) -> MotionReport {
-        let scores = self.ways.map(|sums| Score {
-            psnr: sums.psnr / self.clips.max(1) as f64,
-            psnr_inside: sums.inside / self.with_inside.max(1) as f64,
-            obj_mc: sums.distance / self.points.max(1) as f64,
-        });
+    ///
+    /// # Errors
+    /// [`crate::Error::Job`] when a network's features are no numbers.
+    pub fn report<B: Backend>(
+        &self,
+        steps: usize,
+        describe: &Describe<'_, B>,
+    ) -> Result<MotionReport> {
+        let from_truth = |features: &[Vec<Vec<f32>>; 5], at: usize| match self.clips {
+            0 | 1 => Ok(None),
+            _ => frechet_distance(&features[at], &features[4]).map(Some),
+        };
+        let mut scores = [Score::default(); 5];
+        for (at, (score, sums)) in scores.iter_mut().zip(&self.ways).enumerate() {
+            *score = Score {
+                psnr: sums.psnr / self.clips.max(1) as f64,
+                psnr_inside: sums.inside / self.with_inside.max(1) as f64,
+                obj_mc: sums.distance / self.points.max(1) as f64,
+                fid: from_truth(&self.frames, at)?,
+                fvd: from_truth(&self.videos, at)?,
+            };
+        }
         let [generated, first_frame, pasted, draft, truth] = scores;
-        MotionReport {
+        Ok(MotionReport {
             steps,
             entities: self.entities,
             generated,
@@ -153,8 +196,10 @@ impl Motion {
             pasted,
             draft,
             truth_obj_mc: truth.obj_mc,
+            fid_features: describe.frames.name().into(),
+            fvd_features: describe.videos.name().into(),
             vae_psnr: self.vae / self.clips.max(1) as f64,
-        }
+        })
     }
 
     /// Truth, draft and generated frames of the first clips, one row each.
@@ -172,7 +217,7 @@ impl std::fmt::Display for MotionReport {
         )?;
         writeln!(
             f,
-            "| | PSNR dB | inside entities dB | ObjMC px |\n|---|---|---|---|"
+            "| | PSNR dB | inside entities dB | ObjMC px | FVD | FID |\n|---|---|---|---|---|---|"
         )?;
         for (name, score) in [
             ("generated", &self.generated),
@@ -180,16 +225,26 @@ impl std::fmt::Display for MotionReport {
             ("pasted along the path, unfilled", &self.pasted),
             ("draft (pasted, filled)", &self.draft),
         ] {
+            let number = |value: Option<f64>| value.map_or("-".into(), |v| format!("{v:.3}"));
             writeln!(
                 f,
-                "| {name} | {:.2} | {:.2} | {:.2} |",
-                score.psnr, score.psnr_inside, score.obj_mc
+                "| {name} | {:.2} | {:.2} | {:.2} | {} | {} |",
+                score.psnr,
+                score.psnr_inside,
+                score.obj_mc,
+                number(score.fvd),
+                number(score.fid),
             )?;
         }
         writeln!(
             f,
             "\nThe truth itself, tracked: ObjMC {:.2}. The truth through the VAE: {:.2} dB.",
             self.truth_obj_mc, self.vae_psnr
+        )?;
+        writeln!(
+            f,
+            "FVD by {}; FID by {}.",
+            self.fvd_features, self.fid_features
         )
     }
 }

@@ -8,7 +8,7 @@ pub use text::{CLIPTextConfig, CLIPTextModel};
 
 use crate::error::{Error, Result};
 use crate::nn::attention::scaled_dot_product;
-use crate::nn::layers::Convolution;
+use crate::nn::layers::{Affine, Convolution};
 use crate::nn::precision::{Norm, as_type, like};
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -223,13 +223,13 @@ impl<B: Backend> CLIPAttention<B> {
         let [batch, tokens, width] = x.dims();
         let shape = [batch, tokens, self.heads, width / self.heads];
         let [q, k, v] = [&self.q_proj, &self.k_proj, &self.v_proj]
-            .map(|projection| projection.forward(x.clone()).reshape(shape));
+            .map(|projection| projection.apply(x.clone()).reshape(shape));
         let y = if causal {
             text::causal_attention(q, k, v)
         } else {
             scaled_dot_product(q, k, v)
         };
-        self.out_proj.forward(y.reshape([batch, tokens, width]))
+        self.out_proj.apply(y.reshape([batch, tokens, width]))
     }
 }
 
@@ -245,13 +245,13 @@ pub struct CLIPMlp<B: Backend> {
 
 impl<B: Backend> CLIPMlp<B> {
     fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
-        let x = self.fc1.forward(x);
+        let x = self.fc1.apply(x);
         let x = if self.quick_gelu {
             x.clone() * sigmoid(x * 1.702)
         } else {
             gelu(x)
         };
-        self.fc2.forward(x)
+        self.fc2.apply(x)
     }
 }
 

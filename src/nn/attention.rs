@@ -15,7 +15,7 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{Int, Tensor, backend::Backend};
 
 use super::embedding::{TimestepEmbedding, TimestepEmbeddingConfig, timesteps};
-use super::layers::geglu;
+use super::layers::{Affine, attention, geglu};
 use super::precision::{Norm, in_f32};
 use super::resnet::{AlphaBlender, AlphaBlenderConfig, MergeStrategy, NORM_GROUPS, group_norm};
 
@@ -116,7 +116,7 @@ impl<B: Backend> Attention<B> {
         let [batch, tokens, width] = context.dims();
         let context = context.reshape([batch * tokens, width]);
         if tokens == 1 {
-            let out = self.to_out[0].forward(self.to_v.forward(context));
+            let out = self.to_out[0].apply(self.to_v.apply(context));
             return out.unsqueeze_dim(1);
         }
         let [rows, query_dim] = x.dims();
@@ -136,16 +136,16 @@ impl<B: Backend> Attention<B> {
         context: Tensor<B, 2>,
     ) -> (Tensor<B, 2>, Tensor<B, 2>, Tensor<B, 2>) {
         (
-            self.to_q.forward(x),
-            self.to_k.forward(context.clone()),
-            self.to_v.forward(context),
+            self.to_q.apply(x),
+            self.to_k.apply(context.clone()),
+            self.to_v.apply(context),
         )
     }
 
     fn finish(&self, x: Tensor<B, 4>) -> Tensor<B, 2> {
         let [outer, n, inner, dim] = x.dims();
         let width = self.heads * dim;
-        self.to_out[0].forward(x.reshape([outer * n * inner * dim / width, width]))
+        self.to_out[0].apply(x.reshape([outer * n * inner * dim / width, width]))
     }
 }
 
@@ -161,7 +161,10 @@ pub(crate) fn scaled_dot_product<B: Backend>(
     k: Tensor<B, 4>,
     v: Tensor<B, 4>,
 ) -> Tensor<B, 4> {
-    attend_in_pieces(q, k, v, MAX_SCORES)
+    match attention(&q, &k, &v) {
+        Some(out) => out,
+        None => attend_in_pieces(q, k, v, MAX_SCORES),
+    }
 }
 
 fn attend_in_pieces<B: Backend>(
@@ -256,7 +259,7 @@ impl<B: Backend> FeedForward<B> {
     /// # Shapes
     /// - `x` and output: `[rows, dim]`
     pub fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
-        self.net.2.forward(self.net.0.forward(x))
+        self.net.2.apply(self.net.0.forward(x))
     }
 }
 
@@ -484,7 +487,7 @@ impl<B: Backend> TransformerSpatioTemporalModel<B> {
     /// `proj_in` on `[n, channels, pixels]`, giving `[n, pixels, channels]`. The matrix product reads
     /// its input transposed, which spares a copy.
     fn tokens_from_image(&self, image: Tensor<B, 3>) -> Tensor<B, 3> {
-        self.proj_in.forward(image.swap_dims(1, 2))
+        self.proj_in.apply(image.swap_dims(1, 2))
     }
 
     /// `proj_out` on `[n, pixels, channels]`, giving `[n, channels, pixels]` by the transposed

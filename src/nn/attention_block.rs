@@ -2,6 +2,7 @@
 //! with one head, biases, a group norm before and a shortcut around).
 
 use super::attention::scaled_dot_product;
+use super::layers::Affine;
 use super::precision::Norm;
 use super::resnet::group_norm;
 use burn::config::Config;
@@ -64,10 +65,10 @@ impl<B: Backend> AttentionBlock<B> {
             .swap_dims(1, 2);
         // One head: an axis of length 1.
         let [q, k, v] = [&self.to_q, &self.to_k, &self.to_v]
-            .map(|to| to.forward(tokens.clone()).unsqueeze_dim::<4>(2));
+            .map(|to| to.apply(tokens.clone()).unsqueeze_dim::<4>(2));
         let mut h: Tensor<B, 3> = scaled_dot_product(q, k, v).squeeze_dim(2);
         for out in &self.to_out {
-            h = out.forward(h);
+            h = out.apply(h);
         }
         x + h.swap_dims(1, 2).reshape([n, channels, height, width])
     }

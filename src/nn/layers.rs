@@ -45,6 +45,15 @@ fn on_cpu<B: Backend, const D: usize>(x: &Tensor<B, D>) -> bool {
     TypeId::of::<B>() == TypeId::of::<Flex>() && x.dtype() == DType::F32
 }
 
+/// Whether the numbers of `x`, on the CPU backend, lie as its shape says. Burn multiplies matrices that do not as they
+/// are.
+fn is_dense<B: Backend, const D: usize>(x: &Tensor<B, D>) -> bool {
+    on_cpu(x) && {
+        let x: Tensor<Flex, D> = same(x.clone());
+        x.into_primitive().tensor().is_contiguous()
+    }
+}
+
 /// The dense tensor behind `x`, of the CPU backend.
 fn flex<B: Backend, const D: usize>(x: Tensor<B, D>) -> FlexTensor {
     let x: Tensor<Flex, D> = same(x);
@@ -211,6 +220,60 @@ pub(crate) fn silu<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> 
     tensor(values, shape)
 }
 
+/// Linear layers.
+pub(crate) trait Affine<B: Backend> {
+    /// # Shapes
+    /// - `x`: `[..., inputs]`
+    /// - output: `[..., outputs]`
+    fn apply<const D: usize>(&self, x: Tensor<B, D>) -> Tensor<B, D>;
+}
+
+impl<B: Backend> Affine<B> for Linear<B> {
+    fn apply<const D: usize>(&self, x: Tensor<B, D>) -> Tensor<B, D> {
+        match linear(self, &x) {
+            Some(y) => y,
+            None => self.forward(x),
+        }
+    }
+}
+
+fn linear<B: Backend, const D: usize>(layer: &Linear<B>, x: &Tensor<B, D>) -> Option<Tensor<B, D>> {
+    let [inputs, outputs] = layer.weight.dims();
+    let mut shape = x.dims();
+    if shape[D - 1] != inputs || !is_dense(x) {
+        return None;
+    }
+    let weight = Values::of(&layer.weight.val())?;
+    let bias = Values::of_parameter(&layer.bias)?;
+    let bias = bias.as_ref().map(Values::get);
+    let y = kernels::linear(Values::of(x)?.get(), weight.get(), bias, inputs);
+    shape[D - 1] = outputs;
+    Some(tensor(y, shape))
+}
+
+/// Attention where the kernels have it, see [`super::attention::scaled_dot_product`].
+pub(super) fn attention<B: Backend>(
+    q: &Tensor<B, 4>,
+    k: &Tensor<B, 4>,
+    v: &Tensor<B, 4>,
+) -> Option<Tensor<B, 4>> {
+    let [outer, queries, inner, dim] = q.dims();
+    let keys = k.dims()[1];
+    if q.shape().num_elements() == 0 || keys == 0 || v.dims() != [outer, keys, inner, dim] {
+        return None;
+    }
+    let (q, k, v) = (Values::of(q)?, Values::of(k)?, Values::of(v)?);
+    let axes = kernels::Attention {
+        outer,
+        queries,
+        keys,
+        inner,
+        dim,
+    };
+    let y = kernels::attention(q.get(), k.get(), v.get(), axes);
+    Some(tensor(y, [outer, queries, inner, dim]))
+}
+
 /// The first half of what `proj` makes of `x`, times the GELU of the second (diffusers' `GEGLU`).
 ///
 /// # Shapes
@@ -221,7 +284,7 @@ pub(super) fn geglu<B: Backend>(x: Tensor<B, 2>, proj: &Linear<B>) -> Tensor<B, 
     let hidden = weight.dims()[1] / 2;
     if on_cpu(&x) && on_cpu(&weight) {
         let rows = x.dims()[0];
-        let y = Values(flex(proj.forward(x)));
+        let y = Values(flex(proj.apply(x)));
         return tensor(kernels::geglu(y.get(), hidden), [rows, hidden]);
     }
     // Splitting the weights instead of the result keeps both halves contiguous, and keeps
@@ -304,6 +367,27 @@ mod tests {
 
         let proj = LinearConfig::new(8, 12).init::<Burns>(&device);
         let (x, same) = random([9, 8]);
-        agree(geglu(x, &proj.valid()), geglu(same, &proj));
+        agree(geglu(x.clone(), &proj.valid()), geglu(same.clone(), &proj));
+        agree(proj.valid().apply(x), proj.forward(same));
+        let (x, same) = random([2, 8, 5]);
+        agree(
+            proj.valid().apply(x.swap_dims(1, 2)),
+            proj.forward(same.swap_dims(1, 2)),
+        );
+    }
+
+    #[test]
+    fn attention_over_pixels_and_over_frames() {
+        use super::super::attention::scaled_dot_product;
+        for (queries, keys, inner) in [(50, 40, 2), (4, 4, 70)] {
+            let (q, same_q) = random([2, queries, inner, 8]);
+            let (k, same_k) = random([2, keys, inner, 8]);
+            let (v, same_v) = random([2, keys, inner, 8]);
+            assert!(attention(&q, &k, &v).is_some());
+            agree(
+                scaled_dot_product(q, k, v),
+                scaled_dot_product(same_q, same_k, same_v),
+            );
+        }
     }
 }

@@ -82,7 +82,9 @@ pub fn parameter(name: &str, shape: &[usize]) -> Vec<f32> {
             u
         } else if shape.len() > 1 {
             u * (3.0 / shape[1..].iter().product::<usize>() as f64).sqrt()
-        } else if name.ends_with("bias") {
+        } else if name.ends_with("running_var") {
+            0.5 + 0.1 * u
+        } else if name.ends_with("bias") || name.ends_with("running_mean") {
             0.1 * u
         } else {
             1.0 + 0.2 * u

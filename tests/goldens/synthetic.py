@@ -30,7 +30,10 @@ def tensor(name: str, shape) -> np.ndarray:
     elif len(shape) > 1:
         # Variance 1 / fan_in, so that signals neither die nor grow on their way through.
         values = u * np.sqrt(3.0 / np.prod(shape[1:]))
-    elif name.endswith("bias"):
+    elif name.endswith("running_var"):
+        # As if ReLU had taken half of it.
+        values = 0.5 + 0.1 * u
+    elif name.endswith(("bias", "running_mean")):
         values = 0.1 * u
     else:
         values = 1.0 + 0.2 * u
