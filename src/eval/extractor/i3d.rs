@@ -51,10 +51,10 @@ impl<B: Backend> Unit3D<B> {
         let mut x = x;
         // Burn pads both ends alike; `SAME` may have one more at the end.
         let mut padding = [0; 3];
-        for axis in 0..3 {
+        for (axis, padding) in padding.iter_mut().enumerate() {
             let size = x.dims()[2 + axis];
             let [before, after] = same(size, conv.kernel_size[axis], conv.stride[axis]);
-            padding[axis] = before;
+            *padding = before;
             x = padded(x, 2 + axis, [0, after - before]);
         }
         let options = ConvOptions::new(conv.stride, padding, [1; 3], 1);
