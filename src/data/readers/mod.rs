@@ -17,8 +17,9 @@ use crate::error::{Error, Result};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use std::path::Path;
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Videos that are tried for a clip before that is given up.
 const TRIES: u64 = 24;
@@ -49,6 +50,8 @@ pub struct Recorded {
     sources: Arc<Vec<Vec<Item>>>,
     spec: ClipSpec,
     seed: u64,
+    /// Videos that gave no clip, and of which that was said.
+    told: Arc<Mutex<BTreeSet<PathBuf>>>,
 }
 
 impl Recorded {
@@ -76,6 +79,7 @@ impl Recorded {
             sources: Arc::new(layout::by_source(items)),
             spec,
             seed,
+            told: Arc::default(),
         })
     }
 
@@ -92,7 +96,7 @@ impl Recorded {
         }
     }
 
-    /// Clip `index`. A video of which no clip can be made is said in the log, and another one taken.
+    /// Clip `index`. A video of which no clip can be made is said in the log (once), and another one taken.
     ///
     /// # Errors
     /// Those of the last video when none of many gives a clip.
@@ -106,9 +110,17 @@ impl Recorded {
             match clip::clip(item, &self.spec, &mut rng) {
                 Ok(clip) => return Ok(clip),
                 Err(error) if tries >= TRIES => return Err(error),
-                Err(error) => log::warn!("left out: {error}"),
+                Err(error) => self.tell(item, &error),
             }
             tries += 1;
+        }
+    }
+
+    /// Says once of a video that it gave no clip: training asks for it again and again.
+    fn tell(&self, item: &Item, error: &Error) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.insert(item.video.clone()) {
+            log::warn!("passed over: {error}");
         }
     }
 
