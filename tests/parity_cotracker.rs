@@ -55,6 +55,7 @@ fn file() -> Vec<(String, Vec<usize>, Vec<f32>)> {
 
 fn network<B: Backend>(device: &B::Device) -> CoTracker<B> {
     let weights = Weights::from_bytes("synthetic", safetensors_file(&file())).unwrap();
+    let weights = weights.renamed(|name| (name != "time_emb").then(|| name.to_owned()));
     weights.load(small().init(device)).unwrap().0
 }
 
