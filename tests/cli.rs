@@ -357,6 +357,39 @@ fn weights_that_are_cut_short() {
 }
 
 #[test]
+fn tables_of_the_paper_come_from_the_ledger() {
+    let desk = Desk::new();
+    let table = |number: &str| {
+        let mut command = desk.program();
+        command.args(["eval", "--table", number, "--ledger", "tables.json"]);
+        command
+    };
+    assert_refused(ending(table("1")), 3, &["train table --table 1"]);
+    let run = |kind: &str, obj_mc: f64| {
+        serde_json::json!({
+            "kind": kind, "seed": 1, "steps": 7, "loss": 0.5, "obj_mc": obj_mc, "fvd": 1.0, "fid": 2.0, "psnr": 20.0,
+            "psnr_inside": 19.0,
+        })
+    };
+    let ledger = serde_json::json!({
+        "clips": 5, "fvd_features": "an encoder", "fid_features": "an encoder",
+        "runs": [run("dragentity", 3.25), run("dragentity-no-mask", 3.0)],
+    });
+    desk.write("tables.json", &ledger.to_string());
+    let output = table("3").assert().success().get_output().stdout.clone();
+    let text = String::from_utf8(output).unwrap();
+    for expected in [
+        "| with loss mask | 3.2500 |",
+        "302.7 | 510.8 | 34.5",
+        "an encoder",
+        "other way round",
+    ] {
+        assert!(text.contains(expected), "{text}");
+    }
+    assert_refused(ending(table("4")), 3, &["no table 4"]);
+}
+
+#[test]
 fn the_example_runs_as_it_stands() {
     use image::AnimationDecoder;
     let desk = Desk::new();

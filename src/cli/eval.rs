@@ -3,7 +3,8 @@
 use crate::Result;
 use crate::device::Device;
 use crate::eval::extractor::Extractors;
-use crate::eval::{EvalOptions, TrackOptions, evaluate, evaluate_tracks};
+use crate::eval::table::Ledger;
+use crate::eval::{EvalOptions, Measures, TrackOptions, evaluate, evaluate_tracks};
 use crate::platform::write_whole;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,15 @@ pub struct Args {
     /// Measure the trackers of videos instead of a model
     #[arg(long, conflicts_with_all = ["clicks_only", "sheet", "steps"])]
     tracks: bool,
+    /// Print table 1, 2 or 3 of the paper at this project's size, beside the paper's figures, from the ledger of its runs
+    #[arg(long, value_name = "N", conflicts_with_all = ["clicks_only", "tracks", "sheet", "steps"])]
+    table: Option<u8>,
+    /// Measure the runs of `train table` in this folder first, as far as the ledger does not know them
+    #[arg(long, value_name = "DIR", requires = "table")]
+    runs: Option<PathBuf>,
+    /// What the tables' runs scored
+    #[arg(long, value_name = "FILE", default_value = "models/tables.json")]
+    ledger: PathBuf,
     /// Side of the clips for --tracks, in pixels
     #[arg(long, default_value_t = 128, requires = "tracks")]
     side: usize,
@@ -67,16 +77,30 @@ pub fn execute(args: Args) -> Result<()> {
         print!("{report}");
         return write_json(args.json.as_deref(), &report);
     }
+    let extractors = Extractors {
+        inception: args.inception,
+        i3d: args.i3d,
+    };
+    if let Some(number) = args.table {
+        let mut ledger = Ledger::read(&args.ledger)?;
+        if let Some(runs) = &args.runs {
+            let (data, clips) = (&args.data, args.clips.max(1));
+            ledger.measure(runs, &args.ledger, data, clips, &extractors, args.device)?;
+        }
+        let table = ledger.table(number)?;
+        print!("{table}");
+        return write_json(args.json.as_deref(), &table);
+    }
     let options = EvalOptions {
         model: args.model,
         data: args.data,
         clips: args.clips.max(1),
         steps: args.steps,
-        extractors: Extractors {
-            inception: args.inception,
-            i3d: args.i3d,
+        extractors,
+        measures: match args.clicks_only {
+            true => Measures::Clicks,
+            false => Measures::All,
         },
-        clicks_only: args.clicks_only,
         sheet: args.sheet,
     };
     let report = evaluate(&options, args.device)?;

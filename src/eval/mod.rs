@@ -8,6 +8,7 @@ mod clicks;
 pub mod extractor;
 pub mod frechet;
 mod motion;
+pub mod table;
 mod tracks;
 
 use crate::data::{ClipSpec, Dataset, EVAL_SEED, Pack, Split};
@@ -29,6 +30,18 @@ pub use tracks::{TrackOptions, TracksReport, evaluate_tracks};
 /// Clips generated at once.
 const BATCH: u64 = 4;
 
+/// Which figures to take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Measures {
+    /// Videos, and masks from clicks.
+    #[default]
+    All,
+    /// Videos alone.
+    Motion,
+    /// Masks from clicks alone.
+    Clicks,
+}
+
 /// What to measure.
 #[derive(Clone, Debug)]
 pub struct EvalOptions {
@@ -42,8 +55,8 @@ pub struct EvalOptions {
     pub steps: Option<usize>,
     /// What Frechet distances are measured with.
     pub extractors: Extractors,
-    /// Masks from clicks alone: no videos.
-    pub clicks_only: bool,
+    /// Which figures.
+    pub measures: Measures,
     /// Where a contact sheet goes.
     pub sheet: Option<PathBuf>,
 }
@@ -57,8 +70,8 @@ pub struct Report {
     pub clips: u64,
     /// Videos, unless only clicks were measured.
     pub motion: Option<MotionReport>,
-    /// Masks from clicks.
-    pub clicks: ClickReport,
+    /// Masks from clicks, unless only videos were measured.
+    pub clicks: Option<ClickReport>,
 }
 
 /// Runs the evaluation.
@@ -107,10 +120,12 @@ impl Task for Evaluate<'_> {
         let mut first = 0;
         while first < options.clips {
             let count = BATCH.min(options.clips - first) as usize;
-            if !options.clicks_only {
+            if options.measures != Measures::Clicks {
                 motion.add(engine.bundle(), &describe, &dataset, first, count, steps)?;
             }
-            masks.add(&mut engine, &stills, first, count)?;
+            if options.measures != Measures::Motion {
+                masks.add(&mut engine, &stills, first, count)?;
+            }
             first += count as u64;
             bar.set_position(first);
         }
@@ -125,11 +140,11 @@ impl Task for Evaluate<'_> {
         Ok(Report {
             model: options.model.clone(),
             clips: options.clips,
-            motion: match options.clicks_only {
-                true => None,
-                false => Some(motion.report(steps, &describe)?),
+            motion: match options.measures {
+                Measures::Clicks => None,
+                _ => Some(motion.report(steps, &describe)?),
             },
-            clicks: masks.report(),
+            clicks: (options.measures != Measures::Motion).then(|| masks.report()),
         })
     }
 }
@@ -141,7 +156,10 @@ impl std::fmt::Display for Report {
         if let Some(motion) = &self.motion {
             motion.fmt(f)?;
         }
-        self.clicks.fmt(f)
+        match &self.clicks {
+            Some(clicks) => clicks.fmt(f),
+            None => Ok(()),
+        }
     }
 }
 
