@@ -375,7 +375,7 @@ fn tables_of_the_paper_come_from_the_ledger() {
         "clips": 5, "fvd_features": "an encoder", "fid_features": "an encoder",
         "runs": [run("dragentity", 3.25), run("dragentity-no-mask", 3.0)],
     });
-    desk.write("tables.json", &ledger.to_string());
+    desk.write("tables.json", ledger.to_string());
     let output = table("3").assert().success().get_output().stdout.clone();
     let text = String::from_utf8(output).unwrap();
     for expected in [

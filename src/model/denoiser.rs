@@ -155,29 +155,42 @@ impl<B: Backend> Denoiser<B> {
         })
     }
 
-    /// The networks' output for `noisy` at noise level `sigma`: the velocity v of v-prediction.
+    /// [`velocity`] of the UNet.
     ///
     /// # Shapes
-    /// - noisy: `[batch, frames, channels, height, width]`
-    /// - sigma: `[batch]`
-    /// - output: as `noisy`
+    /// As there.
     pub fn velocity(
         &self,
         noisy: Tensor<B, 5>,
         sigma: Tensor<B, 1>,
         prepared: &Prepared<'_, B>,
     ) -> Tensor<B, 5> {
-        let batch = sigma.dims()[0];
-        let timestep = sigma.clone().log() * 0.25;
-        let input_scale = (sigma.powi_scalar(2) + 1.0)
-            .sqrt()
-            .recip()
-            .reshape([batch, 1, 1, 1, 1]);
-        prepared.forward(&self.unet, noisy * input_scale, timestep)
+        velocity(&self.unet, noisy, sigma, prepared)
     }
 }
 
-/// What [`Denoiser::velocity`] should be for clean latents: `(noisy / (s² + 1) - clean) sqrt(s² + 1) / s`.
+/// The networks' output for `noisy` at noise level `sigma`: the velocity v of v-prediction.
+///
+/// # Shapes
+/// - noisy: `[batch, frames, channels, height, width]`
+/// - sigma: `[batch]`
+/// - output: as `noisy`
+pub fn velocity<B: Backend>(
+    unet: &UNetSpatioTemporalConditionModel<B>,
+    noisy: Tensor<B, 5>,
+    sigma: Tensor<B, 1>,
+    prepared: &Prepared<'_, B>,
+) -> Tensor<B, 5> {
+    let batch = sigma.dims()[0];
+    let timestep = sigma.clone().log() * 0.25;
+    let input_scale = (sigma.powi_scalar(2) + 1.0)
+        .sqrt()
+        .recip()
+        .reshape([batch, 1, 1, 1, 1]);
+    prepared.forward(unet, noisy * input_scale, timestep)
+}
+
+/// What [`velocity()`] should be for clean latents: `(noisy / (s² + 1) - clean) sqrt(s² + 1) / s`.
 ///
 /// # Shapes
 /// - clean, noisy, output: `[batch, frames, channels, height, width]`

@@ -4,13 +4,15 @@
 //! full disk or a kill while writing leaves the old one whole.
 
 use super::curve::Row;
+use super::pass::LossScale;
 use crate::platform::make_dir;
 use crate::{Error, Result};
 use burn::module::{AutodiffModule, Module};
 use burn::optim::Optimizer;
-use burn::record::{FullPrecisionSettings, NamedMpkFileRecorder, Recorder};
-use burn::tensor::backend::AutodiffBackend;
+use burn::record::{FullPrecisionSettings, NamedMpkBytesRecorder, Record, Recorder};
+use burn::tensor::backend::{AutodiffBackend, Backend};
 use serde::{Deserialize, Serialize};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Where a run stands, beside the tensors.
@@ -22,10 +24,45 @@ pub struct State {
     pub seconds: f64,
     /// The loss so far.
     pub curve: Vec<Row>,
+    /// How much losses are scaled in half precision.
+    #[serde(default)]
+    pub loss_scale: Option<LossScale>,
 }
 
-fn recorder() -> NamedMpkFileRecorder<FullPrecisionSettings> {
-    NamedMpkFileRecorder::new()
+// In memory, and from there to the disk: Burn's recorder for files drops what does not fit on a full disk without a
+// word, when its buffer is dropped.
+fn recorder() -> NamedMpkBytesRecorder<FullPrecisionSettings> {
+    NamedMpkBytesRecorder::new()
+}
+
+/// The name of a file of Burn's.
+fn file(directory: &Path, name: &str) -> PathBuf {
+    directory.join(name).with_extension("mpk")
+}
+
+/// Writes a record, and waits until it is on the disk.
+fn write_record<B: Backend, R: Record<B>>(path: &Path, record: R) -> Result<()> {
+    let bytes = Recorder::<B>::record(&recorder(), record, ()).map_err(|e| failed(path, e))?;
+    write_through(path, &bytes)
+}
+
+fn write_through(path: &Path, bytes: &[u8]) -> Result<()> {
+    let written = std::fs::File::create(path).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    written.map_err(|source| Error::Io {
+        path: path.display().to_string(),
+        source,
+    })
+}
+
+fn read_record<B: Backend, R: Record<B>>(path: &Path, device: &B::Device) -> Result<R> {
+    let bytes = std::fs::read(path).map_err(|source| Error::Io {
+        path: path.display().to_string(),
+        source,
+    })?;
+    Recorder::<B>::load(&recorder(), bytes, device).map_err(|e| failed(path, e))
 }
 
 fn failed(path: &Path, reason: impl std::fmt::Display) -> Error {
@@ -63,18 +100,11 @@ where
         std::fs::remove_dir_all(&fresh).map_err(|e| failed(&fresh, e))?;
     }
     make_dir(&fresh)?;
-    network
-        .clone()
-        .save_file(fresh.join("network"), &recorder())
-        .map_err(|e| failed(&fresh, e))?;
-    average
-        .clone()
-        .save_file(fresh.join("average"), &recorder())
-        .map_err(|e| failed(&fresh, e))?;
-    Recorder::<B>::record(&recorder(), optimizer.to_record(), fresh.join("optimizer"))
-        .map_err(|e| failed(&fresh, e))?;
+    write_record::<B, _>(&file(&fresh, "network"), network.clone().into_record())?;
+    write_record::<B::InnerBackend, _>(&file(&fresh, "average"), average.clone().into_record())?;
+    write_record::<B, _>(&file(&fresh, "optimizer"), optimizer.to_record())?;
     let text = serde_json::to_string(state).map_err(|e| failed(&fresh, e))?;
-    std::fs::write(fresh.join("state.json"), text).map_err(|e| failed(&fresh, e))?;
+    write_through(&fresh.join("state.json"), text.as_bytes())?;
     if old.exists() {
         std::fs::remove_dir_all(&old).map_err(|e| failed(&old, e))?;
     }
@@ -93,14 +123,14 @@ where
 /// # Errors
 /// [`Error::Io`] when there is one that cannot be read.
 pub fn state(run: &Path) -> Result<Option<State>> {
-    let file = existing(run).join("state.json");
-    if !file.exists() {
+    let path = existing(run).join("state.json");
+    if !path.exists() {
         return Ok(None);
     }
-    let text = std::fs::read_to_string(&file).map_err(|e| failed(&file, e))?;
+    let text = std::fs::read_to_string(&path).map_err(|e| failed(&path, e))?;
     serde_json::from_str(&text)
         .map(Some)
-        .map_err(|e| failed(&file, e))
+        .map_err(|e| failed(&path, e))
 }
 
 /// The checkpoint to read: the current one, or the old one if a save was killed between its renames.
@@ -124,10 +154,8 @@ pub fn load_module<B: burn::tensor::backend::Backend, M: Module<B>>(
     module: M,
     device: &B::Device,
 ) -> Result<M> {
-    let file = existing(run).join(name);
-    module
-        .load_file(&file, &recorder(), device)
-        .map_err(|e| failed(&file, e))
+    let record = read_record::<B, _>(&file(&existing(run), name), device)?;
+    Ok(module.load_record(record))
 }
 
 /// Loads the optimiser's state.
@@ -140,8 +168,6 @@ where
     M: AutodiffModule<B>,
     O: Optimizer<M, B>,
 {
-    let file = existing(run).join("optimizer");
-    let record =
-        Recorder::<B>::load(&recorder(), file.clone(), device).map_err(|e| failed(&file, e))?;
+    let record = read_record::<B, _>(&file(&existing(run), "optimizer"), device)?;
     Ok(optimizer.load_record(record))
 }

@@ -1,6 +1,7 @@
 //! Stage 3: UNet, ControlNet and relation module, with VAE and entity encoder frozen.
 
 use super::fit::Stage;
+use super::gradients::lowered;
 use super::source::{Clips, Sample, psnr, sheet};
 use super::vae::to_vec;
 use crate::Result;
@@ -15,7 +16,7 @@ use crate::pipeline::sample::Sampler;
 use crate::scheduler::EulerDiscreteScheduler;
 use burn::module::AutodiffModule;
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{FloatDType, Tensor, TensorData};
 use image::RgbImage;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -44,15 +45,19 @@ pub struct DenoiserStage<B: AutodiffBackend> {
 
 /// Host side of a batch.
 pub struct ClipBatch {
-    inputs: Vec<ConditionInput>,
+    pub(super) inputs: Vec<ConditionInput>,
     drafts: Drafts,
-    frames: Vec<f32>,
-    weights: Vec<f32>,
+    /// Planes of all frames of all clips.
+    pub(super) frames: Vec<f32>,
+    /// How much of each latent pixel entities cover.
+    pub(super) weights: Vec<f32>,
 }
 
-fn clip_batch(samples: Vec<Sample>, factor: usize) -> ClipBatch {
+/// A batch of clips, whose drafts are drawn if they are needed.
+pub(super) fn clip_batch(samples: Vec<Sample>, factor: usize, drafts: bool) -> ClipBatch {
     let items: Vec<_> = samples
         .iter()
+        .filter(|_| drafts)
         .map(|sample| (sample.frames[0].as_slice(), &sample.input))
         .collect();
     let drafts = Drafts::new(&items, factor);
@@ -138,26 +143,14 @@ impl<B: AutodiffBackend> Stage<B> for DenoiserStage<B> {
     fn batches(&self) -> Box<dyn FnMut(u64) -> Result<ClipBatch> + Send> {
         let (clips, batch) = (self.clips.clone(), self.batch);
         let factor = self.frozen.config.index.condition.vae_factor;
-        Box::new(move |index| Ok(clip_batch(clips.batch(index, batch)?, factor)))
+        Box::new(move |index| Ok(clip_batch(clips.batch(index, batch)?, factor, true)))
     }
 
     fn loss(&self, network: &Denoiser<B>, batch: ClipBatch, step: u64) -> Result<Tensor<B, 1>> {
         let encoded = encode(&self.frozen, &batch)?;
-        let [n, f, _, lh, lw] = encoded.base.dims();
         let deviation = residual_std(&self.frozen.config, &self.device);
         let clean = (encoded.target - encoded.base) / deviation;
-        // By the step, so that a resumed run goes on with the noise that it would have had, and other runs of this
-        // seed get the same.
-        let random = ChaCha8Rng::seed_from_u64(self.seed);
-        let mut levels = random.clone();
-        levels.set_stream(2 * step);
-        let mut values = random;
-        values.set_stream(2 * step + 1);
-        let levels: Tensor<B::InnerBackend, 1> = noise_from(&mut levels, [n], &self.device);
-        let sigma = (levels * self.log_sigma.1 + self.log_sigma.0).exp();
-        let noise = noise_from(&mut values, clean.dims(), &self.device);
-        let noisy = clean.clone() + noise * sigma.clone().reshape([n, 1, 1, 1, 1]);
-        let target = velocity_target(clean, noisy.clone(), sigma.clone());
+        let noisy = noisy(clean, self.log_sigma, self.seed, step);
 
         let conditions = encoded.conditions.with_autodiff::<B>();
         let prepared = network.prepare(Known {
@@ -170,17 +163,25 @@ impl<B: AutodiffBackend> Stage<B> for DenoiserStage<B> {
             added_time_ids: Tensor::from_inner(encoded.ids),
         })?;
         let velocity = network.velocity(
-            Tensor::from_inner(noisy),
-            Tensor::from_inner(sigma),
+            Tensor::from_inner(noisy.latents),
+            Tensor::from_inner(noisy.sigma),
             &prepared,
         );
-        let weights: Tensor<B::InnerBackend, 5> = Tensor::from_data(
-            TensorData::new(batch.weights, [n, f, 1, lh, lw]),
-            &self.device,
-        );
-        let weights = weights * (self.entity_weight - 1.0) + 1.0;
-        let error = velocity - Tensor::from_inner(target);
-        Ok((error.powi_scalar(2) * Tensor::from_inner(weights)).mean())
+        Ok(weighted_error(
+            velocity,
+            noisy.velocity,
+            batch.weights,
+            self.entity_weight,
+        ))
+    }
+
+    fn lowered(&self, network: &Denoiser<B>, dtype: FloatDType) -> Result<Denoiser<B>> {
+        Ok(Denoiser {
+            unet: lowered(network.unet.clone(), dtype),
+            controlnet: lowered(network.controlnet.clone(), dtype),
+            // It is small, and its weights are normalised by what they sum to.
+            relation: network.relation.clone(),
+        })
     }
 
     fn sample(
@@ -189,7 +190,7 @@ impl<B: AutodiffBackend> Stage<B> for DenoiserStage<B> {
     ) -> Result<(RgbImage, Vec<(&'static str, f64)>)> {
         let samples = self.held_out.batch(1, 4)?;
         let factor = self.frozen.config.index.condition.vae_factor;
-        let batch = clip_batch(samples, factor);
+        let batch = clip_batch(samples, factor, true);
         let encoded = encode(&self.frozen, &batch)?;
         let [n, f, _, _, _] = encoded.base.dims();
         let (w, h) = (batch.inputs[0].width, batch.inputs[0].height);
@@ -238,6 +239,56 @@ impl<B: AutodiffBackend> Stage<B> for DenoiserStage<B> {
     }
 }
 
+/// Clean latents made noisy, for one step of training.
+pub(super) struct Noisy<B: Backend> {
+    /// `[batch, frames, channels, height, width]`
+    pub(super) latents: Tensor<B, 5>,
+    /// `[batch]`
+    pub(super) sigma: Tensor<B, 1>,
+    /// What the network should say of them.
+    pub(super) velocity: Tensor<B, 5>,
+}
+
+/// Noise by the step, so that a resumed run goes on with what it would have had, and other runs of this seed get the
+/// same. `log_sigma`: mean and deviation of ln(sigma).
+pub(super) fn noisy<B: Backend>(
+    clean: Tensor<B, 5>,
+    log_sigma: (f64, f64),
+    seed: u64,
+    step: u64,
+) -> Noisy<B> {
+    let (device, shape) = (clean.device(), clean.dims());
+    let random = |stream: u64| {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        random.set_stream(stream);
+        random
+    };
+    let levels: Tensor<B, 1> = noise_from(&mut random(2 * step), [shape[0]], &device);
+    let sigma = (levels * log_sigma.1 + log_sigma.0).exp();
+    let noise = noise_from(&mut random(2 * step + 1), shape, &device);
+    let latents = clean.clone() + noise * sigma.clone().reshape([shape[0], 1, 1, 1, 1]);
+    Noisy {
+        velocity: velocity_target(clean, latents.clone(), sigma.clone()),
+        latents,
+        sigma,
+    }
+}
+
+/// The mean squared error, weighted by `1 + (entity_weight - 1) * inside` (Eq. 8).
+pub(super) fn weighted_error<B: AutodiffBackend>(
+    said: Tensor<B, 5>,
+    target: Tensor<B::InnerBackend, 5>,
+    inside: Vec<f32>,
+    entity_weight: f64,
+) -> Tensor<B, 1> {
+    let [n, f, _, h, w] = target.dims();
+    let inside: Tensor<B::InnerBackend, 5> =
+        Tensor::from_data(TensorData::new(inside, [n, f, 1, h, w]), &target.device());
+    let weights = inside * (entity_weight - 1.0) + 1.0;
+    let error = said - Tensor::from_inner(target);
+    (error.powi_scalar(2) * Tensor::from_inner(weights)).mean()
+}
+
 /// What the figure of the residual's base is called: what a denoiser that does nothing would reach.
 fn base_name(base: ResidualBase) -> &'static str {
     match base {
@@ -263,7 +314,7 @@ pub fn residual_statistics<B: Backend>(bundle: &Bundle<B>, clips: &Clips) -> Res
     let mut squares: Vec<f64> = Vec::new();
     let mut count = 0.0;
     for index in 0..8 {
-        let batch = clip_batch(clips.batch(index, 4)?, factor);
+        let batch = clip_batch(clips.batch(index, 4)?, factor, true);
         let encoded = encode(bundle, &batch)?;
         let [n, f, channels, h, w] = encoded.base.dims();
         let values = to_vec(encoded.target - encoded.base)?;
@@ -278,3 +329,6 @@ pub fn residual_statistics<B: Backend>(bundle: &Bundle<B>, clips: &Clips) -> Res
         .map(|sum| ((sum / count) as f32).max(1e-6).sqrt())
         .collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,14 +3,16 @@
 use super::checkpoint::{self, State};
 use super::curve::{self, Row};
 use super::ema::Ema;
+use super::gradients;
+use super::pass::{LossScale, PassOptions, pass};
 use super::schedule::Schedule;
+use crate::pipeline::model::{check_dtype, dtype_name};
 use crate::platform::make_dir;
 use crate::{Error, Result};
-use burn::grad_clipping::GradientClippingConfig;
 use burn::module::AutodiffModule;
-use burn::optim::{AdamWConfig, GradientsParams, Optimizer};
+use burn::optim::{AdamWConfig, Optimizer};
 use burn::tensor::backend::AutodiffBackend;
-use burn::tensor::{ElementConversion, Tensor};
+use burn::tensor::{FloatDType, Tensor};
 use image::RgbImage;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::{Path, PathBuf};
@@ -29,10 +31,14 @@ pub struct FitOptions {
     pub seconds: f64,
     /// Bound on the seconds of this session; the run can be resumed after it.
     pub session_seconds: f64,
+    /// Bound on the steps of this session.
+    pub session_steps: u64,
     /// Peak learning rate.
     pub learning_rate: f64,
     /// Decay of the parameter average.
     pub ema_decay: f64,
+    /// How the gradients of a step are made.
+    pub pass: PassOptions,
     /// Seconds between checkpoints.
     pub checkpoint_seconds: f64,
     /// Seconds between pictures of samples.
@@ -46,8 +52,10 @@ impl Default for FitOptions {
             steps: 100_000,
             seconds: f64::INFINITY,
             session_seconds: f64::INFINITY,
+            session_steps: u64::MAX,
             learning_rate: 4e-4,
             ema_decay: 0.999,
+            pass: PassOptions::default(),
             checkpoint_seconds: 180.0,
             sample_seconds: 300.0,
         }
@@ -80,6 +88,20 @@ pub trait Stage<B: AutodiffBackend> {
     /// # Errors
     /// When the batch cannot be used.
     fn loss(&self, network: &Self::Network, batch: Self::Batch, step: u64) -> Result<Tensor<B, 1>>;
+    /// A copy of `network` that computes in `dtype` where it can, and whose gradients are those of `network`'s
+    /// parameters ([`super::gradients::lowered`]).
+    ///
+    /// # Errors
+    /// [`Error::Job`] for networks that are trained in `f32` only.
+    fn lowered(&self, network: &Self::Network, dtype: FloatDType) -> Result<Self::Network> {
+        let _ = network;
+        Err(Error::Job(format!(
+            "the {} is trained in f32 only, not in {}: leave --dtype out",
+            self.name(),
+            dtype_name(dtype)
+        )))
+    }
+
     /// A picture of what the averaged network does, and figures for the log.
     ///
     /// # Errors
@@ -94,8 +116,9 @@ pub trait Stage<B: AutodiffBackend> {
 /// Trains until the options' bounds.
 ///
 /// # Errors
-/// [`Error::Io`] for checkpoints; [`Error::Job`] when the loss stops being a number: the last good
-/// checkpoint is kept, and the message says where.
+/// [`Error::Io`] for checkpoints; [`Error::Job`] when a loss or a gradient stops being a number: the last
+/// checkpoint, which is from before that, is kept, and the message says where. [`Error::Device`] for a type that the
+/// device does not compute in.
 pub fn fit<B, S>(
     stage: &S,
     network: S::Network,
@@ -107,12 +130,13 @@ where
     S: Stage<B>,
 {
     make_dir(&options.run)?;
+    let dtype = options.pass.dtype;
+    check_dtype::<B::InnerBackend>(device, "this device", dtype)?;
     let mut network = network;
     let mut optimizer = AdamWConfig::new()
         .with_beta_2(0.99)
         .with_epsilon(1e-8)
         .with_weight_decay(0.01)
-        .with_grad_clipping(Some(GradientClippingConfig::Norm(1.0)))
         .init::<B, S::Network>();
     let mut state = State::default();
     let mut average = network.valid();
@@ -129,6 +153,7 @@ where
         println!("{}: resuming at step {}", stage.name(), saved.step);
         state = saved;
     }
+    let mut scale = state.loss_scale.unwrap_or(LossScale::new(dtype));
     let mut ema = Ema::new(&average, options.ema_decay, state.step);
     let schedule = Schedule {
         peak: options.learning_rate,
@@ -137,7 +162,8 @@ where
 
     let (sender, receiver) = mpsc::sync_channel(3);
     let mut make = stage.batches();
-    let first = state.step;
+    // As many as a step takes: a resumed run goes on with the batch that would have been the next.
+    let first = state.step * options.pass.accumulate.max(1) as u64;
     std::thread::spawn(move || {
         for index in first.. {
             // The receiver is dropped when training ends: that ends this thread.
@@ -159,6 +185,8 @@ where
 
     let started = Instant::now();
     let before = state.seconds;
+    let steps_before = state.step;
+    let mut saved_at = state.step;
     let mut last_checkpoint = Instant::now();
     let mut last_sample = Instant::now();
     let mut window = Window::new();
@@ -168,16 +196,20 @@ where
         let progress =
             (state.step as f64 / options.steps as f64).max(state.seconds / options.seconds);
         let finished = progress >= 1.0;
-        let pause = session >= options.session_seconds;
+        let pause = session >= options.session_seconds
+            || state.step - steps_before >= options.session_steps;
         if finished || pause {
             window.close(&mut state);
         }
         if finished || pause || last_checkpoint.elapsed().as_secs_f64() > options.checkpoint_seconds
         {
+            check_parameters::<B, _>(&network, &options.run, saved_at)?;
+            state.loss_scale = Some(scale);
             let averaged = ema.apply(network.valid());
             checkpoint::save::<B, _, _>(&options.run, &network, &averaged, &optimizer, &state)?;
             curve::write(&options.run, stage.name(), &state.curve)?;
             last_checkpoint = Instant::now();
+            saved_at = state.step;
         }
         if finished || pause || last_sample.elapsed().as_secs_f64() > options.sample_seconds {
             let figures = report(
@@ -193,20 +225,20 @@ where
             }
         }
 
-        let batch = receiver
-            .recv()
-            .map_err(|_| Error::Job("the clip renderer stopped".into()))??;
-        let loss = stage.loss(&network, batch, state.step)?;
-        let value: f64 = loss.clone().into_scalar().elem();
-        if !value.is_finite() {
-            return Err(Error::Job(format!(
-                "the loss is {value} at step {}: the last checkpoint in {} is good; resume it with a lower --learning-rate",
-                state.step,
-                checkpoint::path(&options.run).display()
-            )));
+        let next = || {
+            let made = receiver.recv();
+            made.map_err(|_| Error::Job("the clip renderer stopped".into()))?
+        };
+        let passed = pass(stage, &network, &options.pass, &mut scale, state.step, next).map_err(
+            |error| match error {
+                Error::Job(why) => stopped(&why, &options.run, saved_at),
+                other => other,
+            },
+        )?;
+        let value = passed.loss;
+        if let Some(gradients) = passed.gradients {
+            network = optimizer.step(schedule.rate(state.step, progress), network, gradients);
         }
-        let gradients = GradientsParams::from_grads(loss.backward(), &network);
-        network = optimizer.step(schedule.rate(state.step, progress), network, gradients);
         ema.update(&network.valid());
         state.step += 1;
         bar.inc(1);
@@ -233,6 +265,37 @@ where
         state,
         figures,
     })
+}
+
+/// What is said when training cannot go on: why, and what there is to go on from.
+fn stopped(why: &str, run: &Path, saved_at: u64) -> Error {
+    let checkpoint = checkpoint::path(run);
+    let remedy = if checkpoint.exists() {
+        format!(
+            "the checkpoint of step {saved_at} in {} is from before that: start again to go on from it, with a lower \
+             --learning-rate",
+            checkpoint.display()
+        )
+    } else {
+        "there is no checkpoint yet: start again with a lower --learning-rate".to_owned()
+    };
+    Error::Job(format!("{why}; {remedy}"))
+}
+
+/// Refuses to save parameters that are no numbers any more over a checkpoint that is good.
+fn check_parameters<B: AutodiffBackend, M: AutodiffModule<B>>(
+    network: &M,
+    run: &Path,
+    saved_at: u64,
+) -> Result<()> {
+    match gradients::parameter_not_finite::<B, _>(network) {
+        None => Ok(()),
+        Some(name) => Err(stopped(
+            &format!("the parameter {name} is not a number any more"),
+            run,
+            saved_at,
+        )),
+    }
 }
 
 /// The losses since the last row of the curve.
@@ -302,3 +365,6 @@ fn report<B: AutodiffBackend, S: Stage<B>>(
     });
     Ok(figures)
 }
+
+#[cfg(test)]
+mod tests;

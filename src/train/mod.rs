@@ -2,10 +2,13 @@
 
 pub mod checkpoint;
 pub mod clicks;
+pub mod controlnet;
 pub mod curve;
 pub mod denoiser;
 pub mod ema;
 pub mod fit;
+pub mod gradients;
+pub mod pass;
 pub mod record;
 pub mod run;
 pub mod schedule;

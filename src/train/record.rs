@@ -37,6 +37,12 @@ pub struct Record {
     pub learning_rate: f64,
     /// Decay of the parameter average.
     pub ema_decay: f64,
+    /// Batches of one step.
+    #[serde(default)]
+    pub accumulate: usize,
+    /// What forward and backward pass computed in.
+    #[serde(default)]
+    pub dtype: String,
 }
 
 /// How a run ended.
@@ -174,6 +180,8 @@ mod tests {
             steps: 100,
             learning_rate: 1e-3,
             ema_decay: 0.99,
+            accumulate: 1,
+            dtype: "f32".into(),
         }
     }
 
@@ -217,6 +225,7 @@ mod tests {
             step: 100,
             seconds: 9.0,
             curve: vec![row(50, 7.0), row(90, 3.0), row(95, 2.0), row(100, 1.0)],
+            loss_scale: None,
         };
         let results = Results::new(record(), &state, &[("PSNR dB", 20.5)]);
         results.write(dir.path()).unwrap();

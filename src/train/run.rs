@@ -1,6 +1,7 @@
 //! A training run from beginning to end: configurations in, weights out.
 
 use super::clicks::ClickStage;
+use super::controlnet::{ControlNetStage, Steerer, configs};
 use super::denoiser::{DenoiserStage, residual_statistics};
 use super::fit::{FitOptions, Fitted, Stage, fit};
 use super::record::{Record, Results};
@@ -9,11 +10,17 @@ use super::vae::{Autoencoder, VaeStage, latent_statistics};
 use crate::data::{ClipSpec, Data, Split};
 use crate::device::{Device, Task};
 use crate::model::bundle::{Bundle, BundleConfig, ModelIndex};
+use crate::model::condition::ConditionConfig;
+use crate::model::denoiser::ResidualBase;
+use crate::pipeline::model::dtype_name;
+use crate::pipeline::steer::SteerIndex;
+use crate::pipeline::svd::SvdConfig;
 use crate::platform::{make_dir, write_whole};
 use crate::scene::Representation;
 use crate::weights::{ModelDir, Precision, save_file};
 use crate::{Error, Result};
 use burn::backend::Autodiff;
+use burn::backend::autodiff::checkpoint::strategy::BalancedCheckpointing;
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use std::path::{Path, PathBuf};
@@ -28,6 +35,8 @@ pub enum What {
     Encoder,
     /// UNet, ControlNet and relation module; VAE and entity encoder must be trained.
     Denoiser,
+    /// A ControlNet and a relation module for Stable Video Diffusion, whose directory the model's is; it stays as it is.
+    ControlNet,
 }
 
 /// A run.
@@ -37,6 +46,10 @@ pub struct RunOptions {
     pub what: What,
     /// Model directory: its configurations are read, the trained weights written into it.
     pub model: PathBuf,
+    /// Where a ControlNet for Stable Video Diffusion is written to; configurations that are there already are used.
+    pub controlnet: Option<PathBuf>,
+    /// Frames of a clip, for Stable Video Diffusion; `None`: as many as its UNet was made for.
+    pub frames: Option<usize>,
     /// Pack of cut-outs and backgrounds, or a data set of videos (see [`Data::open`]).
     pub data: PathBuf,
     /// Clips (or pictures) in a batch.
@@ -47,6 +60,9 @@ pub struct RunOptions {
     pub seed: u64,
     /// What the denoiser is shown, and how its errors are weighed; what is not said, the model directory says.
     pub shown: Shown,
+    /// Whether the denoiser's cheap intermediate results are computed again in the backward pass instead of being
+    /// kept: gradient checkpointing, less memory for more time.
+    pub recompute: bool,
     /// Start from the weights in the model directory rather than from scratch (a checkpoint of the run comes first).
     pub warm: bool,
     /// How long, how fast, and where checkpoints go.
@@ -70,13 +86,16 @@ impl Shown {
     /// Changes an index; `true` if it was another one before.
     fn apply(self, index: &mut ModelIndex) -> bool {
         let before = index.clone();
-        let condition = &mut index.condition;
+        self.apply_to(&mut index.condition);
+        index.loss_mask = self.loss_mask.unwrap_or(index.loss_mask);
+        *index != before
+    }
+
+    fn apply_to(self, condition: &mut ConditionConfig) {
         let set = |flag: &mut bool, to: Option<bool>| *flag = to.unwrap_or(*flag);
         condition.representation = self.representation.unwrap_or(condition.representation);
         set(&mut condition.entity_features, self.entity_features);
         set(&mut condition.position_relation, self.position_relation);
-        set(&mut index.loss_mask, self.loss_mask);
-        *index != before
     }
 }
 
@@ -99,34 +118,50 @@ impl Task for Train<'_> {
         let options = self.0;
         B::seed(&device, options.seed);
         println!("training on {name}");
-        if options.what != What::Denoiser && options.shown != Shown::default() {
+        let steered = matches!(options.what, What::Denoiser | What::ControlNet);
+        if !steered && options.shown != Shown::default()
+            || options.recompute && options.what != What::Denoiser
+        {
             return Err(Error::Job(
-                "representation, entity features, position relation and loss mask are the denoiser's: leave them out \
+                "recomputing, representation, entity features, position relation and loss mask are the denoiser's: leave them out \
                  for other networks"
                     .into(),
             ));
         }
+        if options.what == What::ControlNet {
+            return controlnet::<Autodiff<B>>(options, &device);
+        }
         let location = options.model.display().to_string();
         let dir = ModelDir::new(&location);
         let config = pollster::block_on(BundleConfig::read(&dir))?;
-        let data = Data::open(&options.data)?;
-        let clips = |split, seed| -> Result<Arc<Clips>> {
-            let spec = ClipSpec {
-                frames: config.index.frames as usize,
-                max_entities: config.index.max_entities,
-                ..Default::default()
-            };
-            let clips = Clips::new(&data, split, &spec, seed, &options.sizes)?;
-            Ok(Arc::new(clips))
-        };
-        let train = clips(Split::Train, options.seed)?;
-        let held_out = clips(Split::HeldOut, options.seed)?;
+        let index = &config.index;
+        let [train, held_out] = clips(options, index.frames as usize, index.max_entities)?;
         match options.what {
             What::Vae => vae::<B>(options, config, &dir, train, held_out, &device),
             What::Encoder => encoder::<B>(options, config, &dir, train, held_out, &device),
-            What::Denoiser => denoiser::<B>(options, &dir, train, held_out, &device),
+            What::Denoiser if options.recompute => {
+                type Recomputing<B> = Autodiff<B, BalancedCheckpointing>;
+                denoiser::<Recomputing<B>>(options, &dir, train, held_out, &device)
+            }
+            What::Denoiser => denoiser::<Autodiff<B>>(options, &dir, train, held_out, &device),
+            What::ControlNet => Ok(()),
         }
     }
+}
+
+/// Clips to train on, and those that are held out.
+fn clips(options: &RunOptions, frames: usize, max_entities: usize) -> Result<[Arc<Clips>; 2]> {
+    let data = Data::open(&options.data)?;
+    let of = |split| -> Result<Arc<Clips>> {
+        let spec = ClipSpec {
+            frames,
+            max_entities,
+            ..Default::default()
+        };
+        let clips = Clips::new(&data, split, &spec, options.seed, &options.sizes)?;
+        Ok(Arc::new(clips))
+    };
+    Ok([of(Split::Train)?, of(Split::HeldOut)?])
 }
 
 fn write<B: Backend, M: Module<B>>(dir: &ModelDir, part: &str, module: &M) -> Result<()> {
@@ -213,14 +248,17 @@ fn encoder<B: Backend>(
     write(dir, "entity_encoder", &trained)
 }
 
-fn denoiser<B: Backend>(
+fn denoiser<A: AutodiffBackend>(
     options: &RunOptions,
     dir: &ModelDir,
     clips: Arc<Clips>,
     held_out: Arc<Clips>,
-    device: &B::Device,
+    device: &A::Device,
 ) -> Result<()> {
-    let mut frozen = pollster::block_on(Bundle::<B>::load_frozen(dir.location(), device))?;
+    let mut frozen = pollster::block_on(Bundle::<A::InnerBackend>::load_frozen(
+        dir.location(),
+        device,
+    ))?;
     let changed = options.shown.apply(&mut frozen.config.index);
     if changed && options.warm {
         println!(
@@ -238,13 +276,13 @@ fn denoiser<B: Backend>(
         frozen.config.index.residual_std = std;
     }
     let index = frozen.config.index.clone();
-    let network = frozen.config.clone().init::<Autodiff<B>>(device)?.denoiser;
+    let network = frozen.config.clone().init::<A>(device)?.denoiser;
     let network = crate::model::denoiser::Denoiser {
         unet: warm(options, dir, "unet", network.unet)?,
         controlnet: warm(options, dir, "controlnet", network.controlnet)?,
         relation: warm(options, dir, "relation", network.relation)?,
     };
-    let stage = DenoiserStage::<Autodiff<B>> {
+    let stage = DenoiserStage::<A> {
         clips,
         held_out,
         batch: options.batch,
@@ -267,6 +305,90 @@ fn denoiser<B: Backend>(
     )
 }
 
+/// Frames a second of clips for Stable Video Diffusion, as its pipeline assumes.
+const PUBLISHED_FPS: u32 = 7;
+
+fn controlnet<A: AutodiffBackend>(options: &RunOptions, device: &A::Device) -> Result<()> {
+    let Some(out) = &options.controlnet else {
+        return Err(Error::Job(
+            "there is no place for the ControlNet: name a folder with --controlnet".into(),
+        ));
+    };
+    let dir = ModelDir::new(options.model.display().to_string());
+    let config = pollster::block_on(SvdConfig::read(&dir))?;
+    let factor = config.vae.factor();
+    let target = ModelDir::new(out.display().to_string());
+    let (mut sizes, mut relation) = configs(&config.unet, factor)?;
+    let mut index = SteerIndex::default();
+    index.condition.vae_factor = factor;
+    // What is there already is gone on with.
+    let found = pollster::block_on(target.find_json("controlnet", "config.json"))?;
+    sizes = found.unwrap_or(sizes);
+    let found = pollster::block_on(target.find_json("relation", "config.json"))?;
+    relation = found.unwrap_or(relation);
+    let found = pollster::block_on(target.find_json("", "model_index.json"))?;
+    index = found.unwrap_or(index);
+    options.shown.apply_to(&mut index.condition);
+    let weighed = options.shown.loss_mask.unwrap_or(true);
+    relation.validate(&target.file("relation", "config.json"))?;
+    index
+        .condition
+        .validate(&target.file("", "model_index.json"))?;
+    sizes.check_fits(&config.unet)?;
+
+    let frames = options.frames.unwrap_or(config.unet.num_frames);
+    let [clips, held_out] = clips(options, frames, index.max_entities)?;
+    let silent = &mut |_: u64, _: u64| {};
+    let encoder = pollster::block_on(config.load_image_encoder(&dir, device, silent))?;
+    let vae = pollster::block_on(config.load_vae(&dir, device, silent))?;
+    let in_dtype = dir.clone().with_dtype(options.fit.pass.dtype);
+    let unet = pollster::block_on(config.load_unet::<A>(&in_dtype, device, silent))?.no_grad();
+    // From the weights in f32, whatever the frozen copy computes in.
+    let start = pollster::block_on(config.load_unet::<A>(&dir, device, silent))?;
+    let mut network = Steerer::from_unet(&sizes, &relation, &start, device)?;
+    drop(start);
+    if options.warm {
+        network = Steerer {
+            controlnet: warm(options, &target, "controlnet", network.controlnet)?,
+            relation: warm(options, &target, "relation", network.relation)?,
+        };
+    }
+    let stage = ControlNetStage::<A> {
+        clips,
+        held_out,
+        batch: options.batch,
+        config,
+        index: index.clone(),
+        encoder,
+        vae,
+        unet,
+        fps: PUBLISHED_FPS,
+        entity_weight: if weighed { 2.0 } else { 1.0 },
+        seed: options.seed,
+        device: device.clone(),
+    };
+    let shown = ModelIndex {
+        condition: index.condition.clone(),
+        loss_mask: weighed,
+        residual_base: ResidualBase::None,
+        ..ModelIndex::default()
+    };
+    let trained = fit_recorded(&stage, network, options, Some(&shown), device)?;
+    write(&target, "controlnet", &trained.controlnet)?;
+    write(&target, "relation", &trained.relation)?;
+    write_json(&target.file("controlnet", "config.json"), &sizes)?;
+    write_json(&target.file("relation", "config.json"), &relation)?;
+    write_json(&target.file("", "model_index.json"), &index)
+}
+
+fn write_json(path: &str, value: &impl serde::Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value).map_err(|reason| Error::Io {
+        path: path.to_owned(),
+        source: std::io::Error::other(reason),
+    })?;
+    write_whole(Path::new(path), (text + "\n").as_bytes())
+}
+
 /// Trains, with a record of what is trained before it and of the results after it. `index` is the denoiser's.
 fn fit_recorded<B: AutodiffBackend, S: Stage<B>>(
     stage: &S,
@@ -286,6 +408,8 @@ fn fit_recorded<B: AutodiffBackend, S: Stage<B>>(
         steps: options.fit.steps,
         learning_rate: options.fit.learning_rate,
         ema_decay: options.fit.ema_decay,
+        accumulate: options.fit.pass.accumulate,
+        dtype: dtype_name(options.fit.pass.dtype),
     };
     make_dir(&options.fit.run)?;
     record.note(&options.fit.run)?;

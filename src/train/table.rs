@@ -238,11 +238,14 @@ fn one(
         &RunOptions {
             what: What::Denoiser,
             model,
+            controlnet: None,
+            frames: None,
             data: options.data.clone(),
             batch: options.batch,
             sizes: vec![options.size],
             seed,
             warm: false,
+            recompute: false,
             shown: Shown {
                 representation: Some(kind.representation),
                 entity_features: Some(kind.entity_features),

@@ -1,0 +1,157 @@
+use super::*;
+use crate::data::{ClipSpec, Data, Split, testing};
+use crate::model::bundle::BundleConfig;
+use crate::model::unet::PerLevel;
+use crate::train::checkpoint::State;
+use crate::train::fit::{FitOptions, fit};
+use crate::train::gradients;
+use crate::train::pass::{LossScale, PassOptions, pass};
+use crate::weights::{ModelDir, Precision, save_bytes};
+use burn::backend::autodiff::checkpoint::strategy::BalancedCheckpointing;
+use burn::backend::{Autodiff, Flex};
+use burn::module::Module;
+use burn::record::{FullPrecisionSettings, NamedMpkBytesRecorder, Recorder};
+use burn::tensor::DType;
+
+type A = Autodiff<Flex>;
+type Recomputing = Autodiff<Flex, BalancedCheckpointing>;
+
+/// The shipped model's configurations with few channels, clips of 32x32 and four frames.
+fn stage<B: AutodiffBackend<InnerBackend = Flex>>() -> (DenoiserStage<B>, Denoiser<B>) {
+    let device = Default::default();
+    let mini = concat!(env!("CARGO_MANIFEST_DIR"), "/models/mini");
+    let mut config = pollster::block_on(BundleConfig::read(&ModelDir::new(mini))).unwrap();
+    for unet in [&mut config.unet, &mut config.controlnet.unet] {
+        unet.block_out_channels = vec![32, 32, 32];
+        unet.num_attention_heads = PerLevel::All(1);
+    }
+    config.vae.block_out_channels = vec![8, 8, 16];
+    config.index.frames = 4;
+    config.index.steps = 1;
+    let spec = ClipSpec {
+        width: 32,
+        height: 32,
+        frames: 4,
+        ..ClipSpec::default()
+    };
+    let data = Data::Pack(Arc::new(testing::pack()));
+    let clips = Clips::new(&data, Split::Train, &spec, 1, &[(32, 32)]);
+    let clips = Arc::new(clips.unwrap());
+    let network = config.clone().init::<B>(&device).unwrap().denoiser;
+    // Parameters are drawn when they are first looked at: copies made before that would differ.
+    assert_eq!(gradients::parameter_not_finite::<B, _>(&network), None);
+    let stage = DenoiserStage {
+        clips: clips.clone(),
+        held_out: clips,
+        batch: 1,
+        frozen: config.init::<Flex>(&Default::default()).unwrap(),
+        entity_weight: 2.0,
+        log_sigma: (-0.2, 1.4),
+        seed: 1,
+        device,
+    };
+    (stage, network)
+}
+
+fn bytes(network: &Denoiser<Flex>) -> Vec<u8> {
+    save_bytes("test", network, Precision::F32).unwrap()
+}
+
+/// The loss of the first batch and its gradients' norm.
+fn first_step<B: AutodiffBackend>(
+    stage: &DenoiserStage<B>,
+    network: &Denoiser<B>,
+    dtype: FloatDType,
+) -> (f64, f64) {
+    let options = PassOptions {
+        clip_norm: f64::INFINITY,
+        dtype,
+        ..PassOptions::default()
+    };
+    let mut next = stage.batches();
+    let mut scale = LossScale::new(dtype);
+    let made = pass(stage, network, &options, &mut scale, 0, || next(0)).unwrap();
+    let norm = gradients::norm::<B, _>(network, &made.gradients.unwrap());
+    (made.loss, norm)
+}
+
+#[test]
+fn a_resumed_denoiser_is_the_one_trained_at_once() {
+    let (stage, start) = stage::<A>();
+    let device = Default::default();
+    let folder = tempfile::tempdir().unwrap();
+    let options = |name: &str, session_steps| FitOptions {
+        run: folder.path().join(name),
+        steps: 2,
+        session_steps,
+        ..FitOptions::default()
+    };
+    let whole = fit(&stage, start.clone(), &options("whole", 9), &device).unwrap();
+    let parts = options("parts", 1);
+    let half = fit(&stage, start, &parts, &device).unwrap();
+    // A new process starts from other random weights.
+    let other = super::tests::stage::<A>().1;
+    let rest = fit(&stage, other, &parts, &device).unwrap();
+    assert_eq!((half.state.step, rest.state.step), (1, 2));
+    assert!(bytes(&whole.network) == bytes(&rest.network));
+    // Of rows that may stand for several steps.
+    let sum = |state: &State| {
+        let mut before = 0;
+        let rows = state.curve.iter().map(|row| {
+            let steps = row.step - std::mem::replace(&mut before, row.step);
+            row.loss * steps as f64
+        });
+        rows.sum::<f64>()
+    };
+    let (once, resumed) = (sum(&whole.state), sum(&rest.state));
+    assert!((once - resumed).abs() < 1e-9, "{once} and {resumed}");
+}
+
+#[test]
+fn half_precision_and_recomputing_give_nearly_the_same_step() {
+    let (stage, network) = stage::<A>();
+    let (loss, norm) = first_step(&stage, &network, FloatDType::F32);
+    for (dtype, tolerance) in [(FloatDType::BF16, 0.05), (FloatDType::F16, 0.02)] {
+        let low = stage.lowered(&network, dtype).unwrap();
+        assert_eq!(low.unet.conv_in.weight.dtype(), DType::from(dtype));
+        assert_eq!(
+            low.unet.conv_norm_out.gamma.as_ref().unwrap().dtype(),
+            DType::F32
+        );
+        let (rough, rough_norm) = first_step(&stage, &network, dtype);
+        assert!(
+            (rough - loss).abs() < tolerance * loss,
+            "{dtype:?}: {rough}, {loss}"
+        );
+        assert!(rough != loss, "{dtype:?} was not used");
+        // Rounding errors of a whole backward pass.
+        assert!(
+            (rough_norm - norm).abs() < 0.1 * norm,
+            "{dtype:?}: {rough_norm}, {norm}"
+        );
+    }
+
+    // The same weights where gradients are recomputed.
+    let (other_stage, other) = super::tests::stage::<Recomputing>();
+    let recorder = NamedMpkBytesRecorder::<FullPrecisionSettings>::new();
+    let bytes = Recorder::<A>::record(&recorder, network.clone().into_record(), ()).unwrap();
+    let record = Recorder::<Recomputing>::load(&recorder, bytes, &Default::default()).unwrap();
+    let same = other.load_record(record);
+    let frozen = DenoiserStage {
+        frozen: Bundle {
+            config: stage.frozen.config.clone(),
+            vae: stage.frozen.vae.clone(),
+            preview: stage.frozen.preview.clone(),
+            encoder: stage.frozen.encoder.clone(),
+            denoiser: stage.frozen.denoiser.clone(),
+            device: Default::default(),
+        },
+        ..other_stage
+    };
+    let (again, again_norm) = first_step(&frozen, &same, FloatDType::F32);
+    assert!((again - loss).abs() < 1e-5 * loss, "{again} and {loss}");
+    assert!(
+        (again_norm - norm).abs() < 1e-4 * norm,
+        "{again_norm} and {norm}"
+    );
+}
