@@ -112,10 +112,9 @@ fn half_precision_and_recomputing_give_nearly_the_same_step() {
     let (stage, network) = stage::<A>();
     let (loss, norm) = first_step(&stage, &network, FloatDType::F32);
     // Of 8 and 11 bits; the weights are others each time, and some are worse than others.
-    for (dtype, tolerance, of_norm) in [
-        (FloatDType::BF16, 0.15, 0.6),
-        (FloatDType::F16, 0.05, 0.25),
-    ] {
+    for (dtype, tolerance, of_norm) in
+        [(FloatDType::BF16, 0.15, 0.6), (FloatDType::F16, 0.05, 0.25)]
+    {
         let low = stage.lowered(&network, dtype).unwrap();
         assert_eq!(low.unet.conv_in.weight.dtype(), DType::from(dtype));
         assert_eq!(
