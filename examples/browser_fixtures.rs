@@ -3,10 +3,14 @@
 //! - `down_block.json`, `down_block.weights.safetensors`, `.inputs.safetensors`, `.expected.safetensors`: one block of
 //!   the UNet with its synthetic weights and inputs, and the reference's output from tests/goldens.
 //! - `tiny/`: a model directory like models/mini, but with so few channels that WebGPU emulated on a CPU runs it, and
-//!   with random weights.
+//!   with random weights;
+//! - `sam.safetensors`: a SAM of the same kind;
+//! - `person.png`, `person.mask`: a rendered person, and where it is, a byte a pixel.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
+#[path = "../tests/common/person.rs"]
+mod person;
 #[path = "../tests/common/tiny.rs"]
 mod tiny;
 
@@ -26,7 +30,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     std::fs::create_dir_all(&out)?;
     down_block(&out)?;
-    tiny::tiny_model(&out.join("tiny"))
+    let (picture, mask) = person::person();
+    picture.save(out.join("person.png"))?;
+    std::fs::write(out.join("person.mask"), mask.into_raw())?;
+    tiny::tiny_model(&out.join("tiny"))?;
+    tiny::tiny_sam(&out.join("sam.safetensors"))
 }
 
 /// The case `down_block` of tests/parity_unet.rs.

@@ -11,6 +11,7 @@ pub mod pipeline;
 pub mod platform;
 pub mod scene;
 pub mod scheduler;
+pub mod study;
 pub mod weights;
 
 #[cfg(not(target_family = "wasm"))]

@@ -4,6 +4,12 @@
 mod common;
 #[path = "cli/convert.rs"]
 mod convert;
+#[path = "cli/parts.rs"]
+mod parts;
+#[path = "common/person.rs"]
+mod person;
+#[path = "cli/segment.rs"]
+mod segment;
 #[path = "common/tiny.rs"]
 mod tiny;
 #[path = "cli/track.rs"]
@@ -386,7 +392,69 @@ fn tables_of_the_paper_come_from_the_ledger() {
     ] {
         assert!(text.contains(expected), "{text}");
     }
-    assert_refused(ending(table("4")), 3, &["no table 4"]);
+    assert_refused(ending(table("4")), 3, &["--answers"]);
+    assert_refused(ending(table("5")), 3, &["no table 5"]);
+}
+
+#[test]
+fn what_people_picked_adds_up() {
+    use dragentity::study::{Question, Study};
+    let desk = Desk::new();
+    let study = Study::of_files(["x/ours/1.mp4", "x/theirs/1.mp4"]).unwrap();
+    let mut answers = study.begin(1);
+    answers.pick("1", Question::Overall, "ours");
+    desk.write("a.json", answers.to_json().unwrap());
+    answers.pick("1", Question::Overall, "theirs");
+    desk.write("b.json", answers.to_json().unwrap());
+    desk.write("c.json", "{");
+    let table = |files: &[&str]| {
+        let mut command = desk.program();
+        command
+            .args(["eval", "--table", "4", "--answers"])
+            .args(files);
+        command
+    };
+    let output = table(&["a.json", "b.json", "a.json", "a.json"])
+        .assert()
+        .success();
+    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
+    assert!(text.contains("4 people"), "{text}");
+    assert!(
+        text.contains("| Overall feeling | 75 % | 25 % | 4 |"),
+        "{text}"
+    );
+    assert_refused(ending(table(&["a.json", "c.json"])), 3, &["c.json"]);
+    assert_refused(ending(table(&["a.json", "none.json"])), 3, &["none.json"]);
+}
+
+#[test]
+fn a_models_videos_are_a_method_to_compare() {
+    use dragentity::study::Study;
+    let desk = Desk::new();
+    for name in ["one", "two"] {
+        tiny::tiny_model(&desk.path(name)).unwrap();
+        let mut command = desk.program();
+        command
+            .args(["eval", "--device", "cpu", "--clips", "2", "--steps", "1"])
+            .args(["--model", name, "--videos", "out", "--method"])
+            .args([&format!("method {name}"), "--data"])
+            .arg(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/tests/data/held_out.pack"
+            ));
+        command.assert().success();
+    }
+    let files: Vec<String> = ["method one", "method two", "given"]
+        .iter()
+        .flat_map(|folder| std::fs::read_dir(desk.path("out").join(folder)).unwrap())
+        .map(|entry| entry.unwrap().path().display().to_string())
+        .collect();
+    let study = Study::of_files(files.iter().map(String::as_str)).unwrap();
+    assert_eq!(study.methods, ["method one", "method two"]);
+    assert_eq!(study.trials.len(), 2);
+    assert!(study.trials.iter().all(|trial| trial.given.is_some()));
+    let video = dragentity::media::read::read(files[0].as_ref(), &Default::default()).unwrap();
+    assert!(video.frames.len() > 1);
 }
 
 #[test]

@@ -146,10 +146,6 @@ fn sizes_are_read_off_the_file_and_other_files_are_refused() {
             .to_string()
             .contains("no CoTracker3")
     );
-    let device = Default::default();
-    let pth = CoTrackerConfig::load::<Flex>("scaled_online.pth", &device);
-    let error = pollster::block_on(pth).err().unwrap().to_string();
-    assert!(error.contains("docs/tracks.md"), "{error}");
 }
 
 #[test]

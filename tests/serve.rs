@@ -210,3 +210,61 @@ fn a_model_that_cannot_be_used_fails_the_job_and_not_the_server() {
     let page: Reply = server.get("/");
     assert_eq!(page.status, 200);
 }
+
+#[test]
+fn clicks_become_masks() {
+    let server = Program::start(&["--segmenter", "sam.safetensors"]);
+    let info = server.get("/api/info").json();
+    assert_eq!(info["segmenter"], "SAM, ViT of width 16");
+    let picture = picture();
+    let clicks: &[u8] = br#"[{"x": 0.5, "y": 0.5, "positive": true}]"#;
+    let first = server.mask(&[("picture", &picture), ("clicks", clicks)]);
+    assert_eq!(first.status, 200, "{}", first.text());
+    let inside = |png: &[u8], x: u32, y: u32| {
+        let mask = image::load_from_memory(png).unwrap().into_luma8();
+        assert_eq!(mask.dimensions(), (60, 40));
+        mask.get_pixel(x, y).0[0] > 127
+    };
+    assert!(inside(&first.body, 30, 20));
+    let clicks: &[u8] =
+        br#"[{"x": 0.5, "y": 0.5, "positive": true}, {"x": 0.9, "y": 0.2, "positive": false}]"#;
+    let second = server.mask(&[
+        ("picture", &picture),
+        ("clicks", clicks),
+        ("previous", &first.body),
+    ]);
+    assert_eq!(second.status, 200, "{}", second.text());
+    assert!(inside(&second.body, 30, 20) && !inside(&second.body, 54, 8));
+
+    for (parts, words) in [
+        (vec![("picture", picture.as_slice())], "\"clicks\""),
+        (vec![("clicks", clicks)], "no part \"picture\""),
+        (vec![("picture", clicks), ("clicks", clicks)], "a.png"),
+        (
+            vec![("picture", &picture), ("clicks", b"[]")],
+            "thing itself",
+        ),
+        (
+            vec![("picture", &picture), ("clicks", b"[{\"x\": 1e999}]")],
+            "cannot be read",
+        ),
+        (
+            vec![
+                ("picture", &picture),
+                ("clicks", clicks),
+                ("previous", b"x"),
+            ],
+            "the mask so far",
+        ),
+        (vec![("picture", &picture), ("other", b"x")], "\"other\""),
+    ] {
+        server.mask(&parts).assert_refused(400, words);
+    }
+    // A job runs beside it, and a server without weights makes no masks.
+    server.submit(PRESET);
+    let plain = Program::start(&[]);
+    assert!(plain.get("/api/info").json()["segmenter"].is_null());
+    plain
+        .mask(&[("picture", &picture), ("clicks", clicks)])
+        .assert_refused(404, "--segmenter");
+}

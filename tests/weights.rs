@@ -3,6 +3,8 @@
 mod common;
 #[path = "weights/files.rs"]
 mod files;
+#[path = "weights/torch.rs"]
+mod torch;
 
 use burn::backend::Flex;
 use burn::module::Module;

@@ -28,12 +28,84 @@ pub struct Attention {
     pub dim: usize,
 }
 
-/// `softmax(q kᵀ / sqrt(dim)) v` along the second axis.
+/// What is added to the scaled products of queries and keys before the softmax.
+#[derive(Clone, Copy, Debug)]
+pub enum Bias<'a> {
+    /// Nothing.
+    None,
+    /// The same for every element of the outer axis: `[inner, queries, keys]`.
+    Table(&'a [f32]),
+    /// The keys are the cells of a grid, row by row: what a query adds for a cell's row, and for its column.
+    Grid {
+        /// `[outer, queries, inner, height]`
+        rows: &'a [f32],
+        /// `[outer, queries, inner, width]`
+        columns: &'a [f32],
+        /// Height and width of the grid.
+        size: [usize; 2],
+    },
+}
+
+impl Bias<'_> {
+    /// Adds `factor` times what belongs to a query to the products with its keys.
+    #[inline(always)]
+    fn add(&self, products: &mut [f32], [o, query, i]: [usize; 3], axes: Attention, factor: f32) {
+        let Attention {
+            queries,
+            keys,
+            inner,
+            ..
+        } = axes;
+        match self {
+            Bias::None => {}
+            Bias::Table(table) => {
+                let added = &table[(i * queries + query) * keys..][..keys];
+                for (product, added) in products.iter_mut().zip(added) {
+                    *product += factor * added;
+                }
+            }
+            Bias::Grid {
+                rows,
+                columns,
+                size: [height, width],
+            } => {
+                let at = (o * queries + query) * inner + i;
+                let rows = &rows[at * height..][..*height];
+                let columns = &columns[at * width..][..*width];
+                for (products, row) in products.chunks_exact_mut(*width).zip(rows) {
+                    for (product, column) in products.iter_mut().zip(columns) {
+                        *product += factor * (row + column);
+                    }
+                }
+            }
+        }
+    }
+
+    fn check(&self, axes: Attention) {
+        let each = axes.outer * axes.queries * axes.inner;
+        match self {
+            Bias::None => {}
+            Bias::Table(table) => {
+                assert_eq!(table.len(), axes.inner * axes.queries * axes.keys);
+            }
+            Bias::Grid {
+                rows,
+                columns,
+                size: [height, width],
+            } => {
+                assert_eq!(height * width, axes.keys);
+                assert!(rows.len() == each * height && columns.len() == each * width);
+            }
+        }
+    }
+}
+
+/// `softmax(q kᵀ / sqrt(dim) + bias) v` along the second axis.
 ///
 /// # Shapes
 /// - `q` and output: `[outer, queries, inner, dim]`
 /// - `k`, `v`: `[outer, keys, inner, dim]`
-pub fn attention(q: &[f32], k: &[f32], v: &[f32], axes: Attention) -> Vec<f32> {
+pub fn attention(q: &[f32], k: &[f32], v: &[f32], bias: Bias, axes: Attention) -> Vec<f32> {
     let Attention {
         outer,
         queries,
@@ -45,10 +117,11 @@ pub fn attention(q: &[f32], k: &[f32], v: &[f32], axes: Attention) -> Vec<f32> {
     assert!(outer > 0 && queries > 0 && keys > 0 && width > 0);
     assert_eq!(q.len(), outer * queries * width);
     assert!(k.len() == outer * keys * width && v.len() == k.len());
+    bias.check(axes);
     let mut out = vec![0.0; q.len()];
     let scale = 1.0 / (dim as f32).sqrt();
     if keys <= FEW_KEYS {
-        few_keys(&mut out, q, k, v, axes, scale);
+        few_keys(&mut out, q, k, v, bias, axes);
         return out;
     }
     let at_once = (WEIGHTS / keys).clamp(16, 128).min(queries);
@@ -81,8 +154,9 @@ pub fn attention(q: &[f32], k: &[f32], v: &[f32], axes: Attention) -> Vec<f32> {
                 wide(
                     #[inline(always)]
                     || {
-                        for row in weights.chunks_exact_mut(keys) {
-                            softmax(row, scale);
+                        for (row, weights) in weights.chunks_exact_mut(keys).enumerate() {
+                            bias.add(weights, [o, first + row, i], axes, 1.0 / scale);
+                            softmax(weights, scale);
                         }
                     },
                 );
@@ -101,7 +175,7 @@ pub fn attention(q: &[f32], k: &[f32], v: &[f32], axes: Attention) -> Vec<f32> {
 }
 
 /// Element by element of the inner axis, which here is long (the pixels of a frame).
-fn few_keys(out: &mut [f32], q: &[f32], k: &[f32], v: &[f32], axes: Attention, scale: f32) {
+fn few_keys(out: &mut [f32], q: &[f32], k: &[f32], v: &[f32], bias: Bias, axes: Attention) {
     let Attention {
         queries,
         keys,
@@ -110,6 +184,7 @@ fn few_keys(out: &mut [f32], q: &[f32], k: &[f32], v: &[f32], axes: Attention, s
         ..
     } = axes;
     let width = inner * dim;
+    let scale = 1.0 / (dim as f32).sqrt();
     let at_once = (4096 / dim).clamp(1, inner);
     // What a piece of the inner axis has in each query.
     let mut pieces = Vec::new();
@@ -138,6 +213,7 @@ fn few_keys(out: &mut [f32], q: &[f32], k: &[f32], v: &[f32], axes: Attention, s
                             for (key, weight) in weights.iter_mut().enumerate() {
                                 *weight = dot(q, &k[place(o * keys + key)..][..dim]);
                             }
+                            bias.add(weights, [o, query, first + i], axes, 1.0 / scale);
                             softmax(weights, scale);
                             for (key, &weight) in weights.iter().enumerate() {
                                 let v = &v[place(o * keys + key)..][..dim];
@@ -204,7 +280,7 @@ mod tests {
     use super::*;
     use crate::convolution::tests::{agree, noise};
 
-    fn slow(q: &[f32], k: &[f32], v: &[f32], axes: Attention) -> Vec<f64> {
+    fn slow(q: &[f32], k: &[f32], v: &[f32], bias: Bias, axes: Attention) -> Vec<f64> {
         let width = axes.inner * axes.dim;
         let mut out = vec![0.0; q.len()];
         for o in 0..axes.outer {
@@ -216,7 +292,20 @@ mod tests {
                         .map(|key| {
                             let products = (0..axes.dim)
                                 .map(|d| f64::from(q[at + d]) * f64::from(k[place(key) + d]));
-                            (products.sum::<f64>() / (axes.dim as f64).sqrt()).exp()
+                            let added = match bias {
+                                Bias::None => 0.0,
+                                Bias::Table(t) => t[(i * axes.queries + query) * axes.keys + key],
+                                Bias::Grid {
+                                    rows,
+                                    columns,
+                                    size: [h, w],
+                                } => {
+                                    let at = (o * axes.queries + query) * axes.inner + i;
+                                    rows[at * h + key / w] + columns[at * w + key % w]
+                                }
+                            };
+                            (products.sum::<f64>() / (axes.dim as f64).sqrt() + f64::from(added))
+                                .exp()
                         })
                         .collect();
                     let sum: f64 = weights.iter().sum();
@@ -257,12 +346,26 @@ mod tests {
                 noise(2 * keys * inner * dim, 2),
                 noise(2 * keys * inner * dim, 3),
             );
-            agree(
-                &attention(&q, &k, &v, axes),
-                &slow(&q, &k, &v, axes),
-                1e-5,
-                &format!("{axes:?}"),
-            );
+            let table = noise(inner * queries * keys, 4);
+            let size = match keys {
+                33 => [3, 11],
+                _ => [1, keys],
+            };
+            let cells = 2 * queries * inner;
+            let (rows, columns) = (noise(cells * size[0], 5), noise(cells * size[1], 6));
+            let grid = Bias::Grid {
+                rows: &rows,
+                columns: &columns,
+                size,
+            };
+            for bias in [Bias::None, Bias::Table(&table), grid] {
+                agree(
+                    &attention(&q, &k, &v, bias, axes),
+                    &slow(&q, &k, &v, bias, axes),
+                    1e-5,
+                    &format!("{axes:?}"),
+                );
+            }
         }
     }
 
@@ -277,8 +380,8 @@ mod tests {
         };
         let mut k = vec![1.0; 40];
         k[20] = f32::NAN;
-        assert!(attention(&[1.0], &k, &[1.0; 40], axes)[0].is_nan());
+        assert!(attention(&[1.0], &k, &[1.0; 40], Bias::None, axes)[0].is_nan());
         let few = Attention { keys: 2, ..axes };
-        assert!(attention(&[1.0], &[f32::NAN, 1.0], &[1.0; 2], few)[0].is_nan());
+        assert!(attention(&[1.0], &[f32::NAN, 1.0], &[1.0; 2], Bias::None, few)[0].is_nan());
     }
 }

@@ -18,8 +18,8 @@ mod parallel;
 mod wide;
 mod winograd;
 
-pub use activation::{geglu, silu};
-pub use attention::{Attention, attention};
+pub use activation::{geglu, gelu, silu};
+pub use attention::{Attention, Bias, attention};
 pub use convolution::{Conv2d, conv2d, temporal_conv};
 pub use linear::linear;
 pub use norm::{GroupNorm, group_norm};

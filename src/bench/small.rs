@@ -6,14 +6,12 @@ use crate::model::clip_input::CLIPImageProcessor;
 use crate::model::unet::{PerLevel, UNetConfig};
 use crate::model::vae::AutoencoderKLTemporalDecoderConfig;
 use crate::pipeline::svd::SvdConfig;
-use crate::platform::write_whole;
+use crate::platform::write_json;
 use crate::scheduler::EulerDiscreteConfig;
 use crate::weights::{Precision, save_file};
 use crate::{Error, Result};
 use burn::backend::Flex;
-use serde::Serialize;
 use serde_json::json;
-use std::path::Path;
 use tempfile::TempDir;
 
 fn config() -> SvdConfig {
@@ -62,22 +60,22 @@ pub fn directory() -> Result<TempDir> {
     save_file(&root.join("vae").join(WEIGHTS), &vae, half)?;
     let unet = config.unet.init::<Flex>(&device)?;
     save_file(&root.join("unet").join(WEIGHTS), &unet, half)?;
-    write(
+    write_json(
         &root.join("image_encoder/config.json"),
         &config.image_encoder,
     )?;
-    write(&root.join("vae/config.json"), &config.vae)?;
-    write(&root.join("unet/config.json"), &config.unet)?;
+    write_json(&root.join("vae/config.json"), &config.vae)?;
+    write_json(&root.join("unet/config.json"), &config.unet)?;
     for part in ["scheduler", "feature_extractor"] {
         crate::platform::make_dir(&root.join(part))?;
     }
-    write(
+    write_json(
         &root.join("scheduler/scheduler_config.json"),
         &config.scheduler,
     )?;
     let mut processor = json!(config.feature_extractor);
     processor["image_processor_type"] = "CLIPImageProcessor".into();
-    write(
+    write_json(
         &root.join("feature_extractor/preprocessor_config.json"),
         &processor,
     )?;
@@ -90,11 +88,6 @@ pub fn directory() -> Result<TempDir> {
         "unet": ["diffusers", "UNetSpatioTemporalConditionModel"],
         "vae": ["diffusers", "AutoencoderKLTemporalDecoder"],
     });
-    write(&root.join("model_index.json"), &index)?;
+    write_json(&root.join("model_index.json"), &index)?;
     Ok(dir)
-}
-
-fn write(path: &Path, value: &impl Serialize) -> Result<()> {
-    let text = serde_json::to_string_pretty(value).unwrap_or_default();
-    write_whole(path, text.as_bytes())
 }

@@ -1,11 +1,15 @@
 //! `dragentity eval`.
 
-use crate::Result;
 use crate::device::Device;
 use crate::eval::extractor::Extractors;
-use crate::eval::table::Ledger;
-use crate::eval::{EvalOptions, Measures, TrackOptions, evaluate, evaluate_tracks};
-use crate::platform::write_whole;
+use crate::eval::table::{Ledger, methods_of};
+use crate::eval::{
+    EvalOptions, Measures, Method, TrackOptions, VideosOptions, evaluate, evaluate_tracks,
+    write_videos,
+};
+use crate::platform::write_json;
+use crate::study::{Answers, Tally};
+use crate::{Error, Result};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -27,10 +31,10 @@ pub struct Args {
     /// auto, cpu, wgpu, cuda or tch
     #[arg(long, default_value = "auto")]
     device: Device,
-    /// InceptionV3 of pytorch-fid as safetensors (docs/metrics.md), for FID as in the literature
+    /// InceptionV3 of pytorch-fid (docs/metrics.md), for FID as in the literature
     #[arg(long, value_name = "FILE", conflicts_with_all = ["clicks_only", "tracks"])]
     inception: Option<PathBuf>,
-    /// I3D of Kinetics-400 as safetensors (docs/metrics.md), for FVD as in the literature
+    /// I3D of Kinetics-400 (docs/metrics.md), for FVD as in the literature
     #[arg(long, value_name = "FILE", conflicts_with_all = ["clicks_only", "tracks"])]
     i3d: Option<PathBuf>,
     /// Measure the masks from clicks alone, which takes a minute
@@ -39,7 +43,8 @@ pub struct Args {
     /// Measure the trackers of videos instead of a model
     #[arg(long, conflicts_with_all = ["clicks_only", "sheet", "steps"])]
     tracks: bool,
-    /// Print table 1, 2 or 3 of the paper at this project's size, beside the paper's figures, from the ledger of its runs
+    /// Print a table of the paper at this project's size, beside the paper's figures: 1, 2 and 3 from the ledger of their
+    /// runs, 4 from what people picked in the page's blind comparison
     #[arg(long, value_name = "N", conflicts_with_all = ["clicks_only", "tracks", "sheet", "steps"])]
     table: Option<u8>,
     /// Measure the runs of `train table` in this folder first, as far as the ledger does not know them
@@ -48,6 +53,21 @@ pub struct Args {
     /// What the tables' runs scored
     #[arg(long, value_name = "FILE", default_value = "models/tables.json")]
     ledger: PathBuf,
+    /// What people picked, as the blind comparison saves it, for --table 4
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "table", conflicts_with = "runs")]
+    answers: Vec<PathBuf>,
+    /// Write what the model makes of the clips into this folder, in a folder of its own, to compare models blind; with
+    /// --table and --runs, what the first seed's run of each row makes
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["clicks_only", "tracks", "sheet", "answers"])]
+    videos: Option<PathBuf>,
+    /// What the model's folder of --videos is called [default: the name of its directory]
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "videos",
+        conflicts_with = "table"
+    )]
+    method: Option<String>,
     /// Side of the clips for --tracks, in pixels
     #[arg(long, default_value_t = 128, requires = "tracks")]
     side: usize,
@@ -75,13 +95,53 @@ pub fn execute(args: Args) -> Result<()> {
             frames: args.frames,
         })?;
         print!("{report}");
-        return write_json(args.json.as_deref(), &report);
+        return keep(args.json.as_deref(), &report);
+    }
+    if args.table == Some(4) {
+        let answers: Vec<Answers> = args
+            .answers
+            .iter()
+            .map(|path| answers(path))
+            .collect::<Result<_>>()?;
+        let tally = Tally::of(&answers)?;
+        print!("{tally}");
+        return keep(args.json.as_deref(), &tally);
+    }
+    if let Some(folder) = args.videos {
+        let methods = match (args.table, &args.runs) {
+            (Some(number), Some(runs)) => methods_of(number, runs)?,
+            (Some(number), None) => {
+                return Err(Error::Job(format!(
+                    "--videos of table {number} needs --runs DIR, where the runs' weights are"
+                )));
+            }
+            (None, _) => {
+                let method = Method::of_model(&args.model);
+                let name = args.method.unwrap_or(method.name);
+                vec![Method { name, ..method }]
+            }
+        };
+        return write_videos(
+            &VideosOptions {
+                methods,
+                data: args.data,
+                clips: args.clips.max(1),
+                steps: args.steps,
+                folder,
+            },
+            args.device,
+        );
     }
     let extractors = Extractors {
         inception: args.inception,
         i3d: args.i3d,
     };
     if let Some(number) = args.table {
+        if !args.answers.is_empty() {
+            return Err(Error::Job(format!(
+                "--answers are for table 4; table {number} is of measured runs"
+            )));
+        }
         let mut ledger = Ledger::read(&args.ledger)?;
         if let Some(runs) = &args.runs {
             let (data, clips) = (&args.data, args.clips.max(1));
@@ -89,7 +149,7 @@ pub fn execute(args: Args) -> Result<()> {
         }
         let table = ledger.table(number)?;
         print!("{table}");
-        return write_json(args.json.as_deref(), &table);
+        return keep(args.json.as_deref(), &table);
     }
     let options = EvalOptions {
         model: args.model,
@@ -105,11 +165,18 @@ pub fn execute(args: Args) -> Result<()> {
     };
     let report = evaluate(&options, args.device)?;
     print!("{report}");
-    write_json(args.json.as_deref(), &report)
+    keep(args.json.as_deref(), &report)
 }
 
-fn write_json(path: Option<&Path>, report: &impl Serialize) -> Result<()> {
-    let Some(path) = path else { return Ok(()) };
-    let text = serde_json::to_string_pretty(report).unwrap_or_default();
-    write_whole(path, (text + "\n").as_bytes())
+fn answers(path: &Path) -> Result<Answers> {
+    let name = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => Answers::parse(&text, &name),
+        Err(source) => Err(Error::Io { path: name, source }),
+    }
+}
+
+/// Where somebody asked for it.
+fn keep(path: Option<&Path>, report: &impl Serialize) -> Result<()> {
+    path.map_or(Ok(()), |path| write_json(path, report))
 }

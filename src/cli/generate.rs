@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Largest picture file that is read, in bytes.
-const MAX_PICTURE_FILE: u64 = 256 << 20;
+pub(super) const MAX_PICTURE_FILE: u64 = 256 << 20;
 /// Largest preset file that is read, in bytes; the codec has a limit of its own.
 const MAX_PRESET_FILE: u64 = 16 << 20;
 
@@ -231,7 +231,7 @@ fn preset_text(given: &str) -> Result<String> {
     })
 }
 
-fn read(path: &Path, limit: u64, what: &str) -> Result<Vec<u8>> {
+pub(super) fn read(path: &Path, limit: u64, what: &str) -> Result<Vec<u8>> {
     let io = |source| Error::Io {
         path: path.display().to_string(),
         source,
@@ -258,7 +258,7 @@ fn file_name(path: &Path) -> String {
 }
 
 /// Whether there is a folder to write into.
-fn writable(output: &Path) -> Result<()> {
+pub(super) fn writable(output: &Path) -> Result<()> {
     let parent = output
         .parent()
         .filter(|p| !p.as_os_str().is_empty())

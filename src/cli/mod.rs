@@ -9,8 +9,10 @@ pub mod generate;
 mod interrupt;
 mod model;
 pub mod pack_data;
+pub mod parts;
 mod progress;
 mod request;
+pub mod segment;
 pub mod serve;
 pub mod track;
 pub mod train;
@@ -50,8 +52,12 @@ enum Command {
     Eval(eval::Args),
     /// Make a pack of cut-outs and backgrounds to train on
     PackData(pack_data::Args),
+    /// Divide a person in a picture into parts
+    Parts(parts::Args),
     /// Make a video from a picture and a preset
     Generate(generate::Args),
+    /// Make the mask of a thing in a picture, from clicks
+    Segment(segment::Args),
     /// Serve the built page, and run its jobs
     Serve(serve::Args),
     /// Say where the things of a video are in each of its frames
@@ -70,7 +76,9 @@ pub fn main() -> ExitCode {
         Command::Convert(args) => convert::run(args),
         Command::Eval(args) => eval::execute(args),
         Command::PackData(args) => pack_data::execute(args),
+        Command::Parts(args) => parts::execute(args),
         Command::Generate(args) => generate::run(args),
+        Command::Segment(args) => segment::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Track(args) => track::execute(args),
         Command::Train(args) => train::execute(args),

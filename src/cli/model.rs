@@ -36,6 +36,27 @@ impl ModelArgs {
     }
 }
 
+/// What makes masks of clicks.
+#[derive(clap::Args)]
+pub struct SegmenterArgs {
+    /// Make masks with SAM or MobileSAM: its weights (docs/segment.md) [default: the model's own click head]
+    #[arg(long, value_name = "FILE")]
+    segmenter: Option<PathBuf>,
+}
+
+impl SegmenterArgs {
+    /// Adds it to what runs.
+    pub fn on(&self, options: ModelOptions) -> ModelOptions {
+        ModelOptions {
+            segmenter: self
+                .segmenter
+                .as_ref()
+                .map(|file| file.display().to_string()),
+            ..options
+        }
+    }
+}
+
 /// Reads `f16`.
 pub(super) fn dtype(text: &str) -> Result<FloatDType, String> {
     match text {

@@ -60,6 +60,16 @@ impl Progress {
         }
     }
 
+    /// Shows what is said while clicks become a mask.
+    pub fn show_clicks(&mut self, message: &Message) {
+        match message {
+            Message::Step { step, steps } if !self.json => {
+                self.count("Looking at the picture", *step, *steps);
+            }
+            other => self.show(other),
+        }
+    }
+
     /// Says what the person should know before the work begins.
     pub fn notes<T: Display>(&self, notes: &[T]) {
         for note in notes {

@@ -1,7 +1,7 @@
 //! `dragentity serve`.
 
 use super::interrupt::on_interrupts;
-use super::model::ModelArgs;
+use super::model::{ModelArgs, SegmenterArgs};
 use crate::device::Device;
 use crate::error::Result;
 use crate::server::{Options, Server};
@@ -30,6 +30,8 @@ pub struct Args {
     device: Vec<Device>,
     #[command(flatten)]
     model: ModelArgs,
+    #[command(flatten)]
+    segmenter: SegmenterArgs,
     /// Most jobs that wait; more are turned away
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
     queue: u16,
@@ -57,7 +59,7 @@ pub fn run(args: Args) -> Result<()> {
         dir: args.dir,
         address: SocketAddr::new(args.listen, args.port),
         devices: args.device,
-        model: args.model.options(),
+        model: args.segmenter.on(args.model.options()),
         queue: args.queue.into(),
         token: token.clone(),
         allow_origins: args.allow_origin,
@@ -68,6 +70,9 @@ pub fn run(args: Args) -> Result<()> {
         server.address(),
         server.jobs()
     );
+    if let Some(segmenter) = server.segmenter() {
+        lines += &format!("Clicks: {segmenter}\n");
+    }
     if let Some(token) = token {
         lines += &format!("Token: {token}\n");
     }

@@ -43,8 +43,8 @@ pub struct Args {
     /// Take the tracks from this file, of either form, rather than from the video; its first entity is the first mask's
     #[arg(long, value_name = "FILE.json")]
     tracks: Option<PathBuf>,
-    /// Track with CoTracker3 instead: its weights as safetensors (docs/tracks.md says how)
-    #[arg(long, value_name = "FILE.safetensors", conflicts_with = "tracks")]
+    /// Track with CoTracker3 instead: its weights (docs/tracks.md)
+    #[arg(long, value_name = "FILE", conflicts_with = "tracks")]
     cotracker: Option<String>,
     /// Where CoTracker runs: auto, cuda, vulkan, metal, dx12, wgpu or cpu
     #[arg(long, default_value = "auto", requires = "cotracker")]

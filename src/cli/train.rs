@@ -83,6 +83,7 @@ pub fn execute(args: Args) -> Result<()> {
     let what = match network {
         Network::Vae => What::Vae,
         Network::Encoder => What::Encoder,
+        Network::Parser => What::Parser,
         Network::Denoiser => What::Denoiser,
         Network::Controlnet => What::ControlNet,
         Network::Table => return table(options, directory),
@@ -142,7 +143,7 @@ fn fit(options: &Options, run: PathBuf, defaults: &Defaults) -> Result<FitOption
         learning_rate: options.learning_rate.unwrap_or(defaults.learning_rate),
         ema_decay: options.ema.unwrap_or(defaults.ema),
         pass: PassOptions {
-            accumulate: options.accumulate.unwrap_or(1),
+            accumulate: options.accumulate.or(options.gpus).unwrap_or(1),
             clip_norm: match options.clip_norm {
                 None => 1.0,
                 Some(0.0) => f64::INFINITY,
@@ -150,6 +151,7 @@ fn fit(options: &Options, run: PathBuf, defaults: &Defaults) -> Result<FitOption
             },
             dtype,
         },
+        gpus: options.gpus.unwrap_or(1),
         checkpoint_seconds: seconds(options.checkpoint_minutes, 3.0),
         sample_seconds: seconds(options.sample_minutes, defaults.sample_minutes),
     })

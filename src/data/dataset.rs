@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::pack::Pack;
+use super::portrait::{Portrait, is_a_person, portrait};
 use super::render::{Choice, Clip, ClipSpec, View, clip};
 use crate::error::{Error, Result};
 use crate::scene::Picture;
@@ -33,6 +34,8 @@ const FEW_PHOTOS: usize = 12;
 pub struct Dataset {
     pack: Arc<Pack>,
     choice: Choice,
+    /// `choice` without cut-outs of people.
+    objects: Choice,
     spec: ClipSpec,
     seed: u64,
 }
@@ -43,6 +46,9 @@ enum Purpose {
     Clip = 0,
     Image = 1,
 }
+
+/// Portraits are drawn from random numbers of their own: this is laid over the seed.
+const PORTRAITS: u64 = 0x706f_7274_7261_6974;
 
 impl Dataset {
     /// Clips of one side of a pack. Another seed gives other clips.
@@ -89,9 +95,17 @@ impl Dataset {
                 "clips need at least one entity, and shares between 0 and 1".into(),
             ));
         }
+        let mut objects = choice.clone();
+        for list in [&mut objects.photos, &mut objects.drawings] {
+            list.retain(|&index| !is_a_person(&pack.header.items[index].name));
+        }
+        if objects.photos.is_empty() && objects.drawings.is_empty() {
+            objects = choice.clone();
+        }
         Ok(Self {
             pack,
             choice,
+            objects,
             spec,
             seed,
         })
@@ -192,6 +206,21 @@ impl Dataset {
         (0..count as u64)
             .into_par_iter()
             .map(|index| self.still(first + index))
+            .collect()
+    }
+
+    /// Portrait `index`, `side` pixels each way: a person and its parts, for the human parser.
+    pub fn portrait(&self, index: u64, side: usize) -> Portrait {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed ^ PORTRAITS);
+        rng.set_stream(index);
+        portrait(&mut rng, &self.pack, &self.objects, side)
+    }
+
+    /// Portraits `first` to `first + count`, rendered side by side.
+    pub fn portraits(&self, first: u64, count: usize, side: usize) -> Vec<Portrait> {
+        (0..count as u64)
+            .into_par_iter()
+            .map(|index| self.portrait(first + index, side))
             .collect()
     }
 }

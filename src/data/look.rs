@@ -116,7 +116,8 @@ impl Limb {
         ((p[0] - along * ex).hypot(p[1] - along * ey) - radius, along)
     }
 
-    fn colour_at(&self, p: [f32; 2], distance: f32) -> [f32; 3] {
+    /// Its colours, unlit.
+    fn pattern_at(&self, p: [f32; 2]) -> [f32; 3] {
         let width = self.stripe.abs().max(1e-3);
         let band = |x: f32| (x / width).floor() as i32;
         let odd = if self.stripe < 0.0 {
@@ -124,11 +125,41 @@ impl Limb {
         } else {
             band(p[1]) & 1
         };
-        let colour = if odd == 1 { self.second } else { self.colour };
+        if odd == 1 { self.second } else { self.colour }
+    }
+
+    fn colour_at(&self, p: [f32; 2], distance: f32) -> [f32; 3] {
+        let colour = self.pattern_at(p);
         // Round things are lit from above left and darker towards their outline.
         let radius = self.radii[0].max(self.radii[1]);
         let depth = (-distance / radius).clamp(0.0, 1.0);
         let light = 0.72 + 0.34 * depth.sqrt() - 0.06 * ((p[0] + p[1]) / radius).clamp(-1.0, 1.0);
+        colour.map(|c| (c * light).clamp(0.0, 1.0))
+    }
+}
+
+/// A part of a person: a bone with a thickness, in its cloth, hair or skin, lit from some side.
+#[derive(Clone)]
+pub struct Worn<'a> {
+    /// Its shape, and its colours where it has no texture.
+    pub limb: Limb,
+    /// What it is cut from.
+    pub texture: Option<Texture<'a>>,
+    /// Where light comes from; the longer, the stronger. Zero lights all of it alike.
+    pub light: [f32; 2],
+}
+
+impl Worn<'_> {
+    fn colour_at(&self, p: [f32; 2], along: f32, pixel: f32) -> [f32; 3] {
+        let limb = &self.limb;
+        let colour = match &self.texture {
+            Some(texture) => texture.at(p, pixel),
+            None => limb.pattern_at(p),
+        };
+        let radius = (limb.radii[0] + (limb.radii[1] - limb.radii[0]) * along).max(1e-4);
+        let normal =
+            [0, 1].map(|axis| ((p[axis] - along * limb.end[axis]) / radius).clamp(-1.0, 1.0));
+        let light = 1.0 + self.light[0] * normal[0] + self.light[1] * normal[1];
         colour.map(|c| (c * light).clamp(0.0, 1.0))
     }
 }
@@ -161,6 +192,8 @@ pub enum Look<'a> {
     },
     /// A part of a figure.
     Limb(Limb),
+    /// A part of a person.
+    Worn(Worn<'a>),
 }
 
 /// Coverage of a pixel of width `pixel` by a shape whose outline is `distance` away.
@@ -211,6 +244,14 @@ impl Look<'_> {
                 }
                 (limb.colour_at(p, distance), alpha)
             }
+            Self::Worn(worn) => {
+                let (distance, along) = worn.limb.distance(p);
+                let alpha = coverage(distance, pixel);
+                if alpha <= 0.0 {
+                    return [0.0; 4];
+                }
+                (worn.colour_at(p, along, pixel), alpha)
+            }
         };
         let colour = tint.apply(colour);
         [
@@ -234,7 +275,9 @@ impl Look<'_> {
                 sprite.sample(sprite.level(soft), x + half[0], p[1] + half[1])[3]
             }
             Self::Blob { outline, .. } => coverage(outline.distance(p), 2.0 * soft),
-            Self::Limb(limb) => coverage(limb.distance(p).0, 2.0 * soft),
+            Self::Limb(limb) | Self::Worn(Worn { limb, .. }) => {
+                coverage(limb.distance(p).0, 2.0 * soft)
+            }
         }
     }
 
@@ -246,7 +289,9 @@ impl Look<'_> {
             }
             // Waves of 0.34 in all on a radius of 0.88.
             Self::Blob { .. } => 1.2,
-            Self::Limb(limb) => limb.end[0].hypot(limb.end[1]) + limb.radii[0].max(limb.radii[1]),
+            Self::Limb(limb) | Self::Worn(Worn { limb, .. }) => {
+                limb.end[0].hypot(limb.end[1]) + limb.radii[0].max(limb.radii[1])
+            }
         }
     }
 
@@ -257,7 +302,9 @@ impl Look<'_> {
                 sprite.width().max(sprite.height()) as f32
             }
             Self::Blob { .. } => 1.8,
-            Self::Limb(limb) => limb.end[0].hypot(limb.end[1]) + limb.radii[0] + limb.radii[1],
+            Self::Limb(limb) | Self::Worn(Worn { limb, .. }) => {
+                limb.end[0].hypot(limb.end[1]) + limb.radii[0] + limb.radii[1]
+            }
         }
     }
 }

@@ -11,6 +11,8 @@ mod licence;
 pub mod look;
 pub mod motion;
 pub mod pack;
+mod person;
+pub mod portrait;
 pub mod readers;
 pub mod render;
 pub mod sheet;

@@ -184,7 +184,7 @@ fn to_byte(value: f32) -> u8 {
 
 /// A shadow: where it falls and how dark.
 #[derive(Clone, Copy)]
-struct Shadow {
+pub(super) struct Shadow {
     offset: [f32; 2],
     strength: f32,
     /// Blur, in pixels of the frame.
@@ -192,41 +192,41 @@ struct Shadow {
 }
 
 /// One thing to draw, its pose in every frame known.
-struct Part<'a> {
-    look: Look<'a>,
-    tint: Tint,
-    poses: Vec<Pose>,
-    shadow: Option<Shadow>,
+pub(super) struct Part<'a> {
+    pub(super) look: Look<'a>,
+    pub(super) tint: Tint,
+    pub(super) poses: Vec<Pose>,
+    pub(super) shadow: Option<Shadow>,
 }
 
 /// Some parts that are dragged as one.
-struct Body {
+pub(super) struct Body {
     /// Which parts, as indices.
-    parts: Vec<usize>,
+    pub(super) parts: Vec<usize>,
     /// The part that the anchor moves with.
-    lead: usize,
-    group: Option<u32>,
-    photo: bool,
+    pub(super) lead: usize,
+    pub(super) group: Option<u32>,
+    pub(super) photo: bool,
     /// Whether it is offered as an entity; what is not is drawn all the same.
-    offered: bool,
+    pub(super) offered: bool,
 }
 
 /// A clip before it is drawn.
-struct Plan<'a> {
-    view: View<'a>,
+pub(super) struct Plan<'a> {
+    pub(super) view: View<'a>,
     /// Offset and zoom of the background in each frame.
-    camera: Vec<([f32; 2], f32)>,
-    parts: Vec<Part<'a>>,
-    bodies: Vec<Body>,
+    pub(super) camera: Vec<([f32; 2], f32)>,
+    pub(super) parts: Vec<Part<'a>>,
+    pub(super) bodies: Vec<Body>,
 }
 
 /// The drawing surface of one frame.
-struct Canvas {
+pub(super) struct Canvas {
     width: usize,
     height: usize,
-    rgb: Vec<[f32; 3]>,
+    pub(super) rgb: Vec<[f32; 3]>,
     /// What is seen of each body, `[bodies, height * width]`.
-    seen: Vec<Vec<f32>>,
+    pub(super) seen: Vec<Vec<f32>>,
     /// All of each body.
     full: Vec<Vec<f32>>,
 }
@@ -394,7 +394,12 @@ impl Plan<'_> {
 }
 
 /// Draws one frame. A still background is drawn once and handed in.
-fn draw(plan: &Plan, spec: &ClipSpec, frame: usize, background: Option<&[[f32; 3]]>) -> Canvas {
+pub(super) fn draw(
+    plan: &Plan,
+    spec: &ClipSpec,
+    frame: usize,
+    background: Option<&[[f32; 3]]>,
+) -> Canvas {
     let pixels = spec.width * spec.height;
     let rgb = background.map_or_else(|| plan.background(spec, frame), <[_]>::to_vec);
     let bodies = plan.bodies.len();
@@ -655,7 +660,7 @@ fn motion(rng: &mut ChaCha8Rng, spec: &ClipSpec, from: [f32; 2], size: f32, firs
 }
 
 /// Adds a cut-out, a filled outline or a blob.
-fn thing<'a>(
+pub(super) fn thing<'a>(
     rng: &mut ChaCha8Rng,
     plan: &mut Plan<'a>,
     pack: &'a Pack,

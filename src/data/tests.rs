@@ -498,3 +498,56 @@ fn the_shipped_pack_gives_the_clips_that_are_measured() {
         .count();
     assert!(photos > 50, "{photos} photographic entities");
 }
+
+#[test]
+fn portraits_say_what_each_pixel_is() {
+    use crate::scene::parts::CLASSES;
+    let data = data(ClipSpec::default());
+    const SIDE: usize = 48;
+    let (mut people, mut seen) = (0, [0.0f32; CLASSES]);
+    for (index, portrait) in data.portraits(0, 40, SIDE).iter().enumerate() {
+        assert!(*portrait == data.portrait(index as u64, SIDE));
+        assert_eq!(portrait.rgb.len(), SIDE * SIDE * 3);
+        assert!(portrait.rgb.iter().all(|v| (-1.0..=1.0).contains(v)));
+        let area = SIDE * SIDE;
+        let of = |class: usize, at: usize| portrait.shares[class * area + at];
+        for at in 0..area {
+            let sum: f32 = (0..CLASSES).map(|class| of(class, at)).sum();
+            assert!(
+                (sum - 1.0).abs() < 1e-3,
+                "portrait {index}, pixel {at}: {sum}"
+            );
+        }
+        let person: f32 = (0..area).map(|at| 1.0 - of(0, at)).sum();
+        let asked: f32 = portrait.mask.iter().sum();
+        if person == 0.0 {
+            continue;
+        }
+        people += 1;
+        (0..CLASSES)
+            .for_each(|class| seen[class] += (0..area).map(|at| of(class, at)).sum::<f32>());
+        // The mask is a rough one of the person.
+        let both: f32 = (0..area)
+            .map(|at| portrait.mask[at].min(1.0 - of(0, at)))
+            .sum();
+        assert!(
+            both > 0.35 * (person + asked - both),
+            "portrait {index}: {both} of {person} and {asked}"
+        );
+    }
+    assert!((28..40).contains(&people), "{people} of 40 are people");
+    // Every part is seen now and then, on both sides alike.
+    assert!(seen.iter().all(|area| *area > 50.0), "{seen:?}");
+    assert!((0.5..2.0).contains(&(seen[3] / seen[5])), "{seen:?}");
+}
+
+#[test]
+fn cut_outs_of_people_are_not_asked_about_as_nobody() {
+    use super::portrait::is_a_person;
+    assert!(is_a_person(
+        "openclipart-png/usr/share/openclipart/png/people/a_happy_boy_01.png"
+    ));
+    assert!(!is_a_person(
+        "tuxpaint-stamps-default/stamps/animals/cat.png"
+    ));
+}

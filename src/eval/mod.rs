@@ -10,22 +10,25 @@ pub mod frechet;
 mod motion;
 pub mod table;
 mod tracks;
+mod videos;
 
 use crate::data::{ClipSpec, Dataset, EVAL_SEED, Pack, Split};
 use crate::device::{Device, Task};
+use crate::model::bundle::ModelIndex;
 use crate::pipeline::engine::Engine;
 use crate::{Error, Result};
 use burn::tensor::backend::Backend;
 pub use clicks::ClickReport;
 use clicks::{ClickMasks, PICTURE_SIDE};
-use extractor::{Extractors, FrameExtractor, VideoExtractor};
+use extractor::{Describe, Extractors};
 use indicatif::ProgressBar;
-use motion::{Describe, Motion};
+use motion::Motion;
 pub use motion::{MotionReport, Score};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::Arc;
 pub use tracks::{TrackOptions, TracksReport, evaluate_tracks};
+pub use videos::{Method, VideosOptions, write_videos};
 
 /// Clips generated at once.
 const BATCH: u64 = 4;
@@ -93,13 +96,7 @@ impl Task for Evaluate<'_> {
             pollster::block_on(Engine::<B>::load(&options.model, device, name, &mut |_| {}))?;
         let pack = Arc::new(Pack::open(&options.data)?);
         let index = engine.bundle().config.index.clone();
-        let spec = ClipSpec {
-            width: index.sample_side as usize,
-            height: index.sample_side as usize,
-            frames: index.frames as usize,
-            max_entities: index.max_entities,
-            ..Default::default()
-        };
+        let spec = clips_of(&index);
         let dataset = Dataset::new(pack, Split::HeldOut, spec.clone(), EVAL_SEED)?;
         let stills = dataset.with_spec(ClipSpec {
             width: PICTURE_SIDE,
@@ -111,11 +108,7 @@ impl Task for Evaluate<'_> {
         let device = engine.bundle().device.clone();
         // Of its own: the engine is busy.
         let own = engine.bundle().encoder.clone();
-        let extractors = &options.extractors;
-        let describe = Describe {
-            frames: FrameExtractor::new(extractors.inception.as_deref(), &own, &device)?,
-            videos: VideoExtractor::new(extractors.i3d.as_deref(), &own, &device)?,
-        };
+        let describe = Describe::new(&options.extractors, &own, &device)?;
         let bar = ProgressBar::new(options.clips);
         let mut first = 0;
         while first < options.clips {
@@ -146,6 +139,17 @@ impl Task for Evaluate<'_> {
             },
             clicks: (options.measures != Measures::Motion).then(|| masks.report()),
         })
+    }
+}
+
+/// The clips that a model is measured on.
+fn clips_of(index: &ModelIndex) -> ClipSpec {
+    ClipSpec {
+        width: index.sample_side as usize,
+        height: index.sample_side as usize,
+        frames: index.frames as usize,
+        max_entities: index.max_entities,
+        ..Default::default()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Videos against the truth and against the baselines.
 
 use super::colour;
-use super::extractor::{FrameExtractor, VideoExtractor};
+use super::extractor::Describe;
 use super::frechet::frechet_distance;
 use crate::Result;
 use crate::data::Dataset;
@@ -39,14 +39,6 @@ pub struct Score {
     pub fid: Option<f64>,
     /// FVD: Frechet distance between the features of its videos and the truth's; likewise.
     pub fvd: Option<f64>,
-}
-
-/// What describes frames and videos for the Frechet distances.
-pub struct Describe<'a, B: Backend> {
-    /// For FID.
-    pub frames: FrameExtractor<'a, B>,
-    /// For FVD.
-    pub videos: VideoExtractor<'a, B>,
 }
 
 /// Means over all clips.
@@ -148,10 +140,9 @@ impl Motion {
                     sum.inside += psnr(way, &sample.frames, Some(&sample.inside));
                 }
                 sum.distance += tracked.iter().map(|(_, sums)| sums[at]).sum::<f64>();
-                let (size, device) = ([clip.width, clip.height], &bundle.device);
-                let frames = describe.frames.describe(&way[1..], size, device)?;
-                self.frames[at].extend(frames);
-                self.videos[at].push(describe.videos.describe(way, size, device)?);
+                let described = describe.describe(way, [clip.width, clip.height])?;
+                self.frames[at].extend(described.frames);
+                self.videos[at].push(described.video);
             }
             if self.rows.len() < SHEET_ROWS {
                 self.rows.extend([
@@ -196,8 +187,8 @@ impl Motion {
             pasted,
             draft,
             truth_obj_mc: truth.obj_mc,
-            fid_features: describe.frames.name().into(),
-            fvd_features: describe.videos.name().into(),
+            fid_features: describe.of_frames().into(),
+            fvd_features: describe.of_videos().into(),
             vae_psnr: self.vae / self.clips.max(1) as f64,
         })
     }
@@ -311,10 +302,10 @@ fn psnr(made: &[Vec<f32>], truth: &[Vec<f32>], inside: Option<&[Vec<f32>]>) -> f
 }
 
 /// Frames of each clip, `[height, width, 3]` in -1..1.
-type Videos = Vec<Vec<Vec<f32>>>;
+pub(super) type Videos = Vec<Vec<Vec<f32>>>;
 
 /// Generates a batch; also the truth through the VAE and back.
-fn generate<B: Backend>(
+pub(super) fn generate<B: Backend>(
     bundle: &Bundle<B>,
     samples: &[Sample],
     draft_frames: &[Vec<Vec<f32>>],

@@ -3,12 +3,12 @@
 //! Nothing is trained here: `dragentity train table` did that. What its runs score is kept in a ledger, so that the
 //! tables can be printed where the weights are not.
 
-use super::{EvalOptions, Measures, evaluate};
+use super::{EvalOptions, Measures, Method, evaluate};
 use crate::device::Device;
 use crate::eval::extractor::Extractors;
-use crate::platform::write_whole;
+use crate::platform::write_json;
 use crate::train::record::Results;
-use crate::train::table::{Kind, PaperFigures, model_dir, rows};
+use crate::train::table::{Kind, PaperFigures, Row, model_dir, rows};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -76,8 +76,7 @@ impl Ledger {
     /// # Errors
     /// [`Error::Io`].
     pub fn write(&self, path: &Path) -> Result<()> {
-        let text = serde_json::to_string_pretty(self).unwrap_or_default();
-        write_whole(path, (text + "\n").as_bytes())
+        write_json(path, self)
     }
 
     /// Measures the runs below `runs` that it does not know yet, and keeps the ledger in `path` up to date, so that
@@ -169,12 +168,7 @@ impl Ledger {
     /// # Errors
     /// [`Error::Job`] for another number, or where there is nothing to compare.
     pub fn table(&self, number: u8) -> Result<Table> {
-        let rows = rows(number);
-        if rows.is_empty() {
-            return Err(Error::Job(format!(
-                "there is no table {number}: the paper's that are measured here are 1, 2 and 3"
-            )));
-        }
+        let rows = rows_of(number)?;
         let steps = self.runs.iter().map(|entry| entry.steps).max().unwrap_or(0);
         let of = |kind: &Kind, seed: u64| {
             let name = kind.name();
@@ -222,6 +216,45 @@ impl Ledger {
             lines,
         })
     }
+}
+
+/// The runs of a table's rows, of the first seed that has them all.
+///
+/// # Errors
+/// [`Error::Job`] for a number that is no table of runs, or where no seed has all of its runs.
+pub fn methods_of(number: u8, runs: &Path) -> Result<Vec<Method>> {
+    let rows = rows_of(number)?;
+    let found = finished(runs)?;
+    let mut seeds: Vec<u64> = found.iter().map(|run| run.2).collect();
+    seeds.dedup();
+    let of = |row: &Row, seed: u64| {
+        let run = found
+            .iter()
+            .find(|(_, kind, of, _)| *kind == row.kind.name() && *of == seed)?;
+        Some(Method {
+            name: row.title.into(),
+            model: model_dir(&run.0).display().to_string(),
+        })
+    };
+    let all = |seed: u64| rows.iter().map(|row| of(row, seed)).collect::<Option<_>>();
+    seeds.into_iter().find_map(all).ok_or_else(|| {
+        Error::Job(format!(
+            "{}: no seed has all finished runs of table {number}; `dragentity train table --table {number} --run {0}` \
+             trains them",
+            runs.display()
+        ))
+    })
+}
+
+/// A table's rows.
+fn rows_of(number: u8) -> Result<Vec<Row>> {
+    let rows = rows(number);
+    if rows.is_empty() {
+        return Err(Error::Job(format!(
+            "there is no table {number}: the paper's that are measured here are 1, 2 and 3, and 4 is what people picked"
+        )));
+    }
+    Ok(rows)
 }
 
 /// Finished runs: their directories, kinds, seeds and results, in order.

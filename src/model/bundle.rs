@@ -11,6 +11,7 @@ use crate::model::unet::UNetConfig;
 use crate::model::vae::{AutoencoderKLTemporalDecoder, AutoencoderKLTemporalDecoderConfig};
 use crate::scheduler::EulerDiscreteConfig;
 use crate::weights::ModelDir;
+use burn::module::Module;
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use serde::{Deserialize, Serialize};
 
@@ -220,6 +221,18 @@ macro_rules! load_part {
 }
 
 impl<B: Backend> Bundle<B> {
+    /// A copy of it on another device.
+    pub fn on(&self, device: &B::Device) -> Self {
+        Self {
+            config: self.config.clone(),
+            vae: self.vae.clone().to_device(device),
+            preview: self.preview.clone().to_device(device),
+            encoder: self.encoder.clone().to_device(device),
+            denoiser: self.denoiser.clone().to_device(device),
+            device: device.clone(),
+        }
+    }
+
     /// Loads a model directory (or URL); `progress(part, bytes read, bytes in all or 0)`.
     ///
     /// # Errors

@@ -239,12 +239,10 @@ fn mean_over<B: Backend>(
 
 /// A tensor's name in the published files; newer ones of transformers leave the first word out.
 fn text_encoder_tensor(name: &str) -> Option<String> {
-    match name {
-        // Numbers from 0 on, in older files.
-        _ if name.ends_with("position_ids") => None,
-        _ if name.starts_with("text_model.") => Some(name.to_owned()),
-        _ => Some(format!("text_model.{name}")),
-    }
+    Some(match name.starts_with("text_model.") {
+        true => name.to_owned(),
+        false => format!("text_model.{name}"),
+    })
 }
 
 /// The present name of a tensor of the encoder: older files call the attention's otherwise.

@@ -78,7 +78,7 @@ impl Default for EntityEncoderConfig {
 }
 
 /// A 3x3 convolution that keeps the size, or halves it with `stride` 2.
-fn conv3<B: Backend>(
+pub(super) fn conv3<B: Backend>(
     channels: [usize; 2],
     stride: usize,
     dilation: usize,
@@ -94,12 +94,12 @@ fn conv3<B: Backend>(
 }
 
 /// A 1x1 convolution.
-fn conv1<B: Backend>(channels: [usize; 2], device: &B::Device) -> Conv2d<B> {
+pub(super) fn conv1<B: Backend>(channels: [usize; 2], device: &B::Device) -> Conv2d<B> {
     Conv2dConfig::new(channels, [1, 1]).init(device)
 }
 
 /// Twice the height and width, nearest neighbour.
-fn double<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
+pub(super) fn double<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
     let [_, _, height, width] = x.dims();
     interpolate(
         x,
@@ -127,7 +127,7 @@ pub struct ConvBlock<B: Backend> {
 }
 
 impl<B: Backend> ConvBlock<B> {
-    fn new(channels: usize, groups: usize, dilation: usize, device: &B::Device) -> Self {
+    pub(super) fn new(channels: usize, groups: usize, dilation: usize, device: &B::Device) -> Self {
         let norm = || GroupNormConfig::new(groups, channels).init(device);
         Self {
             norm1: norm(),
@@ -584,7 +584,7 @@ impl<B: Backend> ClickHead<B> {
 
 /// 2x2 pixels into channels: `[batch, channels, height, width]` to
 /// `[batch, 4 * channels, height / 2, width / 2]`.
-fn fold_pixels<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
+pub(super) fn fold_pixels<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
     let [batch, channels, height, width] = x.dims();
     x.reshape([batch, channels, height / 2, 2, width / 2, 2])
         .permute([0, 1, 3, 5, 2, 4])

@@ -13,8 +13,12 @@ pub mod denoiser;
 pub mod diffusion_features;
 pub mod draganything;
 pub mod entity_encoder;
+pub mod human_parser;
 pub mod preview;
 pub mod relation;
+pub mod sam;
+#[cfg(not(target_family = "wasm"))]
+pub mod schp;
 pub mod unet;
 pub mod unet_2d;
 pub mod vae;

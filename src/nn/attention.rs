@@ -16,7 +16,7 @@ use burn::tensor::{Int, Tensor, backend::Backend};
 
 use super::embedding::{TimestepEmbedding, TimestepEmbeddingConfig, timesteps};
 use super::layers::{Affine, attention, geglu};
-use super::precision::{Norm, in_f32};
+use super::precision::{Norm, as_type, in_f32};
 use super::resnet::{AlphaBlender, AlphaBlenderConfig, MergeStrategy, NORM_GROUPS, group_norm};
 
 /// Most attention weights held at once: 64 MiB in `f32`, half of what a browser's GPU lets one
@@ -161,10 +161,70 @@ pub(crate) fn scaled_dot_product<B: Backend>(
     k: Tensor<B, 4>,
     v: Tensor<B, 4>,
 ) -> Tensor<B, 4> {
-    match attention(&q, &k, &v) {
+    match attention(&q, &k, &v, None) {
         Some(out) => out,
         None => attend_in_pieces(q, k, v, MAX_SCORES),
     }
+}
+
+/// What is added to the scaled products of queries and keys before the softmax.
+#[derive(Clone, Debug)]
+pub(crate) enum ScoreBias<B: Backend> {
+    /// The same for every element of the outer axis. `[inner, queries, keys]`
+    Table(Tensor<B, 3>),
+    /// The keys are the cells of a grid, row by row: what a query adds for a cell's row, and for its column.
+    Grid {
+        /// `[outer, queries, inner, height]`
+        rows: Tensor<B, 4>,
+        /// `[outer, queries, inner, width]`
+        columns: Tensor<B, 4>,
+    },
+}
+
+/// As [`scaled_dot_product`], of `softmax(q kᵀ / sqrt(dim) + bias) v`.
+///
+/// Without a kernel the bias becomes part of the product: queries get further dimensions with what they add, keys get
+/// ones where they are meant. All scores at once, to which it could be added, would fill the memory.
+pub(crate) fn biased_dot_product<B: Backend>(
+    q: Tensor<B, 4>,
+    k: Tensor<B, 4>,
+    v: Tensor<B, 4>,
+    bias: &ScoreBias<B>,
+) -> Tensor<B, 4> {
+    if let Some(out) = attention(&q, &k, &v, Some(bias)) {
+        return out;
+    }
+    let [outer, queries, inner, dim] = q.dims();
+    let keys = k.dims()[1];
+    let eye = |side: usize| Tensor::<B, 2>::eye(side, &q.device());
+    let (added, meant) = match bias {
+        ScoreBias::Table(table) => {
+            let added = table.clone().swap_dims(0, 1).unsqueeze::<4>();
+            (added.expand([outer, queries, inner, keys]), eye(keys))
+        }
+        ScoreBias::Grid { rows, columns } => {
+            let (height, width) = (rows.dims()[3], columns.dims()[3]);
+            let of_row = eye(height)
+                .reshape([height, 1, height])
+                .expand([height, width, height]);
+            let of_column = eye(width)
+                .reshape([1, width, width])
+                .expand([height, width, width]);
+            let meant = Tensor::cat(vec![of_row, of_column], 2);
+            (
+                Tensor::cat(vec![rows.clone(), columns.clone()], 3),
+                meant.reshape([keys, height + width]),
+            )
+        }
+    };
+    let more = added.dims()[3];
+    // Products are divided by the root of all dimensions.
+    let all = ((dim + more) as f64).sqrt();
+    let meant = as_type(meant, k.dtype()).reshape([1, keys, 1, more]);
+    let added = as_type(added, q.dtype());
+    let q = Tensor::cat(vec![q * (all / (dim as f64).sqrt()), added * all], 3);
+    let k = Tensor::cat(vec![k, meant.expand([outer, keys, inner, more])], 3);
+    attend_in_pieces(q, k, v, MAX_SCORES)
 }
 
 fn attend_in_pieces<B: Backend>(

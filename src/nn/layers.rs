@@ -9,13 +9,13 @@ use burn::backend::Flex;
 use burn::module::Param;
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, Linear, PaddingConfig2d};
-use burn::tensor::activation::gelu;
 use burn::tensor::{DType, Tensor, TensorData, TensorPrimitive, backend::Backend};
 use burn_flex::FlexTensor;
 use dragentity_kernels as kernels;
 use std::any::{Any, TypeId};
 
-use super::precision::{Norm, over_clips};
+use super::attention::ScoreBias;
+use super::precision::over_clips;
 
 /// A tensor that the kernels can read.
 struct Values(FlexTensor);
@@ -199,24 +199,36 @@ pub(super) fn norm_silu_over_clips<B: Backend, const D: usize>(
 ) -> Tensor<B, D> {
     match group_norm(norm, &x, num_frames, true) {
         Some(y) => y,
-        None if num_frames == 1 => silu(norm.apply(x)),
         None => silu(over_clips(norm, x, num_frames)),
     }
 }
 
 /// SiLU, element by element.
 pub(crate) fn silu<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
-    if !on_cpu(&x) {
-        return burn::tensor::activation::silu(x);
+    match on_cpu(&x) {
+        true => in_place(x, kernels::silu),
+        false => burn::tensor::activation::silu(x),
     }
+}
+
+/// GELU by the error function, element by element.
+pub(crate) fn gelu<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
+    match on_cpu(&x) {
+        true => in_place(x, kernels::gelu),
+        false => burn::tensor::activation::gelu(x),
+    }
+}
+
+/// `f` of the elements of `x`, which is on the CPU backend.
+fn in_place<B: Backend, const D: usize>(x: Tensor<B, D>, f: fn(&mut [f32])) -> Tensor<B, D> {
     let shape = x.dims();
     let mut x = flex(x);
     if x.is_unique() {
-        kernels::silu(x.storage_mut());
+        f(x.storage_mut());
         return same(Tensor::<Flex, D>::from_primitive(TensorPrimitive::Float(x)));
     }
     let mut values = Values(x).get().to_vec();
-    kernels::silu(&mut values);
+    f(&mut values);
     tensor(values, shape)
 }
 
@@ -251,11 +263,12 @@ fn linear<B: Backend, const D: usize>(layer: &Linear<B>, x: &Tensor<B, D>) -> Op
     Some(tensor(y, shape))
 }
 
-/// Attention where the kernels have it, see [`super::attention::scaled_dot_product`].
+/// Attention where the kernels have it, see [`super::attention::biased_dot_product`].
 pub(super) fn attention<B: Backend>(
     q: &Tensor<B, 4>,
     k: &Tensor<B, 4>,
     v: &Tensor<B, 4>,
+    bias: Option<&ScoreBias<B>>,
 ) -> Option<Tensor<B, 4>> {
     let [outer, queries, inner, dim] = q.dims();
     let keys = k.dims()[1];
@@ -270,7 +283,24 @@ pub(super) fn attention<B: Backend>(
         inner,
         dim,
     };
-    let y = kernels::attention(q.get(), k.get(), v.get(), axes);
+    let (q, k, v) = (q.get(), k.get(), v.get());
+    let y = match bias {
+        None => kernels::attention(q, k, v, kernels::Bias::None, axes),
+        Some(ScoreBias::Table(table)) => {
+            let table = Values::of(table)?;
+            kernels::attention(q, k, v, kernels::Bias::Table(table.get()), axes)
+        }
+        Some(ScoreBias::Grid { rows, columns }) => {
+            let size = [rows.dims()[3], columns.dims()[3]];
+            let (rows, columns) = (Values::of(rows)?, Values::of(columns)?);
+            let bias = kernels::Bias::Grid {
+                rows: rows.get(),
+                columns: columns.get(),
+                size,
+            };
+            kernels::attention(q, k, v, bias, axes)
+        }
+    };
     Some(tensor(y, [outer, queries, inner, dim]))
 }
 
@@ -301,6 +331,7 @@ pub(super) fn geglu<B: Backend>(x: Tensor<B, 2>, proj: &Linear<B>) -> Tensor<B, 
 
 #[cfg(test)]
 mod tests {
+    use super::super::precision::Norm;
     use super::*;
     use burn::backend::Autodiff;
     use burn::nn::conv::Conv2dConfig;
@@ -360,9 +391,10 @@ mod tests {
         );
         // A part of a tensor that others still use.
         let (part, same_part) = (x.clone().narrow(0, 2, 2), same.narrow(0, 2, 2));
+        agree(gelu(part.clone()), gelu(same_part.clone()));
         agree(silu(part), burn::tensor::activation::silu(same_part));
         let before = x.clone().into_data();
-        drop(silu(x.clone()));
+        drop((silu(x.clone()), gelu(x.clone())));
         assert_eq!(before, x.into_data(), "what is shared stays as it is");
 
         let proj = LinearConfig::new(8, 12).init::<Burns>(&device);
@@ -378,12 +410,33 @@ mod tests {
 
     #[test]
     fn attention_over_pixels_and_over_frames() {
-        use super::super::attention::scaled_dot_product;
+        use super::super::attention::{biased_dot_product, scaled_dot_product};
         for (queries, keys, inner) in [(50, 40, 2), (4, 4, 70)] {
             let (q, same_q) = random([2, queries, inner, 8]);
             let (k, same_k) = random([2, keys, inner, 8]);
             let (v, same_v) = random([2, keys, inner, 8]);
-            assert!(attention(&q, &k, &v).is_some());
+            assert!(attention(&q, &k, &v, None).is_some());
+            let (table, same_table) = random([inner, queries, keys]);
+            let (rows, same_rows) = random([2, queries, inner, keys / 2]);
+            let (columns, same_columns) = random([2, queries, inner, 2]);
+            for (ours, burns) in [
+                (
+                    ScoreBias::Table(table * 3.0),
+                    ScoreBias::Table(same_table * 3.0),
+                ),
+                (
+                    ScoreBias::Grid { rows, columns },
+                    ScoreBias::Grid {
+                        rows: same_rows,
+                        columns: same_columns,
+                    },
+                ),
+            ] {
+                agree(
+                    biased_dot_product(q.clone(), k.clone(), v.clone(), &ours),
+                    biased_dot_product(same_q.clone(), same_k.clone(), same_v.clone(), &burns),
+                );
+            }
             agree(
                 scaled_dot_product(q, k, v),
                 scaled_dot_product(same_q, same_k, same_v),

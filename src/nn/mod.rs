@@ -6,6 +6,7 @@
 
 pub mod attention;
 pub mod attention_block;
+pub mod batch_norm;
 pub mod embedding;
 pub(crate) mod layers;
 pub(crate) mod precision;

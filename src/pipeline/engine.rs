@@ -2,9 +2,10 @@
 
 use super::detail::Detail;
 use super::host::{pause, pictures, settle, shrink, video};
+use super::parts::PersonParser;
 use super::plan::{Plan, draft_of, push_planes, to_unit};
 use super::sample::Sampler;
-use super::segment::Clickable;
+use super::segment::{Clickable, clickable};
 use super::{Cancel, Job, Message, Video};
 use crate::model::bundle::Bundle;
 use crate::model::condition::{ConditionBatch, ConditionInput};
@@ -14,6 +15,7 @@ use crate::scene::draft::Holes;
 use crate::scene::picture::model_size;
 use crate::scene::{Mask, Picture};
 use crate::scheduler::{EulerDiscreteScheduler, guidance_per_frame};
+use crate::weights::ModelDir;
 use crate::{Error, Result};
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 
@@ -47,6 +49,9 @@ pub struct Engine<B: Backend> {
     bundle: Bundle<B>,
     device_name: String,
     seen: Option<Seen<B>>,
+    /// Where the model is; the human parser is loaded when it is first asked for.
+    location: String,
+    parser: Option<PersonParser<B>>,
 }
 
 /// The picture that was clicked last, encoded once for all its clicks.
@@ -74,16 +79,13 @@ impl<B: Backend> Engine<B> {
             });
         })
         .await?;
-        Ok(Self::new(bundle, device_name))
-    }
-
-    /// An engine around a model that is loaded already.
-    pub fn new(bundle: Bundle<B>, device_name: String) -> Self {
-        Self {
+        Ok(Self {
             bundle,
             device_name,
             seen: None,
-        }
+            location: location.to_owned(),
+            parser: None,
+        })
     }
 
     /// The model.
@@ -102,12 +104,7 @@ impl<B: Backend> Engine<B> {
         clicks: &[Click],
         previous: Option<&Mask>,
     ) -> Result<Mask> {
-        if picture.width == 0 || picture.height == 0 {
-            return Err(Error::Job("there is no picture yet: open one first".into()));
-        }
-        if !clicks.iter().any(|click| click.positive) {
-            return Err(Error::Job("click the thing itself first".into()));
-        }
+        clickable(picture, clicks)?;
         let (width, height) = model_size(
             picture.width,
             picture.height,
@@ -133,6 +130,22 @@ impl<B: Backend> Engine<B> {
         seen.clickable
             .mask(&self.bundle.encoder, clicks, previous)
             .await
+    }
+
+    /// The parts of the person under a mask ([`PersonParser::parts`]).
+    ///
+    /// # Errors
+    /// [`Error::Model`] for a model without a human parser, [`Error::Job`] when there is no person,
+    /// [`Error::Device`] when the device fails.
+    pub async fn parts(&mut self, picture: &Picture, mask: &Mask) -> Result<Vec<(usize, Mask)>> {
+        let device = &self.bundle.device;
+        let parser = match self.parser.take() {
+            Some(parser) => parser,
+            None => PersonParser::load(&ModelDir::new(&self.location), device).await?,
+        };
+        let parts = parser.parts(picture, mask, device).await;
+        self.parser = Some(parser);
+        parts
     }
 
     /// Runs a job. Frames of the result are `[height, width, 3]` bytes at the model's size times its

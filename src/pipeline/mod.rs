@@ -8,16 +8,21 @@ pub mod memory;
 pub mod model;
 pub mod news;
 pub mod noise;
+pub mod parts;
 pub mod plan;
 #[cfg(not(target_family = "wasm"))]
 pub mod runner;
 pub mod sample;
+#[cfg(not(target_family = "wasm"))]
+pub mod schp;
 pub mod segment;
+pub mod segmenter;
 pub mod steer;
 pub mod svd;
 
 use crate::Result;
-use crate::scene::{Picture, Preset, Scene, Settings};
+use crate::model::entity_encoder::Click;
+use crate::scene::{Mask, Picture, Preset, Scene, Settings};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,6 +50,17 @@ impl Job {
             settings: preset.settings.clone(),
         })
     }
+}
+
+/// One mask: that of what was clicked in a picture.
+#[derive(Clone, Default)]
+pub struct ClickJob {
+    /// Where the clicks are.
+    pub picture: Picture,
+    /// All of them so far.
+    pub clicks: Vec<Click>,
+    /// The mask to refine.
+    pub previous: Option<Mask>,
 }
 
 /// Frames of a video, RGB, 8 bits a channel.
@@ -103,7 +119,7 @@ pub enum Message {
     },
     /// The picture and the conditions are being encoded.
     Encoding,
-    /// Denoising step `step` of `steps` is done (1 = first).
+    /// Denoising step `step` of `steps` is done (1 = first); of a [`ClickJob`], a stage of what looks at its picture.
     Step {
         /// Steps done.
         step: u32,

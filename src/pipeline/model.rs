@@ -5,9 +5,9 @@ use super::engine::{Engine, Observer};
 use super::memory::MemoryLimits;
 use super::steer::Steer;
 use super::svd::{Svd, SvdConfig};
-use super::{Cancel, Job, Message, Video};
+use super::{Cancel, ClickJob, Job, Message, Video};
 use crate::model::bundle::ModelIndex;
-use crate::scene::Settings;
+use crate::scene::{Mask, Settings};
 use crate::weights::ModelDir;
 use crate::{Error, Result};
 use burn::tensor::{DType, FloatDType, backend::Backend};
@@ -135,6 +135,8 @@ pub struct ModelOptions {
     pub dtype: Option<FloatDType>,
     /// What moves entities in Stable Video Diffusion; DragEntity's own models have it.
     pub controlnet: Option<ControlNetSource>,
+    /// SAM's or MobileSAM's weights, to segment clicks with; `None`: the model's own click head.
+    pub segmenter: Option<String>,
     /// Bytes of the device's memory that are free, where that is known.
     pub free_memory: Option<u64>,
     /// How often the model ran out of memory already: it is run with less.
@@ -163,6 +165,7 @@ impl ModelOptions {
             location: location.into(),
             dtype: None,
             controlnet: None,
+            segmenter: None,
             free_memory: None,
             out_of_memory: 0,
         }
@@ -226,6 +229,25 @@ impl<B: Backend> Model<B> {
                 }
                 Ok(Self::StableVideoDiffusion(svd))
             }
+        }
+    }
+
+    /// Makes a mask with the model's own click head.
+    ///
+    /// # Errors
+    /// Those of [`Engine::segment`]; [`Error::Job`] when the model has no click head.
+    pub async fn segment(&mut self, job: &ClickJob) -> Result<Mask> {
+        match self {
+            Self::DragEntity(engine) => {
+                engine
+                    .segment(&job.picture, &job.clicks, job.previous.as_ref())
+                    .await
+            }
+            Self::StableVideoDiffusion(_) => Err(Error::Job(
+                "Stable Video Diffusion has nothing that makes masks of clicks: bring SAM's weights with --segmenter, or \
+                 leave --model out"
+                    .into(),
+            )),
         }
     }
 

@@ -5,6 +5,7 @@ use crate::model::bundle::ModelIndex;
 use crate::model::condition::{ConditionInput, EntityInput};
 use crate::model::denoiser::ResidualBase;
 use crate::scene::draft::{Draft, Holes, Layer, draft};
+use crate::scene::parts::held_together;
 use crate::scene::picture::model_size;
 use crate::scene::{Picture, Trajectory, raster};
 use crate::{Error, Result};
@@ -82,8 +83,14 @@ fn from_first(track: &[[f32; 2]]) -> Vec<[f32; 2]> {
         .collect()
 }
 
-/// Masks and tracks at one size.
-pub(super) fn conditions(job: &Job, width: u32, height: u32, frames: usize) -> ConditionInput {
+/// Masks and tracks at one size; those of a group in which something moves, held together.
+pub(super) fn conditions(
+    job: &Job,
+    width: u32,
+    height: u32,
+    frames: usize,
+    max_entities: usize,
+) -> ConditionInput {
     let size = [width as f32, height as f32];
     let track = |trajectory: &Trajectory| -> Vec<[f32; 2]> {
         let start = trajectory.start();
@@ -101,11 +108,11 @@ pub(super) fn conditions(job: &Job, width: u32, height: u32, frames: usize) -> C
             .scene
             .entities
             .iter()
-            .filter_map(|entity| {
-                let trajectory = entity.trajectory.as_ref()?;
+            .zip(held_together(&job.scene.entities, max_entities))
+            .filter_map(|(entity, trajectory)| {
                 Some(EntityInput {
                     mask: entity.mask.resized(width, height),
-                    track: track(trajectory),
+                    track: track(&trajectory?),
                 })
             })
             .collect(),
@@ -151,7 +158,7 @@ impl Plan {
         let detail = (index.residual_base == ResidualBase::Draft).then(|| {
             let (width, height) = (width * index.output_scale, height * index.output_scale);
             let large = to_unit(&picture.resized(width, height));
-            let input = conditions(job, width, height, frames);
+            let input = conditions(job, width, height, frames, index.max_entities);
             draft_of(&large, &input, Holes::Filled).frames
         });
         Ok(Self {
@@ -161,7 +168,7 @@ impl Plan {
             picture: to_unit(&picture.resized(width, height)),
             scale: index.output_scale as usize,
             detail,
-            input: conditions(job, width, height, frames),
+            input: conditions(job, width, height, frames, index.max_entities),
         })
     }
 }

@@ -1,8 +1,11 @@
 //! A model on a device that runs jobs one after another: for the command line, batches and the server alike.
 
 use super::model::{About, Kind, Model, ModelOptions};
-use super::{Cancel, Job, Message, Video};
+use super::segmenter::Segmenter;
+use super::{Cancel, ClickJob, Job, Message, Video};
 use crate::device::{Device, Task};
+use crate::scene::Mask;
+use crate::weights::Weights;
 use crate::{Error, Result};
 use burn::tensor::backend::Backend;
 use std::any::Any;
@@ -23,6 +26,19 @@ pub trait Runner {
         cancel: &Cancel,
         on_message: &mut dyn FnMut(Message),
     ) -> Result<Video>;
+
+    /// Makes the mask of what was clicked, with [`ModelOptions::segmenter`] if there is one, else with the model. Loads
+    /// it at the first one; what it knows of a picture is kept for further clicks.
+    ///
+    /// # Errors
+    /// Those of [`Segmenter::load`], [`Segmenter::segment`], [`Model::load`] and [`Model::segment`], and
+    /// [`Error::Device`] when the device or its driver gives up.
+    fn segment(
+        &mut self,
+        job: &ClickJob,
+        cancel: &Cancel,
+        on_message: &mut dyn FnMut(Message),
+    ) -> Result<Mask>;
 }
 
 /// Calls `work` with a runner on `device`.
@@ -50,6 +66,7 @@ pub fn with_runner<T>(
                 device,
                 name,
                 model: None,
+                segmenter: None,
             })
         }
     }
@@ -70,6 +87,7 @@ struct OnBackend<B: Backend> {
     device: B::Device,
     name: String,
     model: Option<Model<B>>,
+    segmenter: Option<Segmenter<B>>,
 }
 
 impl<B: Backend> Runner for OnBackend<B> {
@@ -104,6 +122,36 @@ impl<B: Backend> Runner for OnBackend<B> {
             }
         }
     }
+
+    fn segment(
+        &mut self,
+        job: &ClickJob,
+        cancel: &Cancel,
+        on_message: &mut dyn FnMut(Message),
+    ) -> Result<Mask> {
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            pollster::block_on(async {
+                if let Some(location) = self.options.segmenter.clone() {
+                    let mut segmenter = self.take_segmenter(&location, on_message).await?;
+                    let previous = job.previous.as_ref();
+                    let mask = segmenter
+                        .segment(&job.picture, &job.clicks, previous, cancel, on_message)
+                        .await;
+                    self.segmenter = Some(segmenter);
+                    return mask;
+                }
+                let mut model = self.take_model(on_message).await?;
+                let mask = model.segment(job).await;
+                self.model = Some(model);
+                mask
+            })
+        }));
+        ran.unwrap_or_else(|panic| {
+            let why = words(&*panic);
+            log::warn!("{}: {why}", self.name);
+            Err(gave_up(&self.name, &why))
+        })
+    }
 }
 
 /// What a backend says when it panics.
@@ -117,20 +165,13 @@ impl<B: Backend> OnBackend<B> {
         cancel: &Cancel,
         on_message: &mut dyn FnMut(Message),
     ) -> std::result::Result<Result<Video>, Panic> {
-        let model = self.model.take();
-        if model.is_none() {
+        if self.model.is_none() {
             self.options.free_memory = (self.free_memory)();
         }
         // Backends panic where a driver fails or memory runs out.
         let ran = catch_unwind(AssertUnwindSafe(|| {
             pollster::block_on(async {
-                let model = match model {
-                    Some(model) => model,
-                    None => {
-                        let (device, name) = (self.device.clone(), self.name.clone());
-                        Model::<B>::load(&self.options, device, name, on_message).await?
-                    }
-                };
+                let model = self.take_model(on_message).await?;
                 let mut observer = |message: Message| on_message(message);
                 let result = model.run(job, cancel, &mut observer).await;
                 Ok((model, result))
@@ -140,6 +181,28 @@ impl<B: Backend> OnBackend<B> {
             self.model = Some(model);
             result
         }))
+    }
+
+    /// The model, loaded if it is not. Until it is given back there is none: after a panic it is gone.
+    async fn take_model(&mut self, on_message: &mut dyn FnMut(Message)) -> Result<Model<B>> {
+        if let Some(model) = self.model.take() {
+            return Ok(model);
+        }
+        let (device, name) = (self.device.clone(), self.name.clone());
+        Model::load(&self.options, device, name, on_message).await
+    }
+
+    /// As [`Self::take_model`], of the segmenter.
+    async fn take_segmenter(
+        &mut self,
+        location: &str,
+        on_message: &mut dyn FnMut(Message),
+    ) -> Result<Segmenter<B>> {
+        if let Some(segmenter) = self.segmenter.take() {
+            return Ok(segmenter);
+        }
+        let weights = Weights::open(location, &mut |_, _| {}).await?;
+        Segmenter::load(&weights, &self.device, on_message).await
     }
 
     /// Whether the model has ways to do with less memory.

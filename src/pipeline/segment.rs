@@ -6,9 +6,9 @@
 
 use super::clicks::obey;
 use super::host::{pictures, read};
-use crate::Result;
 use crate::model::entity_encoder::{Click, ClickMaps, EncoderOutput, EntityEncoder};
-use crate::scene::{Mask, raster};
+use crate::scene::{Mask, Picture, raster};
+use crate::{Error, Result};
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use image::imageops::{self, FilterType};
@@ -16,6 +16,20 @@ use image::{ImageBuffer, Luma};
 
 /// Pixels of a mask's longer side: about as many as a page shows, so that its outline is smooth.
 const MASK_SIDE: u32 = 512;
+
+/// Whether there is something to be segmented.
+///
+/// # Errors
+/// [`Error::Job`] without a picture or a positive click.
+pub fn clickable(picture: &Picture, clicks: &[Click]) -> Result<()> {
+    if picture.is_empty() {
+        return Err(Error::Job("there is no picture yet: open one first".into()));
+    }
+    if !clicks.iter().any(|click| click.positive) {
+        return Err(Error::Job("click the thing itself first".into()));
+    }
+    Ok(())
+}
 
 /// A picture that is clicked on, encoded once for all its clicks.
 pub struct Clickable<B: Backend> {

@@ -270,7 +270,7 @@ impl Steer {
         }
     }
 
-    fn max_entities(&self) -> usize {
+    pub(super) fn max_entities(&self) -> usize {
         match &self.conditioning {
             Conditioning::DragAnything => MAX_ENTITIES,
             Conditioning::DragEntity { index, .. } => index.max_entities,

@@ -440,7 +440,8 @@ impl<B: Backend> Svd<B> {
         job.scene.check()?;
         steer.check_asked(job.settings.representation)?;
         let [width, height] = size;
-        let input = conditions(job, width, height, job.settings.frames as usize);
+        let frames = job.settings.frames as usize;
+        let input = conditions(job, width, height, frames, steer.max_entities());
         steer.check_input(&input, &self.config)?;
         Ok(Some((steer, input)))
     }

@@ -2,6 +2,7 @@
 
 use super::Contents;
 use crate::error::{Error, Result};
+use serde::Serialize;
 use std::cell::Cell;
 use std::fs::File;
 use std::future::poll_fn;
@@ -114,6 +115,18 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
             source,
         }
     })
+}
+
+/// Writes a value as JSON, as [`write_whole`] does.
+///
+/// # Errors
+/// [`Error::Io`], also for a value that has no form as JSON.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value).map_err(|reason| Error::Io {
+        path: path.display().to_string(),
+        source: std::io::Error::other(reason),
+    })?;
+    write_whole(path, (text + "\n").as_bytes())
 }
 
 /// Makes a directory and those above it, unless they are there. The empty path is the working directory.

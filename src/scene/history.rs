@@ -24,6 +24,15 @@ pub enum Edit {
         /// Which.
         index: usize,
     },
+    /// Puts entities in the place of others that lie next to each other.
+    Exchange {
+        /// Position of the first.
+        index: usize,
+        /// How many to take out.
+        count: usize,
+        /// What to put in.
+        entities: Vec<Entity>,
+    },
     /// Brings an entity to the front or back.
     Reorder {
         /// Which.
@@ -77,6 +86,7 @@ impl Edit {
         match self {
             Edit::Insert { .. } => "add entity",
             Edit::Remove { .. } => "delete entity",
+            Edit::Exchange { .. } => "split into parts",
             Edit::Reorder { .. } => "reorder",
             Edit::SetMask { .. } => "mask",
             Edit::SetTrajectory { .. } => "trajectory",
@@ -111,6 +121,23 @@ impl Edit {
                 Edit::Insert {
                     index,
                     entity: Box::new(scene.entities.remove(index)),
+                }
+            }
+            Edit::Exchange {
+                index,
+                count: taken,
+                entities,
+            } => {
+                let end = index.saturating_add(taken);
+                if end > count {
+                    return missing(end - 1);
+                }
+                let put = entities.len();
+                let before = scene.entities.splice(index..end, entities).collect();
+                Edit::Exchange {
+                    index,
+                    count: put,
+                    entities: before,
                 }
             }
             Edit::Reorder { from, to } => {
@@ -162,6 +189,7 @@ impl Edit {
         let entity = |e: &Entity| e.mask.alpha.len() + 1024;
         match self {
             Edit::Insert { entity: e, .. } => entity(e),
+            Edit::Exchange { entities, .. } => entities.iter().map(entity).sum(),
             Edit::SetMask { mask, .. } => mask.alpha.len(),
             Edit::Replace { scene } => {
                 scene.picture.rgb.len() + scene.entities.iter().map(entity).sum::<usize>()

@@ -2,6 +2,8 @@
 
 use super::{Mask, Picture};
 use crate::error::{Error, Result};
+use image::{ImageEncoder, ImageReader};
+use std::io::Cursor;
 
 /// Longest side of a mask in pixels.
 pub const MAX_SIDE: u32 = 4096;
@@ -77,6 +79,47 @@ impl Mask {
             )));
         }
         Ok(mask)
+    }
+
+    /// As a grey PNG, white inside.
+    ///
+    /// # Errors
+    /// [`Error::Picture`] if it cannot be encoded.
+    pub fn to_png(&self) -> Result<Vec<u8>> {
+        let refuse = |e: image::ImageError| Error::Picture {
+            name: "mask".into(),
+            reason: format!("cannot be written as PNG ({e}); make it again"),
+        };
+        let mut png = Vec::new();
+        image::codecs::png::PngEncoder::new(&mut png)
+            .write_image(
+                &self.alpha,
+                self.width,
+                self.height,
+                image::ExtendedColorType::L8,
+            )
+            .map_err(refuse)?;
+        Ok(png)
+    }
+
+    /// Reads what [`Mask::to_png`] has written, every pixel as it was.
+    ///
+    /// # Errors
+    /// [`Error::Picture`] for anything else, [`Error::Job`] when it is too large.
+    pub fn from_png(bytes: &[u8], name: &str) -> Result<Self> {
+        let refuse = |e: image::ImageError| Error::Picture {
+            name: name.to_owned(),
+            reason: format!(
+                "is no mask ({e}); send a grey PNG of at most {MAX_SIDE} pixels a side"
+            ),
+        };
+        let mut reader = ImageReader::with_format(Cursor::new(bytes), image::ImageFormat::Png);
+        let mut limits = image::Limits::default();
+        limits.max_image_width = Some(MAX_SIDE);
+        limits.max_image_height = Some(MAX_SIDE);
+        reader.limits(limits);
+        let grey = reader.decode().map_err(refuse)?.into_luma8();
+        Self::from_alpha(grey.width(), grey.height(), grey.into_raw())
     }
 
     /// Whether no pixel is inside.
@@ -273,6 +316,20 @@ impl Mask {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_png_keeps_every_pixel() {
+        let mut mask = Mask::empty(17, 9);
+        mask.brush([0.5, 0.5], [0.6, 0.5], 0.2, true);
+        mask.alpha[3] = 77;
+        let png = mask.to_png().unwrap();
+        assert!(Mask::from_png(&png, "mine").unwrap() == mask);
+        let error = Mask::from_png(b"x", "mine").unwrap_err().to_string();
+        assert!(
+            error.contains("mine") && error.contains("grey PNG"),
+            "{error}"
+        );
+    }
 
     #[test]
     fn a_stroke_paints_a_capsule_and_erases_it_again() {

@@ -5,7 +5,9 @@
 pub mod demo;
 pub mod draft;
 pub mod history;
+pub mod lip;
 pub mod mask;
+pub mod parts;
 pub mod picture;
 pub mod preset;
 pub mod raster;

@@ -3,8 +3,9 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET /api/healthz` (and `/healthz`) | version and how many jobs wait and run; needs no token |
-//! | `GET /api/info` | devices, model, limits |
+//! | `GET /api/info` | devices, model, what makes masks, limits |
 //! | `POST /api/jobs` | takes a job: `multipart/form-data` with `picture` (a file) and `preset` (JSON; not for models without paths) |
+//! | `POST /api/masks` | the mask of what was clicked, as a grey PNG: `multipart/form-data` with `picture` (a file), `clicks` (JSON: `[{"x": 0.5, "y": 0.5, "positive": true}]`, fractions of the picture) and perhaps `previous` (the PNG of the mask so far) |
 //! | `GET /api/jobs/{id}` | the newest of each kind of [`News`] |
 //! | `GET /api/jobs/{id}/events` | the same and what follows, as server-sent events |
 //! | `GET /api/jobs/{id}/preview.rgb`, `video.rgb` | frames one after another, 3 bytes a pixel: what the page plays |
@@ -16,10 +17,11 @@
 //! `{"error": "a sentence"}`.
 
 use super::about::About;
+use super::clicks::{Clicks, NoMask};
 use super::entry::Entry;
 use super::events;
 use super::queue::{KEPT_FOR, Queue, Refusal};
-use super::upload::{MOST_BYTES, Upload, too_large};
+use super::upload::{ClickUpload, MOST_BYTES, Upload, too_large};
 use crate::error::{Error, Result};
 use crate::media;
 use crate::pipeline::Video;
@@ -49,16 +51,19 @@ pub struct Api {
     pub queue: Arc<Queue>,
     /// What runs them.
     pub about: About,
+    /// What makes masks, if anything does.
+    pub clicks: Option<Clicks>,
     uploads: Semaphore,
     codecs: Semaphore,
 }
 
 impl Api {
     /// On these jobs.
-    pub fn new(queue: Arc<Queue>, about: About) -> Self {
+    pub fn new(queue: Arc<Queue>, about: About, clicks: Option<Clicks>) -> Self {
         Self {
             queue,
             about,
+            clicks,
             uploads: Semaphore::new(UPLOADS),
             codecs: Semaphore::new(CODECS),
         }
@@ -76,12 +81,7 @@ impl Api {
                 "the server failed at this; send something else, or look into what it printed";
             refuse(StatusCode::INTERNAL_SERVER_ERROR, why)
         })?;
-        done.map_err(|error| match error {
-            Error::Picture { .. } | Error::Preset(_) | Error::Job(_) => {
-                refuse(StatusCode::BAD_REQUEST, error.to_string())
-            }
-            other => refuse(StatusCode::INTERNAL_SERVER_ERROR, other.to_string()),
-        })
+        done.map_err(failed)
     }
 
     fn entry(&self, id: &str) -> Result<Arc<Entry>, Refused> {
@@ -104,6 +104,15 @@ impl Api {
         })?;
         Ok((entry, video))
     }
+}
+
+/// An error of what was sent, or of the server.
+fn failed(error: Error) -> Refused {
+    let status = match error {
+        Error::Picture { .. } | Error::Preset(_) | Error::Job(_) => StatusCode::BAD_REQUEST,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    refuse(status, error.to_string())
 }
 
 type Shared = State<Arc<Api>>;
@@ -160,6 +169,10 @@ pub fn routes(api: Arc<Api>) -> Router {
             "/jobs",
             post(submit).layer(DefaultBodyLimit::max(MOST_BYTES)),
         )
+        .route(
+            "/masks",
+            post(mask).layer(DefaultBodyLimit::max(MOST_BYTES)),
+        )
         .route("/jobs/{id}", get(state).delete(cancel))
         .route("/jobs/{id}/events", get(follow))
         .route("/jobs/{id}/preview.rgb", get(preview))
@@ -202,6 +215,7 @@ async fn info(State(api): Shared) -> Response {
             "devices": api.about.devices,
             "model": api.about.model_json(),
             "why": api.about.model.as_ref().err(),
+            "segmenter": api.clicks.as_ref().map(|clicks| &clicks.name),
             "queued": waiting,
             "running": running,
             "limits": {
@@ -213,12 +227,45 @@ async fn info(State(api): Shared) -> Response {
     )
 }
 
-async fn submit(State(api): Shared, request: Request) -> Answer {
+/// The parts of a body, of which it takes `what` to be in words.
+async fn parts(request: Request, what: &str) -> Result<Multipart, Refused> {
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|l| l.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > MOST_BYTES as u64) {
         return Err(too_large());
     }
+    Multipart::from_request(request, &())
+        .await
+        .map_err(|_| refuse(StatusCode::BAD_REQUEST, what))
+}
+
+async fn mask(State(api): Shared, request: Request) -> Answer {
+    let Some(clicks) = &api.clicks else {
+        return Err(refuse(
+            StatusCode::NOT_FOUND,
+            "this server makes no masks; start it with --segmenter",
+        ));
+    };
+    let parts = parts(
+        request,
+        "clicks are sent as multipart/form-data with the parts \"picture\" and \"clicks\"",
+    )
+    .await?;
+    let Ok(permit) = api.uploads.try_acquire() else {
+        return Err(later("others are sending just now"));
+    };
+    let upload = ClickUpload::read(parts).await?;
+    drop(permit);
+    let job = api.compute(move || upload.job()).await?;
+    let mask = clicks.mask(job).await.map_err(|why| match why {
+        NoMask::Busy => later("others are clicking just now"),
+        NoMask::Failed(error) => failed(error),
+    })?;
+    let png = api.compute(move || mask.to_png()).await?;
+    Ok(with_type(StatusCode::OK, "image/png", png))
+}
+
+async fn submit(State(api): Shared, request: Request) -> Answer {
     let stopping = || {
         refuse(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -228,12 +275,11 @@ async fn submit(State(api): Shared, request: Request) -> Answer {
     if api.queue.is_stopping() {
         return Err(stopping());
     }
-    let parts = Multipart::from_request(request, &()).await.map_err(|_| {
-        refuse(
-            StatusCode::BAD_REQUEST,
-            "a job is sent as multipart/form-data with the parts \"picture\" and \"preset\"",
-        )
-    })?;
+    let parts = parts(
+        request,
+        "a job is sent as multipart/form-data with the parts \"picture\" and \"preset\"",
+    )
+    .await?;
     let Ok(_permit) = api.uploads.try_acquire() else {
         return Err(later("others are sending jobs just now"));
     };

@@ -3,6 +3,7 @@
 mod about;
 mod access;
 mod api;
+mod clicks;
 mod connections;
 mod entry;
 mod events;
@@ -21,6 +22,7 @@ use access::Access;
 use api::Api;
 use axum::Router;
 use axum::routing::get;
+use clicks::Clicks;
 use queue::Queue;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -76,6 +78,10 @@ impl Server {
         let page = files::Page::new(&options.dir, &options.connect, options.token.is_some())?;
         let (listener, address) = listen(options.address)?;
         let access = Access::new(address, options.token, &options.allow_origins)?;
+        let clicks = match options.devices.first() {
+            Some(&device) => Clicks::start(device, &options.model)?,
+            None => None,
+        };
         let queue = Arc::new(Queue::new(options.queue));
         let workers = options
             .devices
@@ -91,7 +97,7 @@ impl Server {
             address,
             page,
             access: Arc::new(access),
-            api: Arc::new(Api::new(queue, about)),
+            api: Arc::new(Api::new(queue, about, clicks)),
             workers,
         })
     }
@@ -108,6 +114,11 @@ impl Server {
             Ok(model) => format!("{} on {}", model.name, about.devices.join(" and ")),
             Err(why) => format!("none ({why})"),
         }
+    }
+
+    /// What makes masks of clicks, where something does.
+    pub fn segmenter(&self) -> Option<&str> {
+        self.api.clicks.as_ref().map(|clicks| clicks.name.as_str())
     }
 
     /// Serves until it was asked to stop: `stops` says how often. At the first time it takes no more jobs and ends

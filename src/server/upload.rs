@@ -1,10 +1,11 @@
-//! From the body of a request to a [`Job`].
+//! From the body of a request to a [`Job`] or a [`ClickJob`].
 
 use super::api::{Refused, refuse};
 use crate::error::{Error, Result};
-use crate::pipeline::Job;
+use crate::model::entity_encoder::Click;
 use crate::pipeline::model::About;
-use crate::scene::{Picture, Preset, Scene};
+use crate::pipeline::{ClickJob, Job};
+use crate::scene::{Mask, Picture, Preset, Scene};
 use axum::extract::Multipart;
 use axum::extract::multipart::{Field, MultipartError};
 use axum::http::StatusCode;
@@ -17,6 +18,8 @@ use tokio::time::{Instant, timeout_at};
 pub const MOST_BYTES: usize = 64 << 20;
 /// Largest preset, in bytes; its codec has a limit of its own.
 const MOST_PRESET: usize = 16 << 20;
+/// Largest list of clicks, in bytes, and most clicks in it.
+const MOST_CLICKS: (usize, usize) = (1 << 16, 500);
 /// How long a client may be silent while it sends.
 const SILENCE: Duration = Duration::from_secs(20);
 /// How long it may take in all.
@@ -71,45 +74,107 @@ impl Upload {
     }
 
     /// Reads the parts `picture` and `preset` of a `multipart/form-data` body.
-    pub async fn read(mut parts: Multipart) -> Result<Self, Refused> {
-        let limit = Instant::now() + PATIENCE;
-        let (mut picture, mut preset) = (None, None);
-        let mut name = String::new();
-        while let Some(field) = in_time(limit, parts.next_field()).await? {
-            let (slot, most) = match field.name() {
-                Some("picture") => {
-                    name = shown(field.file_name().unwrap_or_default());
-                    (&mut picture, MOST_BYTES)
-                }
-                Some("preset") => (&mut preset, MOST_PRESET),
-                other => {
-                    let other = shown(other.unwrap_or_default());
-                    return Err(bad(&format!(
-                        "there is a part {other:?}; send the parts \"picture\" and \"preset\" only"
-                    )));
-                }
-            };
-            if slot.is_some() {
-                return Err(bad(
-                    "a part was sent twice; send one picture and one preset",
-                ));
-            }
-            *slot = Some(bytes(field, most, limit).await?);
-        }
-        let Some(picture) = picture else {
-            return Err(bad(
-                "there is no part \"picture\"; send the file's bytes as such",
-            ));
-        };
-        if name.is_empty() {
-            name = "the picture".into();
-        }
+    pub async fn read(parts: Multipart) -> Result<Self, Refused> {
+        let (name, picture, [preset]) = read(parts, [("preset", MOST_PRESET)]).await?;
         Ok(Self {
             picture,
             name,
             preset,
         })
     }
+}
+
+/// What is sent for one mask.
+#[derive(Debug, Default)]
+pub struct ClickUpload {
+    picture: Vec<u8>,
+    name: String,
+    clicks: Option<Vec<u8>>,
+    previous: Option<Vec<u8>>,
+}
+
+impl ClickUpload {
+    /// The job that it asks for.
+    ///
+    /// # Errors
+    /// Those of [`Picture::decode`] and [`Mask::from_png`]; [`Error::Job`] for clicks that are none.
+    pub fn job(&self) -> Result<ClickJob> {
+        let clicks: Vec<Click> = serde_json::from_slice(self.clicks.as_deref().unwrap_or_default())
+            .map_err(|e| {
+                Error::Job(format!(
+                    "the part \"clicks\" cannot be read ({e}); send JSON as [{{\"x\": 0.5, \"y\": 0.5, \"positive\": true}}]"
+                ))
+            })?;
+        let most = MOST_CLICKS.1;
+        let count = clicks.len();
+        if count > most || !clicks.iter().all(|c| c.x.is_finite() && c.y.is_finite()) {
+            return Err(Error::Job(format!(
+                "{count} clicks cannot be used: send at most {most}, in fractions of the picture"
+            )));
+        }
+        let previous = self.previous.as_deref();
+        Ok(ClickJob {
+            picture: Picture::decode(&self.picture, &self.name)?,
+            clicks,
+            previous: previous
+                .map(|png| Mask::from_png(png, "the mask so far"))
+                .transpose()?,
+        })
+    }
+
+    /// Reads the parts `picture`, `clicks` and `previous` of a `multipart/form-data` body.
+    pub async fn read(parts: Multipart) -> Result<Self, Refused> {
+        let others = [("clicks", MOST_CLICKS.0), ("previous", MOST_PRESET)];
+        let (name, picture, [clicks, previous]) = read(parts, others).await?;
+        Ok(Self {
+            picture,
+            name,
+            clicks,
+            previous,
+        })
+    }
+}
+
+/// Name and bytes of the part `picture`, and the bytes of those of the others that are there, each with its limit.
+async fn read<const N: usize>(
+    mut parts: Multipart,
+    others: [(&str, usize); N],
+) -> Result<(String, Vec<u8>, [Option<Vec<u8>>; N]), Refused> {
+    let limit = Instant::now() + PATIENCE;
+    let mut picture = None;
+    let mut found = [const { None }; N];
+    let mut name = String::new();
+    while let Some(field) = in_time(limit, parts.next_field()).await? {
+        let of = field.name().unwrap_or_default();
+        let other = others.iter().position(|(other, _)| *other == of);
+        let (slot, most) = match other {
+            Some(i) => (&mut found[i], others[i].1),
+            None if of == "picture" => {
+                name = shown(field.file_name().unwrap_or_default());
+                (&mut picture, MOST_BYTES)
+            }
+            None => {
+                let known = others.map(|(other, _)| format!("{other:?}")).join(" and ");
+                return Err(bad(&format!(
+                    "there is a part {:?}; send the parts \"picture\" and {known} only",
+                    shown(of)
+                )));
+            }
+        };
+        if slot.is_some() {
+            return Err(bad("a part was sent twice; send each once"));
+        }
+        *slot = Some(bytes(field, most, limit).await?);
+    }
+    let Some(picture) = picture else {
+        return Err(bad(
+            "there is no part \"picture\"; send the file's bytes as such",
+        ));
+    };
+    if name.is_empty() {
+        name = "the picture".into();
+    }
+    Ok((name, picture, found))
 }
 
 /// What a client calls something, fit to be repeated to it.

@@ -276,6 +276,15 @@ impl<B: AutodiffBackend> Stage<B> for ClickStage<B> {
         "entity encoder"
     }
 
+    fn on(&self, device: &B::Device) -> Result<Self> {
+        Ok(Self {
+            clips: self.clips.clone(),
+            held_out: self.held_out.clone(),
+            batch: self.batch,
+            device: device.clone(),
+        })
+    }
+
     fn batches(&self) -> Box<dyn FnMut(u64) -> Result<Targets> + Send> {
         let (clips, batch) = (self.clips.clone(), self.batch);
         Box::new(move |index| Ok(targets(clips.stills(index, batch)?, index, true)))

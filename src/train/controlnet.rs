@@ -251,6 +251,20 @@ impl<B: AutodiffBackend> Stage<B> for ControlNetStage<B> {
         "controlnet"
     }
 
+    fn on(&self, device: &B::Device) -> Result<Self> {
+        Ok(Self {
+            clips: self.clips.clone(),
+            held_out: self.held_out.clone(),
+            config: self.config.clone(),
+            index: self.index.clone(),
+            encoder: self.encoder.clone().to_device(device),
+            vae: self.vae.clone().to_device(device),
+            unet: self.unet.clone().fork(device),
+            device: device.clone(),
+            ..*self
+        })
+    }
+
     fn batches(&self) -> Box<dyn FnMut(u64) -> Result<ClipBatch> + Send> {
         let (clips, batch) = (self.clips.clone(), self.batch);
         let factor = self.index.condition.vae_factor;

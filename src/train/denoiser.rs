@@ -140,6 +140,16 @@ impl<B: AutodiffBackend> Stage<B> for DenoiserStage<B> {
         "denoiser"
     }
 
+    fn on(&self, device: &B::Device) -> Result<Self> {
+        Ok(Self {
+            clips: self.clips.clone(),
+            held_out: self.held_out.clone(),
+            frozen: self.frozen.on(device),
+            device: device.clone(),
+            ..*self
+        })
+    }
+
     fn batches(&self) -> Box<dyn FnMut(u64) -> Result<ClipBatch> + Send> {
         let (clips, batch) = (self.clips.clone(), self.batch);
         let factor = self.frozen.config.index.condition.vae_factor;

@@ -5,6 +5,7 @@ use super::curve::{self, Row};
 use super::ema::Ema;
 use super::gradients;
 use super::pass::{LossScale, PassOptions, pass};
+use super::peers::{self, Peers};
 use super::schedule::Schedule;
 use crate::pipeline::model::{check_dtype, dtype_name};
 use crate::platform::make_dir;
@@ -39,6 +40,8 @@ pub struct FitOptions {
     pub ema_decay: f64,
     /// How the gradients of a step are made.
     pub pass: PassOptions,
+    /// Devices that share out the batches of a step: the one that is trained on, and those after it.
+    pub gpus: usize,
     /// Seconds between checkpoints.
     pub checkpoint_seconds: f64,
     /// Seconds between pictures of samples.
@@ -56,6 +59,7 @@ impl Default for FitOptions {
             learning_rate: 4e-4,
             ema_decay: 0.999,
             pass: PassOptions::default(),
+            gpus: 1,
             checkpoint_seconds: 180.0,
             sample_seconds: 300.0,
         }
@@ -102,6 +106,21 @@ pub trait Stage<B: AutodiffBackend> {
         )))
     }
 
+    /// The same stage with all that it reads on another device, where it is trained on several at once.
+    ///
+    /// # Errors
+    /// [`Error::Job`] for networks that are trained on one device only.
+    fn on(&self, device: &B::Device) -> Result<Self>
+    where
+        Self: Sized,
+    {
+        let _ = device;
+        Err(Error::Job(format!(
+            "the {} is trained on one device only: leave --gpus out",
+            self.name()
+        )))
+    }
+
     /// A picture of what the averaged network does, and figures for the log.
     ///
     /// # Errors
@@ -127,8 +146,25 @@ pub fn fit<B, S>(
 ) -> Result<Fitted<<S::Network as AutodiffModule<B>>::InnerModule>>
 where
     B: AutodiffBackend,
-    S: Stage<B>,
+    S: Stage<B> + Send,
 {
+    let devices = peers::devices::<B>(device, options.gpus)?;
+    fit_on(stage, network, options, &devices)
+}
+
+/// [`fit`], the batches of each step shared out among `devices`, of which the stage is on the first.
+fn fit_on<B, S>(
+    stage: &S,
+    network: S::Network,
+    options: &FitOptions,
+    devices: &[B::Device],
+) -> Result<Fitted<<S::Network as AutodiffModule<B>>::InnerModule>>
+where
+    B: AutodiffBackend,
+    S: Stage<B> + Send,
+{
+    let device = &devices[0];
+    let mut peers = Peers::of(stage, devices, options.pass.accumulate.max(1))?;
     make_dir(&options.run)?;
     let dtype = options.pass.dtype;
     check_dtype::<B::InnerBackend>(device, "this device", dtype)?;
@@ -229,12 +265,19 @@ where
             let made = receiver.recv();
             made.map_err(|_| Error::Job("the clip renderer stopped".into()))?
         };
-        let passed = pass(stage, &network, &options.pass, &mut scale, state.step, next).map_err(
-            |error| match error {
-                Error::Job(why) => stopped(&why, &options.run, saved_at),
-                other => other,
-            },
-        )?;
+        let passed = pass(
+            stage,
+            &mut peers,
+            &network,
+            &options.pass,
+            &mut scale,
+            state.step,
+            next,
+        )
+        .map_err(|error| match error {
+            Error::Job(why) => stopped(&why, &options.run, saved_at),
+            other => other,
+        })?;
         let value = passed.loss;
         if let Some(gradients) = passed.gradients {
             network = optimizer.step(schedule.rate(state.step, progress), network, gradients);

@@ -2,6 +2,7 @@
 
 use super::fit::Stage;
 use super::gradients;
+use super::peers::{Made, Peers};
 use crate::{Error, Result};
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::backend::AutodiffBackend;
@@ -82,13 +83,14 @@ pub struct Passed {
     pub gradients: Option<GradientsParams>,
 }
 
-/// Runs forward and backward passes over the batches of a step.
+/// Runs forward and backward passes over the batches of a step, of which `peers` take their share.
 ///
 /// # Errors
 /// Those of the stage and of `next`, and [`Error::Job`] if a loss or a gradient is not a number: which, and in which
 /// batch. Nothing has been changed then.
-pub fn pass<B: AutodiffBackend, S: Stage<B>>(
+pub fn pass<B: AutodiffBackend, S: Stage<B> + Send>(
     stage: &S,
+    peers: &mut Peers<B, S>,
     network: &S::Network,
     options: &PassOptions,
     scale: &mut LossScale,
@@ -101,22 +103,30 @@ pub fn pass<B: AutodiffBackend, S: Stage<B>>(
         dtype => Some(stage.lowered(network, dtype)?),
     };
     let computes = copy.as_ref().unwrap_or(network);
-    let mut sum = GradientsAccumulator::new();
-    let mut loss_sum = 0.0;
-    for part in 0..batches {
-        let index = step * batches + part;
-        let loss = stage.loss(computes, next()?, index)?;
+    let factor = scale.factor / batches as f64;
+    let of_batch = |stage: &S, network: &S::Network, batch: S::Batch, index: u64| -> Result<Made> {
+        let loss = stage.loss(network, batch, index)?;
         let value: f64 = loss.clone().into_scalar().elem();
         if !value.is_finite() {
             return Err(Error::Job(format!(
                 "the loss is {value} at step {step}, in batch {index}"
             )));
         }
-        loss_sum += value;
-        let scaled = loss * (scale.factor / batches as f64);
-        let made = GradientsParams::from_grads(scaled.backward(), computes);
-        let made = gradients::scaled::<B, _>(network, made, 1.0);
-        sum.accumulate(network, made);
+        let made = GradientsParams::from_grads((loss * factor).backward(), network);
+        Ok((value, gradients::scaled::<B, _>(network, made, 1.0)))
+    };
+    let mut sum = GradientsAccumulator::new();
+    let mut loss_sum = 0.0;
+    let at_once = peers.count();
+    for first in (step * batches..(step + 1) * batches).step_by(at_once) {
+        let shares = (0..at_once).map(|_| next()).collect::<Result<Vec<_>>>()?;
+        let made = peers.share_out(stage, computes, shares, |stage, copy, batch, at| {
+            of_batch(stage, copy, batch, first + at as u64)
+        })?;
+        for (value, made) in made {
+            loss_sum += value;
+            sum.accumulate(network, made);
+        }
     }
     let made = sum.grads();
     let loss = loss_sum / batches as f64;

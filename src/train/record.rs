@@ -3,7 +3,7 @@
 use super::checkpoint::State;
 use crate::model::condition::ConditionConfig;
 use crate::model::denoiser::ResidualBase;
-use crate::platform::write_whole;
+use crate::platform::write_json;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
@@ -97,7 +97,7 @@ impl Record {
                 }
             }
         }
-        write(&run.join(RECORD), self)
+        write_json(&run.join(RECORD), self)
     }
 }
 
@@ -128,7 +128,7 @@ impl Results {
     /// # Errors
     /// [`Error::Io`].
     pub fn write(&self, run: &Path) -> Result<()> {
-        write(&run.join(RESULTS), self)
+        write_json(&run.join(RESULTS), self)
     }
 
     /// Those of a run directory, `None` if it has none yet.
@@ -155,11 +155,6 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     serde_json::from_str(&text)
         .map(Some)
         .map_err(|e| failed(path, e))
-}
-
-fn write(path: &Path, value: &impl Serialize) -> Result<()> {
-    let text = serde_json::to_string_pretty(value).map_err(|e| failed(path, e))?;
-    write_whole(path, (text + "\n").as_bytes())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::clicks::ClickStage;
 use super::controlnet::{ControlNetStage, Steerer, configs};
 use super::denoiser::{DenoiserStage, residual_statistics};
 use super::fit::{FitOptions, Fitted, Stage, fit};
+use super::parser::ParserStage;
 use super::record::{Record, Results};
 use super::source::Clips;
 use super::vae::{Autoencoder, VaeStage, latent_statistics};
@@ -12,10 +13,11 @@ use crate::device::{Device, Task};
 use crate::model::bundle::{Bundle, BundleConfig, ModelIndex};
 use crate::model::condition::ConditionConfig;
 use crate::model::denoiser::ResidualBase;
+use crate::model::human_parser::HumanParserConfig;
 use crate::pipeline::model::dtype_name;
 use crate::pipeline::steer::SteerIndex;
 use crate::pipeline::svd::SvdConfig;
-use crate::platform::{make_dir, write_whole};
+use crate::platform::{make_dir, write_json};
 use crate::scene::Representation;
 use crate::weights::{ModelDir, Precision, save_file};
 use crate::{Error, Result};
@@ -33,6 +35,8 @@ pub enum What {
     Vae,
     /// The entity encoder with its click head.
     Encoder,
+    /// The human parser.
+    Parser,
     /// UNet, ControlNet and relation module; VAE and entity encoder must be trained.
     Denoiser,
     /// A ControlNet and a relation module for Stable Video Diffusion, whose directory the model's is; it stays as it is.
@@ -139,6 +143,7 @@ impl Task for Train<'_> {
         match options.what {
             What::Vae => vae::<B>(options, config, &dir, train, held_out, &device),
             What::Encoder => encoder::<B>(options, config, &dir, train, held_out, &device),
+            What::Parser => parser::<B>(options, &dir, train, held_out, &device),
             What::Denoiser if options.recompute => {
                 type Recomputing<B> = Autodiff<B, BalancedCheckpointing>;
                 denoiser::<Recomputing<B>>(options, &dir, train, held_out, &device)
@@ -193,8 +198,7 @@ fn amend(path: &str, fields: &[(&str, serde_json::Value)]) -> Result<()> {
     for (name, field) in fields {
         value[*name] = field.clone();
     }
-    let text = serde_json::to_string_pretty(&value).map_err(|e| failed(e.to_string()))?;
-    write_whole(Path::new(path), (text + "\n").as_bytes())
+    write_json(Path::new(path), &value)
 }
 
 fn vae<B: Backend>(
@@ -246,6 +250,30 @@ fn encoder<B: Backend>(
     let network = warm(options, dir, "entity_encoder", config.encoder.init(device))?;
     let trained = fit_recorded(&stage, network, options, None, device)?;
     write(dir, "entity_encoder", &trained)
+}
+
+fn parser<B: Backend>(
+    options: &RunOptions,
+    dir: &ModelDir,
+    clips: Arc<Clips>,
+    held_out: Arc<Clips>,
+    device: &B::Device,
+) -> Result<()> {
+    let found = pollster::block_on(dir.find_json("human_parser", "config.json"))?;
+    let config: HumanParserConfig = found.unwrap_or_default();
+    let name = dir.file("human_parser", "config.json");
+    config.validate(&name)?;
+    let stage = ParserStage::<Autodiff<B>> {
+        clips,
+        held_out,
+        batch: options.batch,
+        side: config.crop_side,
+        device: device.clone(),
+    };
+    let network = warm(options, dir, "human_parser", config.init(device))?;
+    let trained = fit_recorded(&stage, network, options, None, device)?;
+    write(dir, "human_parser", &trained)?;
+    write_json(Path::new(&name), &config)
 }
 
 fn denoiser<A: AutodiffBackend>(
@@ -376,21 +404,16 @@ fn controlnet<A: AutodiffBackend>(options: &RunOptions, device: &A::Device) -> R
     let trained = fit_recorded(&stage, network, options, Some(&shown), device)?;
     write(&target, "controlnet", &trained.controlnet)?;
     write(&target, "relation", &trained.relation)?;
-    write_json(&target.file("controlnet", "config.json"), &sizes)?;
-    write_json(&target.file("relation", "config.json"), &relation)?;
-    write_json(&target.file("", "model_index.json"), &index)
-}
-
-fn write_json(path: &str, value: &impl serde::Serialize) -> Result<()> {
-    let text = serde_json::to_string_pretty(value).map_err(|reason| Error::Io {
-        path: path.to_owned(),
-        source: std::io::Error::other(reason),
-    })?;
-    write_whole(Path::new(path), (text + "\n").as_bytes())
+    write_json(Path::new(&target.file("controlnet", "config.json")), &sizes)?;
+    write_json(
+        Path::new(&target.file("relation", "config.json")),
+        &relation,
+    )?;
+    write_json(Path::new(&target.file("", "model_index.json")), &index)
 }
 
 /// Trains, with a record of what is trained before it and of the results after it. `index` is the denoiser's.
-fn fit_recorded<B: AutodiffBackend, S: Stage<B>>(
+fn fit_recorded<B: AutodiffBackend, S: Stage<B> + Send>(
     stage: &S,
     network: S::Network,
     options: &RunOptions,

@@ -1,5 +1,6 @@
 //! What the stages train on: clips turned into numbers, and pictures of what came out.
 
+use crate::data::portrait::Portrait;
 use crate::data::render::{Clip, ClipSpec};
 use crate::data::{Data, Dataset, Recorded, Split};
 use crate::model::condition::{ConditionInput, EntityInput};
@@ -92,6 +93,21 @@ impl Clips {
             Source::Recorded(recorded) => recorded.stills(first, count)?,
         };
         Ok(clips.par_iter().map(sample).collect())
+    }
+
+    /// Portraits of batch number `index`, `side` pixels each way; the sizes of clips do not matter.
+    ///
+    /// # Errors
+    /// [`Error::Job`] for recorded clips, which do not say where anybody's parts are.
+    pub fn portraits(&self, index: u64, count: usize, side: usize) -> Result<Vec<Portrait>> {
+        match &self.sizes[0] {
+            Source::Rendered(dataset) => {
+                Ok(dataset.portraits(index * count as u64, count, side))
+            }
+            Source::Recorded(_) => Err(Error::Job(
+                "the human parser learns from people that are rendered: give a pack with --data, not videos".into(),
+            )),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::device::Device;
 use crate::model::bundle::BundleConfig;
 use crate::model::denoiser::ResidualBase;
 use crate::model::unet::{DownBlockType, PerLevel, UpBlockType};
-use crate::platform::{make_dir, write_whole};
+use crate::platform::{make_dir, write_json};
 use crate::scene::Representation;
 use crate::weights::ModelDir;
 use crate::{Error, Result};
@@ -309,13 +309,6 @@ fn prepare(options: &TableOptions, to: &Path) -> Result<()> {
     write(&target.file("", "model_index.json"), index)
 }
 
-fn failed(path: &str, source: std::io::Error) -> Error {
-    Error::Io {
-        path: path.to_owned(),
-        source,
-    }
-}
-
 /// A file at another place; `shared`: one and the same on the disk where that is possible.
 fn place(from: &str, to: &str, shared: bool) -> Result<()> {
     let target = Path::new(to);
@@ -325,15 +318,16 @@ fn place(from: &str, to: &str, shared: bool) -> Result<()> {
     }
     std::fs::copy(from, to)
         .map(drop)
-        .map_err(|source| failed(from, source))
+        .map_err(|source| Error::Io {
+            path: from.to_owned(),
+            source,
+        })
 }
 
 fn write(path: &str, value: &impl Serialize) -> Result<()> {
     let target = Path::new(path);
     make_dir(target.parent().unwrap_or(Path::new("")))?;
-    let text = serde_json::to_string_pretty(value)
-        .map_err(|reason| failed(path, std::io::Error::other(reason)))?;
-    write_whole(target, (text + "\n").as_bytes())
+    write_json(target, value)
 }
 
 #[cfg(test)]

@@ -91,6 +91,15 @@ impl<B: AutodiffBackend> Stage<B> for VaeStage<B> {
         "vae"
     }
 
+    fn on(&self, device: &B::Device) -> Result<Self> {
+        Ok(Self {
+            clips: self.clips.clone(),
+            held_out: self.held_out.clone(),
+            device: device.clone(),
+            ..*self
+        })
+    }
+
     fn batches(&self) -> Box<dyn FnMut(u64) -> Result<Images> + Send> {
         let (clips, batch, frames) = (self.clips.clone(), self.batch, self.frames);
         Box::new(move |index| Ok(images(&clips.batch(index, batch)?, frames)))

@@ -6,7 +6,7 @@
 use crate::model::entity_encoder::Click;
 use crate::scene::history::{Edit, History};
 use crate::scene::trajectory::DragPoint;
-use crate::scene::{Entity, Mask, Picture, Scene, Settings, Trajectory};
+use crate::scene::{Entity, Mask, Picture, Scene, Settings, Trajectory, parts};
 
 /// How far, in pixels of the screen, a pointer moves before a press becomes a drag.
 pub const DRAG_THRESHOLD: f32 = 5.0;
@@ -72,6 +72,15 @@ pub struct SegmentRequest {
     pub previous: Option<Mask>,
 }
 
+/// A person that is to be split into parts.
+#[derive(Clone)]
+pub struct SplitRequest {
+    /// Number of the request; answers to older ones than the last are dropped.
+    pub number: u64,
+    /// Which entity.
+    pub target: usize,
+}
+
 /// What the page must do after an event.
 pub enum Outcome {
     /// Nothing at all.
@@ -82,6 +91,8 @@ pub enum Outcome {
     Changed,
     /// Ask the click head for a mask.
     Segment(SegmentRequest),
+    /// Ask the human parser for the parts of an entity.
+    Split(SplitRequest),
     /// Say something that helps.
     Say(&'static str),
 }
@@ -166,6 +177,7 @@ pub struct Editor {
     clicks: Vec<Click>,
     request: u64,
     pending: Option<SegmentRequest>,
+    splitting: Option<SplitRequest>,
     /// The keyboard's crosshair.
     pub crosshair: Option<[f32; 2]>,
     revision: u64,
@@ -184,6 +196,7 @@ impl Default for Editor {
             clicks: Vec::new(),
             request: 0,
             pending: None,
+            splitting: None,
             crosshair: None,
             revision: 0,
         }
@@ -214,6 +227,10 @@ impl Editor {
     /// The request that waits for its mask.
     pub fn pending(&self) -> Option<&SegmentRequest> {
         self.pending.as_ref()
+    }
+    /// The request that waits for its parts.
+    pub fn splitting(&self) -> Option<&SplitRequest> {
+        self.splitting.as_ref()
     }
     /// Number of changes so far, so that a result knows whether it is of the scene as it stands.
     pub fn revision(&self) -> u64 {
@@ -420,7 +437,7 @@ impl Editor {
             self.gesture = Gesture::Idle;
             return Outcome::Changed;
         }
-        if self.pending.take().is_some() {
+        if self.pending.take().is_some() || self.splitting.take().is_some() {
             return Outcome::Changed;
         }
         if self.tool != Tool::Move {
@@ -518,6 +535,50 @@ impl Editor {
         }
         self.clicks = request.clicks;
         Outcome::Changed
+    }
+
+    /// Asks for the parts of an entity, which has to be a person.
+    pub fn split(&mut self, index: Option<usize>) -> Outcome {
+        let Some(target) = index.filter(|&i| i < self.scene.entities.len()) else {
+            return Outcome::Say("Select a person first: click it, or its name in the list.");
+        };
+        if self.scene.entities[target].group.is_some() {
+            return Outcome::Say("This is a part already. Only a whole person can be split.");
+        }
+        self.request += 1;
+        let request = SplitRequest {
+            number: self.request,
+            target,
+        };
+        self.splitting = Some(request.clone());
+        Outcome::Split(request)
+    }
+
+    /// The human parser's answer to request `number`: its parts take the entity's place, as a group. `None` when there
+    /// is none.
+    pub fn answer_parts(&mut self, number: u64, parts: Option<Vec<(usize, Mask)>>) -> Outcome {
+        let Some(request) = self.splitting.take_if(|s| s.number == number) else {
+            return Outcome::Nothing;
+        };
+        let index = request.target;
+        let Some((parts, whole)) = parts.zip(self.scene.entities.get(index)) else {
+            return Outcome::Changed;
+        };
+        if self.scene.entities.len() - 1 + parts.len() > MAX_ENTITIES {
+            return Outcome::Say(
+                "With all of its parts there would be more than twelve entities. Delete others first.",
+            );
+        }
+        let groups = self.scene.entities.iter().filter_map(|e| e.group);
+        let group = groups.max().map_or(1, |last| last.saturating_add(1));
+        let entities = parts::split(whole, parts, group);
+        self.drop_unfinished();
+        self.select(None);
+        self.edit(Edit::Exchange {
+            index,
+            count: 1,
+            entities,
+        })
     }
 
     fn add(&mut self, mask: Mask) {
@@ -670,6 +731,7 @@ impl Editor {
     fn drop_unfinished(&mut self) {
         self.gesture = Gesture::Idle;
         self.pending = None;
+        self.splitting = None;
     }
 
     /// Moves the keyboard's crosshair; while a path is being led, the path follows it.
@@ -772,6 +834,16 @@ impl Editor {
             }
             (_, Tool::Exclude) => return (1, "Click what does not belong to the selection."),
             _ => {}
+        }
+        if self.splitting.is_some() {
+            return (
+                1,
+                if status.ready {
+                    "Looking for the parts of this person…"
+                } else {
+                    "The model is still loading; the parts are waiting for it."
+                },
+            );
         }
         if self.pending.is_some() {
             return (
@@ -973,6 +1045,58 @@ mod tests {
         e.press([0.6, 0.5], 0.0, add);
         e.release([0.6, 0.5]);
         assert_eq!(e.selected(), Some(0));
+    }
+
+    #[test]
+    fn a_person_becomes_a_group_of_parts_in_one_step() {
+        let mut e = new_editor();
+        assert!(matches!(e.split(None), Outcome::Say(_)));
+        click(&mut e, 0.1, 0.1);
+        drag(&mut e, &[[0.1, 0.1], [0.2, 0.1]]);
+        click(&mut e, 0.5, 0.5);
+        drag(&mut e, &[[0.5, 0.5], [0.7, 0.5]]);
+        let request = |outcome: Outcome| match outcome {
+            Outcome::Split(request) => request,
+            _ => panic!("no request"),
+        };
+        let old = request(e.split(e.selected()));
+        let new = request(e.split(e.selected()));
+        let parts =
+            |count: usize| Some((0..count).map(|part| (part, disc(0.5, 0.5, 0.1))).collect());
+        // Late, or none.
+        assert!(matches!(
+            e.answer_parts(old.number, parts(3)),
+            Outcome::Nothing
+        ));
+        assert!(matches!(e.answer_parts(new.number, None), Outcome::Changed));
+        assert_eq!(e.scene().entities.len(), 2);
+        // No room.
+        let again = request(e.split(Some(1)));
+        assert!(matches!(
+            e.answer_parts(again.number, parts(12)),
+            Outcome::Say(_)
+        ));
+        assert_eq!(e.scene().entities.len(), 2);
+        let again = request(e.split(Some(1)));
+        assert!(matches!(
+            e.answer_parts(again.number, parts(11)),
+            Outcome::Changed
+        ));
+        let made = &e.scene().entities[1..];
+        assert_eq!(made.len(), 11);
+        // What the person did, its parts do.
+        assert!(
+            made.iter()
+                .all(|p| p.group == Some(1) && p.trajectory.is_some())
+        );
+        assert!(made.iter().any(|p| p.name == "torso"));
+        assert!(matches!(e.split(Some(4)), Outcome::Say(_)));
+        assert_eq!(e.undo_label(), Some("split into parts"));
+        e.undo();
+        assert_eq!(e.scene().entities.len(), 2);
+        assert_eq!(e.scene().entities[1].name, "Entity 2");
+        e.redo();
+        assert_eq!(e.scene().entities.len(), 12);
     }
 
     #[test]

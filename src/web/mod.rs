@@ -1,9 +1,15 @@
 //! The page: one wasm module that is the page's logic when it starts in a window, and runs the model when it starts in a
-//! worker. The two talk in [`protocol`]'s messages. What clicks and drags mean is in [`editor`], what
+//! worker. The two talk in [`protocol`]'s messages. In the window of `compare.html` it is the blind comparison. What clicks and drags mean is in [`editor`], what
 //! a server is told in [`wire`]; neither knows a browser.
 
 pub mod editor;
 
+#[cfg(target_family = "wasm")]
+mod compare;
+#[cfg(target_family = "wasm")]
+mod dom;
+#[cfg(target_family = "wasm")]
+mod messages;
 #[cfg(target_family = "wasm")]
 mod page;
 #[cfg(target_family = "wasm")]
@@ -14,14 +20,14 @@ pub mod wire;
 #[cfg(target_family = "wasm")]
 mod worker;
 
-/// Starts whichever of the two this is.
+/// Starts whichever of these this is.
 #[cfg(target_family = "wasm")]
 pub fn start() {
     // Fails only if there is a logger already.
     let _ = console_log::init_with_level(log::Level::Info);
-    if web_sys::window().is_some() {
-        page::start();
-    } else {
-        worker::start();
+    match web_sys::window() {
+        Some(window) if compare::is_in(&window) => compare::start(),
+        Some(_) => page::start(),
+        None => worker::start(),
     }
 }

@@ -138,6 +138,8 @@ pub enum ToWorker {
     Canvas(#[serde(with = "serde_wasm_bindgen::preserve")] JsValue),
     /// The picture that later messages are about.
     Picture(Pixels),
+    /// Make masks with the weights in this file, a `File`; with the model's own click head when it is null.
+    Segmenter(#[serde(with = "serde_wasm_bindgen::preserve")] JsValue),
     /// Make a mask.
     Segment {
         /// Comes back with the answer.
@@ -147,6 +149,13 @@ pub enum ToWorker {
         /// The mask to refine.
         previous: Option<Pixels>,
     },
+    /// Find the parts of the person under a mask.
+    Parts {
+        /// Comes back with the answer.
+        number: u64,
+        /// The person's mask.
+        mask: Pixels,
+    },
     /// Generate.
     Generate {
         /// Comes back with every message.
@@ -154,7 +163,7 @@ pub enum ToWorker {
         /// What.
         job: JobData,
     },
-    /// Stop generating.
+    /// Stop generating, or making a mask.
     Cancel,
     /// Draw a frame that is on the GPU.
     Draw(View),
@@ -187,19 +196,42 @@ pub enum FromWorker {
     Loaded,
     /// It is not, and why.
     NotLoaded(String),
-    /// The click head's mask.
+    /// What makes masks now; `None`: the model's own click head.
+    Segmenter {
+        /// What it is called.
+        name: Option<String>,
+        /// Why it is not the one that was asked for.
+        error: Option<String>,
+    },
+    /// A picture that was clicked is looked at: so many of so many stages are done.
+    Looking {
+        /// For which request.
+        number: u64,
+        /// Stages done.
+        done: u32,
+        /// Stages in all.
+        total: u32,
+    },
+    /// The mask.
     Mask {
         /// Of which request.
         number: u64,
         /// The mask.
         mask: Pixels,
     },
-    /// No mask, and why.
+    /// No mask or no parts, and why.
     NoMask {
         /// Of which request.
         number: u64,
-        /// Why.
-        error: String,
+        /// Why; `None` when it was cancelled.
+        error: Option<String>,
+    },
+    /// A person's parts: their numbers in [`crate::scene::parts`], and masks.
+    Parts {
+        /// Of which request.
+        number: u64,
+        /// The parts.
+        parts: Vec<(usize, Pixels)>,
     },
     /// News from the job.
     Job {

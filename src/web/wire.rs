@@ -3,22 +3,25 @@
 
 use crate::pipeline::news::News;
 
-/// A body of `multipart/form-data` with the parts that `POST /api/jobs` takes, and its content type.
-pub fn job_body(picture: &[u8], preset: &str) -> (String, Vec<u8>) {
+/// A body of `multipart/form-data` with a picture and other parts by their names, as `POST /api/jobs` and `/api/masks` take
+/// them, and its content type.
+pub fn form_body(picture: &[u8], others: &[(&str, &[u8])]) -> (String, Vec<u8>) {
     // What separates the parts must be in none of them.
     let within = |edge: &str| {
         let contains = |bytes: &[u8]| bytes.windows(edge.len()).any(|w| w == edge.as_bytes());
-        contains(picture) || contains(preset.as_bytes())
+        contains(picture) || others.iter().any(|(_, bytes)| contains(bytes))
     };
     let edge = (0u64..)
         .map(|k| format!("dragentity-{k}"))
         .find(|edge| !within(edge))
         .unwrap_or_default();
-    let mut body = Vec::with_capacity(picture.len() + preset.len() + 400);
-    for (head, bytes) in [
-        ("name=\"picture\"; filename=\"the picture\"", picture),
-        ("name=\"preset\"", preset.as_bytes()),
-    ] {
+    let length: usize = others.iter().map(|(_, bytes)| bytes.len() + 200).sum();
+    let mut body = Vec::with_capacity(picture.len() + length + 400);
+    let others = others
+        .iter()
+        .map(|(name, bytes)| (format!("name=\"{name}\""), *bytes));
+    let first = "name=\"picture\"; filename=\"the picture\"".to_owned();
+    for (head, bytes) in [(first, picture)].into_iter().chain(others) {
         let head = format!("--{edge}\r\nContent-Disposition: form-data; {head}\r\n\r\n");
         body.extend_from_slice(head.as_bytes());
         body.extend_from_slice(bytes);
@@ -99,7 +102,10 @@ mod tests {
 
     #[test]
     fn the_edge_is_in_no_part() {
-        let (kind, body) = job_body(b"a dragentity-0 b", "c dragentity-1 d");
+        let (kind, body) = form_body(
+            b"a dragentity-0 b",
+            &[("preset", b"c dragentity-1 d".as_slice())],
+        );
         assert_eq!(kind, "multipart/form-data; boundary=dragentity-2");
         assert!(body.ends_with(b"\r\nc dragentity-1 d\r\n--dragentity-2--\r\n"));
     }

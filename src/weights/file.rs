@@ -1,7 +1,8 @@
-//! The tensors of a safetensors file, or of several under one index, read when they are asked for.
+//! The tensors of a safetensors file, of several under one index, or of a PyTorch checkpoint, read when they are asked for.
 
-use super::header::{TensorInfo, parse_header, read_header};
+use super::header::{TensorInfo, read_header};
 use super::index::parse_index;
+use super::torch;
 use crate::error::{Error, Result};
 use crate::platform::{self, Contents};
 use half::slice::HalfFloatSliceExt;
@@ -15,7 +16,7 @@ const BLOCK: usize = 1 << 20;
 /// No index and no configuration is as long as this, in bytes.
 pub(super) const MAX_JSON: u64 = 16_000_000;
 
-/// Weights, their headers checked: of one safetensors file or of several under an index.
+/// Weights, their headers checked: of one safetensors file, of several under an index, or of one PyTorch checkpoint.
 ///
 /// In a program they stay on the disk; what is read is one tensor at a time, in pieces. Elements may be `f16`,
 /// `bf16`, `f32`, `f64` or `i8` with a scale for each row (see [`crate::weights::convert`]); networks get `f32`.
@@ -47,18 +48,14 @@ impl Weights {
     /// Takes the contents of a file; `name` is what errors call it.
     ///
     /// # Errors
-    /// [`Error::Model`] for anything but a whole safetensors file.
+    /// [`Error::Model`] for anything but a whole safetensors file or PyTorch checkpoint.
     pub fn from_bytes(name: impl Into<String>, bytes: Vec<u8>) -> Result<Self> {
         let name = name.into();
-        let tensors = parse_header(&name, &bytes)?;
-        let shard = Shard {
-            name: name.clone(),
-            contents: Contents::Memory(bytes),
-        };
+        let (shard, tensors) = Shard::new(&name, Contents::Memory(bytes))?;
         Self::new(name, vec![shard], vec![tensors])
     }
 
-    /// Opens a file at `location`: safetensors, or the index (`*.json`) of several. Where it has to be fetched,
+    /// Opens a file at `location`: safetensors, the index (`*.json`) of several, or a PyTorch checkpoint. Where it has to be fetched,
     /// `progress(bytes read, bytes in all or 0)` is told.
     ///
     /// # Errors
@@ -236,11 +233,19 @@ impl Shard {
         location: &str,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(Self, BTreeMap<String, TensorInfo>)> {
-        let contents = platform::open(location, progress).await?;
-        let tensors = read_header(location, contents.len(), &|at, into| {
-            contents.read_at(at, into)
-        })?;
-        let name = location.to_owned();
+        Self::new(location, platform::open(location, progress).await?)
+    }
+
+    fn new(name: &str, contents: Contents) -> Result<(Self, BTreeMap<String, TensorInfo>)> {
+        let read_at = |at: u64, into: &mut [u8]| contents.read_at(at, into);
+        let mut first = [0; 4];
+        // One that is shorter is not taken for anything.
+        let zip = read_at(0, &mut first).is_ok() && torch::is_zip(&first);
+        let tensors = match zip {
+            true => torch::read_header(name, contents.len(), &read_at)?,
+            false => read_header(name, contents.len(), &read_at)?,
+        };
+        let name = name.to_owned();
         Ok((Self { name, contents }, tensors))
     }
 }

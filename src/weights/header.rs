@@ -13,7 +13,7 @@ use std::fmt::Formatter;
 /// A real header takes about 150 bytes a tensor, 0.2 MB for Stable Video Diffusion's UNet.
 const MAX_HEADER: u64 = 16_000_000;
 /// Convolutions over video have five dimensions.
-const MAX_RANK: usize = 8;
+pub(super) const MAX_RANK: usize = 8;
 /// What a file says of itself may be quoted in an error, but not at any length.
 const MAX_REASON: usize = 300;
 
@@ -157,6 +157,12 @@ pub(super) fn read_header(
     length.copy_from_slice(&read(0, 8)?);
     let header_len = u64::from_le_bytes(length);
     if header_len > MAX_HEADER {
+        // As a pickle begins.
+        if length[0] == 0x80 && (2..=5).contains(&length[1]) {
+            return Err(fail(
+                "this is in PyTorch's format of before 2020; load it with PyTorch and save it again".into(),
+            ));
+        }
         return Err(not_weights(format!(
             "its first eight bytes claim a header of {header_len} bytes"
         )));

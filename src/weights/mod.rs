@@ -1,4 +1,5 @@
-//! Weights in and out: safetensors under diffusers' tensor names, from bytes or from a model's directory.
+//! Weights in and out: safetensors under diffusers' tensor names, from bytes or from a model's directory; PyTorch's own
+//! checkpoints in.
 //!
 //! One loader serves every network. It fails, by name, on each tensor that is missing or has another
 //! shape, and reports those that the network has no use for. In a program tensors are read from the disk one by
@@ -12,8 +13,10 @@ mod header;
 mod index;
 mod list;
 mod load;
+mod pickle;
 #[cfg(not(target_family = "wasm"))]
 mod save;
+mod torch;
 
 pub use dir::ModelDir;
 pub use file::Weights;

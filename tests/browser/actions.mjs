@@ -25,7 +25,9 @@ export async function stage(page) {
   return canvas;
 }
 
+/** Where on the screen; the page is scrolled so that this is one. */
 async function place(page, [x, y]) {
+  await at(page, 'stage').scrollIntoViewIfNeeded();
   const box = await at(page, 'stage').boundingBox();
   return [box.x + x * box.width, box.y + y * box.height];
 }

@@ -1,6 +1,7 @@
 // The page hands its job over to `dragentity serve`: at its own origin, and at an address in its settings.
 
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { at, drag, finished, generate, paint, said, savedGif, settings, stage, until } from './actions.mjs';
@@ -61,6 +62,9 @@ test('a job runs on the server that the page came from', { timeout: 600_000 }, a
   const { frames } = await savedGif(page);
   assert.equal(frames.length, 4);
   assert.notDeepEqual(frames[0].rgba, frames[3].rgba, 'nothing moves');
+  const [mp4] = await Promise.all([page.waitForEvent('download'), at(page, 'save-mp4').click()]);
+  assert.equal(mp4.suggestedFilename(), 'dragentity.mp4');
+  assert.equal((await readFile(await mp4.path())).toString('latin1', 4, 8), 'ftyp');
   await until(() => asked.includes('DELETE /api/jobs/ID'), 'the job to be forgotten');
   assert.equal(asked.filter((route) => route === 'POST /api/jobs').length, 1, asked.join('\n'));
   assert.ok(asked.includes('GET /api/jobs/ID/video.rgb'));

@@ -3,6 +3,9 @@
 use burn::backend::Flex;
 use burn::tensor::backend::Backend;
 use dragentity::model::bundle::BundleConfig;
+use dragentity::model::sam::image_encoder::ViTConfig;
+use dragentity::model::sam::mask_decoder::MaskDecoderConfig;
+use dragentity::model::sam::{ImageEncoderConfig, SamConfig};
 use dragentity::weights::{ModelDir, Precision, save_file};
 use serde_json::{Value, json};
 use std::error::Error;
@@ -79,4 +82,31 @@ pub fn tiny_model(out: &Path) -> Result<(), Box<dyn Error>> {
     )?;
     save_file(&file("unet"), &tiny.denoiser.unet, Precision::F16)?;
     Ok(())
+}
+
+/// Writes a SAM with random weights, whose picture has 64 x 64 pixels.
+pub fn tiny_sam(file: &Path) -> Result<(), Box<dyn Error>> {
+    let device = Default::default();
+    Flex::seed(&device, 2);
+    let vit = ViTConfig {
+        img_size: 64,
+        patch_size: 16,
+        embed_dim: 16,
+        num_heads: 2,
+        mlp_dim: 16,
+        windows: vec![2, 4],
+        out_chans: 16,
+    };
+    let config = SamConfig {
+        image_encoder: ImageEncoderConfig::Vit(vit.clone()),
+        mask_in_chans: 4,
+        mask_decoder: MaskDecoderConfig {
+            transformer_dim: 16,
+            mlp_dim: 16,
+            iou_head_hidden_dim: 8,
+            ..MaskDecoderConfig::default()
+        },
+    };
+    let networks = config.networks::<Flex, _>(vit.init(&device), &device);
+    Ok(save_file(file, &networks, Precision::F32)?)
 }

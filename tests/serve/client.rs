@@ -40,6 +40,7 @@ fn desk() -> &'static PathBuf {
     let (_, path) = DESK.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
         super::tiny::tiny_model(&dir.path().join("tiny")).unwrap();
+        super::tiny::tiny_sam(&dir.path().join("sam.safetensors")).unwrap();
         std::fs::create_dir(dir.path().join("dist")).unwrap();
         std::fs::write(dir.path().join("dist/index.html"), "<head>page").unwrap();
         std::fs::write(dir.path().join("secret.txt"), "secret").unwrap();
@@ -47,6 +48,24 @@ fn desk() -> &'static PathBuf {
         (dir, path)
     });
     path
+}
+
+/// A body of these parts.
+fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (name, bytes) in parts {
+        let file = match *name {
+            "picture" => "; filename=\"a.png\"",
+            _ => "",
+        };
+        let head =
+            format!("--edge\r\nContent-Disposition: form-data; name=\"{name}\"{file}\r\n\r\n");
+        body.extend_from_slice(head.as_bytes());
+        body.extend_from_slice(bytes);
+        body.extend_from_slice(b"\r\n");
+    }
+    body.extend_from_slice(b"--edge--\r\n");
+    body
 }
 
 /// `dragentity serve` on any port, ended with the guard.
@@ -161,26 +180,23 @@ impl Program {
 
     /// The whole request for a job.
     pub fn job_request(&self, picture: &[u8], preset: &[u8], headers: &str) -> Vec<u8> {
-        let mut body = Vec::new();
-        for (name, file, bytes) in [
-            ("picture", "; filename=\"a.png\"", picture),
-            ("preset", "", preset),
-        ] {
-            let head =
-                format!("--edge\r\nContent-Disposition: form-data; name=\"{name}\"{file}\r\n\r\n");
-            body.extend_from_slice(head.as_bytes());
-            body.extend_from_slice(bytes);
-            body.extend_from_slice(b"\r\n");
-        }
-        body.extend_from_slice(b"--edge--\r\n");
-        self.post(&body, headers)
+        self.post(&form(&[("picture", picture), ("preset", preset)]), headers)
+    }
+
+    /// Asks for the mask of clicks.
+    pub fn mask(&self, parts: &[(&str, &[u8])]) -> Reply {
+        self.send(&self.post_to("/api/masks", &form(parts), ""))
     }
 
     /// A request for a job with any body.
     pub fn post(&self, body: &[u8], headers: &str) -> Vec<u8> {
+        self.post_to("/api/jobs", body, headers)
+    }
+
+    fn post_to(&self, path: &str, body: &[u8], headers: &str) -> Vec<u8> {
         let kind = "Content-Type: multipart/form-data; boundary=edge\r\n";
         let length = format!("Content-Length: {}\r\n", body.len());
-        let head = self.head("POST", "/api/jobs", &format!("{kind}{length}{headers}"));
+        let head = self.head("POST", path, &format!("{kind}{length}{headers}"));
         [head.as_bytes(), b"\r\n", body].concat()
     }
 

@@ -18,6 +18,8 @@ pub enum Network {
     Vae,
     /// Entity encoder and click head
     Encoder,
+    /// Human parser: the parts of people
+    Parser,
     /// UNet, ControlNet and relation module
     Denoiser,
     /// A ControlNet and a relation module for Stable Video Diffusion, whose folder is --model and stays as it is
@@ -68,6 +70,11 @@ pub struct Options {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accumulate: Option<usize>,
+    /// GPUs that share out a step's batches: the one of --device and those after it; --accumulate is a multiple of it
+    /// [default: 1]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpus: Option<usize>,
     /// Largest norm of a step's gradients, all together; 0 switches clipping off [default: 1]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -223,6 +230,7 @@ impl Options {
         let counts = [
             ("batch", self.batch.map(|v| v as u64)),
             ("accumulate", self.accumulate.map(|v| v as u64)),
+            ("gpus", self.gpus.map(|v| v as u64)),
             ("steps", self.steps),
             ("session-steps", self.session_steps),
             ("seeds", self.seeds),

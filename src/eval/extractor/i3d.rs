@@ -3,7 +3,8 @@
 
 #![allow(non_snake_case, reason = "fields have the names of the file")]
 
-use super::batch_norm::FrozenBatchNorm;
+use super::EPSILON;
+use crate::nn::batch_norm::FrozenBatchNorm;
 use burn::module::Module;
 use burn::nn::conv::{Conv3d, Conv3dConfig};
 use burn::tensor::activation::relu;
@@ -42,7 +43,7 @@ impl<B: Backend> Unit3D<B> {
                 .with_stride([stride; 3])
                 .with_bias(false)
                 .init(device),
-            bn: FrozenBatchNorm::new(channels[1], device),
+            bn: FrozenBatchNorm::new(channels[1], EPSILON, device),
         }
     }
 

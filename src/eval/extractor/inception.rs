@@ -3,7 +3,8 @@
 
 #![allow(non_snake_case, reason = "fields have the names of the file")]
 
-use super::batch_norm::FrozenBatchNorm;
+use super::EPSILON;
+use crate::nn::batch_norm::FrozenBatchNorm;
 use crate::nn::layers::Convolution;
 use burn::module::Module;
 use burn::nn::PaddingConfig2d;
@@ -41,7 +42,7 @@ impl<B: Backend> BasicConv2d<B> {
                 .with_padding(PaddingConfig2d::Explicit(down, across, down, across))
                 .with_bias(false)
                 .init(device),
-            bn: FrozenBatchNorm::new(channels[1], device),
+            bn: FrozenBatchNorm::new(channels[1], EPSILON, device),
         }
     }
 

@@ -3,21 +3,22 @@
 //!
 //! Figures of different extractors cannot be compared, so that every report names its own.
 
-mod batch_norm;
 pub mod i3d;
 pub mod inception;
-
-pub use batch_norm::FrozenBatchNorm;
 
 use crate::model::entity_encoder::EntityEncoder;
 use crate::train::vae::to_vec;
 use crate::weights::Weights;
 use crate::{Error, Result};
+use burn::module::Module;
 use burn::tensor::{Tensor, backend::Backend};
 use i3d::InceptionI3d;
 use inception::InceptionV3;
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
+/// Of the batch norms of both published networks.
+const EPSILON: f64 = 1e-3;
 /// Pictures described at once.
 const AT_ONCE: usize = 16;
 
@@ -30,134 +31,123 @@ pub struct Extractors {
     pub i3d: Option<PathBuf>,
 }
 
-/// What describes single frames.
-pub enum FrameExtractor<'a, B: Backend> {
-    /// The means over the picture of the entity encoder's features.
-    Own(&'a EntityEncoder<B>),
-    /// As the literature's FID.
-    Inception(Box<InceptionV3<B>>),
+/// What describes frames and videos.
+pub struct Describe<'a, B: Backend> {
+    own: &'a EntityEncoder<B>,
+    inception: Option<Box<InceptionV3<B>>>,
+    i3d: Option<Box<InceptionI3d<B>>>,
+    device: B::Device,
 }
 
-/// What describes videos.
-pub enum VideoExtractor<'a, B: Backend> {
-    /// Of the entity encoder's features: the mean over time, and the mean size of their change from frame to frame.
-    Own(&'a EntityEncoder<B>),
-    /// As the literature's FVD.
-    I3d(Box<InceptionI3d<B>>),
+/// A video in features.
+pub struct Described {
+    /// A row for each frame but the first, which is given: for FID.
+    pub frames: Vec<Vec<f32>>,
+    /// Of the whole video: for FVD.
+    pub video: Vec<f32>,
 }
 
-/// A video: frames of `[height, width, 3]`, -1..1.
-pub type Frames = Vec<Vec<f32>>;
-
-impl<'a, B: Backend> FrameExtractor<'a, B> {
-    /// InceptionV3 from `weights`, or the entity encoder.
+impl<'a, B: Backend> Describe<'a, B> {
+    /// By the published networks of which there are weights, and `own` for the rest.
     ///
     /// # Errors
-    /// [`Error::Model`] when the file is another one.
+    /// [`Error::Model`] when a file is another one.
     pub fn new(
-        weights: Option<&Path>,
+        weights: &Extractors,
         own: &'a EntityEncoder<B>,
         device: &B::Device,
     ) -> Result<Self> {
-        let Some(path) = weights else {
-            return Ok(Self::Own(own));
-        };
-        let load = || {
-            let weights = open(path)?.renamed(InceptionV3::<B>::tensor);
-            Ok(Box::new(weights.load(InceptionV3::new(device))?.0))
-        };
-        with_room(load).map(Self::Inception)
+        let inception = published(
+            weights.inception.as_deref(),
+            InceptionV3::<B>::tensor,
+            || InceptionV3::new(device),
+        )?;
+        let i3d = published(weights.i3d.as_deref(), InceptionI3d::<B>::tensor, || {
+            InceptionI3d::new(device)
+        })?;
+        Ok(Self {
+            own,
+            inception,
+            i3d,
+            device: device.clone(),
+        })
     }
 
-    /// What a report calls it.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Own(_) => "this model's entity encoder",
-            Self::Inception(_) => "InceptionV3 (pytorch-fid)",
+    /// What a report calls the features of frames.
+    pub fn of_frames(&self) -> &'static str {
+        match self.inception {
+            None => "this model's entity encoder",
+            Some(_) => "InceptionV3 (pytorch-fid)",
         }
     }
 
-    /// One row of features for each frame, `[height, width, 3]`.
+    /// What a report calls the features of videos.
+    pub fn of_videos(&self) -> &'static str {
+        match self.i3d {
+            None => "this model's entity encoder, and its change over time",
+            Some(_) => "I3D (Kinetics-400)",
+        }
+    }
+
+    /// Describes a video of two frames or more, `[height, width, 3]` each, -1..1.
     ///
-    /// # Errors
-    /// [`Error::Device`].
-    pub fn describe(
-        &self,
-        frames: &[Vec<f32>],
-        [width, height]: [usize; 2],
-        device: &B::Device,
-    ) -> Result<Vec<Vec<f32>>> {
-        let mut rows = Vec::with_capacity(frames.len());
-        for frames in frames.chunks(AT_ONCE) {
-            let pictures = crate::pipeline::host::pictures(frames, width, height, device);
-            let features = match self {
-                Self::Own(encoder) => means(encoder, pictures),
-                Self::Inception(network) => network.forward(pictures),
-            };
-            let dim = features.dims()[1];
-            rows.extend(to_vec(features)?.chunks_exact(dim).map(<[f32]>::to_vec));
-        }
-        Ok(rows)
-    }
-}
-
-impl<'a, B: Backend> VideoExtractor<'a, B> {
-    /// I3D from `weights`, or the entity encoder.
-    ///
-    /// # Errors
-    /// [`Error::Model`] when the file is another one.
-    pub fn new(
-        weights: Option<&Path>,
-        own: &'a EntityEncoder<B>,
-        device: &B::Device,
-    ) -> Result<Self> {
-        let Some(path) = weights else {
-            return Ok(Self::Own(own));
-        };
-        let load = || {
-            let weights = open(path)?.renamed(InceptionI3d::<B>::tensor);
-            Ok(Box::new(weights.load(InceptionI3d::new(device))?.0))
-        };
-        with_room(load).map(Self::I3d)
-    }
-
-    /// What a report calls it.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Own(_) => "this model's entity encoder, and its change over time",
-            Self::I3d(_) => "I3D (Kinetics-400)",
-        }
-    }
-
-    /// The features of one video, of two frames or more.
+    /// By the entity encoder, a frame is the means over the picture of its features, and a video the mean of these over
+    /// time and the mean size of their change from frame to frame.
     ///
     /// # Errors
     /// [`Error::Device`]; [`Error::Job`] for a single frame.
-    pub fn describe(
-        &self,
-        video: &Frames,
-        [width, height]: [usize; 2],
-        device: &B::Device,
-    ) -> Result<Vec<f32>> {
-        if video.len() < 2 {
+    pub fn describe(&self, video: &[Vec<f32>], [width, height]: [usize; 2]) -> Result<Described> {
+        let count = video.len();
+        if count < 2 {
             return Err(Error::Job("a video has two frames or more".into()));
         }
-        let pictures = crate::pipeline::host::pictures(video, width, height, device);
-        let frames = video.len();
-        let features = match self {
-            Self::Own(encoder) => {
-                let features = means(encoder, pictures);
-                let change = features.clone().narrow(0, 1, frames - 1)
-                    - features.clone().narrow(0, 0, frames - 1);
-                Tensor::cat(vec![features.mean_dim(0), change.abs().mean_dim(0)], 1)
-            }
-            Self::I3d(network) => {
-                let video = pictures.unsqueeze::<5>().swap_dims(1, 2);
-                network.forward(video)
+        let pictures = crate::pipeline::host::pictures(video, width, height, &self.device);
+        let once = OnceCell::new();
+        let own = || {
+            once.get_or_init(|| means(self.own, pictures.clone()))
+                .clone()
+        };
+        let later = |x: Tensor<B, 2>| x.narrow(0, 1, count - 1);
+        let frames = match &self.inception {
+            None => later(own()),
+            Some(network) => {
+                let pieces = pictures.clone().narrow(0, 1, count - 1).split(AT_ONCE, 0);
+                let rows = pieces.into_iter().map(|piece| network.forward(piece));
+                Tensor::cat(rows.collect(), 0)
             }
         };
-        to_vec(features)
+        let video = match &self.i3d {
+            None => {
+                let change = later(own()) - own().narrow(0, 0, count - 1);
+                Tensor::cat(vec![own().mean_dim(0), change.abs().mean_dim(0)], 1)
+            }
+            Some(network) => network.forward(pictures.clone().unsqueeze::<5>().swap_dims(1, 2)),
+        };
+        let dim = frames.dims()[1];
+        Ok(Described {
+            frames: to_vec(frames)?
+                .chunks_exact(dim)
+                .map(<[f32]>::to_vec)
+                .collect(),
+            video: to_vec(video)?,
+        })
     }
+}
+
+/// A published network, where there is a file of its weights.
+fn published<B: Backend, M: Module<B> + Send>(
+    weights: Option<&Path>,
+    tensor: fn(&str) -> Option<String>,
+    network: impl FnOnce() -> M + Send,
+) -> Result<Option<Box<M>>> {
+    let Some(path) = weights else {
+        return Ok(None);
+    };
+    with_room(|| {
+        let weights =
+            pollster::block_on(Weights::open(&path.display().to_string(), &mut |_, _| {}))?;
+        Ok(Some(Box::new(weights.renamed(tensor).load(network())?.0)))
+    })
 }
 
 /// Calls `f` on a thread with a large stack: a network whose layers are fields by name, as the published extractors'
@@ -175,10 +165,6 @@ pub fn with_room<T: Send>(f: impl FnOnce() -> T + Send) -> T {
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
-}
-
-fn open(path: &Path) -> Result<Weights> {
-    pollster::block_on(Weights::open(&path.display().to_string(), &mut |_, _| {}))
 }
 
 /// The entity encoder's features, averaged over each picture: `[n, 3, height, width]` to `[n, feature_dim]`.

@@ -145,7 +145,7 @@ impl CoTrackerConfig {
         }
     }
 
-    /// Opens the public weights, saved as safetensors.
+    /// Opens the public weights.
     ///
     /// # Errors
     /// [`Error::Model`], [`Error::Io`].
@@ -153,16 +153,6 @@ impl CoTrackerConfig {
         location: &str,
         device: &B::Device,
     ) -> Result<(Self, CoTracker<B>)> {
-        if [".pth", ".pt", ".bin"]
-            .iter()
-            .any(|end| location.ends_with(end))
-        {
-            return Err(Error::Model {
-                name: location.to_owned(),
-                reason: "is in PyTorch's own format; save it as safetensors with the line of Python in docs/tracks.md"
-                    .into(),
-            });
-        }
         let weights = Weights::open(location, &mut |_, _| {}).await?;
         let config = Self::of(&weights)?;
         // A table that is computed here.

@@ -6,6 +6,7 @@ use crate::train::checkpoint::State;
 use crate::train::fit::{FitOptions, fit};
 use crate::train::gradients;
 use crate::train::pass::{LossScale, PassOptions, pass};
+use crate::train::peers::Peers;
 use crate::weights::{ModelDir, Precision, save_bytes};
 use burn::backend::autodiff::checkpoint::strategy::BalancedCheckpointing;
 use burn::backend::{Autodiff, Flex};
@@ -70,7 +71,11 @@ fn first_step<B: AutodiffBackend>(
     };
     let mut next = stage.batches();
     let mut scale = LossScale::new(dtype);
-    let made = pass(stage, network, &options, &mut scale, 0, || next(0)).unwrap();
+    let mut alone = Peers::of(stage, std::slice::from_ref(&stage.device), 1).unwrap();
+    let made = pass(stage, &mut alone, network, &options, &mut scale, 0, || {
+        next(0)
+    })
+    .unwrap();
     let norm = gradients::norm::<B, _>(network, &made.gradients.unwrap());
     (made.loss, norm)
 }
@@ -157,4 +162,31 @@ fn half_precision_and_recomputing_give_nearly_the_same_step() {
         (again_norm - norm).abs() < 1e-4 * norm,
         "{again_norm} and {norm}"
     );
+}
+
+#[test]
+fn a_copy_on_another_device_makes_the_same_gradients() {
+    let (stage, network) = stage::<A>();
+    let device = stage.device;
+    let step = |devices: &[burn::backend::flex::FlexDevice]| {
+        let options = PassOptions {
+            accumulate: 2,
+            clip_norm: f64::INFINITY,
+            ..PassOptions::default()
+        };
+        let mut scale = LossScale::new(options.dtype);
+        let mut next = stage.batches();
+        let mut peers = Peers::of(&stage, devices, 2).unwrap();
+        let mut index = 0..;
+        let next = || next(index.next().unwrap());
+        let made = pass(&stage, &mut peers, &network, &options, &mut scale, 0, next).unwrap();
+        (
+            made.loss,
+            gradients::norm::<A, _>(&network, &made.gradients.unwrap()),
+        )
+    };
+    // Alone first: what is frozen here is drawn when it is first looked at.
+    let alone = step(&[device]);
+    assert_eq!(alone, step(&[device, device]));
+    assert!(alone.1 > 0.0);
 }

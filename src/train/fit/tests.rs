@@ -56,6 +56,10 @@ impl Stage<A> for Line {
         Ok(Self::error(network, batch))
     }
 
+    fn on(&self, _: &burn::backend::flex::FlexDevice) -> Result<Self> {
+        Ok(*self)
+    }
+
     fn sample(&self, _: &Linear<Flex>) -> Result<(RgbImage, Vec<(&'static str, f64)>)> {
         Ok((RgbImage::new(1, 1), Vec::new()))
     }
@@ -138,6 +142,43 @@ fn accumulated_batches_are_one_of_their_size() {
 }
 
 #[test]
+fn a_step_is_the_same_on_several_devices() {
+    let start = line();
+    let trained = |count: usize, accumulate: usize| {
+        let run = tempfile::tempdir().unwrap();
+        let mut options = options(run.path(), 4);
+        options.pass.accumulate = accumulate;
+        let devices = vec![Default::default(); count];
+        fit_on(&Line::default(), start.clone(), &options, &devices)
+    };
+    let alone = weights(&trained(1, 6).unwrap().network);
+    for count in [2, 3, 6] {
+        assert_eq!(alone, weights(&trained(count, 6).unwrap().network));
+    }
+    let refused = |count, accumulate| match trained(count, accumulate) {
+        Err(error) => error.to_string(),
+        Ok(_) => panic!("{accumulate} batches on {count} devices"),
+    };
+    assert!(refused(4, 6).contains("--accumulate 4"));
+    // Where it goes wrong on another device is said as on the first.
+    let run = tempfile::tempdir().unwrap();
+    let mut options = options(run.path(), 9);
+    options.pass.accumulate = 2;
+    let bad = Line {
+        bad_loss: Some(5),
+        ..Line::default()
+    };
+    let stopped = fit_on(&bad, start, &options, &[Default::default(); 2]);
+    let text = stopped.err().unwrap().to_string();
+    assert!(text.contains("step 2, in batch 5"), "{text}");
+    // This machine's processor is one device.
+    options.gpus = 2;
+    let refused = fit(&Line::default(), line(), &options, &Default::default());
+    let text = refused.err().unwrap().to_string();
+    assert!(text.contains("--gpus 2"), "{text}");
+}
+
+#[test]
 fn gradients_are_clipped_together() {
     let network = line();
     let step = |clip_norm: f64| {
@@ -146,9 +187,17 @@ fn gradients_are_clipped_together() {
             ..PassOptions::default()
         };
         let mut scale = LossScale::new(options.dtype);
-        let made = pass(&Line::default(), &network, &options, &mut scale, 5, || {
-            Ok(5)
-        })
+        let stage = Line::default();
+        let mut alone = Peers::of(&stage, &[Default::default()], 1).unwrap();
+        let made = pass(
+            &stage,
+            &mut alone,
+            &network,
+            &options,
+            &mut scale,
+            5,
+            || Ok(5),
+        )
         .unwrap();
         gradients::norm::<A, _>(&network, &made.gradients.unwrap())
     };

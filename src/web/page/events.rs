@@ -36,6 +36,7 @@ pub fn wire() {
         app.player_does(super::Player::toggle_paths)
     });
     click("save-gif", App::save_gif);
+    click("save-mp4", App::save_mp4);
     click("new-entity", |app| {
         app.done(|e| {
             e.set_tool(Tool::Move);
@@ -185,6 +186,23 @@ fn files() {
         // The same file may be chosen again.
         chosen.set_value("");
     });
+
+    let weights: HtmlInputElement = dom::by_id("segmenter-input");
+    let dialog = weights.clone();
+    dom::listen(
+        &dom::by_id::<Element>("open-segmenter"),
+        "click",
+        move |_: MouseEvent| dialog.click(),
+    );
+    let chosen = weights.clone();
+    dom::listen(&weights, "change", move |_: Event| {
+        let file = chosen.files().and_then(|files| files.get(0));
+        chosen.set_value("");
+        if let Some(file) = file {
+            act(move |app| app.take_segmenter(Some(file)));
+        }
+    });
+    click("close-segmenter", |app| app.take_segmenter(None));
 
     let window = dom::window();
     let drop_zone = |shown: bool| dom::show(&dom::by_id::<HtmlElement>("drop"), shown);
@@ -407,6 +425,7 @@ fn keydown(event: KeyboardEvent) {
                 app.done(|e| e.delete(i));
             }
         }),
+        "p" | "P" => act(|app| app.done(|e| e.split(e.selected()))),
         "ArrowLeft" if on_stage => nudge(-1.0, 0.0),
         "ArrowRight" if on_stage => nudge(1.0, 0.0),
         "ArrowUp" if on_stage => nudge(0.0, -1.0),

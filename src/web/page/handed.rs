@@ -146,8 +146,16 @@ impl Follower {
                     while self.fetching.get() {
                         sleep(20).await;
                     }
+                    // Without it there is still the GIF.
+                    let mp4 = self.server.file(&id, "video.mp4").await.ok();
                     self.server.forget(&id);
-                    act(move |app| app.job_message(number, Message::Done(video)));
+                    act(move |app| {
+                        let wanted = app.handed(number).is_some();
+                        app.job_message(number, Message::Done(video));
+                        if let Some(mp4) = mp4.filter(|_| wanted) {
+                            app.player.set_mp4(mp4);
+                        }
+                    });
                 }
                 Err(trouble) => lost(number, trouble),
             },

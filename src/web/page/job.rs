@@ -7,8 +7,7 @@ use crate::media;
 use crate::pipeline::{Message, Video};
 use crate::scene::{Picture, Scene};
 use crate::web::protocol::{JobData, ToWorker};
-use wasm_bindgen::JsCast;
-use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, HtmlProgressElement};
+use web_sys::HtmlProgressElement;
 
 /// How long a worker has to end a cancelled job before it is ended itself.
 const PATIENCE: i32 = 4000;
@@ -134,6 +133,9 @@ impl App {
 
     /// Asks the job to stop; a worker that does not listen is ended, a server is not waited for.
     pub fn cancel_job(&mut self) {
+        if self.job.is_none() {
+            return self.cancel_click();
+        }
         let Some(job) = self.job.as_mut().filter(|j| !j.cancelled) else {
             return;
         };
@@ -298,21 +300,36 @@ impl App {
         dom::set_text(&dom::by_id("percent"), &text);
     }
 
-    /// Saves the video.
+    /// Saves the video as a GIF.
     pub fn save_gif(&mut self) {
-        let Some(video) = self.player.video() else {
-            return;
-        };
-        let saved = gif(video, self.player.aspect())
-            .map_err(|e| e.to_string())
-            .and_then(|bytes| offer(&bytes, "dragentity.gif", "image/gif"));
-        match saved {
-            Ok(()) => say(Kind::Done, "Saved as dragentity.gif."),
-            Err(reason) => say(
-                Kind::Error,
-                &sentence(&format!("the GIF was not saved: {reason}")),
-            ),
+        if let Some(video) = self.player.video() {
+            let bytes = gif(video, self.player.aspect()).map_err(|e| e.to_string());
+            saved(
+                bytes.and_then(|bytes| dom::offer(&bytes, "dragentity.gif", "image/gif")),
+                "GIF",
+            );
         }
+    }
+
+    /// Saves the video as the MP4 that a server made of it.
+    pub fn save_mp4(&mut self) {
+        if let Some(bytes) = self.player.mp4() {
+            saved(dom::offer(bytes, "dragentity.mp4", "video/mp4"), "MP4");
+        }
+    }
+}
+
+/// Says whether a file was saved.
+fn saved(result: Result<(), String>, kind: &str) {
+    match result {
+        Ok(()) => say(
+            Kind::Done,
+            &format!("Saved as dragentity.{}.", kind.to_lowercase()),
+        ),
+        Err(reason) => say(
+            Kind::Error,
+            &sentence(&format!("the {kind} was not saved: {reason}")),
+        ),
     }
 }
 
@@ -321,25 +338,4 @@ fn gif(video: &Video, aspect: f32) -> crate::Result<Vec<u8>> {
     let shape = ((aspect * 1000.0).round() as u32, 1000);
     let (width, height) = media::view_size((video.width, video.height), shape, None);
     media::gif::encode(&media::resized(video, width, height)?)
-}
-
-/// Bytes as a file of the browser's.
-pub fn blob(bytes: &[u8], kind: &str) -> Result<Blob, String> {
-    let parts = js_sys::Array::of1(&js_sys::Uint8Array::from(bytes));
-    let options = BlobPropertyBag::new();
-    options.set_type(kind);
-    Blob::new_with_u8_array_sequence_and_options(&parts, &options).map_err(|e| dom::reason(&e))
-}
-
-/// Offers a file for download.
-fn offer(bytes: &[u8], name: &str, kind: &str) -> Result<(), String> {
-    let url = web_sys::Url::create_object_url_with_blob(&blob(bytes, kind)?)
-        .map_err(|e| dom::reason(&e))?;
-    let anchor: HtmlAnchorElement = dom::create("a", "");
-    anchor.set_href(&url);
-    anchor.set_download(name);
-    anchor.unchecked_ref::<web_sys::HtmlElement>().click();
-    // Not before the browser has begun to read it.
-    dom::after(60_000, move || drop(web_sys::Url::revoke_object_url(&url)));
-    Ok(())
 }

@@ -84,6 +84,9 @@ fn fill(row: &Element, i: usize, entity: &Entity, editor: &Editor) {
     if let Some(pin) = part(".pin") {
         dom::set(&pin, "aria-pressed", if pinned { "true" } else { "false" });
     }
+    if let Some(parts) = part(".parts").and_then(|p| p.dyn_into::<HtmlElement>().ok()) {
+        dom::show(&parts, entity.group.is_none());
+    }
     if let Some(clear) = part(".clear").and_then(|c| c.dyn_into::<HtmlElement>().ok()) {
         dom::show(&clear, entity.trajectory.is_some() && !pinned);
     }
@@ -143,6 +146,10 @@ fn row(i: usize) -> Element {
     let pin = button("pin", "pin", "Pin: hold it where it is", "pin");
     dom::listen(&pin, "click", move |_: MouseEvent| {
         act(move |app| app.done(|e| e.toggle_pin(i)))
+    });
+    let parts = button("parts", "parts", "Split a person into parts (P)", "parts");
+    dom::listen(&parts, "click", move |_: MouseEvent| {
+        act(move |app| app.done(|e| e.split(Some(i))))
     });
     let clear = button("clear", "clear", "Remove the path", "clear");
     dom::listen(&clear, "click", move |_: MouseEvent| {

@@ -1,29 +1,30 @@
 //! The page's half: translates events into calls of [`Editor`], draws, and has the worker do the model's work.
 
-mod dom;
 mod events;
 mod handed;
 mod job;
 mod keep;
 mod link;
 mod list;
-mod messages;
 mod open;
 mod places;
 mod player;
 mod remote;
+mod segmenter;
 mod stage;
 
 use super::editor::{Editor, Outcome, Status};
+use super::messages::{Kind, say, sentence};
 use super::protocol::{DeviceChoice, FromWorker, Pixels, ToWorker};
+use super::{dom, messages};
 use crate::error::Result;
 use crate::scene::preset::{FRAGMENT, Fit, Preset};
 use crate::scene::{Picture, Representation, Scene};
 use job::Running;
 use link::Link;
-use messages::{Kind, say, sentence};
 use places::Places;
 use player::Player;
+use segmenter::Segmenter;
 use stage::Stage;
 use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
@@ -59,6 +60,7 @@ pub struct App {
     choice: DeviceChoice,
     device: Option<Device>,
     places: Places,
+    segmenter: Segmenter,
     job: Option<Running>,
     /// Number of the last job.
     jobs: u64,
@@ -131,6 +133,7 @@ pub fn start() {
         choice,
         device: None,
         places: Places::new(),
+        segmenter: Segmenter::default(),
         job: None,
         jobs: 0,
         shown_revision: None,
@@ -426,21 +429,36 @@ impl App {
                 say(Kind::Note, text);
                 self.update();
             }
-            Outcome::Segment(request) => {
-                if self.model == Model::Missing {
-                    self.editor.answer(request.number, None);
+            Outcome::Split(request) => {
+                let mask = self.editor.scene().entities.get(request.target);
+                if let Some(mask) = mask.map(|e| Pixels::of_mask(&e.mask))
+                    && self.model != Model::Missing
+                {
+                    let number = request.number;
+                    self.link.send(&ToWorker::Parts { number, mask });
+                } else {
+                    self.editor.answer_parts(request.number, None);
                     say(
                         Kind::Error,
-                        "The model that finds things is not loaded, so a click cannot. Paint over the thing with the brush instead.",
+                        "The model that finds parts is not loaded. Reload the page, or paint each part with the brush.",
                     );
-                } else {
-                    self.link.send(&ToWorker::Segment {
-                        number: request.number,
-                        clicks: request.clicks,
-                        previous: request.previous.as_ref().map(Pixels::of_mask),
-                    });
                 }
                 self.update();
+            }
+            Outcome::Segment(request) => self.segment(request),
+        }
+    }
+
+    /// The parts that the worker found.
+    fn take_parts(&mut self, number: u64, parts: Vec<(usize, Pixels)>) {
+        let masks = parts
+            .into_iter()
+            .map(|(part, mask)| Ok((part, mask.mask()?)));
+        match masks.collect::<Result<Vec<_>>>() {
+            Ok(parts) => self.done(|e| e.answer_parts(number, Some(parts))),
+            Err(error) => {
+                self.done(|e| e.answer_parts(number, None));
+                say(Kind::Error, &sentence(&error.to_string()));
             }
         }
     }
@@ -463,7 +481,7 @@ impl App {
                 .picture
                 .to_png()
                 .ok()
-                .and_then(|png| job::blob(&png, "image/png").ok())
+                .and_then(|png| dom::blob(&png, "image/png").ok())
             {
                 spawn_local(async move { keep::picture(&blob, "picture").await });
             }
@@ -548,8 +566,9 @@ impl App {
         let _ = generate
             .class_list()
             .toggle_with_force("next", step == 3 && !has_result && self.job.is_none());
-        dom::show(&generate, self.job.is_none());
-        dom::show(&dom::by_id("cancel"), self.job.is_some());
+        let busy = self.job.is_some() || self.segmenter.is_busy();
+        dom::show(&generate, !busy);
+        dom::show(&dom::by_id("cancel"), busy);
         let cursor = match (self.editor.gesture(), self.editor.tool()) {
             (super::editor::Gesture::Path { .. } | super::editor::Gesture::Camera { .. }, _) => {
                 "grabbing"
@@ -567,7 +586,7 @@ impl App {
             _ => "cross",
         };
         dom::set(&self.stage.canvas, "data-cursor", cursor);
-        let busy = self.editor.pending().is_some();
+        let busy = self.editor.pending().is_some() || self.editor.splitting().is_some();
         dom::set(
             &self.stage.canvas,
             "aria-busy",
@@ -601,7 +620,9 @@ impl App {
             dom::set(&place, "title", &device.why);
             dom::set_text(&dom::by_id("device-why"), &sentence(&device.why));
         }
-        if kind != "busy" || self.job.is_none() {
+        if let Some(doing) = self.segmenter.doing() {
+            dom::set_text(&dom::by_id("device-text"), doing);
+        } else if kind != "busy" || self.job.is_none() {
             dom::set_text(&dom::by_id("device-text"), &text);
         }
     }
@@ -718,6 +739,7 @@ impl App {
             model: self.model_address(),
             device: self.choice,
         });
+        self.send_segmenter(false);
         self.send_picture();
     }
 
@@ -745,6 +767,10 @@ impl App {
             let number = request.number;
             self.editor.answer(number, None);
         }
+        if let Some(request) = self.editor.splitting() {
+            let number = request.number;
+            self.editor.answer_parts(number, None);
+        }
         self.job.take_if(|job| job.is_worker());
         self.player.drop_gpu_canvas();
         self.start_worker();
@@ -760,6 +786,7 @@ impl App {
                 self.show_status();
             }
             FromWorker::Loading { part, done, total } => {
+                self.segmenter_loading(&part, done, total);
                 let text = format!("Loading {part}: {}", job::amount(done, total));
                 if self.job.is_none() && self.places.device().is_none() {
                     dom::set_text(&dom::by_id("device-text"), &text);
@@ -776,10 +803,21 @@ impl App {
                     let number = request.number;
                     self.editor.answer(number, None);
                 }
+                if let Some(request) = self.editor.splitting() {
+                    let number = request.number;
+                    self.editor.answer_parts(number, None);
+                }
                 self.update();
             }
+            FromWorker::Segmenter { name, error } => self.segmenter_taken(name, error),
+            FromWorker::Looking {
+                number,
+                done,
+                total,
+            } => self.looking(number, done, total),
             FromWorker::Mask { number, mask } => {
                 self.crashes = 0;
+                self.looked();
                 match mask.mask() {
                     Ok(mask) => self.done(|e| e.answer(number, Some(mask))),
                     Err(error) => {
@@ -788,11 +826,19 @@ impl App {
                     }
                 }
             }
+            FromWorker::Parts { number, parts } => {
+                self.crashes = 0;
+                self.take_parts(number, parts);
+            }
             FromWorker::NoMask { number, error } => {
-                if self.editor.pending().is_some_and(|p| p.number == number) {
+                self.looked();
+                let clicked = self.editor.pending().is_some_and(|p| p.number == number);
+                let split = self.editor.splitting().is_some_and(|s| s.number == number);
+                if let Some(error) = error.filter(|_| clicked || split) {
                     say(Kind::Error, &sentence(&error));
                 }
                 self.done(|e| e.answer(number, None));
+                self.done(|e| e.answer_parts(number, None));
             }
             FromWorker::Job { number, message } => self.job_message(number, message),
             FromWorker::OnGpu { number, frames } => self.frames_on_gpu(number, frames),

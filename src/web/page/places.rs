@@ -104,6 +104,14 @@ impl Places {
         }
     }
 
+    /// Where clicks go to, if not to this browser, and what makes masks there.
+    pub fn for_clicks(&self) -> Option<(Server, &str)> {
+        match &self.reach {
+            Reach::There(info) if self.chosen => Some((self.server()?, info.segmenter.as_deref()?)),
+            _ => None,
+        }
+    }
+
     /// The device that jobs run on, if not one of this browser.
     pub fn device(&self) -> Option<&str> {
         match &self.reach {
@@ -262,16 +270,24 @@ impl App {
         set(
             "privacy",
             &match there {
-                true => format!(
-                    "Clicks run on this device. A job’s picture and paths are sent to {} and forgotten there when its video has arrived.",
-                    places.server().map_or_else(
+                true => {
+                    let address = places.server().map_or_else(
                         || places.name(),
-                        |s| s.base.trim_end_matches("/api").to_owned()
-                    )
-                ),
+                        |s| s.base.trim_end_matches("/api").to_owned(),
+                    );
+                    match places.for_clicks() {
+                        None => format!(
+                            "Clicks run on this device. A job’s picture and paths are sent to {address} and forgotten there when its video has arrived."
+                        ),
+                        Some(_) => format!(
+                            "Clicks with their picture, and a job’s picture and paths, are sent to {address}; a job is forgotten there when its video has arrived, a clicked picture when the next one is."
+                        ),
+                    }
+                }
                 false => "Everything runs on this device. Nothing is uploaded.".into(),
             },
         );
+        self.show_segmenter();
         for (id, value) in [
             ("set-server", &places.address),
             ("set-token", &places.token),

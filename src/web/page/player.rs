@@ -31,6 +31,8 @@ pub struct Player {
     fps: u32,
     /// The finished video.
     video: Option<Video>,
+    /// Its MP4, from a server: the browser makes none.
+    mp4: Option<Vec<u8>>,
     /// What it was made from: its paths are drawn over it.
     scene: Scene,
     playing: bool,
@@ -57,6 +59,7 @@ impl Player {
             count: 0,
             fps: 8,
             video: None,
+            mp4: None,
             scene: Scene::default(),
             playing: false,
             position: 0.0,
@@ -69,6 +72,17 @@ impl Player {
     /// The finished video.
     pub fn video(&self) -> Option<&Video> {
         self.video.as_ref()
+    }
+
+    /// Its MP4, if whoever made the video made that, too.
+    pub fn mp4(&self) -> Option<&[u8]> {
+        self.mp4.as_deref()
+    }
+
+    /// Keeps the finished video's MP4.
+    pub fn set_mp4(&mut self, mp4: Vec<u8>) {
+        self.mp4 = self.video.is_some().then_some(mp4);
+        self.show_controls();
     }
 
     /// Whether anything is shown.
@@ -94,7 +108,7 @@ impl Player {
     pub fn begin(&mut self, scene: Scene, fps: u32) {
         self.scene = scene;
         self.fps = fps;
-        self.video = None;
+        (self.video, self.mp4) = (None, None);
     }
 
     /// Frames as they are so far, or, with `last`, the finished video.
@@ -106,7 +120,7 @@ impl Player {
             .collect();
         self.fps = video.fps;
         self.set_count(video.frames.len() as u32);
-        self.video = last.then_some(video);
+        (self.video, self.mp4) = (last.then_some(video), None);
     }
 
     /// The worker has so many frames to draw.
@@ -134,7 +148,7 @@ impl Player {
     pub fn clear(&mut self) {
         self.frames.clear();
         self.count = 0;
-        self.video = None;
+        (self.video, self.mp4) = (None, None);
         self.on_gpu = false;
         self.position = 0.0;
         self.playing = false;
@@ -290,6 +304,7 @@ impl Player {
             if self.paths { "true" } else { "false" },
         );
         dom::by_id::<HtmlButtonElement>("save-gif").set_disabled(self.video.is_none());
+        dom::show(&dom::by_id("save-mp4"), self.mp4.is_some());
         dom::show(&dom::by_id("result-empty"), !any);
         let state = if self.video.is_some() {
             "done"

@@ -1,9 +1,11 @@
 //! A `dragentity serve`, as the page talks to it.
 
 use super::dom;
+use crate::model::entity_encoder::Click;
 use crate::pipeline::Video;
 use crate::pipeline::news::{News, Size};
-use crate::web::wire::{EventReader, job_body};
+use crate::scene::Mask;
+use crate::web::wire::{EventReader, form_body};
 use js_sys::{Promise, Reflect, Uint8Array};
 use serde::Deserialize;
 use wasm_bindgen::prelude::*;
@@ -33,6 +35,9 @@ pub struct Info {
     pub model: Option<ModelInfo>,
     /// Why it cannot.
     pub why: Option<String>,
+    /// What makes masks of clicks there, if anything does.
+    #[serde(default)]
+    pub segmenter: Option<String>,
 }
 
 /// What a server says of its model.
@@ -142,7 +147,7 @@ impl Server {
         preset: &str,
         signal: &AbortSignal,
     ) -> Result<String, Trouble> {
-        let (kind, body) = job_body(picture, preset);
+        let (kind, body) = form_body(picture, &[("preset", preset.as_bytes())]);
         let set = |init: &RequestInit, headers: &Headers| {
             // The value is ours.
             let _ = headers.set("content-type", &kind);
@@ -159,6 +164,31 @@ impl Server {
         let taken: Taken = serde_json::from_str(&text.as_string().unwrap_or_default())
             .map_err(|_| Trouble::Away("its answer makes no sense".into()))?;
         Ok(taken.id)
+    }
+
+    /// The mask of what was clicked; picture and mask so far as PNG.
+    pub async fn mask(
+        &self,
+        picture: &[u8],
+        clicks: &[Click],
+        previous: Option<&[u8]>,
+        signal: &AbortSignal,
+    ) -> Result<Mask, Trouble> {
+        // Numbers always have a form in JSON.
+        let clicks = serde_json::to_vec(clicks).unwrap_or_default();
+        let mut parts = vec![("clicks", clicks.as_slice())];
+        parts.extend(previous.map(|previous| ("previous", previous)));
+        let (kind, body) = form_body(picture, &parts);
+        let set = |init: &RequestInit, headers: &Headers| {
+            let _ = headers.set("content-type", &kind);
+            init.set_body(&Uint8Array::from(body.as_slice()));
+            init.set_signal(Some(signal));
+        };
+        // A picture that is new to a slow server takes long; who loses patience cancels.
+        let response = self.request("POST", "masks", i32::MAX, set).await?;
+        let buffer = response.array_buffer().map_err(|e| away(&e))?;
+        let png = Uint8Array::new(&in_time(&buffer, SILENCE).await?).to_vec();
+        Mask::from_png(&png, "the server's mask").map_err(|e| Trouble::Away(e.to_string()))
     }
 
     /// Hears a job's news after number `after` until the last, which is returned; `None` when the stream ends before.
@@ -202,14 +232,18 @@ impl Server {
         }
     }
 
-    /// Frames of a job: `preview.rgb` or `video.rgb`.
-    pub async fn frames(&self, id: &str, file: &str, size: Size) -> Result<Video, Trouble> {
+    /// A file of a job.
+    pub async fn file(&self, id: &str, file: &str) -> Result<Vec<u8>, Trouble> {
         let path = format!("jobs/{id}/{file}");
         let response = self.request("GET", &path, SILENCE, |_, _| {}).await?;
         let buffer = response.array_buffer().map_err(|e| away(&e))?;
         // Large videos take long on a slow line.
-        let bytes = Uint8Array::new(&in_time(&buffer, i32::MAX).await?).to_vec();
-        size.video(&bytes)
+        Ok(Uint8Array::new(&in_time(&buffer, i32::MAX).await?).to_vec())
+    }
+
+    /// Frames of a job: `preview.rgb` or `video.rgb`.
+    pub async fn frames(&self, id: &str, file: &str, size: Size) -> Result<Video, Trouble> {
+        size.video(&self.file(id, file).await?)
             .ok_or_else(|| Trouble::Away("the frames that came are not those it told of".into()))
     }
 

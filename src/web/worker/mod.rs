@@ -8,7 +8,7 @@ mod present;
 use super::protocol::{DeviceChoice, FromWorker, JobData, Pixels, ToWorker, to_js};
 use crate::error::{Error, Result};
 use crate::model::entity_encoder::Click;
-use crate::pipeline::{Cancel, Job, Message};
+use crate::pipeline::{Cancel, ClickJob, Job, Message};
 use crate::scene::{Mask, Picture};
 use model::Model;
 use present::Presenter;
@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
-use web_sys::{DedicatedWorkerGlobalScope, MessageEvent, OffscreenCanvas};
+use web_sys::{DedicatedWorkerGlobalScope, File, MessageEvent, OffscreenCanvas};
 
 /// Something that takes time.
 enum Task {
@@ -25,11 +25,18 @@ enum Task {
         model: String,
         device: DeviceChoice,
     },
+    /// Take the weights in this file, or none.
+    Segmenter(Option<File>),
     Segment {
         number: u64,
         picture: Rc<Picture>,
         clicks: Vec<Click>,
         previous: Option<Mask>,
+    },
+    Parts {
+        number: u64,
+        picture: Rc<Picture>,
+        mask: Mask,
     },
     Generate {
         number: u64,
@@ -110,6 +117,7 @@ fn hear(message: ToWorker) {
             Ok(picture) => with(|s| s.picture = Rc::new(picture)),
             Err(error) => log::error!("from the page: {error}"),
         },
+        ToWorker::Segmenter(file) => push(Task::Segmenter(file.dyn_into().ok())),
         ToWorker::Segment {
             number,
             clicks,
@@ -126,6 +134,17 @@ fn hear(message: ToWorker) {
                 previous,
             });
         }
+        ToWorker::Parts { number, mask } => match mask.mask() {
+            Ok(mask) => {
+                let picture = with(|s| s.picture.clone());
+                push(Task::Parts {
+                    number,
+                    picture,
+                    mask,
+                });
+            }
+            Err(error) => no_mask(number, &error),
+        },
         ToWorker::Generate { number, job } => match on_picture(job) {
             Ok(job) => push(Task::Generate { number, job }),
             Err(error) => post(&FromWorker::NoVideo {
@@ -162,6 +181,13 @@ fn hear(message: ToWorker) {
             }
         }),
     }
+}
+
+fn no_mask(number: u64, error: &Error) {
+    post(&FromWorker::NoMask {
+        number,
+        error: Some(error.to_string()),
+    });
 }
 
 fn on_picture(job: JobData) -> Result<Job> {
@@ -202,24 +228,58 @@ async fn work() {
                     }
                 };
             }
+            Task::Segmenter(file) => {
+                let taken = model::take_segmenter(&mut model, file.as_ref()).await;
+                let (name, error) = match taken {
+                    Ok(name) => (name, None),
+                    Err(error) => (None, Some(error.to_string())),
+                };
+                post(&FromWorker::Segmenter { name, error });
+            }
             Task::Segment {
                 number,
                 picture,
                 clicks,
                 previous,
             } => {
-                let mask = model::segment(&mut model, &picture, &clicks, previous.as_ref()).await;
+                let cancel = Cancel::new();
+                with(|s| s.cancel = Some(cancel.clone()));
+                let job = ClickJob {
+                    picture: (*picture).clone(),
+                    clicks,
+                    previous,
+                };
+                let mask = model::segment(&mut model, number, &job, &cancel).await;
+                with(|s| s.cancel = None);
                 post(&match mask {
                     Ok(mask) => FromWorker::Mask {
                         number,
                         mask: Pixels::of_mask(&mask),
                     },
+                    Err(Error::Cancelled) => FromWorker::NoMask {
+                        number,
+                        error: None,
+                    },
                     Err(error) => FromWorker::NoMask {
                         number,
-                        error: error.to_string(),
+                        error: Some(error.to_string()),
                     },
                 });
             }
+            Task::Parts {
+                number,
+                picture,
+                mask,
+            } => match model::parts(&mut model, &picture, &mask).await {
+                Ok(parts) => post(&FromWorker::Parts {
+                    number,
+                    parts: parts
+                        .iter()
+                        .map(|(part, mask)| (*part, Pixels::of_mask(mask)))
+                        .collect(),
+                }),
+                Err(error) => no_mask(number, &error),
+            },
             Task::Generate { number, job } => {
                 let cancel = Cancel::new();
                 with(|s| s.cancel = Some(cancel.clone()));

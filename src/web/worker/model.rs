@@ -5,19 +5,120 @@ use super::present::Presenter;
 use super::{post, with};
 use crate::device::{Cpu, Gpu};
 use crate::error::{Error, Result};
-use crate::model::entity_encoder::Click;
 use crate::pipeline::engine::{Engine, Observer};
-use crate::pipeline::{Cancel, Job, Message, Video};
+use crate::pipeline::segmenter::Segmenter;
+use crate::pipeline::{Cancel, ClickJob, Job, Message, Video};
+use crate::platform::yield_now;
 use crate::scene::{Mask, Picture};
 use crate::web::protocol::{DeviceChoice, FromWorker};
-use burn::tensor::Tensor;
+use crate::weights::Weights;
+use burn::tensor::{Tensor, backend::Backend};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::File;
+
+/// Largest file of weights that a page's memory of 4 GiB has room for twice, in bytes.
+const MOST_WEIGHTS: u64 = 1_500_000_000;
+/// Bytes of it that are read at a time.
+const PIECE: f64 = 16e6;
 
 /// One of the two.
 pub enum Model {
     /// On the CPU.
-    Cpu(Box<Engine<Cpu>>),
+    Cpu(Box<On<Cpu>>),
     /// On the GPU.
-    Gpu(Box<Engine<Gpu>>),
+    Gpu(Box<On<Gpu>>),
+}
+
+/// A model on a device, and what makes masks in place of its click head.
+pub struct On<B: Backend> {
+    engine: Engine<B>,
+    segmenter: Option<Segmenter<B>>,
+}
+
+impl<B: Backend> On<B> {
+    fn new(engine: Engine<B>) -> Box<Self> {
+        Box::new(Self {
+            engine,
+            segmenter: None,
+        })
+    }
+
+    async fn take_segmenter(&mut self, file: Option<&File>) -> Result<Option<String>> {
+        // The old one's memory first.
+        self.segmenter = None;
+        let Some(file) = file else { return Ok(None) };
+        let weights = read(file).await?;
+        let device = self.engine.bundle().device.clone();
+        let segmenter = Segmenter::load(&weights, &device, &mut loading).await?;
+        let name = segmenter.name();
+        self.segmenter = Some(segmenter);
+        Ok(Some(name))
+    }
+
+    async fn segment(&mut self, number: u64, job: &ClickJob, cancel: &Cancel) -> Result<Mask> {
+        let previous = job.previous.as_ref();
+        let Some(segmenter) = &mut self.segmenter else {
+            return self
+                .engine
+                .segment(&job.picture, &job.clicks, previous)
+                .await;
+        };
+        let mut tell = |message: Message| {
+            if let Message::Step { step, steps } = message {
+                post(&FromWorker::Looking {
+                    number,
+                    done: step,
+                    total: steps,
+                });
+            }
+        };
+        segmenter
+            .segment(&job.picture, &job.clicks, previous, cancel, &mut tell)
+            .await
+    }
+}
+
+/// The weights in a file that the person opened.
+async fn read(file: &File) -> Result<Weights> {
+    let name = file.name();
+    let total = file.size();
+    let fail = |reason: &str| Error::Model {
+        name: name.clone(),
+        reason: reason.to_owned(),
+    };
+    if total as u64 > MOST_WEIGHTS {
+        return Err(fail(
+            "is too large for a page; have a server look: dragentity serve --segmenter FILE",
+        ));
+    }
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(total as usize).map_err(|_| {
+        fail("does not fit into the page's memory; close other pages, or use MobileSAM")
+    })?;
+    let gone = || fail("cannot be read any more; open it again");
+    while (bytes.len() as f64) < total {
+        let from = bytes.len() as f64;
+        let piece = file
+            .slice_with_f64_and_f64(from, (from + PIECE).min(total))
+            .map_err(|_| gone())?;
+        let buffer = JsFuture::from(piece.array_buffer())
+            .await
+            .map_err(|_| gone())?;
+        let piece = js_sys::Uint8Array::new(&buffer);
+        if piece.length() == 0 {
+            return Err(gone());
+        }
+        let at = bytes.len();
+        bytes.resize(at + piece.length() as usize, 0);
+        piece.copy_to(&mut bytes[at..]);
+        post(&FromWorker::Loading {
+            part: name.clone(),
+            done: bytes.len() as u64,
+            total: total as u64,
+        });
+        yield_now().await;
+    }
+    Weights::from_bytes(name.clone(), bytes)
 }
 
 /// Takes the device that was asked for, says which it is and why, and loads the model onto it.
@@ -38,7 +139,7 @@ pub async fn load(address: &str, choice: DeviceChoice) -> Result<Model> {
                     });
                     with(|s| s.presenter = Presenter::new(gpu));
                     let engine = Engine::load(address, device, name, &mut loading).await?;
-                    return Ok(Model::Gpu(Box::new(engine)));
+                    return Ok(Model::Gpu(On::new(engine)));
                 }
                 Err(NoGpu::None(why)) if emulated => {
                     return Err(Error::Device(format!(
@@ -63,7 +164,7 @@ pub async fn load(address: &str, choice: DeviceChoice) -> Result<Model> {
         why,
     });
     let engine = Engine::load(address, Default::default(), name, &mut loading).await?;
-    Ok(Model::Cpu(Box::new(engine)))
+    Ok(Model::Cpu(On::new(engine)))
 }
 
 fn loading(message: Message) {
@@ -79,16 +180,41 @@ fn no_model() -> Error {
     }
 }
 
-/// The mask of what was clicked.
+/// Has masks made with the weights in a file, or with the model's click head again; says what makes them then.
+pub async fn take_segmenter(
+    model: &mut Option<Model>,
+    file: Option<&File>,
+) -> Result<Option<String>> {
+    match model {
+        Some(Model::Cpu(on)) => on.take_segmenter(file).await,
+        Some(Model::Gpu(on)) => on.take_segmenter(file).await,
+        None => Err(no_model()),
+    }
+}
+
+/// The mask of what was clicked; the stages of looking at a picture go to the page under the request's number.
 pub async fn segment(
     model: &mut Option<Model>,
-    picture: &Picture,
-    clicks: &[Click],
-    previous: Option<&Mask>,
+    number: u64,
+    job: &ClickJob,
+    cancel: &Cancel,
 ) -> Result<Mask> {
     match model {
-        Some(Model::Cpu(engine)) => engine.segment(picture, clicks, previous).await,
-        Some(Model::Gpu(engine)) => engine.segment(picture, clicks, previous).await,
+        Some(Model::Cpu(on)) => on.segment(number, job, cancel).await,
+        Some(Model::Gpu(on)) => on.segment(number, job, cancel).await,
+        None => Err(no_model()),
+    }
+}
+
+/// The parts of the person under a mask.
+pub async fn parts(
+    model: &mut Option<Model>,
+    picture: &Picture,
+    mask: &Mask,
+) -> Result<Vec<(usize, Mask)>> {
+    match model {
+        Some(Model::Cpu(on)) => on.engine.parts(picture, mask).await,
+        Some(Model::Gpu(on)) => on.engine.parts(picture, mask).await,
         None => Err(no_model()),
     }
 }
@@ -101,18 +227,18 @@ pub async fn generate(
     cancel: &Cancel,
 ) -> Result<Video> {
     match model {
-        Some(Model::Cpu(engine)) => {
-            engine
+        Some(Model::Cpu(on)) => {
+            on.engine
                 .run(job, cancel, &mut |message: Message| tell(number, message))
                 .await
         }
-        Some(Model::Gpu(engine)) => {
+        Some(Model::Gpu(on)) => {
             with(|s| {
                 if let Some(presenter) = &mut s.presenter {
                     presenter.begin(&job.scene);
                 }
             });
-            engine.run(job, cancel, &mut OnGpu { number }).await
+            on.engine.run(job, cancel, &mut OnGpu { number }).await
         }
         None => Err(no_model()),
     }

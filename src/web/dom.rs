@@ -1,7 +1,10 @@
 //! Elements and events, with less ceremony.
 
 use wasm_bindgen::prelude::*;
-use web_sys::{Document, Element, EventTarget, HtmlCanvasElement, HtmlElement, Window};
+use web_sys::{
+    Blob, BlobPropertyBag, Document, Element, EventTarget, HtmlAnchorElement, HtmlCanvasElement,
+    HtmlElement, Window,
+};
 
 /// The window. The module's page half runs nowhere else.
 pub fn window() -> Window {
@@ -13,11 +16,11 @@ pub fn document() -> Document {
     window().document().expect("a window has a document")
 }
 
-/// An element of `index.html`.
+/// An element of the page.
 pub fn by_id<T: JsCast>(id: &str) -> T {
     let element = document()
         .get_element_by_id(id)
-        .unwrap_or_else(|| panic!("index.html has no #{id}"));
+        .unwrap_or_else(|| panic!("the page has no #{id}"));
     element
         .dyn_into()
         .unwrap_or_else(|_| panic!("#{id} is another kind of element"))
@@ -34,7 +37,7 @@ pub fn create<T: JsCast>(tag: &str, class: &str) -> T {
         .unwrap_or_else(|_| panic!("<{tag}> is another kind of element"))
 }
 
-/// An icon of the sprite in `index.html`.
+/// An icon of the page's sprite.
 pub fn icon(name: &str) -> Element {
     const SVG: Option<&str> = Some("http://www.w3.org/2000/svg");
     let document = document();
@@ -123,4 +126,25 @@ pub fn reason(error: &JsValue) -> String {
         Some(error) => String::from(error.message()),
         None => error.as_string().unwrap_or_else(|| format!("{error:?}")),
     }
+}
+
+/// Bytes as a file of the browser's.
+pub fn blob(bytes: &[u8], kind: &str) -> Result<Blob, String> {
+    let parts = js_sys::Array::of1(&js_sys::Uint8Array::from(bytes));
+    let options = BlobPropertyBag::new();
+    options.set_type(kind);
+    Blob::new_with_u8_array_sequence_and_options(&parts, &options).map_err(|e| reason(&e))
+}
+
+/// Offers a file for download.
+pub fn offer(bytes: &[u8], name: &str, kind: &str) -> Result<(), String> {
+    let url =
+        web_sys::Url::create_object_url_with_blob(&blob(bytes, kind)?).map_err(|e| reason(&e))?;
+    let anchor: HtmlAnchorElement = create("a", "");
+    anchor.set_href(&url);
+    anchor.set_download(name);
+    anchor.unchecked_ref::<HtmlElement>().click();
+    // Not before the browser has begun to read it.
+    after(60_000, move || drop(web_sys::Url::revoke_object_url(&url)));
+    Ok(())
 }

@@ -1,0 +1,147 @@
+//! `dragentity parts`: the parts of a person in a picture, as a preset.
+
+use super::generate::{MAX_PICTURE_FILE, read};
+use super::model::{ModelArgs, SegmenterArgs};
+use crate::device::{Device, Task};
+use crate::error::{Error, Result};
+use crate::media::overlay::{Canvas, colour};
+use crate::model::entity_encoder::Click;
+use crate::pipeline::parts::PersonParser;
+use crate::pipeline::runner::with_runner;
+use crate::pipeline::schp::SchpParser;
+use crate::pipeline::{Cancel, ClickJob};
+use crate::platform::write_whole;
+use crate::scene::{Entity, Mask, Picture, Preset, Scene, Settings, parts};
+use crate::weights::ModelDir;
+use burn::tensor::backend::Backend;
+use std::path::PathBuf;
+
+/// Options of `dragentity parts`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The picture
+    image: PathBuf,
+    /// The person's mask: a picture of the same size, white where the person is
+    #[arg(long, value_name = "FILE", required_unless_present = "click")]
+    mask: Option<PathBuf>,
+    /// A place in the person instead, as fractions of width and height; may be repeated
+    #[arg(long, value_name = "X,Y", value_parser = super::segment::place, conflicts_with = "mask")]
+    click: Vec<[f32; 2]>,
+    /// Write the parts to this JSON file, a preset for `generate` and the page
+    #[arg(short, long, value_name = "FILE.json")]
+    output: Option<PathBuf>,
+    /// Draw the parts over the picture
+    #[arg(long, value_name = "FILE.png")]
+    overlay: Option<PathBuf>,
+    /// Use SCHP instead of the model's own parser: its weights (docs/parts.md)
+    #[arg(long, value_name = "FILE")]
+    schp: Option<String>,
+    #[command(flatten)]
+    segmenter: SegmenterArgs,
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Where to compute: auto, cuda, vulkan, metal, dx12, wgpu or cpu; cuda:1 is the second GPU, cpu:4 four threads
+    #[arg(long, default_value = "auto")]
+    device: Device,
+}
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// [`Error::Picture`], [`Error::Preset`], [`Error::Model`], [`Error::Io`], naming the file; [`Error::Job`] when there
+/// is no person.
+pub fn execute(args: Args) -> Result<()> {
+    if args.output.is_none() && args.overlay.is_none() {
+        return Err(Error::Job(
+            "nothing would be written; name a file with -o or --overlay".into(),
+        ));
+    }
+    let name = args.image.display().to_string();
+    let bytes = read(&args.image, MAX_PICTURE_FILE, "picture")?;
+    let (picture, size) = Picture::decode_as_stored(&bytes, &name)?;
+    let options = args.segmenter.on(args.model.options());
+    let mask = match &args.mask {
+        Some(path) => {
+            let bytes = read(path, MAX_PICTURE_FILE, "mask")?;
+            Mask::decode(&bytes, &path.display().to_string(), &name, size)?
+        }
+        None => {
+            let click = |at: &[f32; 2]| Click {
+                x: at[0],
+                y: at[1],
+                positive: true,
+            };
+            let job = ClickJob {
+                picture: picture.clone(),
+                clicks: args.click.iter().map(click).collect(),
+                previous: None,
+            };
+            with_runner(args.device, &options, |runner| {
+                runner.segment(&job, &Cancel::new(), &mut |_| {})
+            })??
+        }
+    };
+    let found = args.device.run(Split {
+        schp: args.schp.as_deref(),
+        model: &options.location,
+        picture: &picture,
+        mask: &mask,
+    })??;
+    let area = mask.area().max(1) as f32;
+    for (part, own) in &found {
+        let share = 100.0 * own.area() as f32 / area;
+        println!("{}: {share:.1} % of the person", parts::NAMES[*part]);
+    }
+    let entity = Entity {
+        name: "person".into(),
+        mask,
+        trajectory: None,
+        group: None,
+    };
+    let scene = Scene {
+        picture,
+        entities: parts::split(&entity, found, 1),
+        background: None,
+    };
+    if let Some(path) = &args.output {
+        let preset = Preset::whole(&scene, &Settings::default());
+        write_whole(path, preset.to_json().as_bytes())?;
+    }
+    if let Some(path) = &args.overlay {
+        let picture = &scene.picture;
+        let mut canvas = Canvas::new(picture.width, picture.height, &picture.rgb)?;
+        for (index, entity) in scene.entities.iter().enumerate() {
+            canvas.mask(&entity.mask, colour(index), 0.6);
+        }
+        let drawn = Picture::from_rgb(picture.width, picture.height, canvas.into_rgb())?;
+        write_whole(path, &drawn.to_png()?)?;
+    }
+    Ok(())
+}
+
+struct Split<'a> {
+    schp: Option<&'a str>,
+    model: &'a str,
+    picture: &'a Picture,
+    mask: &'a Mask,
+}
+
+impl Task for Split<'_> {
+    type Output = Result<Vec<(usize, Mask)>>;
+
+    fn run<B: Backend>(self, device: B::Device, _name: String) -> Self::Output {
+        pollster::block_on(async {
+            match self.schp {
+                Some(weights) => {
+                    let parser = SchpParser::<B>::load(weights, &device).await?;
+                    parser.parts(self.picture, self.mask, &device).await
+                }
+                None => {
+                    let dir = ModelDir::new(self.model);
+                    let parser = PersonParser::<B>::load(&dir, &device).await?;
+                    parser.parts(self.picture, self.mask, &device).await
+                }
+            }
+        })
+    }
+}

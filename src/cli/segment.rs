@@ -1,0 +1,107 @@
+//! `dragentity segment`: the page's clicks, without the page.
+
+use super::generate::{MAX_PICTURE_FILE, read, writable};
+use super::interrupt::on_interrupt;
+use super::model::{ModelArgs, SegmenterArgs};
+use super::progress::Progress;
+use crate::device::Device;
+use crate::error::Result;
+use crate::model::entity_encoder::Click;
+use crate::pipeline::runner::with_runner;
+use crate::pipeline::{Cancel, ClickJob, Message};
+use crate::platform::write_whole;
+use crate::scene::{Mask, Picture};
+use std::path::PathBuf;
+
+/// Options of `dragentity segment`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The picture: PNG, JPEG, WebP, GIF or BMP
+    image: PathBuf,
+    /// A place in the thing, as fractions of width and height; may be repeated
+    #[arg(long, value_name = "X,Y", required = true, value_parser = place)]
+    click: Vec<[f32; 2]>,
+    /// A place that is not of the thing; may be repeated
+    #[arg(long, value_name = "X,Y", value_parser = place)]
+    exclude: Vec<[f32; 2]>,
+    /// A mask to be refined by the clicks, of the picture's size, white where the thing is
+    #[arg(long, value_name = "MASK")]
+    mask: Option<PathBuf>,
+    /// Where to write the mask, of the picture's size
+    #[arg(short, long, value_name = "FILE.png")]
+    output: PathBuf,
+    #[command(flatten)]
+    segmenter: SegmenterArgs,
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Where to compute: auto, cuda, vulkan, metal, dx12, wgpu or cpu; cuda:1 is the second GPU, cpu:4 four threads
+    #[arg(long, default_value = "auto")]
+    device: Device,
+    /// Print progress and result as JSON, one object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Reads `0.25,0.5`.
+pub(super) fn place(text: &str) -> std::result::Result<[f32; 2], String> {
+    let number = |text: &str| text.trim().parse().ok();
+    text.split_once(',')
+        .and_then(|(x, y)| Some([number(x)?, number(y)?]))
+        .filter(|at: &[f32; 2]| at.iter().all(|v| (0.0..=1.0).contains(v)))
+        .ok_or_else(|| {
+            "write two fractions of the picture, from the left and from the top, as 0.25,0.5".into()
+        })
+}
+
+/// Makes one mask.
+///
+/// # Errors
+/// [`crate::Error::Picture`], [`crate::Error::Preset`], [`crate::Error::Io`], and those of the runner.
+pub fn run(args: Args) -> Result<()> {
+    writable(&args.output)?;
+    let name = args.image.display().to_string();
+    let bytes = read(&args.image, MAX_PICTURE_FILE, "picture")?;
+    let (picture, [width, height]) = Picture::decode_as_stored(&bytes, &name)?;
+    let previous = args.mask.as_ref().map(|mask| {
+        let bytes = read(mask, MAX_PICTURE_FILE, "mask")?;
+        Mask::decode(&bytes, &mask.display().to_string(), &name, [width, height])
+    });
+    let click = |at: &[f32; 2], positive| Click {
+        x: at[0],
+        y: at[1],
+        positive,
+    };
+    let inside = args.click.iter().map(|at| click(at, true));
+    let outside = args.exclude.iter().map(|at| click(at, false));
+    let job = ClickJob {
+        picture,
+        clicks: inside.chain(outside).collect(),
+        previous: previous.transpose()?,
+    };
+    let cancel = Cancel::new();
+    let stop = cancel.clone();
+    on_interrupt(move || stop.cancel());
+    let mut progress = Progress::new(args.json);
+    let mut show = |message: Message| progress.show_clicks(&message);
+    let options = args.segmenter.on(args.model.options());
+    let mask = with_runner(args.device, &options, |runner| {
+        runner.segment(&job, &cancel, &mut show)
+    });
+    progress.finish();
+    let mask = mask??;
+    let share = mask.coverage();
+    write_whole(&args.output, &mask.resized(width, height).to_png()?)?;
+    let output = args.output.display();
+    let made = serde_json::json!({
+        "output": output.to_string(), "width": width, "height": height, "share": share,
+    });
+    progress.result(
+        "done",
+        &made,
+        &format!(
+            "{output}: {width} x {height} pixels, {:.1} % of them inside",
+            100.0 * share
+        ),
+    );
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! A person that the parser has never seen, rendered from the held-out pack: for the terminal's test and the page's.
+
+use dragentity::data::{ClipSpec, Dataset, EVAL_SEED, Pack, Split};
+use dragentity::scene::parts::COUNT;
+use image::{GrayImage, Luma, Rgb, RgbImage};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Pixels of the picture each way.
+pub const SIDE: usize = 192;
+
+/// The first portrait that shows all parts of somebody who stands upright, and its mask.
+pub fn person() -> (RgbImage, GrayImage) {
+    let pack = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/held_out.pack");
+    let pack = Arc::new(Pack::open(&pack).unwrap());
+    let data = Dataset::new(pack, Split::HeldOut, ClipSpec::default(), EVAL_SEED).unwrap();
+    let area = SIDE * SIDE;
+    let portrait = (0..400)
+        .map(|index| data.portrait(index, SIDE))
+        .find(|portrait| {
+            let of = |class: usize| &portrait.shares[class * area..(class + 1) * area];
+            let all = (1..=COUNT).all(|class| of(class).iter().sum::<f32>() > 0.004 * area as f32);
+            let height = |class: usize| {
+                let rows = of(class).iter().enumerate();
+                let sum: f32 = rows.map(|(at, share)| share * (at / SIDE) as f32).sum();
+                sum / of(class).iter().sum::<f32>().max(1.0) / SIDE as f32
+            };
+            // Head, torso and both knees one below the other, the arms at the torso's sides.
+            all && height(2) > height(1) + 0.15
+                && [8, 11].iter().all(|&leg| height(leg) > height(2) + 0.25)
+                && [3, 5]
+                    .iter()
+                    .all(|&arm| (height(arm) - height(2)).abs() < 0.15)
+        })
+        .expect("one of 400 stands upright");
+    let picture = RgbImage::from_fn(SIDE as u32, SIDE as u32, |x, y| {
+        let at = (y as usize * SIDE + x as usize) * 3;
+        Rgb([0, 1, 2].map(|c| ((portrait.rgb[at + c] + 1.0) * 127.5).round() as u8))
+    });
+    let mask = GrayImage::from_fn(SIDE as u32, SIDE as u32, |x, y| {
+        let nobody = portrait.shares[y as usize * SIDE + x as usize];
+        Luma([if nobody < 0.5 { 255 } else { 0 }])
+    });
+    (picture, mask)
+}
