@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use std::fmt::Display;
 use std::time::Duration;
 
-/// Shows messages. Bars go to standard error, and only where that is a terminal; JSON goes to standard output.
+/// Shows messages. Bars go to standard error, and only where that is a terminal; what is planned goes there anyhow, as a
+/// log wants to know it. JSON goes to standard output.
 pub struct Progress {
     json: bool,
     bar: ProgressBar,
@@ -49,9 +50,11 @@ impl Progress {
                 steps,
                 device,
             } => {
-                self.bar.println(format!(
-                    "{frames} frames of {width} x {height} pixels in {steps} steps on {device}"
-                ));
+                self.bar.suspend(|| {
+                    eprintln!(
+                        "{frames} frames of {width} x {height} pixels in {steps} steps on {device}"
+                    );
+                });
             }
             Message::Encoding => self.count("Encoding the picture", 0, 0),
             Message::Step { step, steps } => self.count("Denoising", *step, *steps),

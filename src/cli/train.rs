@@ -41,12 +41,15 @@ const PUBLISHED: Defaults = Defaults {
     ..DEFAULTS
 };
 
+/// Steps of what all of the tables' runs start from.
+const BASE_STEPS: u64 = 1_500;
+
 /// The tables' runs are short and small, and sampling takes as long as ten of their steps.
 const TABLE: Defaults = Defaults {
-    steps: 1_000,
-    size: FrameSize(32, 32),
+    steps: 250,
+    size: FrameSize(64, 64),
     batch: 4,
-    learning_rate: 2e-3,
+    learning_rate: 1.5e-3,
     ema: 0.99,
     sample_minutes: f64::INFINITY,
 };
@@ -107,6 +110,7 @@ pub fn execute(args: Args) -> Result<()> {
         data: data(&options),
         seed: options.seed.unwrap_or(1),
         warm: options.warm.unwrap_or(false),
+        turns: Vec::new(),
         recompute: options.recompute.unwrap_or(false),
         shown: Shown {
             representation: options.representation,
@@ -179,6 +183,7 @@ fn table(options: Options, directory: PathBuf) -> Result<()> {
             false => options.channels.clone(),
         },
         batch: options.batch.unwrap_or(TABLE.batch),
+        base_steps: options.base_steps.unwrap_or(BASE_STEPS),
         fit: FitOptions {
             // Equal budgets are steps: minutes depend on what else the machine does.
             seconds: f64::INFINITY,

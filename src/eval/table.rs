@@ -8,7 +8,7 @@ use crate::device::Device;
 use crate::eval::extractor::Extractors;
 use crate::platform::write_json;
 use crate::train::record::Results;
-use crate::train::table::{Kind, PaperFigures, Row, model_dir, rows};
+use crate::train::table::{Kind, PaperFigures, Row, kinds, model_dir, rows};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -260,14 +260,8 @@ fn rows_of(number: u8) -> Result<Vec<Row>> {
 /// Finished runs: their directories, kinds, seeds and results, in order.
 fn finished(runs: &Path) -> Result<Vec<(PathBuf, String, u64, Results)>> {
     let mut found = Vec::new();
-    let mut kinds: Vec<String> = Vec::new();
-    for row in (1..=3).flat_map(rows) {
-        let name = row.kind.name();
-        if !kinds.contains(&name) {
-            kinds.push(name);
-        }
-    }
-    for kind in kinds {
+    for kind in kinds(&[1, 2, 3]) {
+        let kind = kind.name();
         let Ok(entries) = std::fs::read_dir(runs.join(&kind)) else {
             continue;
         };

@@ -6,7 +6,7 @@ use super::source::{Clips, Sample, psnr, sheet};
 use super::vae::to_vec;
 use crate::Result;
 use crate::model::bundle::{Bundle, residual_std};
-use crate::model::condition::{ConditionBatch, ConditionInput};
+use crate::model::condition::{ConditionBatch, ConditionConfig, ConditionInput};
 use crate::model::denoiser::{Denoiser, Known, ResidualBase, velocity_target};
 use crate::pipeline::engine::{Drafts, added_time_ids};
 use crate::pipeline::host::shrink;
@@ -32,15 +32,24 @@ pub struct DenoiserStage<B: AutodiffBackend> {
     pub batch: usize,
     /// VAE, encoder and configurations; its denoiser is not used.
     pub frozen: Bundle<B::InnerBackend>,
-    /// Weight of pixels inside entities; outside it is 1 (Eq. 8's mask M, softened: with a weight of
-    /// 0 outside, a network trained from scratch would never learn the background).
-    pub entity_weight: f64,
+    /// What steps show of trajectories, one after another; at least one.
+    pub turns: Vec<Turn>,
     /// Mean and deviation of ln(sigma) in training.
     pub log_sigma: (f64, f64),
     /// Seed of the noise.
     pub seed: u64,
     /// Where to train.
     pub device: B::Device,
+}
+
+/// What a step shows of trajectories, and how it weighs errors.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// What conditions are drawn from.
+    pub condition: ConditionConfig,
+    /// Weight of pixels inside entities; outside it is 1 (Eq. 8's mask M, softened: with a weight of
+    /// 0 outside, a network trained from scratch would never learn the background).
+    pub entity_weight: f64,
 }
 
 /// Host side of a batch.
@@ -95,7 +104,11 @@ struct Encoded<B: Backend> {
     ids: Tensor<B, 2>,
 }
 
-fn encode<B: Backend>(bundle: &Bundle<B>, batch: &ClipBatch) -> Result<Encoded<B>> {
+fn encode<B: Backend>(
+    bundle: &Bundle<B>,
+    batch: &ClipBatch,
+    condition: &ConditionConfig,
+) -> Result<Encoded<B>> {
     let (config, device) = (&bundle.config, &bundle.device);
     let input = &batch.inputs[0];
     let (w, h, n, f) = (input.width, input.height, batch.inputs.len(), input.frames);
@@ -105,8 +118,7 @@ fn encode<B: Backend>(bundle: &Bundle<B>, batch: &ClipBatch) -> Result<Encoded<B
         .map(|input| input.entities.len())
         .max()
         .unwrap_or(1);
-    let conditions =
-        ConditionBatch::from_inputs(&batch.inputs, entities, &config.index.condition, device)?;
+    let conditions = ConditionBatch::from_inputs(&batch.inputs, entities, condition, device)?;
     let frames: Tensor<B, 4> = Tensor::from_data(
         TensorData::new(batch.frames.clone(), [n * f, 3, h, w]),
         device,
@@ -144,6 +156,7 @@ impl<B: AutodiffBackend> Stage<B> for DenoiserStage<B> {
         Ok(Self {
             clips: self.clips.clone(),
             held_out: self.held_out.clone(),
+            turns: self.turns.clone(),
             frozen: self.frozen.on(device),
             device: device.clone(),
             ..*self
@@ -157,7 +170,8 @@ impl<B: AutodiffBackend> Stage<B> for DenoiserStage<B> {
     }
 
     fn loss(&self, network: &Denoiser<B>, batch: ClipBatch, step: u64) -> Result<Tensor<B, 1>> {
-        let encoded = encode(&self.frozen, &batch)?;
+        let turn = &self.turns[step as usize % self.turns.len()];
+        let encoded = encode(&self.frozen, &batch, &turn.condition)?;
         let deviation = residual_std(&self.frozen.config, &self.device);
         let clean = (encoded.target - encoded.base) / deviation;
         let noisy = noisy(clean, self.log_sigma, self.seed, step);
@@ -181,7 +195,7 @@ impl<B: AutodiffBackend> Stage<B> for DenoiserStage<B> {
             velocity,
             noisy.velocity,
             batch.weights,
-            self.entity_weight,
+            turn.entity_weight,
         ))
     }
 
@@ -201,7 +215,7 @@ impl<B: AutodiffBackend> Stage<B> for DenoiserStage<B> {
         let samples = self.held_out.batch(1, 4)?;
         let factor = self.frozen.config.index.condition.vae_factor;
         let batch = clip_batch(samples, factor, true);
-        let encoded = encode(&self.frozen, &batch)?;
+        let encoded = encode(&self.frozen, &batch, &self.frozen.config.index.condition)?;
         let [n, f, _, _, _] = encoded.base.dims();
         let (w, h) = (batch.inputs[0].width, batch.inputs[0].height);
         let prepared = network.prepare(Known {
@@ -325,7 +339,7 @@ pub fn residual_statistics<B: Backend>(bundle: &Bundle<B>, clips: &Clips) -> Res
     let mut count = 0.0;
     for index in 0..8 {
         let batch = clip_batch(clips.batch(index, 4)?, factor, true);
-        let encoded = encode(bundle, &batch)?;
+        let encoded = encode(bundle, &batch, &bundle.config.index.condition)?;
         let [n, f, channels, h, w] = encoded.base.dims();
         let values = to_vec(encoded.target - encoded.base)?;
         squares.resize(channels, 0.0);

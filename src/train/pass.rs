@@ -98,6 +98,7 @@ pub fn pass<B: AutodiffBackend, S: Stage<B> + Send>(
     mut next: impl FnMut() -> Result<S::Batch>,
 ) -> Result<Passed> {
     let batches = options.accumulate.max(1) as u64;
+    gradients::join_graphs::<B, _>(network);
     let copy = match options.dtype {
         FloatDType::F32 => None,
         dtype => Some(stage.lowered(network, dtype)?),

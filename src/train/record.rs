@@ -3,14 +3,16 @@
 use super::checkpoint::State;
 use crate::model::condition::ConditionConfig;
 use crate::model::denoiser::ResidualBase;
-use crate::platform::write_json;
+use crate::platform::{make_dir, write_json};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
 use std::path::Path;
 
 const RECORD: &str = "run.json";
 const RESULTS: &str = "results.json";
+const LOCK: &str = "lock";
 /// The final loss is the mean over this share of the steps.
 const LAST: f64 = 0.1;
 
@@ -59,6 +61,38 @@ pub struct Results {
     pub loss: Option<f64>,
     /// The stage's own figures, on held-out clips.
     pub figures: BTreeMap<String, f64>,
+}
+
+/// A run directory, held by this process: two that trained there would overwrite each other's checkpoints. Let go of when
+/// it is dropped, or when the process ends, however it does.
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Holds a run directory, which is made if it is not there.
+    ///
+    /// # Errors
+    /// [`Error::Job`] if another process holds it, [`Error::Io`].
+    pub fn take(run: &Path) -> Result<Self> {
+        make_dir(run)?;
+        let path = run.join(LOCK);
+        let file = File::create(&path).map_err(|e| failed(&path, e))?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => Err(Error::Job(format!(
+                "another process is training in {}: wait for it, or choose another --run",
+                run.display()
+            ))),
+            // Where a file system has no locks, all is as before.
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(Self { _file: file }),
+        }
+    }
+}
+
+/// Whether a process trains in a run directory now.
+pub fn busy(run: &Path) -> bool {
+    let held = File::open(run.join(LOCK)).map(|file| file.try_lock());
+    matches!(held, Ok(Err(TryLockError::WouldBlock)))
 }
 
 impl Record {
@@ -205,6 +239,20 @@ mod tests {
         let said = other.note(dir.path()).unwrap_err().to_string();
         assert!(said.contains("the loss mask was true, not false"), "{said}");
         assert!(said.contains("another --run"), "{said}");
+    }
+
+    #[test]
+    fn a_run_directory_is_one_process_s_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = dir.path().join("run");
+        assert!(!busy(&run));
+        let held = Lock::take(&run).unwrap();
+        assert!(busy(&run));
+        let said = Lock::take(&run).err().unwrap().to_string();
+        assert!(said.contains("another process is training in"), "{said}");
+        drop(held);
+        assert!(!busy(&run));
+        Lock::take(&run).unwrap();
     }
 
     #[test]

@@ -2,10 +2,10 @@
 
 use super::clicks::ClickStage;
 use super::controlnet::{ControlNetStage, Steerer, configs};
-use super::denoiser::{DenoiserStage, residual_statistics};
+use super::denoiser::{DenoiserStage, Turn, residual_statistics};
 use super::fit::{FitOptions, Fitted, Stage, fit};
 use super::parser::ParserStage;
-use super::record::{Record, Results};
+use super::record::{Lock, Record, Results};
 use super::source::Clips;
 use super::vae::{Autoencoder, VaeStage, latent_statistics};
 use crate::data::{ClipSpec, Data, Split};
@@ -17,7 +17,7 @@ use crate::model::human_parser::HumanParserConfig;
 use crate::pipeline::model::dtype_name;
 use crate::pipeline::steer::SteerIndex;
 use crate::pipeline::svd::SvdConfig;
-use crate::platform::{make_dir, write_json};
+use crate::platform::write_json;
 use crate::scene::Representation;
 use crate::weights::{ModelDir, Precision, save_file};
 use crate::{Error, Result};
@@ -64,6 +64,8 @@ pub struct RunOptions {
     pub seed: u64,
     /// What the denoiser is shown, and how its errors are weighed; what is not said, the model directory says.
     pub shown: Shown,
+    /// What the denoiser is shown step after step, in turns; empty: always the same. Its index says what `shown` does.
+    pub turns: Vec<Shown>,
     /// Whether the denoiser's cheap intermediate results are computed again in the backward pass instead of being
     /// kept: gradient checkpointing, less memory for more time.
     pub recompute: bool,
@@ -310,12 +312,23 @@ fn denoiser<A: AutodiffBackend>(
         controlnet: warm(options, dir, "controlnet", network.controlnet)?,
         relation: warm(options, dir, "relation", network.relation)?,
     };
+    let turn = |shown: &Shown| {
+        let mut index = index.clone();
+        shown.apply(&mut index);
+        Turn {
+            condition: index.condition,
+            entity_weight: if index.loss_mask { 2.0 } else { 1.0 },
+        }
+    };
     let stage = DenoiserStage::<A> {
         clips,
         held_out,
         batch: options.batch,
+        turns: match options.turns.as_slice() {
+            [] => vec![turn(&Shown::default())],
+            turns => turns.iter().map(turn).collect(),
+        },
         frozen,
-        entity_weight: if index.loss_mask { 2.0 } else { 1.0 },
         log_sigma: (-0.2, 1.4),
         seed: options.seed,
         device: device.clone(),
@@ -434,7 +447,7 @@ fn fit_recorded<B: AutodiffBackend, S: Stage<B> + Send>(
         accumulate: options.fit.pass.accumulate,
         dtype: dtype_name(options.fit.pass.dtype),
     };
-    make_dir(&options.fit.run)?;
+    let _held = Lock::take(&options.fit.run)?;
     record.note(&options.fit.run)?;
     let Fitted {
         network,

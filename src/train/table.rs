@@ -1,12 +1,14 @@
 //! The denoisers that the paper's tables compare, trained under equal conditions: one small network, the same
 //! steps, batches and noise; only what it is shown, and how its errors are weighed, differ from row to row.
 //!
-//! They start from the VAE and the entity encoder of a trained model and are trained from scratch. Two things that
+//! VAE and entity encoder are those of a trained model. The rest starts from one *base*, a denoiser that was shown in turns
+//! what any row is shown: from scratch, most of a run this short would go into what all rows have to learn alike, how
+//! pictures look, as the paper's start from Stable Video Diffusion. Two things that
 //! the shipped model is given are left out, because both would tell every row the whole motion, whatever its
 //! representation: the draft (the residual is against the first frame), and the coverage of the moved masks.
 
 use super::fit::FitOptions;
-use super::record::Results;
+use super::record::{Results, busy};
 use super::run::{RunOptions, Shown, What, run};
 use crate::device::Device;
 use crate::model::bundle::BundleConfig;
@@ -24,6 +26,10 @@ use std::time::Instant;
 pub const CHANNELS: [usize; 2] = [32, 64];
 /// What of the model is only read: linked or copied into each run's own directory.
 const FROZEN: [&str; 3] = ["vae", "entity_encoder", "preview"];
+/// What is trained.
+const TRAINED: [&str; 3] = ["unet", "controlnet", "relation"];
+/// No row's: the base is trained on other clips than any of them.
+const BASE_SEED: u64 = 0;
 
 /// ObjMC, FVD and FID of a row in the paper, on its own data and at its own size.
 pub type PaperFigures = [f64; 3];
@@ -73,6 +79,15 @@ impl Kind {
         Self {
             representation,
             ..Self::FULL
+        }
+    }
+
+    fn shown(&self) -> Shown {
+        Shown {
+            representation: Some(self.representation),
+            entity_features: Some(self.entity_features),
+            position_relation: Some(self.position_relation),
+            loss_mask: Some(self.loss_mask),
         }
     }
 
@@ -150,6 +165,22 @@ pub fn rows(table: u8) -> Vec<Row> {
     }
 }
 
+/// What the rows of some tables need trained, each once.
+pub fn kinds(tables: &[u8]) -> Vec<Kind> {
+    let mut kinds: Vec<Kind> = Vec::new();
+    for row in tables.iter().flat_map(|&table| rows(table)) {
+        if !kinds.contains(&row.kind) {
+            kinds.push(row.kind);
+        }
+    }
+    kinds
+}
+
+/// The run directory of what all rows start from.
+pub fn base_dir(tables: &Path) -> PathBuf {
+    tables.join("base")
+}
+
 /// The runs of some tables, each once: the directory of kind `k` and seed `s` below the tables' own is `k/seed-s`.
 pub fn run_dir(tables: &Path, kind: &Kind, seed: u64) -> PathBuf {
     tables.join(kind.name()).join(format!("seed-{seed}"))
@@ -177,94 +208,142 @@ pub struct TableOptions {
     pub size: (usize, usize),
     /// Channels of the UNet and of the ControlNet at each level, multiples of 32.
     pub channels: Vec<usize>,
+    /// Steps of what all rows start from; 0: they start from scratch.
+    pub base_steps: u64,
     /// Steps, rate and so on of each run; `run` is the directory of all.
     pub fit: FitOptions,
 }
 
-/// Trains what is missing, all rows of a seed before those of the next, so that whatever is there when it is
-/// stopped can be compared. Started again, it goes on.
+/// Trains what is missing, the base first, then all rows of a seed before those of the next, so that whatever is there when
+/// it is stopped can be compared. Started again, it goes on. Several processes may share the rows: each passes over
+/// what another trains.
 ///
 /// # Errors
-/// Those of [`run`], and [`Error::Job`] for tables that there are not.
+/// Those of [`run`], and [`Error::Job`] for tables that there are not, and while another process trains the base.
 pub fn train(options: &TableOptions, device: Device) -> Result<()> {
-    let mut kinds: Vec<Kind> = Vec::new();
-    for &table in &options.tables {
-        let rows = rows(table);
-        if rows.is_empty() {
-            return Err(Error::Job(format!(
-                "there is no table {table} to train for: the paper's are 1, 2 and 3"
-            )));
-        }
-        for row in rows {
-            if !kinds.contains(&row.kind) {
-                kinds.push(row.kind);
-            }
-        }
+    if let Some(table) = options.tables.iter().find(|&&table| rows(table).is_empty()) {
+        return Err(Error::Job(format!(
+            "there is no table {table} to train for: the paper's are 1, 2 and 3"
+        )));
     }
-    let started = Instant::now();
+    let session = Session {
+        options,
+        device,
+        started: Instant::now(),
+    };
+    if options.base_steps > 0 && !session.base()? {
+        return Ok(());
+    }
     for seed in 1..=options.seeds {
-        for kind in &kinds {
-            let dir = run_dir(&options.fit.run, kind, seed);
-            let done = Results::read(&dir)?.map_or(0, |results| results.steps_done);
-            if done >= options.fit.steps {
-                println!("{}: done, {done} steps", dir.display());
-                continue;
-            }
-            let left = options.fit.session_seconds - started.elapsed().as_secs_f64();
-            if left <= 0.0 {
-                println!("the session is over; start again to go on");
+        for kind in kinds(&options.tables) {
+            if !session.row(&kind, seed)? {
                 return Ok(());
             }
-            println!("{}: {} steps", dir.display(), options.fit.steps);
-            one(options, kind, seed, dir, left, device)?;
         }
     }
     Ok(())
 }
 
-fn one(
-    options: &TableOptions,
-    kind: &Kind,
-    seed: u64,
-    dir: PathBuf,
-    session_seconds: f64,
+/// One start of the program.
+struct Session<'a> {
+    options: &'a TableOptions,
     device: Device,
-) -> Result<()> {
-    let model = model_dir(&dir);
-    if !model.join("model_index.json").exists() {
-        prepare(options, &model)?;
-    }
-    run(
-        &RunOptions {
-            what: What::Denoiser,
-            model,
-            controlnet: None,
-            frames: None,
-            data: options.data.clone(),
-            batch: options.batch,
-            sizes: vec![options.size],
-            seed,
-            warm: false,
-            recompute: false,
-            shown: Shown {
-                representation: Some(kind.representation),
-                entity_features: Some(kind.entity_features),
-                position_relation: Some(kind.position_relation),
-                loss_mask: Some(kind.loss_mask),
-            },
-            fit: FitOptions {
-                run: dir,
-                session_seconds,
-                ..options.fit.clone()
-            },
-        },
-        device,
-    )
+    started: Instant,
 }
 
-/// Makes the directory of a small model around the frozen parts of another. Its index comes last: without one, the
-/// directory is not there yet.
-fn prepare(options: &TableOptions, to: &Path) -> Result<()> {
+impl Session<'_> {
+    /// Trains what all rows start from; whether it is whole.
+    fn base(&self) -> Result<bool> {
+        let dir = base_dir(&self.options.fit.run);
+        let steps = self.options.base_steps;
+        if done(&dir)? >= steps {
+            return Ok(true);
+        }
+        if busy(&dir) {
+            return Err(Error::Job(format!(
+                "another process is training {}, which all rows start from: start again when it is done",
+                dir.display()
+            )));
+        }
+        let all = kinds(&[1, 2, 3]);
+        let turns = all.iter().map(Kind::shown).collect();
+        self.one(&Kind::FULL, turns, BASE_SEED, &dir, steps, None)?;
+        Ok(done(&dir)? >= steps)
+    }
+
+    /// Trains a row, unless it is done or another process does; whether the session goes on.
+    fn row(&self, kind: &Kind, seed: u64) -> Result<bool> {
+        let dir = run_dir(&self.options.fit.run, kind, seed);
+        let steps = self.options.fit.steps;
+        let (name, done) = (dir.display(), done(&dir)?);
+        if done >= steps {
+            println!("{name}: done, {done} steps");
+            return Ok(true);
+        }
+        if busy(&dir) {
+            println!("{name}: another process trains it");
+            return Ok(true);
+        }
+        let base = (self.options.base_steps > 0).then(|| base_dir(&self.options.fit.run));
+        self.one(kind, Vec::new(), seed, &dir, steps, base.as_deref())
+    }
+
+    /// Trains a run; `false` if there is no time left.
+    fn one(
+        &self,
+        kind: &Kind,
+        turns: Vec<Shown>,
+        seed: u64,
+        dir: &Path,
+        steps: u64,
+        base: Option<&Path>,
+    ) -> Result<bool> {
+        let options = self.options;
+        let left = options.fit.session_seconds - self.started.elapsed().as_secs_f64();
+        if left <= 0.0 {
+            println!("the session is over; start again to go on");
+            return Ok(false);
+        }
+        println!("{}: {steps} steps", dir.display());
+        let model = model_dir(dir);
+        if !model.join("model_index.json").exists() {
+            prepare(options, &model, base.map(model_dir).as_deref())?;
+        }
+        run(
+            &RunOptions {
+                what: What::Denoiser,
+                model,
+                controlnet: None,
+                frames: None,
+                data: options.data.clone(),
+                batch: options.batch,
+                sizes: vec![options.size],
+                seed,
+                warm: base.is_some(),
+                recompute: false,
+                turns,
+                shown: kind.shown(),
+                fit: FitOptions {
+                    run: dir.to_owned(),
+                    steps,
+                    session_seconds: left,
+                    ..options.fit.clone()
+                },
+            },
+            self.device,
+        )?;
+        Ok(true)
+    }
+}
+
+/// Steps done of a run.
+fn done(dir: &Path) -> Result<u64> {
+    Ok(Results::read(dir)?.map_or(0, |results| results.steps_done))
+}
+
+/// Makes the directory of a small model around the frozen parts of another, with the trained parts of `base`, if there is
+/// one. Its index comes last: without one, the directory is not there yet.
+fn prepare(options: &TableOptions, to: &Path, base: Option<&Path>) -> Result<()> {
     let source = ModelDir::new(options.model.display().to_string());
     let mut config = pollster::block_on(BundleConfig::read(&source))?;
     let target = ModelDir::new(to.display().to_string());
@@ -306,6 +385,14 @@ fn prepare(options: &TableOptions, to: &Path) -> Result<()> {
     index.residual_base = ResidualBase::FirstFrame;
     index.residual_std = Vec::new();
     index.output_scale = 1;
+    if let Some(base) = base {
+        let base = ModelDir::new(base.display().to_string());
+        for part in TRAINED {
+            place(&base.weights_file(part), &target.weights_file(part), false)?;
+        }
+        let of_base = pollster::block_on(BundleConfig::read(&base))?.index;
+        index.residual_std = of_base.residual_std;
+    }
     write(&target.file("", "model_index.json"), index)
 }
 
@@ -331,110 +418,4 @@ fn write(path: &str, value: &impl Serialize) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::bundle::Bundle;
-
-    #[test]
-    fn rows_differ_in_what_their_table_is_about() {
-        let names =
-            |table| -> Vec<String> { rows(table).iter().map(|row| row.kind.name()).collect() };
-        assert_eq!(names(1), ["graph", "flow", "entity-only", "dragentity"]);
-        assert_eq!(
-            names(2),
-            ["neither", "entity-only", "position-only", "dragentity"]
-        );
-        assert_eq!(names(3), ["dragentity-no-mask", "dragentity"]);
-        assert!(rows(4).is_empty());
-        // Each directory belongs to one kind of run.
-        let mut kinds: Vec<Kind> = Vec::new();
-        for row in (1..=3).flat_map(rows) {
-            if !kinds.contains(&row.kind) {
-                assert!(kinds.iter().all(|kind| kind.name() != row.kind.name()));
-                kinds.push(row.kind);
-            }
-        }
-        assert_eq!(kinds.len(), 7);
-    }
-
-    fn options(tables: &[u8], data: PathBuf, run: PathBuf) -> TableOptions {
-        TableOptions {
-            tables: tables.to_vec(),
-            seeds: 1,
-            model: Path::new(env!("CARGO_MANIFEST_DIR")).join("models/mini"),
-            data,
-            batch: 1,
-            size: (32, 32),
-            channels: CHANNELS.to_vec(),
-            fit: FitOptions {
-                run,
-                steps: 2,
-                ..FitOptions::default()
-            },
-        }
-    }
-
-    #[test]
-    fn the_small_model_gives_no_motion_away() {
-        let dir = tempfile::tempdir().unwrap();
-        let model = dir.path().join("model");
-        let options = TableOptions {
-            size: (64, 36),
-            channels: vec![32, 64, 64],
-            ..options(&[1], "nowhere".into(), dir.path().into())
-        };
-        prepare(&options, &model).unwrap();
-        let made = ModelDir::new(model.display().to_string());
-        let config = pollster::block_on(BundleConfig::read(&made)).unwrap();
-        assert_eq!(config.index.residual_base, ResidualBase::FirstFrame);
-        assert_eq!(config.controlnet.moved_latent_channels, None);
-        assert_eq!(config.index.sample_side, 48);
-        assert_eq!(config.unet.block_out_channels, [32, 64, 64]);
-        assert!(config.index.residual_std.is_empty());
-        let device = Default::default();
-        let bundle = Bundle::<burn::backend::Flex>::load_frozen(made.location(), &device);
-        let bundle = pollster::block_on(bundle).unwrap();
-        assert!(bundle.denoiser.controlnet.moved_latent_embedding.is_none());
-    }
-
-    #[test]
-    fn rows_are_trained_and_then_left_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let data = dir.path().join("clips.pack");
-        std::fs::write(&data, crate::data::testing::pack_bytes()).unwrap();
-        let options = options(&[3], data, dir.path().join("runs"));
-        train(&options, Device::CPU).unwrap();
-        let mut seconds = Vec::new();
-        for (row, masked) in rows(3).iter().zip([false, true]) {
-            let run = run_dir(&options.fit.run, &row.kind, 1);
-            let results = Results::read(&run).unwrap().unwrap();
-            assert_eq!((results.steps_done, results.record.seed), (2, 1));
-            assert!(results.loss.unwrap() > 0.0 && results.figures.contains_key("PSNR dB"));
-            assert_eq!(results.record.loss_mask, Some(masked));
-            // What was trained says so, and loads.
-            let device = Default::default();
-            let model = model_dir(&run).display().to_string();
-            let mut silent = |_: &str, _: u64, _: u64| {};
-            let bundle = Bundle::<burn::backend::Flex>::load(&model, &device, &mut silent);
-            let index = pollster::block_on(bundle).unwrap().config.index;
-            assert_eq!(index.loss_mask, masked);
-            assert_eq!(index.residual_std.len(), 8);
-            seconds.push(results.seconds);
-        }
-        train(&options, Device::CPU).unwrap();
-        for (row, before) in rows(3).iter().zip(seconds) {
-            let run = run_dir(&options.fit.run, &row.kind, 1);
-            assert_eq!(Results::read(&run).unwrap().unwrap().seconds, before);
-        }
-    }
-
-    #[test]
-    fn unknown_tables_are_refused() {
-        let options = options(&[2, 7], "nowhere".into(), "nowhere".into());
-        let said = train(&options, Device::CPU).unwrap_err().to_string();
-        assert!(
-            said.contains("no table 7") && said.contains("1, 2 and 3"),
-            "{said}"
-        );
-    }
-}
+mod tests;

@@ -24,7 +24,7 @@ pub enum Network {
     Denoiser,
     /// A ControlNet and a relation module for Stable Video Diffusion, whose folder is --model and stays as it is
     Controlnet,
-    /// The small denoisers of the paper's tables, one after another, from scratch and with equal budgets; --model
+    /// The small denoisers of the paper's tables, one after another, from one base and with equal budgets; --model
     /// gives VAE and entity encoder and is not changed
     Table,
 }
@@ -87,7 +87,7 @@ pub struct Options {
     #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recompute: Option<bool>,
-    /// Optimiser steps of the whole run [default: 100000; 1000 for each run of a table]
+    /// Optimiser steps of the whole run [default: 100000; 250 for each run of a table]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
@@ -103,7 +103,7 @@ pub struct Options {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_steps: Option<u64>,
-    /// Peak learning rate [default: 4e-4; 2e-3 for tables]
+    /// Peak learning rate [default: 4e-4; 1.5e-3 for tables]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub learning_rate: Option<f64>,
@@ -111,7 +111,7 @@ pub struct Options {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ema: Option<f64>,
-    /// Frame sizes, WIDTHxHEIGHT, that batches take turns with [default: 64x64; 32x32 for tables; 576x320 for controlnet]
+    /// Frame sizes, WIDTHxHEIGHT, that batches take turns with [default: 64x64; 576x320 for controlnet]
     #[arg(long, value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sizes: Vec<FrameSize>,
@@ -148,6 +148,11 @@ pub struct Options {
     #[arg(long, value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub channels: Vec<usize>,
+    /// Steps of what the tables' runs start from: one denoiser, shown all that they are shown in turns; 0: they start from
+    /// scratch [default: 1500]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base_steps: Option<u64>,
     /// How many runs each row of a table gets [default: 3]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]

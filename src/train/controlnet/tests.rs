@@ -148,6 +148,7 @@ fn what_is_trained_steers_the_model_it_was_trained_for() {
         sizes: vec![(32, 32)],
         seed: 1,
         shown: Shown::default(),
+        turns: Vec::new(),
         recompute: false,
         warm: false,
         fit: FitOptions {

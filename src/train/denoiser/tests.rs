@@ -2,6 +2,7 @@ use super::*;
 use crate::data::{ClipSpec, Data, Split, testing};
 use crate::model::bundle::BundleConfig;
 use crate::model::unet::PerLevel;
+use crate::scene::Representation;
 use crate::train::checkpoint::State;
 use crate::train::fit::{FitOptions, fit};
 use crate::train::gradients;
@@ -45,8 +46,11 @@ fn stage<B: AutodiffBackend<InnerBackend = Flex>>() -> (DenoiserStage<B>, Denois
         clips: clips.clone(),
         held_out: clips,
         batch: 1,
+        turns: vec![Turn {
+            condition: config.index.condition.clone(),
+            entity_weight: 2.0,
+        }],
         frozen: config.init::<Flex>(&Default::default()).unwrap(),
-        entity_weight: 2.0,
         log_sigma: (-0.2, 1.4),
         seed: 1,
         device,
@@ -162,6 +166,38 @@ fn half_precision_and_recomputing_give_nearly_the_same_step() {
         (again_norm - norm).abs() < 1e-4 * norm,
         "{again_norm} and {norm}"
     );
+}
+
+#[test]
+fn steps_take_turns() {
+    let (mut stage, network) = stage::<A>();
+    let shown = |representation, entity_weight| Turn {
+        condition: ConditionConfig {
+            representation,
+            ..stage.turns[0].condition.clone()
+        },
+        entity_weight,
+    };
+    let turns = [
+        shown(Representation::Entity, 2.0),
+        shown(Representation::Flow, 2.0),
+        shown(Representation::Entity, 1.0),
+    ];
+    let loss = |stage: &DenoiserStage<A>, step| -> f64 {
+        let batch = stage.batches()(0).unwrap();
+        let loss = stage.loss(&network, batch, step).unwrap();
+        loss.into_scalar().into()
+    };
+    stage.turns = turns.to_vec();
+    let together = [0, 1, 2, 3].map(|step| loss(&stage, step));
+    for (turn, step) in turns.iter().zip(0..) {
+        stage.turns = vec![turn.clone()];
+        assert_eq!(loss(&stage, step), together[step as usize]);
+    }
+    stage.turns = vec![turns[0].clone()];
+    assert_eq!(loss(&stage, 3), together[3], "the first is next again");
+    // The last turn weighs the same errors less.
+    assert!(loss(&stage, 2) > together[2]);
 }
 
 #[test]
