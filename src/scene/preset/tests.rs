@@ -1,0 +1,320 @@
+use super::*;
+use proptest::prelude::*;
+
+fn scene() -> Scene {
+    let picture = Picture {
+        width: 300,
+        height: 200,
+        rgb: (0..300 * 200 * 3).map(|i| (i % 251) as u8).collect(),
+    };
+    let mut mask = Mask::empty(300, 200);
+    mask.brush([0.2, 0.3], [0.5, 0.6], 0.1, true);
+    let cat = Entity {
+        name: "cat".into(),
+        mask,
+        trajectory: Some(Trajectory::line([0.3, 0.4], [0.70004, 0.2])),
+        group: Some(3),
+    };
+    let mut dot = Mask::empty(300, 200);
+    dot.alpha[40_000] = 255;
+    let still = Entity {
+        name: "a dot".into(),
+        mask: dot,
+        trajectory: None,
+        group: None,
+    };
+    Scene {
+        picture,
+        entities: vec![cat, still],
+        background: Some(Trajectory::pin(0.5, 0.5)),
+    }
+}
+
+fn preset() -> Preset {
+    Preset::new(
+        &scene(),
+        &Settings {
+            seed: u64::MAX,
+            frames: 12,
+            ..Default::default()
+        },
+    )
+}
+
+fn said(text: &str) -> String {
+    match Preset::parse(text) {
+        Err(e @ Error::Preset(_)) => e.to_string(),
+        Err(e) => panic!("wrong kind of error: {e}"),
+        Ok(_) => panic!("accepted: {text}"),
+    }
+}
+
+fn packed(json: &str) -> String {
+    let zipped = miniz_oxide::deflate::compress_to_vec_zlib(json.as_bytes(), 6);
+    format!(
+        "#s={}",
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(zipped)
+    )
+}
+
+#[test]
+fn every_form_of_a_preset_reads_back() {
+    let preset = preset();
+    let link = preset.to_link("http://127.0.0.1:8080/index.html#old");
+    assert!(link.starts_with("http://127.0.0.1:8080/index.html#s="));
+    assert!(link.len() < 1500, "{} characters", link.len());
+    let fragment = preset.to_fragment();
+    let (start, end) = link.split_at(200);
+    for text in [
+        preset.to_json(),
+        format!("\u{feff}\n{}", preset.to_json()),
+        link.clone(),
+        format!("  {link}\n"),
+        format!("{link}>, see?"),
+        format!("{start}\r\n  {end}"),
+        fragment.clone(),
+        format!("#{fragment}"),
+        format!("#lang=en&{fragment}&x=1"),
+        format!("http://x/?{fragment}"),
+        format!("#{}==", fragment.replace('-', "%2D").replace('_', "%5f")),
+    ] {
+        match Preset::parse(&text) {
+            Ok(read) => assert!(read == preset, "{text}"),
+            Err(e) => panic!("{e}: {text}"),
+        }
+    }
+}
+
+#[test]
+fn to_be_run_elsewhere_nothing_is_scaled_or_rounded() {
+    let scene = scene();
+    let whole = Preset::whole(&scene, &Settings::default());
+    let back = Preset::parse(&whole.to_json()).unwrap();
+    let back = back.scene(scene.picture.clone()).unwrap();
+    assert_eq!(back.background, scene.background);
+    assert_eq!(back.entities.len(), scene.entities.len());
+    for (back, sent) in back.entities.iter().zip(&scene.entities) {
+        assert_eq!(back.trajectory, sent.trajectory);
+        assert!((back.mask.width, back.mask.height) == (sent.mask.width, sent.mask.height));
+        assert_eq!(back.mask.to_runs(), sent.mask.to_runs());
+    }
+    let small = Preset::new(&scene, &Settings::default());
+    assert_ne!(small.entities[0].trajectory, scene.entities[0].trajectory);
+    assert!(small.entities[0].mask.width < scene.entities[0].mask.width);
+}
+
+#[test]
+fn a_scene_comes_back_on_its_picture() {
+    let scene = scene();
+    let preset = preset();
+    assert_eq!(preset.fits(&scene.picture), Fit::Same);
+    let back = preset.scene(scene.picture.clone()).unwrap();
+    assert_eq!(back.entities.len(), 2);
+    assert_eq!(back.entities[0].name, "cat");
+    let (a, b) = (&scene.entities[0].mask, &back.entities[0].mask);
+    assert_eq!((b.width, b.height), (300, 200));
+    let apart = a
+        .alpha
+        .iter()
+        .zip(&b.alpha)
+        .filter(|(a, b)| (**a >= 128) != (**b >= 128))
+        .count();
+    assert!(
+        apart * 20 < a.area(),
+        "{apart} of {} pixels differ",
+        a.area()
+    );
+    // A single pixel of a large mask is still there.
+    assert!(!preset.entities[1].mask.is_empty());
+    assert!((back.entities[0].trajectory.as_ref().unwrap().points[1].x - 0.7).abs() < 1e-6);
+}
+
+#[test]
+fn other_pictures() {
+    let preset = preset();
+    let grey = |w: u32, h: u32| Picture {
+        width: w,
+        height: h,
+        rgb: vec![90; (w * h * 3) as usize],
+    };
+    assert_eq!(preset.fits(&scene().picture.resized(600, 400)), Fit::Same);
+    assert_eq!(preset.fits(&grey(600, 400)), Fit::SameAspect);
+    assert!(preset.scene(grey(602, 400)).is_ok());
+    assert_eq!(preset.fits(&grey(400, 400)), Fit::Different);
+    let why = preset.scene(grey(400, 400)).err().unwrap().to_string();
+    assert!(
+        why.contains("300 x 200") && why.contains("400 x 400") && why.contains("open the picture"),
+        "{why}"
+    );
+    assert_eq!(preset.fits(&Picture::default()), Fit::Different);
+}
+
+#[test]
+fn refusals_say_what_and_what_to_do() {
+    assert!(said("").contains("is empty"));
+    assert!(said(" \n").contains("is empty"));
+    assert!(said("https://example.org/").contains("carries no scene"));
+    assert!(said("https://example.org/#s=").contains("carries no scene"));
+    assert!(said("hello").contains("neither"));
+    assert!(said("#s=AAAA").contains("damaged or cut short"));
+    let link = preset().to_link("http://x/");
+    for cut in [link.len() - 1, link.len() - 9, link.len() / 2, 20] {
+        assert!(
+            said(&link[..cut]).contains("damaged or cut short"),
+            "cut at {cut}"
+        );
+    }
+    assert!(said("{").contains("cut short"));
+    assert!(said("{]").contains("cannot be read"));
+    assert!(said("{}").contains("not written by DragEntity"));
+    assert!(said("{\"dragentity\": 2}").contains("newer DragEntity"));
+    assert!(said("{\"dragentity\": \"x\"}").contains("version"));
+    assert!(said("{\"dragentity\": 1}").contains("picture"));
+    assert!(said(&packed("{\"dragentity\": 99}")).contains("newer"));
+    assert!(said(&packed("[]")).contains("damaged"));
+    let bomb = packed(&" ".repeat(50 << 20));
+    assert!(bomb.len() < 100_000 && said(&bomb).contains("unpacks to more than 4 MB"));
+    assert!(said(&" x".repeat(4 << 20)).contains("MB of text"));
+}
+
+#[test]
+fn hostile_numbers_are_named() {
+    let head = "{\"dragentity\":1,\"picture\":{\"width\":30,\"height\":20},";
+    let mask = "\"mask\":{\"width\":2,\"height\":2,\"runs\":[1,3]}";
+    let ok = format!("{head}\"entities\":[{{{mask}}}]}}");
+    assert!(Preset::parse(&ok).is_ok());
+    let with = |from: &str, to: &str| said(&ok.replace(from, to));
+    assert!(with("\"width\":30", "\"width\":0").contains("0 x 20"));
+    assert!(with("\"width\":30", "\"width\":4000000000").contains("picture of"));
+    assert!(with("\"width\":30", "\"width\":-1").contains("cannot be read"));
+    assert!(with("\"width\":30", "\"width\":1e400").contains("cannot be read"));
+    assert!(with("[1,3]", "[4,294967295]").contains("mask is damaged"));
+    assert!(with("\"width\":2", "\"width\":60000").contains("entity 1 has a mask"));
+    let entity = format!("{{{mask}}},");
+    let many = format!("{head}\"entities\":[{}{{{mask}}}]}}", entity.repeat(64));
+    assert!(said(&many).contains("65 entities"));
+    for (points, what) in [
+        ("[]", "0 points"),
+        ("[[1e39,0,0]]", "far outside"),
+        ("[[0,0,0],[-999,0,1]]", "point 2"),
+        ("[[null,0,0]]", "cannot be read"),
+        ("[[0,0]]", "cannot be read"),
+    ] {
+        let why = with("\"mask\"", &format!("\"trajectory\":{points},\"mask\""));
+        assert!(why.contains(what), "{why}");
+    }
+    let long = format!(
+        "\"trajectory\":[{}[0,0,1]],\"mask\"",
+        "[0,0,0],".repeat(300)
+    );
+    assert!(with("\"mask\"", &long).contains("301 points"));
+    let settings = format!("{head}\"settings\":{{\"frames\":100000}}}}");
+    assert!(said(&settings).contains("frames is 100000"));
+    let nested = format!("{{\"dragentity\":1,\"x\":{}", "[".repeat(100_000));
+    assert!(said(&nested).contains("cut short"));
+}
+
+fn trajectories() -> impl Strategy<Value = Option<Trajectory>> {
+    prop::option::of(
+        prop::collection::vec((-2f32..3.0, -2f32..3.0, 0f32..1.0), 1..30).prop_map(|points| {
+            rounded(&Trajectory {
+                points: points
+                    .into_iter()
+                    .map(|(x, y, t)| TrajectoryPoint { x, y, t })
+                    .collect(),
+            })
+        }),
+    )
+}
+
+fn entities() -> impl Strategy<Value = Entity> {
+    (
+        1u32..40,
+        1u32..40,
+        any::<u64>(),
+        "\\PC{0,20}",
+        trajectories(),
+        any::<Option<u32>>(),
+    )
+        .prop_map(|(w, h, seed, name, trajectory, group)| {
+            let alpha = (0..w * h)
+                .map(|i| if seed >> (i % 61) & 1 == 1 { 255 } else { 0 })
+                .collect();
+            Entity {
+                name: clean_name(&name),
+                mask: Mask {
+                    width: w,
+                    height: h,
+                    alpha,
+                },
+                trajectory,
+                group,
+            }
+        })
+}
+
+proptest! {
+    #[test]
+    fn presets_round_trip(
+        entities in prop::collection::vec(entities(), 0..6),
+        background in trajectories(),
+        (width, height, hash, seed) in (1u32..5000, 1u32..5000, any::<Option<u64>>(), any::<u64>()),
+        (frames, steps, guidance) in (2u32..=64, 1u32..=200, 0f32..20.0),
+    ) {
+        let settings = Settings { frames, steps, seed, max_guidance: guidance, ..Default::default() };
+        let preset = Preset { width, height, hash: hash.map(PictureHash), entities, background, settings };
+        for text in [preset.to_json(), preset.to_fragment(), preset.to_link("https://a.b/c?d=e")] {
+            prop_assert!(Preset::parse(&text).is_ok_and(|p| p == preset), "{}", text);
+        }
+    }
+
+    #[test]
+    fn no_text_panics(text in any::<String>(), bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        for text in [text.clone(), format!("#s={text}"), format!("{{\"dragentity\":1,{text}")] {
+            let _ = Preset::parse(&text);
+        }
+        let _ = Preset::parse(&String::from_utf8_lossy(&bytes));
+        let _ = Preset::parse(&packed(&String::from_utf8_lossy(&bytes)));
+    }
+
+    /// What is packed into a link may lie about anything that JSON can say; whatever is accepted can be used.
+    #[test]
+    fn lying_presets_do_not_panic(
+        spans in prop::collection::vec((any::<prop::sample::Index>(), 0usize..12, any::<prop::sample::Index>()), 1..4),
+    ) {
+        const LIES: [&str; 16] = [
+            "", "0", "-1", "1e39", "4294967295", "4294967296", "18446744073709551616", "0.5", "null", "true",
+            "[]", "{}", "\"\"", ",", "[0.5,0.5,0.5]", "\"hash\":\"zz\",",
+        ];
+        let picture = Picture { width: 30, height: 20, rgb: vec![90; 1800] };
+        let mut json = preset().to_json().into_bytes();
+        for (at, length, lie) in &spans {
+            let at = at.index(json.len());
+            // Whole numbers for numbers now and then, so that the JSON often stays whole.
+            let digits = json[at..].iter().take_while(|b| b.is_ascii_digit()).count();
+            let length = if digits > 0 { digits } else { (*length).min(json.len() - at) };
+            json.splice(at..at + length, LIES[lie.index(LIES.len())].bytes());
+        }
+        if let Ok(preset) = Preset::parse(&packed(&String::from_utf8_lossy(&json)))
+            && let Ok(scene) = preset.scene(picture)
+        {
+            let _ = scene.check();
+            let _ = scene.notes(preset.settings.frames);
+            for trajectory in scene.entities.iter().filter_map(|e| e.trajectory.as_ref()) {
+                let offsets = trajectory.offsets(preset.settings.frames as usize);
+                prop_assert!(offsets.iter().flatten().all(|v| v.is_finite()));
+            }
+        }
+    }
+
+    /// Changing any one character of a link or file is noticed or harmless, never a panic.
+    #[test]
+    fn damaged_presets_do_not_panic(at in any::<prop::sample::Index>(), c in any::<char>()) {
+        let preset = preset();
+        for text in [preset.to_json(), preset.to_fragment()] {
+            let at = at.index(text.len());
+            let damaged: String = text.chars().enumerate().map(|(i, k)| if i == at { c } else { k }).collect();
+            let _ = Preset::parse(&damaged);
+        }
+    }
+}

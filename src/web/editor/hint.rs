@@ -1,0 +1,122 @@
+//! What to do next, in a sentence.
+
+use super::{Editor, Gesture, Tool};
+
+/// What [`Editor::hint`] has to know beside the scene.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Status {
+    /// A generation is running.
+    pub generating: bool,
+    /// A video of the scene as it stands is shown.
+    pub has_result: bool,
+    /// The model is there.
+    pub ready: bool,
+    /// The model is being loaded.
+    pub loading: bool,
+    /// The pointer is a finger.
+    pub touch: bool,
+}
+
+impl Editor {
+    /// The one obvious next thing to do: its step (1 click, 2 drag, 3 generate) and a sentence.
+    pub fn hint(&self, status: Status) -> (u8, &'static str) {
+        if status.generating {
+            return (3, "Generating. The picture sharpens with every step.");
+        }
+        match (&self.gesture, self.tool) {
+            (Gesture::Path { .. }, _) => {
+                return (
+                    2,
+                    "Lead it where it should go, as fast as it should go, and let go at the end.",
+                );
+            }
+            (Gesture::Camera { .. }, _) => {
+                return (2, "The whole picture follows. Let go at the end.");
+            }
+            (Gesture::Stroke { .. }, _) => return (1, "Cover the whole thing."),
+            (_, Tool::Camera) => {
+                return (2, "Drag the picture: the background will move that way.");
+            }
+            (_, Tool::Brush) if self.selected.is_none() => {
+                return (1, "Paint over the thing you want to move.");
+            }
+            (_, Tool::Brush) => {
+                return (
+                    1,
+                    "Paint what is missing from the selection. Then take Move and drag it.",
+                );
+            }
+            (_, Tool::Erase) => {
+                return (
+                    1,
+                    "Erase what does not belong to the selection. Then take Move and drag it.",
+                );
+            }
+            (_, Tool::Exclude) => return (1, "Click what does not belong to the selection."),
+            _ => {}
+        }
+        if self.splitting.is_some() {
+            return (
+                1,
+                if status.ready {
+                    "Looking for the parts of this person…"
+                } else {
+                    "The model is still loading; the parts are waiting for it."
+                },
+            );
+        }
+        if self.pending.is_some() {
+            return (
+                1,
+                if status.ready {
+                    "Looking at what is there…"
+                } else {
+                    "The model is still loading; your click is waiting for it."
+                },
+            );
+        }
+        if self.scene.entities.is_empty() && self.scene.background.is_none() {
+            if !status.ready && !status.loading {
+                return (
+                    1,
+                    "Take the brush and paint over the thing you want to move.",
+                );
+            }
+            return (
+                1,
+                if status.touch {
+                    "Tap the thing you want to move."
+                } else {
+                    "Click the thing you want to move."
+                },
+            );
+        }
+        if self
+            .selected_entity()
+            .is_some_and(|e| e.trajectory.is_none())
+        {
+            return (
+                2,
+                match (self.clicks.is_empty(), status.touch) {
+                    (true, _) => "Drag it where it should go.",
+                    (false, true) => {
+                        "Drag it where it should go. Tap what is missing to add it; Exclude takes away."
+                    }
+                    (false, false) => {
+                        "Drag it where it should go. Click what is missing to add it, Alt-click to take away."
+                    }
+                },
+            );
+        }
+        if !self.can_generate() {
+            return (2, "Drag a coloured entity where it should go.");
+        }
+        if status.has_result {
+            return (
+                3,
+                "There it is. Change anything and generate again, or save it.",
+            );
+        }
+        (3, "Generate the video, or add another entity.")
+    }
+}

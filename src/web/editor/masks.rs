@@ -1,0 +1,114 @@
+//! What the networks are asked for, and what becomes of their answers.
+
+use super::{Editor, MAX_ENTITIES, Outcome, SegmentRequest, SplitRequest, anchor};
+use crate::model::entity_encoder::Click;
+use crate::scene::history::Edit;
+use crate::scene::{Entity, Mask, parts};
+
+impl Editor {
+    pub(super) fn request(
+        &mut self,
+        target: Option<usize>,
+        previous: Option<Mask>,
+        click: Click,
+    ) -> Outcome {
+        self.request += 1;
+        let mut clicks = self.clicks.clone();
+        // A mask that was painted or restored has no clicks of its own; its middle stands for what it is of.
+        if let Some(mask) = previous.as_ref().filter(|_| clicks.is_empty()) {
+            let [x, y] = anchor(mask);
+            clicks.push(Click {
+                x,
+                y,
+                positive: true,
+            });
+        }
+        clicks.push(click);
+        let request = SegmentRequest {
+            number: self.request,
+            target,
+            clicks,
+            previous,
+        };
+        self.pending = Some(request.clone());
+        Outcome::Segment(request)
+    }
+
+    /// The click head's answer to request `number`; answers to requests that nobody waits for are dropped.
+    pub fn answer(&mut self, number: u64, mask: Option<Mask>) -> Outcome {
+        let Some(request) = self.pending.take_if(|p| p.number == number) else {
+            return Outcome::Nothing;
+        };
+        let Some(mask) = mask else {
+            return Outcome::Changed;
+        };
+        if mask.is_empty() {
+            return Outcome::Say(
+                "Nothing was found there. Click nearer the middle of the thing, or paint it with the brush.",
+            );
+        }
+        match request.target {
+            Some(index) => {
+                self.edit(Edit::SetMask { index, mask });
+                self.select(Some(index));
+            }
+            None => self.add(mask),
+        }
+        self.clicks = request.clicks;
+        Outcome::Changed
+    }
+
+    /// The request that waits for its parts.
+    pub fn splitting(&self) -> Option<&SplitRequest> {
+        self.splitting.as_ref()
+    }
+
+    /// The human parser's answer to request `number`: its parts take the entity's place, as a group. `None` when there
+    /// is none.
+    pub fn answer_parts(&mut self, number: u64, parts: Option<Vec<(usize, Mask)>>) -> Outcome {
+        let Some(request) = self.splitting.take_if(|s| s.number == number) else {
+            return Outcome::Nothing;
+        };
+        let index = request.target;
+        let Some((parts, whole)) = parts.zip(self.scene.entities.get(index)) else {
+            return Outcome::Changed;
+        };
+        if self.scene.entities.len() - 1 + parts.len() > MAX_ENTITIES {
+            return Outcome::Say(
+                "With all of its parts there would be more than twelve entities. Delete others first.",
+            );
+        }
+        let groups = self.scene.entities.iter().filter_map(|e| e.group);
+        let group = groups.max().map_or(1, |last| last.saturating_add(1));
+        let entities = parts::split(whole, parts, group);
+        self.drop_unfinished();
+        self.select(None);
+        self.edit(Edit::Exchange {
+            index,
+            count: 1,
+            entities,
+        })
+    }
+
+    pub(super) fn add(&mut self, mask: Mask) {
+        let taken = |n: &usize| {
+            !self
+                .scene
+                .entities
+                .iter()
+                .any(|e| e.name == format!("Entity {n}"))
+        };
+        let name = format!("Entity {}", (1..).find(taken).unwrap_or(1));
+        let index = self.scene.entities.len();
+        self.edit(Edit::Insert {
+            index,
+            entity: Box::new(Entity {
+                name,
+                mask,
+                trajectory: None,
+                group: None,
+            }),
+        });
+        self.select(Some(index));
+    }
+}

@@ -1,0 +1,237 @@
+//! What presses, drags and strokes do.
+
+use super::{
+    BRUSH_SIDE, DRAG_THRESHOLD, Editor, FULL, Gesture, Held, MAX_ENTITIES, Outcome, TOLERANCE, Tool,
+};
+use crate::model::entity_encoder::Click;
+use crate::scene::history::Edit;
+use crate::scene::trajectory::DragPoint;
+use crate::scene::{Entity, Mask, Trajectory};
+
+impl Editor {
+    /// The front-most entity there, the selected one first: it may lie behind another and still be what is meant.
+    pub fn hit(&self, at: [f32; 2]) -> Option<usize> {
+        let inside = |i: &usize| self.scene.entities[*i].mask.contains(at[0], at[1]);
+        self.selected
+            .filter(inside)
+            .or_else(|| (0..self.scene.entities.len()).rev().find(inside))
+    }
+
+    /// The pointer goes down.
+    pub fn press(&mut self, at: [f32; 2], time: f64, held: Held) -> Outcome {
+        match self.tool {
+            Tool::Move | Tool::Exclude => {
+                let hit = self.hit(at);
+                self.gesture = Gesture::Press { at, hit, held };
+                if self.tool == Tool::Move
+                    && hit.is_some()
+                    && !held.negative
+                    && !(held.add && self.selected.is_some())
+                    && hit != self.selected
+                {
+                    return self.select(hit);
+                }
+                Outcome::Draw
+            }
+            Tool::Camera => {
+                self.gesture = Gesture::Camera {
+                    points: vec![DragPoint {
+                        x: at[0],
+                        y: at[1],
+                        time,
+                    }],
+                };
+                Outcome::Draw
+            }
+            Tool::Brush | Tool::Erase => {
+                let add = self.tool == Tool::Brush && !held.negative;
+                let Some(mut mask) = self.brush_mask(add) else {
+                    return Outcome::Say(
+                        "Select an entity first: click it, or its name in the list. Then erase from it.",
+                    );
+                };
+                mask.brush(at, at, self.brush_radius, add);
+                self.gesture = Gesture::Stroke {
+                    index: self.selected,
+                    mask,
+                    add,
+                    last: at,
+                };
+                Outcome::Draw
+            }
+        }
+    }
+
+    /// The pointer moves while it is down; `pixels` is how far it is from where it went down, on the screen.
+    pub fn drag(&mut self, at: [f32; 2], time: f64, pixels: f32) -> Outcome {
+        match &mut self.gesture {
+            Gesture::Idle | Gesture::Missed => return Outcome::Nothing,
+            Gesture::Press {
+                at: start,
+                hit,
+                held,
+            } => {
+                if pixels < DRAG_THRESHOLD {
+                    return Outcome::Nothing;
+                }
+                let start = *start;
+                self.gesture = match hit {
+                    Some(index) if self.tool == Tool::Move && !held.negative => Gesture::Path {
+                        index: *index,
+                        points: vec![
+                            // Timing begins with the motion, not with the press.
+                            DragPoint {
+                                x: start[0],
+                                y: start[1],
+                                time,
+                            },
+                            DragPoint {
+                                x: at[0],
+                                y: at[1],
+                                time,
+                            },
+                        ],
+                    },
+                    _ => Gesture::Missed,
+                };
+            }
+            Gesture::Path { points, .. } | Gesture::Camera { points } => {
+                points.push(DragPoint {
+                    x: at[0],
+                    y: at[1],
+                    time,
+                });
+            }
+            Gesture::Stroke {
+                mask, add, last, ..
+            } => {
+                mask.brush(*last, at, self.brush_radius, *add);
+                *last = at;
+            }
+        }
+        Outcome::Draw
+    }
+
+    /// The pointer goes up.
+    pub fn release(&mut self, at: [f32; 2]) -> Outcome {
+        let _ = at;
+        match std::mem::replace(&mut self.gesture, Gesture::Idle) {
+            Gesture::Idle => Outcome::Nothing,
+            Gesture::Press { at, hit, held } => self.click(at, hit, held),
+            Gesture::Missed => Outcome::Say(if self.tool == Tool::Exclude {
+                "Click, without dragging, on what does not belong to the selection."
+            } else if self.scene.entities.is_empty() {
+                "Click the thing first: its mask appears. Then drag it. (To move the background, take the Camera tool.)"
+            } else {
+                "There is no entity where the drag began: begin it on a coloured one, click to add one, or take the Camera tool."
+            }),
+            Gesture::Path { index, points } => {
+                let Some(trajectory) = Trajectory::from_drag(&points, TOLERANCE, self.aspect())
+                else {
+                    return Outcome::Draw;
+                };
+                self.set_trajectory(index, Some(trajectory))
+            }
+            Gesture::Camera { points } => {
+                match Trajectory::from_drag(&points, TOLERANCE, self.aspect())
+                    .filter(|t| !t.is_pin())
+                {
+                    Some(trajectory) => self.set_background(Some(trajectory)),
+                    None => Outcome::Say("Drag the picture to where the camera should take it."),
+                }
+            }
+            Gesture::Stroke {
+                index, mask, add, ..
+            } => self.keep_stroke(index, mask, add),
+        }
+    }
+
+    /// Escape, or the browser took the pointer away: what was going on has not happened.
+    pub fn cancel(&mut self) -> Outcome {
+        if !matches!(self.gesture, Gesture::Idle) {
+            self.gesture = Gesture::Idle;
+            return Outcome::Changed;
+        }
+        if self.pending.take().is_some() || self.splitting.take().is_some() {
+            return Outcome::Changed;
+        }
+        if self.tool != Tool::Move {
+            self.tool = Tool::Move;
+            return Outcome::Changed;
+        }
+        if self.selected.is_some() {
+            return self.select(None);
+        }
+        Outcome::Nothing
+    }
+
+    pub(super) fn click(&mut self, at: [f32; 2], hit: Option<usize>, held: Held) -> Outcome {
+        let negative = held.negative || self.tool == Tool::Exclude;
+        let add = held.add && self.selected.is_some();
+        if !negative && !add && hit.is_some() {
+            return self.select(hit);
+        }
+        // An entity that has not got its path yet is still being selected: the click adds to it.
+        let refines = |e: &&Entity| negative || add || e.trajectory.is_none();
+        let Some(entity) = self.selected_entity().filter(refines) else {
+            if negative {
+                return Outcome::Say(
+                    "Select an entity first; then click what does not belong to it.",
+                );
+            }
+            if self.scene.entities.len() >= MAX_ENTITIES {
+                return Outcome::Say(FULL);
+            }
+            self.select(None);
+            return self.request(
+                None,
+                None,
+                Click {
+                    x: at[0],
+                    y: at[1],
+                    positive: true,
+                },
+            );
+        };
+        let previous = Some(entity.mask.clone());
+        self.request(
+            self.selected,
+            previous,
+            Click {
+                x: at[0],
+                y: at[1],
+                positive: !negative,
+            },
+        )
+    }
+
+    /// The mask that a stroke changes; `None` if there is none to erase from.
+    fn brush_mask(&self, add: bool) -> Option<Mask> {
+        let (w, h) = (self.scene.picture.width, self.scene.picture.height);
+        let long = u64::from(w.max(h).max(1));
+        let scale = |side: u32| (u64::from(side) * u64::from(BRUSH_SIDE) / long).max(1) as u32;
+        match self.selected_entity() {
+            Some(entity) if entity.mask.width.max(entity.mask.height) >= BRUSH_SIDE => {
+                Some(entity.mask.clone())
+            }
+            // A coarse mask gets the pixels that a fine brush needs.
+            Some(entity) => Some(entity.mask.resized(scale(w), scale(h))),
+            None if add => Some(Mask::empty(scale(w), scale(h))),
+            None => None,
+        }
+    }
+
+    fn keep_stroke(&mut self, index: Option<usize>, mask: Mask, add: bool) -> Outcome {
+        self.clicks.clear();
+        match index {
+            Some(index) if mask.is_empty() => self.delete(index),
+            Some(index) => self.edit(Edit::SetMask { index, mask }),
+            None if !add || mask.is_empty() => Outcome::Draw,
+            None if self.scene.entities.len() >= MAX_ENTITIES => Outcome::Say(FULL),
+            None => {
+                self.add(mask);
+                Outcome::Changed
+            }
+        }
+    }
+}

@@ -1,0 +1,322 @@
+use super::*;
+
+fn disc(x: f32, y: f32, r: f32) -> Mask {
+    let mut mask = Mask::empty(96, 64);
+    mask.brush([x, y], [x, y], r, true);
+    mask
+}
+
+/// Clicks at a place and has the click head answer with a disc.
+fn click(editor: &mut Editor, x: f32, y: f32) {
+    editor.press([x, y], 0.0, Held::default());
+    let Outcome::Segment(request) = editor.release([x, y]) else {
+        panic!("no request")
+    };
+    assert!(matches!(
+        editor.answer(request.number, Some(disc(x, y, 0.1))),
+        Outcome::Changed
+    ));
+}
+
+fn drag(editor: &mut Editor, path: &[[f32; 2]]) -> Outcome {
+    editor.press(path[0], 0.0, Held::default());
+    for (i, p) in path.iter().enumerate().skip(1) {
+        editor.drag(*p, 100.0 * i as f64, 40.0);
+    }
+    editor.release(path[path.len() - 1])
+}
+
+fn new_editor() -> Editor {
+    let mut editor = Editor::default();
+    editor.set_picture(Picture {
+        width: 96,
+        height: 64,
+        rgb: vec![128; 96 * 64 * 3],
+    });
+    editor
+}
+
+#[test]
+fn click_drag_and_the_hints_on_the_way() {
+    let mut e = new_editor();
+    let status = Status {
+        ready: true,
+        ..Status::default()
+    };
+    assert_eq!(e.hint(status).0, 1);
+    click(&mut e, 0.3, 0.5);
+    assert_eq!(e.hint(status).0, 2);
+    assert!(!e.can_generate());
+    drag(&mut e, &[[0.3, 0.5], [0.4, 0.5], [0.7, 0.4]]);
+    assert_eq!(e.hint(status).0, 3);
+    assert!(e.can_generate());
+    let path = e.scene().entities[0].trajectory.clone().unwrap();
+    assert_eq!(
+        (path.points[0].x, path.points[0].y, path.points[0].t),
+        (0.3, 0.5, 0.0)
+    );
+    let end = path.points.last().unwrap();
+    assert_eq!((end.x, end.y, end.t), (0.7, 0.4, 1.0));
+}
+
+#[test]
+fn timing_is_that_of_the_drag() {
+    let mut e = new_editor();
+    click(&mut e, 0.2, 0.5);
+    e.press([0.2, 0.5], 0.0, Held::default());
+    // A long rest before the motion does not count.
+    e.drag([0.3, 0.5], 5000.0, 30.0);
+    e.drag([0.4, 0.5], 5900.0, 60.0);
+    e.drag([0.8, 0.5], 6000.0, 90.0);
+    e.release([0.8, 0.5]);
+    let path = e.scene().entities[0].trajectory.clone().unwrap();
+    assert!(
+        (path.position(0.9)[0] - 0.4).abs() < 0.01,
+        "{:?}",
+        path.points
+    );
+}
+
+#[test]
+fn a_second_click_refines_until_there_is_a_path_and_then_adds_an_entity() {
+    let mut e = new_editor();
+    click(&mut e, 0.3, 0.5);
+    click(&mut e, 0.6, 0.5);
+    assert_eq!(e.scene().entities.len(), 1);
+    assert_eq!(e.clicks.len(), 2);
+    drag(&mut e, &[[0.6, 0.5], [0.9, 0.5]]);
+    click(&mut e, 0.1, 0.1);
+    assert_eq!(e.scene().entities.len(), 2);
+    assert_eq!(e.scene().entities[1].name, "Entity 2");
+    // Alt-click takes away from what is selected.
+    let away = Held {
+        negative: true,
+        ..Held::default()
+    };
+    e.press([0.1, 0.1], 0.0, away);
+    let Outcome::Segment(request) = e.release([0.1, 0.1]) else {
+        panic!("no request")
+    };
+    assert_eq!(request.target, Some(1));
+    assert!(!request.clicks[1].positive && request.previous.is_some());
+    // Shift-click adds to it, even what has a path or belongs to another entity already.
+    let add = Held {
+        add: true,
+        ..Held::default()
+    };
+    drag(&mut e, &[[0.1, 0.1], [0.3, 0.1]]);
+    e.press([0.6, 0.5], 0.0, add);
+    let Outcome::Segment(request) = e.release([0.6, 0.5]) else {
+        panic!("no request")
+    };
+    assert_eq!(request.target, Some(1));
+    assert!(request.clicks.last().unwrap().positive && request.previous.is_some());
+    // With nothing selected there is nothing to add to: it selects, as a plain click does.
+    e.cancel();
+    e.select(None);
+    e.press([0.6, 0.5], 0.0, add);
+    e.release([0.6, 0.5]);
+    assert_eq!(e.selected(), Some(0));
+}
+
+#[test]
+fn a_person_becomes_a_group_of_parts_in_one_step() {
+    let mut e = new_editor();
+    assert!(matches!(e.split(None), Outcome::Say(_)));
+    click(&mut e, 0.1, 0.1);
+    drag(&mut e, &[[0.1, 0.1], [0.2, 0.1]]);
+    click(&mut e, 0.5, 0.5);
+    drag(&mut e, &[[0.5, 0.5], [0.7, 0.5]]);
+    let request = |outcome: Outcome| match outcome {
+        Outcome::Split(request) => request,
+        _ => panic!("no request"),
+    };
+    let old = request(e.split(e.selected()));
+    let new = request(e.split(e.selected()));
+    let parts = |count: usize| Some((0..count).map(|part| (part, disc(0.5, 0.5, 0.1))).collect());
+    // Late, or none.
+    assert!(matches!(
+        e.answer_parts(old.number, parts(3)),
+        Outcome::Nothing
+    ));
+    assert!(matches!(e.answer_parts(new.number, None), Outcome::Changed));
+    assert_eq!(e.scene().entities.len(), 2);
+    // No room.
+    let again = request(e.split(Some(1)));
+    assert!(matches!(
+        e.answer_parts(again.number, parts(12)),
+        Outcome::Say(_)
+    ));
+    assert_eq!(e.scene().entities.len(), 2);
+    let again = request(e.split(Some(1)));
+    assert!(matches!(
+        e.answer_parts(again.number, parts(11)),
+        Outcome::Changed
+    ));
+    let made = &e.scene().entities[1..];
+    assert_eq!(made.len(), 11);
+    // What the person did, its parts do.
+    assert!(
+        made.iter()
+            .all(|p| p.group == Some(1) && p.trajectory.is_some())
+    );
+    assert!(made.iter().any(|p| p.name == "torso"));
+    assert!(matches!(e.split(Some(4)), Outcome::Say(_)));
+    assert_eq!(e.undo_label(), Some("split into parts"));
+    e.undo();
+    assert_eq!(e.scene().entities.len(), 2);
+    assert_eq!(e.scene().entities[1].name, "Entity 2");
+    e.redo();
+    assert_eq!(e.scene().entities.len(), 12);
+}
+
+#[test]
+fn late_answers_change_nothing() {
+    let mut e = new_editor();
+    e.press([0.5, 0.5], 0.0, Held::default());
+    let Outcome::Segment(old) = e.release([0.5, 0.5]) else {
+        panic!()
+    };
+    e.press([0.2, 0.2], 0.0, Held::default());
+    let Outcome::Segment(new) = e.release([0.2, 0.2]) else {
+        panic!()
+    };
+    assert!(matches!(
+        e.answer(old.number, Some(disc(0.5, 0.5, 0.1))),
+        Outcome::Nothing
+    ));
+    assert!(e.scene().entities.is_empty());
+    e.answer(new.number, Some(disc(0.2, 0.2, 0.1)));
+    assert_eq!(e.scene().entities.len(), 1);
+    // An empty mask is no entity, and says so.
+    e.select(None);
+    e.press([0.9, 0.9], 0.0, Held::default());
+    let Outcome::Segment(empty) = e.release([0.9, 0.9]) else {
+        panic!()
+    };
+    assert!(matches!(
+        e.answer(empty.number, Some(Mask::empty(96, 64))),
+        Outcome::Say(_)
+    ));
+    assert_eq!(e.scene().entities.len(), 1);
+    // Nor does the answer for a picture that is gone.
+    e.press([0.9, 0.9], 0.0, Held::default());
+    let Outcome::Segment(gone) = e.release([0.9, 0.9]) else {
+        panic!()
+    };
+    e.set_picture(Picture {
+        width: 8,
+        height: 8,
+        rgb: vec![0; 192],
+    });
+    assert!(matches!(
+        e.answer(gone.number, Some(disc(0.9, 0.9, 0.1))),
+        Outcome::Nothing
+    ));
+    assert!(e.scene().entities.is_empty());
+}
+
+#[test]
+fn undo_and_redo_go_through_everything() {
+    let mut e = new_editor();
+    click(&mut e, 0.3, 0.5);
+    drag(&mut e, &[[0.3, 0.5], [0.7, 0.5]]);
+    let id = 0;
+    e.rename(id, "  Cat ");
+    e.toggle_pin(id);
+    e.set_background(Some(Trajectory::line([0.5, 0.5], [0.4, 0.5])));
+    e.delete(id);
+    let mut steps = 0;
+    while e.undo_label().is_some() {
+        e.undo();
+        steps += 1;
+    }
+    assert_eq!(steps, 6);
+    assert!(e.scene().entities.is_empty() && e.scene().background.is_none());
+    for _ in 0..3 {
+        e.redo();
+    }
+    assert_eq!(e.scene().entities[0].name, "Cat");
+    assert!(!e.scene().entities[0].trajectory.as_ref().unwrap().is_pin());
+    e.redo();
+    assert!(e.scene().entities[0].trajectory.as_ref().unwrap().is_pin());
+    // A new edit forgets what was undone.
+    e.rename(id, "Dog");
+    assert!(e.redo_label().is_none());
+}
+
+#[test]
+fn the_brush_makes_mends_and_erases() {
+    let mut e = new_editor();
+    e.set_tool(Tool::Erase);
+    assert!(matches!(
+        e.press([0.5, 0.5], 0.0, Held::default()),
+        Outcome::Say(_)
+    ));
+    e.set_tool(Tool::Brush);
+    drag(&mut e, &[[0.4, 0.5], [0.6, 0.5]]);
+    assert_eq!(e.scene().entities.len(), 1);
+    let before = e.scene().entities[0].mask.area();
+    drag(&mut e, &[[0.5, 0.3], [0.5, 0.7]]);
+    assert_eq!(e.scene().entities.len(), 1);
+    assert!(e.scene().entities[0].mask.area() > before);
+    // Erasing all of it removes it; undo brings it back.
+    e.set_tool(Tool::Erase);
+    e.brush_radius = 0.8;
+    drag(&mut e, &[[0.5, 0.5], [0.6, 0.5]]);
+    assert!(e.scene().entities.is_empty());
+    e.undo();
+    assert_eq!(e.scene().entities.len(), 1);
+}
+
+#[test]
+fn escape_undoes_a_gesture_before_it_deselects() {
+    let mut e = new_editor();
+    click(&mut e, 0.3, 0.5);
+    e.press([0.3, 0.5], 0.0, Held::default());
+    e.drag([0.6, 0.5], 10.0, 50.0);
+    assert!(matches!(e.gesture(), Gesture::Path { .. }));
+    e.cancel();
+    assert!(e.scene().entities[0].trajectory.is_none() && e.selected().is_some());
+    e.cancel();
+    assert!(e.selected().is_none());
+    assert!(matches!(e.cancel(), Outcome::Nothing));
+}
+
+#[test]
+fn a_drag_from_nowhere_says_what_to_do_and_the_camera_is_a_tool() {
+    let mut e = new_editor();
+    assert!(matches!(
+        drag(&mut e, &[[0.3, 0.5], [0.7, 0.5]]),
+        Outcome::Say(_)
+    ));
+    assert!(e.scene().background.is_none());
+    e.set_tool(Tool::Camera);
+    drag(&mut e, &[[0.3, 0.5], [0.4, 0.5], [0.7, 0.5]]);
+    assert!(e.scene().background.is_some() && e.can_generate());
+}
+
+#[test]
+fn the_keyboard_can_do_it_all() {
+    let mut e = new_editor();
+    e.nudge(-0.2, 0.0, 0.0);
+    let Outcome::Segment(request) = e.enter() else {
+        panic!("no request")
+    };
+    e.answer(request.number, Some(disc(0.3, 0.5, 0.1)));
+    e.lead(0.0);
+    for i in 1..=10 {
+        e.nudge(0.05, 0.0, 100.0 * f64::from(i));
+    }
+    e.enter();
+    let path = e.scene().entities[0].trajectory.clone().unwrap();
+    assert!((path.position(1.0)[0] - 0.8).abs() < 1e-3);
+}
+
+#[test]
+fn a_ring_is_pinned_on_the_ring() {
+    let mut ring = disc(0.5, 0.5, 0.3);
+    ring.brush([0.5, 0.5], [0.5, 0.5], 0.15, false);
+    let [x, y] = anchor(&ring);
+    assert!(ring.contains(x, y));
+}

@@ -1,0 +1,206 @@
+//! The model's worker: started, heard, and started again when it is lost.
+
+use super::messages::{Kind, say, sentence};
+use super::{App, act, dom, job};
+use crate::error::Result;
+use crate::web::protocol::{DeviceChoice, FromWorker, Pixels, ToWorker};
+use wasm_bindgen::JsValue;
+
+/// After how many crashes in a row the worker is not started again by itself.
+const MOST_CRASHES: u32 = 3;
+
+/// Where the model is.
+#[derive(Clone, PartialEq)]
+pub(super) enum Model {
+    Loading,
+    Ready,
+    Missing,
+}
+
+/// What the model runs on.
+pub(super) struct Device {
+    pub(super) gpu: bool,
+    pub(super) name: String,
+    pub(super) why: String,
+}
+
+impl App {
+    /// Starts the worker, on `self.choice`.
+    pub(super) fn start_worker(&mut self) {
+        self.model = Model::Loading;
+        self.device = None;
+        self.sent_picture = 0;
+        self.link.start(|message| act(move |app| app.hear(message)));
+        let canvas = if self.choice == DeviceChoice::Cpu {
+            None
+        } else {
+            self.player.make_gpu_canvas()
+        };
+        if let Some(canvas) = canvas {
+            let object: JsValue = canvas.into();
+            self.link
+                .send_with(&ToWorker::Canvas(object.clone()), Some(object));
+        }
+        self.link.send(&ToWorker::Start {
+            model: self.model_address(),
+            device: self.choice,
+        });
+        self.send_segmenter(false);
+        self.send_picture();
+    }
+
+    /// The model's directory as an address that means the same in the worker.
+    pub(super) fn model_address(&self) -> String {
+        let slash = if self.model_url.ends_with('/') {
+            ""
+        } else {
+            "/"
+        };
+        let base = dom::document()
+            .base_uri()
+            .ok()
+            .flatten()
+            .unwrap_or_default();
+        match web_sys::Url::new_with_base(&format!("{}{slash}", self.model_url), &base) {
+            Ok(url) => url.href(),
+            Err(_) => format!("{}{slash}", self.model_url),
+        }
+    }
+
+    /// Ends the worker and starts another; what it was doing is lost, the scene is not.
+    pub(super) fn restart_worker(&mut self) {
+        if let Some(request) = self.editor.pending() {
+            let number = request.number;
+            self.editor.answer(number, None);
+        }
+        if let Some(request) = self.editor.splitting() {
+            let number = request.number;
+            self.editor.answer_parts(number, None);
+        }
+        self.job.take_if(|job| job.is_worker());
+        self.player.drop_gpu_canvas();
+        self.start_worker();
+        self.show_job();
+        self.update();
+    }
+
+    pub(super) fn hear(&mut self, message: FromWorker) {
+        match message {
+            FromWorker::Alive => self.link.set_alive(),
+            FromWorker::Device { gpu, name, why } => {
+                self.device = Some(Device { gpu, name, why });
+                self.show_status();
+            }
+            FromWorker::Loading { part, done, total } => {
+                self.segmenter_loading(&part, done, total);
+                let text = format!("Loading {part}: {}", job::amount(done, total));
+                if self.job.is_none() && self.places.device().is_none() {
+                    dom::set_text(&dom::by_id("device-text"), &text);
+                }
+            }
+            FromWorker::Loaded => {
+                self.model = Model::Ready;
+                self.update();
+            }
+            FromWorker::NotLoaded(error) => {
+                self.model = Model::Missing;
+                say(Kind::Error, &sentence(&error));
+                if let Some(request) = self.editor.pending() {
+                    let number = request.number;
+                    self.editor.answer(number, None);
+                }
+                if let Some(request) = self.editor.splitting() {
+                    let number = request.number;
+                    self.editor.answer_parts(number, None);
+                }
+                self.update();
+            }
+            FromWorker::Segmenter { name, error } => self.segmenter_taken(name, error),
+            FromWorker::Looking {
+                number,
+                done,
+                total,
+            } => self.looking(number, done, total),
+            FromWorker::Mask { number, mask } => {
+                self.crashes = 0;
+                self.looked();
+                match mask.mask() {
+                    Ok(mask) => self.done(|e| e.answer(number, Some(mask))),
+                    Err(error) => {
+                        self.done(|e| e.answer(number, None));
+                        say(Kind::Error, &sentence(&error.to_string()));
+                    }
+                }
+            }
+            FromWorker::Parts { number, parts } => {
+                self.crashes = 0;
+                self.take_parts(number, parts);
+            }
+            FromWorker::NoMask { number, error } => {
+                self.looked();
+                let clicked = self.editor.pending().is_some_and(|p| p.number == number);
+                let split = self.editor.splitting().is_some_and(|s| s.number == number);
+                if let Some(error) = error.filter(|_| clicked || split) {
+                    say(Kind::Error, &sentence(&error));
+                }
+                self.done(|e| e.answer(number, None));
+                self.done(|e| e.answer_parts(number, None));
+            }
+            FromWorker::Job { number, message } => self.job_message(number, message),
+            FromWorker::OnGpu { number, frames } => self.frames_on_gpu(number, frames),
+            FromWorker::NoVideo { number, error } => self.job_failed(number, error),
+            FromWorker::Lost(why) => {
+                self.choice = DeviceChoice::Cpu;
+                say(
+                    Kind::Error,
+                    &format!(
+                        "The GPU was lost ({}). The page goes on with the CPU, which is slower; your scene is kept. Reload the page to try the GPU again.",
+                        why.trim().trim_end_matches('.')
+                    ),
+                );
+                self.restart_worker();
+            }
+            FromWorker::Crashed(why) => {
+                self.crashes += 1;
+                let why = why.trim().trim_end_matches('.').to_string();
+                if self.crashes < MOST_CRASHES {
+                    say(
+                        Kind::Error,
+                        &format!(
+                            "The model's worker crashed ({why}) and has been started again. Your scene is kept: try once more, with fewer frames if it happens again."
+                        ),
+                    );
+                    self.restart_worker();
+                } else {
+                    self.link.stop();
+                    self.job.take_if(|job| job.is_worker());
+                    self.player.drop_gpu_canvas();
+                    self.model = Model::Missing;
+                    say(
+                        Kind::Error,
+                        &format!(
+                            "The model's worker crashed again ({why}) and stays off. Your scene is kept: reload the page, or add ?device=cpu to its address."
+                        ),
+                    );
+                    self.show_job();
+                    self.update();
+                }
+            }
+        }
+        self.draw_soon();
+    }
+
+    /// The parts that the worker found.
+    pub(super) fn take_parts(&mut self, number: u64, parts: Vec<(usize, Pixels)>) {
+        let masks = parts
+            .into_iter()
+            .map(|(part, mask)| Ok((part, mask.mask()?)));
+        match masks.collect::<Result<Vec<_>>>() {
+            Ok(parts) => self.done(|e| e.answer_parts(number, Some(parts))),
+            Err(error) => {
+                self.done(|e| e.answer_parts(number, None));
+                say(Kind::Error, &sentence(&error.to_string()));
+            }
+        }
+    }
+}

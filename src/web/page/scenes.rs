@@ -1,0 +1,302 @@
+//! Scenes: what the page opens with, pictures, samples, links and presets that come, and what is kept and shared.
+
+use super::messages::{Kind, say, sentence};
+use super::{APP, App, act, dom, keep, open};
+use crate::error::Result;
+use crate::scene::preset::{FRAGMENT, Fit, Preset};
+use crate::scene::{Picture, Scene};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::Blob;
+
+/// What the page opens with: the link's scene, or what was there before a reload, or the first sample.
+pub(super) async fn first_scene() {
+    let fragment = dom::window().location().hash().unwrap_or_default();
+    if fragment.contains(FRAGMENT) {
+        match Preset::parse(&fragment) {
+            Ok(preset) => return open_preset(preset).await,
+            Err(error) => refuse_link(&error),
+        }
+    }
+    if let Some(kept) = keep::kept() {
+        let blob = if kept.own {
+            keep::kept_picture().await
+        } else {
+            open::sample(&kept.name).await.ok()
+        };
+        if let Some(blob) = blob
+            && let Ok(picture) = open::picture(&blob, &kept.name).await
+        {
+            let sample = (!kept.own).then(|| kept.name.clone());
+            let preset = Preset::parse(&kept.fragment).ok();
+            act(move |app| app.set_scene(picture, preset, sample));
+            return;
+        }
+    }
+    open_sample(open::SAMPLES[0].into()).await;
+}
+
+/// Opens a sample.
+pub(super) async fn open_sample(name: String) {
+    act(|app| app.opening += 1);
+    let number = APP.with(|cell| {
+        cell.try_borrow()
+            .ok()
+            .and_then(|a| a.as_ref().map(|a| a.opening))
+    });
+    let opened: Result<Picture> =
+        async { open::picture(&open::sample(&name).await?, &format!("{name}.jpg")).await }.await;
+    act(move |app| {
+        if number != Some(app.opening) {
+            return;
+        }
+        match opened {
+            Ok(picture) => {
+                keep::sample(&name);
+                app.take_picture(picture, Some(name));
+            }
+            Err(error) => say(Kind::Error, &sentence(&error.to_string())),
+        }
+    });
+}
+
+/// Opens a picture of the person's own.
+pub(super) async fn open_own(blob: Blob, name: String) {
+    act(|app| app.opening += 1);
+    let number = APP.with(|cell| {
+        cell.try_borrow()
+            .ok()
+            .and_then(|a| a.as_ref().map(|a| a.opening))
+    });
+    let opened = open::picture(&blob, &name).await;
+    let worked = opened.is_ok();
+    act(move |app| {
+        if number != Some(app.opening) {
+            return;
+        }
+        match opened {
+            Ok(picture) => app.take_picture(picture, None),
+            Err(error) => say(Kind::Error, &sentence(&error.to_string())),
+        }
+    });
+    if worked {
+        keep::picture(&blob, &name).await;
+    }
+}
+
+fn refuse_link(error: &crate::Error) {
+    say(
+        Kind::Error,
+        &sentence(&format!(
+            "this link cannot be opened: {}",
+            strip(&error.to_string())
+        )),
+    );
+    forget_fragment();
+}
+
+/// Opens a link.
+pub(super) async fn open_link(text: String) {
+    match Preset::parse(&text) {
+        Ok(preset) => open_preset(preset).await,
+        Err(error) => refuse_link(&error),
+    }
+}
+
+/// The scene that comes with the sample that is open.
+pub(super) async fn open_example() {
+    let Some(name) = APP.with(|cell| cell.borrow().as_ref().and_then(|a| a.sample.clone())) else {
+        return;
+    };
+    let preset = match open::example(&name).await {
+        Ok(text) => Preset::parse(&text),
+        Err(error) => Err(error),
+    };
+    act(move |app| match preset {
+        Ok(preset) if app.sample.as_deref() == Some(&name) => {
+            let picture = app.editor.scene().picture.clone();
+            app.set_scene(picture, Some(preset), Some(name));
+        }
+        Ok(_) => {}
+        Err(error) => say(Kind::Error, &sentence(&error.to_string())),
+    });
+}
+
+/// Opens a preset: on the picture that is there if it is the preset's, else on the sample that is; else it waits for its
+/// picture.
+async fn open_preset(preset: Preset) {
+    let here = APP.with(|cell| {
+        cell.borrow()
+            .as_ref()
+            .map(|a| (a.editor.scene().picture.clone(), a.sample.clone()))
+    });
+    let mut candidates = Vec::new();
+    if let Some((picture, sample)) = here
+        && !picture.is_empty()
+    {
+        candidates.push((picture, sample));
+    }
+    let none_yet = candidates.is_empty();
+    let fits =
+        |c: &[(Picture, Option<String>)]| c.iter().position(|(p, _)| preset.fits(p) == Fit::Same);
+    if fits(&candidates).is_none() {
+        for name in open::SAMPLES {
+            if let Ok(blob) = open::sample(name).await
+                && let Ok(picture) = open::picture(&blob, name).await
+            {
+                candidates.push((picture, Some(name.to_string())));
+                if fits(&candidates).is_some() {
+                    break;
+                }
+            }
+        }
+    }
+    if let Some(i) = fits(&candidates) {
+        let (picture, sample) = candidates.swap_remove(i);
+        if let Some(name) = &sample {
+            keep::sample(name);
+        }
+        forget_fragment();
+        act(move |app| app.set_scene(picture, Some(preset), sample));
+        return;
+    }
+    let (w, h) = (preset.width, preset.height);
+    say(
+        Kind::Error,
+        &format!(
+            "This link was made on another picture, of {w} x {h} pixels, which a link does not carry. Open that picture \
+             and the link's entities and paths appear on it."
+        ),
+    );
+    act(move |app| app.waiting_preset = Some(preset));
+    if none_yet && let Some((picture, sample)) = candidates.into_iter().next() {
+        act(move |app| app.show_picture(picture, sample));
+    }
+}
+
+/// The address without the link's scene, so that a reload brings back the scene as it is then.
+fn forget_fragment() {
+    let location = dom::window().location();
+    let address = format!(
+        "{}{}",
+        location.pathname().unwrap_or_default(),
+        location.search().unwrap_or_default()
+    );
+    if let Ok(history) = dom::window().history() {
+        let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(&address));
+    }
+}
+
+impl App {
+    /// A picture that was asked for: with the scene of the link that waits for it, if it is the one.
+    pub(super) fn take_picture(&mut self, picture: Picture, sample: Option<String>) {
+        match self.waiting_preset.take() {
+            Some(preset) if preset.fits(&picture) != Fit::Different => {
+                forget_fragment();
+                self.set_scene(picture, Some(preset), sample);
+            }
+            Some(preset) => {
+                if let Err(error) = preset.scene(picture.clone()) {
+                    say(
+                        Kind::Error,
+                        &sentence(&format!(
+                            "the link's scene is not shown: {}",
+                            strip(&error.to_string())
+                        )),
+                    );
+                }
+                self.waiting_preset = Some(preset);
+                self.show_picture(picture, sample);
+            }
+            None => self.show_picture(picture, sample),
+        }
+    }
+
+    pub(super) fn show_picture(&mut self, picture: Picture, sample: Option<String>) {
+        self.set_scene(picture, None, sample);
+    }
+
+    /// A picture, with a preset's entities, paths and settings, or with none.
+    pub(super) fn set_scene(
+        &mut self,
+        picture: Picture,
+        preset: Option<Preset>,
+        sample: Option<String>,
+    ) {
+        let scene = match &preset {
+            Some(preset) => match preset.scene(picture.clone()) {
+                Ok(scene) => {
+                    self.editor.settings = preset.settings.clone();
+                    scene
+                }
+                Err(error) => {
+                    say(Kind::Error, &sentence(&error.to_string()));
+                    Scene {
+                        picture,
+                        ..Scene::default()
+                    }
+                }
+            },
+            None => Scene {
+                picture,
+                ..Scene::default()
+            },
+        };
+        self.editor.set_scene(scene);
+        self.sample = sample;
+        self.picture_changed();
+        self.show_settings();
+        self.update();
+    }
+
+    /// The preset of everything as it stands.
+    pub(super) fn preset(&self) -> Preset {
+        Preset::new(self.editor.scene(), &self.editor.settings)
+    }
+
+    /// Keeps the scene for a reload, a little later: not at every point of a stroke.
+    pub(super) fn save_soon(&mut self) {
+        if !std::mem::replace(&mut self.save_scheduled, true) {
+            dom::after(400, || act(App::save));
+        }
+    }
+
+    pub(super) fn save(&mut self) {
+        self.save_scheduled = false;
+        if !self.editor.scene().picture.is_empty() {
+            keep::scene(&self.preset().to_fragment());
+        }
+    }
+
+    pub(super) fn copy_link(&mut self) {
+        let location = dom::window().location();
+        let link = self.preset().to_link(&location.href().unwrap_or_default());
+        let promise = dom::window().navigator().clipboard().write_text(&link);
+        spawn_local(async move {
+            match JsFuture::from(promise).await {
+                Ok(_) => say(
+                    Kind::Done,
+                    "Link copied. It restores entities, paths and settings; the picture itself is not in it.",
+                ),
+                Err(_) => {
+                    let placed = dom::window()
+                        .history()
+                        .and_then(|h| h.replace_state_with_url(&JsValue::NULL, "", Some(&link)));
+                    say(
+                        Kind::Error,
+                        if placed.is_ok() {
+                            "The browser does not let the page copy. The link is in the address bar: copy it from there."
+                        } else {
+                            "The browser does not let the page copy, and the link is too long for the address bar."
+                        },
+                    );
+                }
+            }
+        });
+    }
+}
+
+/// An error's text without its "preset: ".
+fn strip(error: &str) -> &str {
+    error.strip_prefix("preset: ").unwrap_or(error)
+}

@@ -1,0 +1,54 @@
+//! The settings' fields.
+
+use super::messages::{Kind, say, sentence};
+use super::{App, dom};
+use crate::scene::Representation;
+use web_sys::{HtmlInputElement, HtmlSelectElement};
+
+impl App {
+    /// Puts the settings into their fields.
+    pub(super) fn show_settings(&self) {
+        let s = &self.editor.settings;
+        for (id, value) in [
+            ("set-steps", u64::from(s.steps)),
+            ("set-seed", s.seed),
+            ("set-frames", u64::from(s.frames)),
+            ("set-fps", u64::from(s.fps)),
+        ] {
+            dom::by_id::<HtmlInputElement>(id).set_value(&value.to_string());
+        }
+        let representation = s.representation.map_or("", Representation::name);
+        dom::by_id::<HtmlSelectElement>("set-representation").set_value(representation);
+    }
+
+    /// Takes how paths are to be shown to the model; the empty value leaves it to the model.
+    pub(super) fn take_representation(&mut self) {
+        let field: HtmlSelectElement = dom::by_id("set-representation");
+        self.editor.settings.representation = field.value().parse().ok();
+        self.update();
+    }
+
+    /// Takes a setting from its field; a value out of range says so and is put back.
+    pub(super) fn take_setting(&mut self, id: &str) {
+        let field: HtmlInputElement = dom::by_id(id);
+        let mut settings = self.editor.settings.clone();
+        let value = field.value();
+        let small = value.trim().parse::<u32>().ok();
+        let taken = match id {
+            "set-seed" => value.trim().parse().ok().map(|v| settings.seed = v),
+            "set-steps" => small.map(|v| settings.steps = v),
+            "set-frames" => small.map(|v| settings.frames = v),
+            _ => small.map(|v| settings.fps = v),
+        };
+        match (taken, settings.check()) {
+            (Some(()), Ok(())) => self.editor.settings = settings,
+            (Some(()), Err(error)) => say(Kind::Error, &sentence(&error.to_string())),
+            (None, _) => say(
+                Kind::Error,
+                &format!("“{value}” is not a whole number. The setting stays as it was."),
+            ),
+        }
+        self.show_settings();
+        self.update();
+    }
+}

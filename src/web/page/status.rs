@@ -1,0 +1,146 @@
+//! What the page says around the stage: the hint, which buttons can be pressed, what everything runs on.
+
+use super::messages::sentence;
+use super::model::Model;
+use super::{App, dom, list};
+use crate::web::editor::{Gesture, Status, Tool};
+use wasm_bindgen::JsCast;
+use web_sys::{Element, HtmlButtonElement};
+
+impl App {
+    /// Brings everything on the page up to date, and the stage soon.
+    pub(super) fn update(&mut self) {
+        list::update(&self.editor);
+        let history = |id: &str, word: &str, label: Option<&str>, keys: &str| {
+            let button: HtmlButtonElement = dom::by_id(id);
+            button.set_disabled(label.is_none());
+            let label = label.map(|l| format!(" {l}")).unwrap_or_default();
+            dom::set(&button, "title", &format!("{word}{label} ({keys})"));
+        };
+        history("undo", "Undo:", self.editor.undo_label(), "Ctrl+Z");
+        history("redo", "Redo:", self.editor.redo_label(), "Ctrl+Y");
+        let tool = self.editor.tool().name();
+        if let Ok(tools) = dom::document().query_selector_all("[data-tool]") {
+            for i in 0..tools.length() {
+                if let Some(button) = tools.item(i).and_then(|t| t.dyn_into::<Element>().ok()) {
+                    let on = button.get_attribute("data-tool").as_deref() == Some(tool);
+                    dom::set(&button, "aria-pressed", if on { "true" } else { "false" });
+                }
+            }
+        }
+        dom::show(
+            &dom::by_id("brush-size-row"),
+            matches!(tool, "brush" | "erase"),
+        );
+        if let Ok(thumbs) = dom::document().query_selector_all("[data-sample]") {
+            for i in 0..thumbs.length() {
+                if let Some(thumb) = thumbs.item(i).and_then(|t| t.dyn_into::<Element>().ok()) {
+                    let on =
+                        self.sample.is_some() && thumb.get_attribute("data-sample") == self.sample;
+                    dom::set(&thumb, "aria-pressed", if on { "true" } else { "false" });
+                }
+            }
+        }
+        dom::show(&dom::by_id("example-offer"), self.sample.is_some());
+        self.show_status();
+        self.save_soon();
+        self.draw_soon();
+    }
+
+    /// The hint, the steps, the buttons that depend on them.
+    pub(super) fn show_status(&mut self) {
+        let has_result =
+            self.player.video().is_some() && self.shown_revision == Some(self.editor.revision());
+        let status = Status {
+            generating: self.job.is_some(),
+            has_result,
+            ready: self.model == Model::Ready,
+            loading: self.model == Model::Loading,
+            touch: self.touch,
+        };
+        let empty = self.editor.scene().picture.is_empty();
+        let (step, hint) = if empty {
+            (1, "One moment…")
+        } else {
+            self.editor.hint(status)
+        };
+        dom::set_text(&dom::by_id("hint"), hint);
+        if let Ok(steps) = dom::document().query_selector_all("#steps [data-step]") {
+            for i in 0..steps.length() {
+                if let Some(item) = steps.item(i).and_then(|s| s.dyn_into::<Element>().ok()) {
+                    let number = i as u8 + 1;
+                    let finished = has_result && number == 3;
+                    let state = match number.cmp(&step) {
+                        std::cmp::Ordering::Less => "done",
+                        _ if finished => "done",
+                        std::cmp::Ordering::Equal => "now",
+                        std::cmp::Ordering::Greater => "later",
+                    };
+                    dom::set(&item, "data-state", state);
+                }
+            }
+        }
+        let generate: HtmlButtonElement = dom::by_id("generate");
+        generate.set_disabled(empty || !self.editor.can_generate());
+        let _ = generate
+            .class_list()
+            .toggle_with_force("next", step == 3 && !has_result && self.job.is_none());
+        let busy = self.job.is_some() || self.segmenter.is_busy();
+        dom::show(&generate, !busy);
+        dom::show(&dom::by_id("cancel"), busy);
+        let cursor = match (self.editor.gesture(), self.editor.tool()) {
+            (Gesture::Path { .. } | Gesture::Camera { .. }, _) => "grabbing",
+            (_, Tool::Brush | Tool::Erase) => "none",
+            (_, Tool::Camera) => "move",
+            (_, Tool::Move)
+                if self
+                    .stage
+                    .hover
+                    .is_some_and(|at| self.editor.hit(at).is_some()) =>
+            {
+                "grab"
+            }
+            _ => "cross",
+        };
+        dom::set(&self.stage.canvas, "data-cursor", cursor);
+        let busy = self.editor.pending().is_some() || self.editor.splitting().is_some();
+        dom::set(
+            &self.stage.canvas,
+            "aria-busy",
+            if busy { "true" } else { "false" },
+        );
+        self.show_device();
+    }
+
+    pub(super) fn show_device(&self) {
+        let place: Element = dom::by_id("device");
+        let here = match (&self.device, &self.model) {
+            (_, Model::Missing) => ("none", "No model loaded".to_string()),
+            (None, _) => ("busy", "Looking for a GPU…".into()),
+            (Some(d), Model::Loading) => ("busy", format!("{}: loading the model…", d.name)),
+            (Some(d), Model::Ready) => (if d.gpu { "gpu" } else { "cpu" }, d.name.clone()),
+        };
+        dom::set_text(&dom::by_id("place-here-on"), &here.1);
+        let (kind, text) = match self.places.device() {
+            Some(device) => {
+                let kind = if device.starts_with("CPU") {
+                    "cpu"
+                } else {
+                    "gpu"
+                };
+                (kind, format!("Server: {device}"))
+            }
+            None => here,
+        };
+        dom::set(&place, "data-kind", kind);
+        if let Some(device) = &self.device {
+            dom::set(&place, "title", &device.why);
+            dom::set_text(&dom::by_id("device-why"), &sentence(&device.why));
+        }
+        if let Some(doing) = self.segmenter.doing() {
+            dom::set_text(&dom::by_id("device-text"), doing);
+        } else if kind != "busy" || self.job.is_none() {
+            dom::set_text(&dom::by_id("device-text"), &text);
+        }
+    }
+}
