@@ -7,6 +7,7 @@ use super::{EvalOptions, Measures, Method, evaluate};
 use crate::device::Device;
 use crate::eval::extractor::Extractors;
 use crate::platform::write_json;
+use crate::train::denoiser::HELD_OUT_ERROR;
 use crate::train::record::Results;
 use crate::train::table::{Kind, PaperFigures, Row, kinds, model_dir, rows};
 use crate::{Error, Result};
@@ -37,8 +38,8 @@ pub struct Entry {
     pub seed: u64,
     /// Optimiser steps.
     pub steps: u64,
-    /// Mean loss at the end of training.
-    pub loss: Option<f64>,
+    /// [`HELD_OUT_ERROR`] at the end of training.
+    pub error: f64,
     /// See [`super::Score`].
     pub obj_mc: f64,
     /// See [`super::Score`].
@@ -106,6 +107,13 @@ impl Ledger {
             if known.is_some_and(|entry| entry.steps == results.steps_done) {
                 continue;
             }
+            let error = results.figures.get(HELD_OUT_ERROR).copied();
+            let error = error.ok_or_else(|| {
+                Error::Job(format!(
+                    "{}: results.json has no {HELD_OUT_ERROR}: train it anew",
+                    dir.display()
+                ))
+            })?;
             println!("measuring {}", dir.display());
             let report = evaluate(
                 &EvalOptions {
@@ -149,7 +157,7 @@ impl Ledger {
                 kind,
                 seed,
                 steps: results.steps_done,
-                loss: results.loss,
+                error,
                 obj_mc: score.obj_mc,
                 fvd,
                 fid,
@@ -202,6 +210,7 @@ impl Ledger {
                     fvd: spread(|entry| entry.fvd),
                     fid: spread(|entry| entry.fid),
                     psnr_inside: spread(|entry| entry.psnr_inside),
+                    error: spread(|entry| entry.error),
                     paper: row.paper,
                 }
             })
@@ -287,6 +296,8 @@ pub struct Spread {
     pub mean: f64,
     /// Their standard deviation (n - 1); `None` of one.
     pub deviation: Option<f64>,
+    /// They themselves, in the order of seeds.
+    pub values: Vec<f64>,
 }
 
 impl Spread {
@@ -297,6 +308,7 @@ impl Spread {
         Self {
             mean,
             deviation: (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt()),
+            values,
         }
     }
 }
@@ -324,8 +336,10 @@ pub struct Line {
     pub fvd: Spread,
     /// Frechet distance of frames.
     pub fid: Spread,
-    /// dB inside entities, higher is better; no column of the paper.
+    /// dB inside entities, higher is better; no column of the paper, as the next.
     pub psnr_inside: Spread,
+    /// [`HELD_OUT_ERROR`], lower is better.
+    pub error: Spread,
     /// The paper's ObjMC, FVD and FID.
     pub paper: Option<PaperFigures>,
 }
@@ -350,6 +364,24 @@ pub struct Table {
 }
 
 impl Table {
+    /// The rows by their error. Rows of a seed see the same clips and noise, so that they can be compared seed by seed where
+    /// seeds differ by more than rows do.
+    fn order(&self) -> String {
+        let mut lines: Vec<&Line> = self.lines.iter().collect();
+        lines.sort_by(|a, b| a.error.mean.total_cmp(&b.error.mean));
+        let mut said = format!("By the error, best first: \"{}\"", lines[0].title);
+        for pair in lines.windows(2) {
+            let (better, worse) = (&pair[0].error.values, &pair[1].error.values);
+            let seeds = better.iter().zip(worse).filter(|(a, b)| a < b).count();
+            said += &format!(
+                ", \"{}\" (worse in {seeds} of {} seeds)",
+                pair[1].title,
+                worse.len()
+            );
+        }
+        said
+    }
+
     /// Pairs of rows that a figure of ours orders otherwise than the paper's, as sentences.
     fn disagreements(&self) -> Vec<String> {
         type Column = (&'static str, fn(&Line) -> &Spread);
@@ -402,7 +434,7 @@ impl std::fmt::Display for Table {
         )?;
         writeln!(
             f,
-            "| | ObjMC px | FVD | FID | inside dB | paper: ObjMC | FVD | FID |\n|---|---|---|---|---|---|---|---|"
+            "| | error | ObjMC px | FVD | FID | inside dB | paper: ObjMC | FVD | FID |\n|---|---|---|---|---|---|---|---|---|"
         )?;
         for line in &self.lines {
             let paper = match line.paper {
@@ -411,16 +443,18 @@ impl std::fmt::Display for Table {
             };
             writeln!(
                 f,
-                "| {} | {} | {} | {} | {} | {paper} |",
-                line.title, line.obj_mc, line.fvd, line.fid, line.psnr_inside
+                "| {} | {} | {} | {} | {} | {} | {paper} |",
+                line.title, line.error, line.obj_mc, line.fvd, line.fid, line.psnr_inside
             )?;
         }
         writeln!(
             f,
-            "\nMean ± standard deviation over the seeds. FVD by {}; FID by {}: compare rows, not with the paper's \
-             columns, which are of other data, sizes and networks.",
+            "\nMean ± standard deviation over the seeds. Error: what denoising leaves, on held-out clips with the same noise \
+             in every row of a seed. FVD by {}; FID by {}: compare rows, not with the paper's columns, which are of \
+             other data, sizes and networks.",
             self.fvd_features, self.fid_features
         )?;
+        writeln!(f, "{}.", self.order())?;
         for sentence in self.disagreements() {
             writeln!(f, "- {sentence}.")?;
         }
@@ -437,7 +471,7 @@ mod tests {
             kind: kind.name(),
             seed,
             steps: 100,
-            loss: None,
+            error: 0.5,
             obj_mc,
             fvd: 1.0,
             fid: 2.0,
@@ -464,6 +498,8 @@ mod tests {
     fn a_table_is_of_the_seeds_that_all_rows_have() {
         let mut ledger = ledger(&[[4.0, 6.0], [1.0, 2.0]]);
         ledger.runs.push(entry(&Kind::FULL, 3, 50.0));
+        ledger.runs[0].error = 0.8;
+        ledger.runs[1].error = 0.4;
         let table = ledger.table(3).unwrap();
         assert_eq!(table.seeds, [1, 2]);
         assert_eq!(table.lines[0].obj_mc.mean, 5.0);
@@ -471,10 +507,12 @@ mod tests {
         assert_eq!(table.lines[1].obj_mc.mean, 1.5);
         let text = table.to_string();
         assert!(
-            text.contains("without loss mask | 5.0000 ± 1.4142"),
+            text.contains("without loss mask | 0.6000 ± 0.2828 | 5.0000 ± 1.4142"),
             "{text}"
         );
         assert!(text.contains("316.1 | 516.2 | 36.3"), "{text}");
+        let order = "best first: \"with loss mask\", \"without loss mask\" (worse in 1 of 2 seeds)";
+        assert!(text.contains(order), "{text}");
         assert!(!text.contains("other way round"), "{text}");
         // A run of another budget is no row of it.
         ledger.runs.retain(|entry| entry.seed == 1);

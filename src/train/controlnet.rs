@@ -291,7 +291,7 @@ impl<B: AutodiffBackend> Stage<B> for ControlNetStage<B> {
         );
         Ok(weighted_error(
             said,
-            noisy.velocity,
+            Tensor::from_inner(noisy.velocity),
             batch.weights,
             self.entity_weight,
         ))

@@ -16,11 +16,19 @@ use crate::pipeline::sample::Sampler;
 use crate::scheduler::EulerDiscreteScheduler;
 use burn::module::AutodiffModule;
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use burn::tensor::{FloatDType, Tensor, TensorData};
+use burn::tensor::{ElementConversion, FloatDType, Tensor, TensorData};
 use image::RgbImage;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
+
+/// Weight of errors inside entities, where they count more (Eq. 8); outside it is 1.
+pub const ENTITY_WEIGHT: f64 = 2.0;
+/// The loss on clips never trained on, errors inside entities weighing [`ENTITY_WEIGHT`], at the end of a run: the
+/// same clips and noise for all runs of a seed.
+pub const HELD_OUT_ERROR: &str = "held-out error";
+/// Batches behind it.
+const HELD_OUT_BATCHES: u64 = 32;
 
 /// The stage.
 pub struct DenoiserStage<B: AutodiffBackend> {
@@ -144,6 +152,54 @@ fn encode<B: Backend>(
     })
 }
 
+impl<B: Backend> Encoded<B> {
+    /// The same, as constants of a computation that is differentiated.
+    fn with_autodiff<A: AutodiffBackend<InnerBackend = B>>(self) -> Encoded<A> {
+        Encoded {
+            conditions: self.conditions.with_autodiff(),
+            first: Tensor::from_inner(self.first),
+            image: Tensor::from_inner(self.image),
+            base: Tensor::from_inner(self.base),
+            target: Tensor::from_inner(self.target),
+            coverage: Tensor::from_inner(self.coverage),
+            features: Tensor::from_inner(self.features),
+            tokens: Tensor::from_inner(self.tokens),
+            ids: Tensor::from_inner(self.ids),
+        }
+    }
+
+    /// What the network says of noisy latents of this batch.
+    fn said(self, network: &Denoiser<B>, noisy: &Noisy<B>) -> Result<Tensor<B, 5>> {
+        let prepared = network.prepare(Known {
+            first: self.first,
+            image_latents: self.image,
+            coverage: self.coverage,
+            features: self.features,
+            tokens: self.tokens,
+            conditions: &self.conditions,
+            added_time_ids: self.ids,
+        })?;
+        Ok(network.velocity(noisy.latents.clone(), noisy.sigma.clone(), &prepared))
+    }
+}
+
+impl<B: AutodiffBackend> DenoiserStage<B> {
+    /// A batch as the frozen networks see it, and its clean latents made noisy for step `step`.
+    #[allow(clippy::type_complexity)]
+    fn noisy(
+        &self,
+        batch: &ClipBatch,
+        condition: &ConditionConfig,
+        step: u64,
+    ) -> Result<(Encoded<B::InnerBackend>, Noisy<B::InnerBackend>)> {
+        let encoded = encode(&self.frozen, batch, condition)?;
+        let deviation = residual_std(&self.frozen.config, &self.device);
+        let clean = (encoded.target.clone() - encoded.base.clone()) / deviation;
+        let noisy = noisy(clean, self.log_sigma, self.seed, step);
+        Ok((encoded, noisy))
+    }
+}
+
 impl<B: AutodiffBackend> Stage<B> for DenoiserStage<B> {
     type Network = Denoiser<B>;
     type Batch = ClipBatch;
@@ -171,32 +227,33 @@ impl<B: AutodiffBackend> Stage<B> for DenoiserStage<B> {
 
     fn loss(&self, network: &Denoiser<B>, batch: ClipBatch, step: u64) -> Result<Tensor<B, 1>> {
         let turn = &self.turns[step as usize % self.turns.len()];
-        let encoded = encode(&self.frozen, &batch, &turn.condition)?;
-        let deviation = residual_std(&self.frozen.config, &self.device);
-        let clean = (encoded.target - encoded.base) / deviation;
-        let noisy = noisy(clean, self.log_sigma, self.seed, step);
-
-        let conditions = encoded.conditions.with_autodiff::<B>();
-        let prepared = network.prepare(Known {
-            first: Tensor::from_inner(encoded.first),
-            image_latents: Tensor::from_inner(encoded.image),
-            coverage: Tensor::from_inner(encoded.coverage),
-            features: Tensor::from_inner(encoded.features),
-            tokens: Tensor::from_inner(encoded.tokens),
-            conditions: &conditions,
-            added_time_ids: Tensor::from_inner(encoded.ids),
-        })?;
-        let velocity = network.velocity(
-            Tensor::from_inner(noisy.latents),
-            Tensor::from_inner(noisy.sigma),
-            &prepared,
-        );
+        let (encoded, noisy) = self.noisy(&batch, &turn.condition, step)?;
+        let noisy = noisy.with_autodiff::<B>();
+        let said = encoded.with_autodiff::<B>().said(network, &noisy)?;
         Ok(weighted_error(
-            velocity,
+            said,
             noisy.velocity,
             batch.weights,
             turn.entity_weight,
         ))
+    }
+
+    fn held_out(
+        &self,
+        network: &<Denoiser<B> as AutodiffModule<B>>::InnerModule,
+    ) -> Result<Vec<(&'static str, f64)>> {
+        let factor = self.frozen.config.index.condition.vae_factor;
+        let mut sum = 0.0;
+        for index in 0..HELD_OUT_BATCHES {
+            let batch = clip_batch(self.held_out.batch(index, self.batch)?, factor, true);
+            let condition = &self.frozen.config.index.condition;
+            let (encoded, noisy) = self.noisy(&batch, condition, index)?;
+            let said = encoded.said(network, &noisy)?;
+            // One weight, whatever was trained with, or figures could not be compared.
+            let error = weighted_error(said, noisy.velocity, batch.weights, ENTITY_WEIGHT);
+            sum += error.into_scalar().elem::<f64>();
+        }
+        Ok(vec![(HELD_OUT_ERROR, sum / HELD_OUT_BATCHES as f64)])
     }
 
     fn lowered(&self, network: &Denoiser<B>, dtype: FloatDType) -> Result<Denoiser<B>> {
@@ -273,6 +330,17 @@ pub(super) struct Noisy<B: Backend> {
     pub(super) velocity: Tensor<B, 5>,
 }
 
+impl<B: Backend> Noisy<B> {
+    /// The same, as constants of a computation that is differentiated.
+    fn with_autodiff<A: AutodiffBackend<InnerBackend = B>>(self) -> Noisy<A> {
+        Noisy {
+            latents: Tensor::from_inner(self.latents),
+            sigma: Tensor::from_inner(self.sigma),
+            velocity: Tensor::from_inner(self.velocity),
+        }
+    }
+}
+
 /// Noise by the step, so that a resumed run goes on with what it would have had, and other runs of this seed get the
 /// same. `log_sigma`: mean and deviation of ln(sigma).
 pub(super) fn noisy<B: Backend>(
@@ -299,18 +367,17 @@ pub(super) fn noisy<B: Backend>(
 }
 
 /// The mean squared error, weighted by `1 + (entity_weight - 1) * inside` (Eq. 8).
-pub(super) fn weighted_error<B: AutodiffBackend>(
+pub(super) fn weighted_error<B: Backend>(
     said: Tensor<B, 5>,
-    target: Tensor<B::InnerBackend, 5>,
+    target: Tensor<B, 5>,
     inside: Vec<f32>,
     entity_weight: f64,
 ) -> Tensor<B, 1> {
     let [n, f, _, h, w] = target.dims();
-    let inside: Tensor<B::InnerBackend, 5> =
+    let inside: Tensor<B, 5> =
         Tensor::from_data(TensorData::new(inside, [n, f, 1, h, w]), &target.device());
     let weights = inside * (entity_weight - 1.0) + 1.0;
-    let error = said - Tensor::from_inner(target);
-    (error.powi_scalar(2) * Tensor::from_inner(weights)).mean()
+    ((said - target).powi_scalar(2) * weights).mean()
 }
 
 /// What the figure of the residual's base is called: what a denoiser that does nothing would reach.

@@ -121,6 +121,18 @@ pub trait Stage<B: AutodiffBackend> {
         )))
     }
 
+    /// Figures on clips that were never trained on, which are worth a minute when all steps are done.
+    ///
+    /// # Errors
+    /// Whatever the network's own use may fail with.
+    fn held_out(
+        &self,
+        network: &<Self::Network as AutodiffModule<B>>::InnerModule,
+    ) -> Result<Vec<(&'static str, f64)>> {
+        let _ = network;
+        Ok(Vec::new())
+    }
+
     /// A picture of what the averaged network does, and figures for the log.
     ///
     /// # Errors

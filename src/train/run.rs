@@ -2,7 +2,7 @@
 
 use super::clicks::ClickStage;
 use super::controlnet::{ControlNetStage, Steerer, configs};
-use super::denoiser::{DenoiserStage, Turn, residual_statistics};
+use super::denoiser::{DenoiserStage, ENTITY_WEIGHT, Turn, residual_statistics};
 use super::fit::{FitOptions, Fitted, Stage, fit};
 use super::parser::ParserStage;
 use super::record::{Lock, Record, Results};
@@ -317,7 +317,7 @@ fn denoiser<A: AutodiffBackend>(
         shown.apply(&mut index);
         Turn {
             condition: index.condition,
-            entity_weight: if index.loss_mask { 2.0 } else { 1.0 },
+            entity_weight: if index.loss_mask { ENTITY_WEIGHT } else { 1.0 },
         }
     };
     let stage = DenoiserStage::<A> {
@@ -404,7 +404,7 @@ fn controlnet<A: AutodiffBackend>(options: &RunOptions, device: &A::Device) -> R
         vae,
         unet,
         fps: PUBLISHED_FPS,
-        entity_weight: if weighed { 2.0 } else { 1.0 },
+        entity_weight: if weighed { ENTITY_WEIGHT } else { 1.0 },
         seed: options.seed,
         device: device.clone(),
     };
@@ -452,8 +452,11 @@ fn fit_recorded<B: AutodiffBackend, S: Stage<B> + Send>(
     let Fitted {
         network,
         state,
-        figures,
+        mut figures,
     } = fit(stage, network, &options.fit, device)?;
+    if state.step >= options.fit.steps {
+        figures.extend(stage.held_out(&network)?);
+    }
     Results::new(record, &state, &figures).write(&options.fit.run)?;
     Ok(network)
 }

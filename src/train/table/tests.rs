@@ -1,3 +1,4 @@
+use super::super::denoiser::HELD_OUT_ERROR;
 use super::super::record::Lock;
 use super::*;
 use crate::model::bundle::Bundle;
@@ -74,6 +75,7 @@ fn rows_are_trained_and_then_left_alone() {
         let results = Results::read(&run).unwrap().unwrap();
         assert_eq!((results.steps_done, results.record.seed), (2, 1));
         assert!(results.loss.unwrap() > 0.0 && results.figures.contains_key("PSNR dB"));
+        assert!(results.figures[HELD_OUT_ERROR] > 0.0);
         assert_eq!(results.record.loss_mask, Some(masked));
         // What was trained says so, and loads.
         let device = Default::default();
