@@ -58,7 +58,7 @@ impl<B: AutodiffBackend> ModuleVisitor<B> for FirstElements<B> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
         let value = param.val();
         if value.is_require_grad() {
-            let first = value.reshape([-1]).slice([0..1]);
+            let first = value.reshape([-1]).narrow(0, 0, 1);
             self.values.push(first.cast(FloatDType::F32));
         }
     }
