@@ -11,7 +11,7 @@ use crate::pipeline::plan::push_planes;
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::module::avg_pool2d;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{ElementConversion, Tensor, TensorData};
 use image::RgbImage;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -93,6 +93,21 @@ fn colour<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
     Tensor::cat(vec![warm, green - (red + blue) * 0.5], 1)
 }
 
+/// How much of the variance of [`colour`]'s two axes is there again: 1 is all of it.
+fn colour_kept<B: Backend>(made: Tensor<B, 4>, target: Tensor<B, 4>) -> [f64; 2] {
+    let (made, target) = (colour(made), colour(target));
+    [0, 1].map(|axis| {
+        let (made, target) = (
+            made.clone().narrow(1, axis, 1),
+            target.clone().narrow(1, axis, 1),
+        );
+        let mean = target.clone().mean().reshape([1, 1, 1, 1]);
+        let varies: f64 = (target.clone() - mean).square().mean().into_scalar().elem();
+        let wrong: f64 = (made - target).square().mean().into_scalar().elem();
+        1.0 - wrong / varies.max(1e-12)
+    })
+}
+
 impl<B: AutodiffBackend> Stage<B> for VaeStage<B> {
     type Network = Autoencoder<B>;
     type Batch = Images;
@@ -147,9 +162,12 @@ impl<B: AutodiffBackend> Stage<B> for VaeStage<B> {
         let (latents, _) = network.vae.encode(target.clone());
         let made = network.vae.decode(latents.clone(), 4).clamp(-1.0, 1.0);
         let rough = network.preview.forward(latents).clamp(-1.0, 1.0);
+        let [warm, green] = colour_kept(made.clone(), target.clone());
         let figures = vec![
             ("PSNR dB", psnr(&made, &target)),
             ("preview PSNR dB", psnr(&rough, &target)),
+            ("red against blue kept", warm),
+            ("green kept", green),
         ];
         let first = |x: Tensor<B::InnerBackend, 4>| x.narrow(0, 0, 8);
         Ok((sheet(&[first(target), first(made), first(rough)])?, figures))
@@ -195,4 +213,38 @@ pub fn latent_statistics<B: Backend>(
 /// [`crate::Error::Device`] when it cannot be read back.
 pub fn to_vec<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Result<Vec<f32>> {
     pollster::block_on(host::read(tensor))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::backend::Flex;
+
+    /// A picture of two halves.
+    fn halves(left: [f32; 3], right: [f32; 3]) -> Tensor<Flex, 4> {
+        let mut values = Vec::new();
+        for channel in 0..3 {
+            for _ in 0..8 {
+                values.extend([left[channel]; 4]);
+                values.extend([right[channel]; 4]);
+            }
+        }
+        Tensor::from_data(TensorData::new(values, [1, 3, 8, 8]), &Default::default())
+    }
+
+    #[test]
+    fn colour_that_is_lost_is_told_by_its_axis() {
+        let (grass, earth) = ([-0.5, 0.3, -0.5], [0.2, 0.0, -0.2]);
+        let target = halves(grass, earth);
+        let all = colour_kept(target.clone(), target.clone());
+        assert!(all.iter().all(|kept| (kept - 1.0).abs() < 1e-6), "{all:?}");
+        // Green turned into the grey of the same red and blue.
+        let brown = halves([-0.5, -0.5, -0.5], [0.2, 0.0, -0.2]);
+        let [warm, green] = colour_kept(brown, target.clone());
+        assert!((warm - 1.0).abs() < 1e-6, "{warm}");
+        assert!(green < 0.0, "{green}");
+        // Brightness alone is no colour.
+        let lit = colour_kept(target.clone() + 0.3, target);
+        assert!(lit.iter().all(|kept| (kept - 1.0).abs() < 1e-5), "{lit:?}");
+    }
 }
