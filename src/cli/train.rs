@@ -42,7 +42,7 @@ const PUBLISHED: Defaults = Defaults {
 };
 
 /// Steps of what all of the tables' runs start from.
-const BASE_STEPS: u64 = 1_500;
+const BASE_STEPS: u64 = 4_000;
 
 /// The tables' runs are short and small, and sampling takes as long as ten of their steps.
 const TABLE: Defaults = Defaults {

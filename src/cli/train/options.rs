@@ -149,7 +149,7 @@ pub struct Options {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub channels: Vec<usize>,
     /// Steps of what the tables' runs start from: one denoiser, shown all that they are shown in turns; 0: they start from
-    /// scratch [default: 1500]
+    /// scratch [default: 4000]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_steps: Option<u64>,
