@@ -373,7 +373,7 @@ fn tables_of_the_paper_come_from_the_ledger() {
     assert_refused(ending(table("1")), 3, &["train table --table 1"]);
     let run = |kind: &str, obj_mc: f64| {
         serde_json::json!({
-            "kind": kind, "seed": 1, "steps": 7, "loss": 0.5, "obj_mc": obj_mc, "fvd": 1.0, "fid": 2.0, "psnr": 20.0,
+            "kind": kind, "seed": 1, "steps": 7, "error": 0.5, "obj_mc": obj_mc, "fvd": 1.0, "fid": 2.0, "psnr": 20.0,
             "psnr_inside": 19.0,
         })
     };
@@ -385,7 +385,7 @@ fn tables_of_the_paper_come_from_the_ledger() {
     let output = table("3").assert().success().get_output().stdout.clone();
     let text = String::from_utf8(output).unwrap();
     for expected in [
-        "| with loss mask | 3.2500 |",
+        "| with loss mask | 0.5000 | 3.2500 |",
         "302.7 | 510.8 | 34.5",
         "an encoder",
         "other way round",
