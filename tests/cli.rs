@@ -396,6 +396,24 @@ fn tables_of_the_paper_come_from_the_ledger() {
     assert_refused(ending(table("5")), 3, &["no table 5"]);
 }
 
+#[cfg(unix)]
+#[test]
+fn it_ends_quietly_when_nobody_reads_on() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_dragentity"))
+        .args(["eval", "--table", "2"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdout(writer)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap()
+        .wait_with_output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(141));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
 #[test]
 fn what_people_picked_adds_up() {
     use dragentity::study::{Question, Study};

@@ -29,6 +29,7 @@ const EXIT_CODES: &str = "Exit codes:
   4    the model cannot be loaded
   5    the device cannot run it
   130  cancelled
+  141  nobody reads the output any more
 
 Environment:
   RUST_LOG          what to log, for example \"info\" or \"dragentity=debug\"
@@ -68,6 +69,7 @@ enum Command {
 
 /// The native program: reads the arguments, runs the subcommand, says in one sentence what went wrong.
 pub fn main() -> ExitCode {
+    crate::platform::end_with_the_reader();
     // Answers --help, and ends the program with code 2 on wrong usage.
     let cli = Cli::parse();
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();

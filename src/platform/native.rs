@@ -143,6 +143,22 @@ pub fn make_dir(path: &Path) -> Result<()> {
     })
 }
 
+/// The code of a program that ends because nobody reads what it prints any more: 128 and the number of SIGPIPE.
+const NO_READER: i32 = 141;
+
+/// From now on, the program ends without a word when the reader of its standard output has gone (`... | head`). Rust's
+/// printing panics then.
+pub fn end_with_the_reader() {
+    let usual = take_hook();
+    set_hook(Box::new(move |info| {
+        let said = info.payload_as_str().unwrap_or_default();
+        if said.starts_with("failed printing to stdout") && said.contains("os error 32") {
+            std::process::exit(NO_READER);
+        }
+        usual(info);
+    }));
+}
+
 /// What `f` returns; `None` if it panics, of which nothing is printed. For libraries that panic where they should fail.
 pub fn quietly<T>(f: impl FnOnce() -> T) -> Option<T> {
     thread_local! {
