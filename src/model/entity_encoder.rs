@@ -10,17 +10,15 @@
 //!
 //! Fully convolutional: any height and width that are multiples of 16.
 
+use super::pyramid::{ConvBlock, Pyramid, conv1, conv3, double};
 use crate::error::{Error, Result};
 use crate::nn::layers::{Convolution, norm_silu, silu};
 use crate::scene::raster::{Circle, draw_disc};
 use burn::module::Module;
-use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{
-    GroupNorm, GroupNormConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig, PaddingConfig2d,
-};
+use burn::nn::conv::Conv2d;
+use burn::nn::{GroupNorm, GroupNormConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::backend::Backend;
-use burn::tensor::module::{avg_pool2d, interpolate};
-use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
+use burn::tensor::module::avg_pool2d;
 use burn::tensor::{Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 use std::f32::consts::PI;
@@ -77,72 +75,9 @@ impl Default for EntityEncoderConfig {
     }
 }
 
-/// A 3x3 convolution that keeps the size, or halves it with `stride` 2.
-pub(super) fn conv3<B: Backend>(
-    channels: [usize; 2],
-    stride: usize,
-    dilation: usize,
-    device: &B::Device,
-) -> Conv2d<B> {
-    Conv2dConfig::new(channels, [3, 3])
-        .with_stride([stride, stride])
-        .with_dilation([dilation, dilation])
-        .with_padding(PaddingConfig2d::Explicit(
-            dilation, dilation, dilation, dilation,
-        ))
-        .init(device)
-}
-
-/// A 1x1 convolution.
-pub(super) fn conv1<B: Backend>(channels: [usize; 2], device: &B::Device) -> Conv2d<B> {
-    Conv2dConfig::new(channels, [1, 1]).init(device)
-}
-
-/// Twice the height and width, nearest neighbour.
-pub(super) fn double<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
-    let [_, _, height, width] = x.dims();
-    interpolate(
-        x,
-        [2 * height, 2 * width],
-        InterpolateOptions::new(InterpolateMode::Nearest).with_align_corners(false),
-    )
-}
-
 /// Half the height and width, mean of 2x2 pixels.
 fn halve<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
     avg_pool2d(x, [2, 2], [2, 2], [0, 0], true, false)
-}
-
-/// Two 3x3 convolutions, each after GroupNorm and SiLU, beside the identity.
-#[derive(Module, Debug)]
-pub struct ConvBlock<B: Backend> {
-    /// Before the first convolution.
-    pub norm1: GroupNorm<B>,
-    /// The first convolution.
-    pub conv1: Conv2d<B>,
-    /// Before the second convolution.
-    pub norm2: GroupNorm<B>,
-    /// The second convolution.
-    pub conv2: Conv2d<B>,
-}
-
-impl<B: Backend> ConvBlock<B> {
-    pub(super) fn new(channels: usize, groups: usize, dilation: usize, device: &B::Device) -> Self {
-        let norm = || GroupNormConfig::new(groups, channels).init(device);
-        Self {
-            norm1: norm(),
-            conv1: conv3([channels, channels], 1, dilation, device),
-            norm2: norm(),
-            conv2: conv3([channels, channels], 1, 1, device),
-        }
-    }
-
-    /// `[batch, channels, height, width]` to the same.
-    pub fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
-        let y = self.conv1.apply(norm_silu(&self.norm1, x.clone()));
-        let y = self.conv2.apply(norm_silu(&self.norm2, y));
-        x + y
-    }
 }
 
 /// Backbone and heads; made by [`EntityEncoderConfig::init`].
@@ -292,37 +227,21 @@ impl<B: Backend> EntityEncoder<B> {
         let fine = self.stem_conv.apply(fine);
 
         let per_stride = self.blocks.len() / self.downsamplers.len();
-        let mut x = fine.clone();
-        let mut levels = Vec::with_capacity(self.downsamplers.len());
-        for (i, down) in self.downsamplers.iter().enumerate() {
-            x = down.apply(silu(x));
-            for block in &self.blocks[i * per_stride..(i + 1) * per_stride] {
-                x = block.forward(x);
-            }
-            let lateral = norm_silu(&self.lateral_norms[i], x.clone());
-            levels.push(self.laterals[i].apply(lateral));
+        let [quarter, eighth, _] = Pyramid {
+            downsamplers: &self.downsamplers,
+            blocks: &self.blocks,
+            layers_per_block: [per_stride; 3],
+            lateral_norms: &self.lateral_norms,
+            laterals: &self.laterals,
         }
-        // Top down: 16 into 8 into 4.
-        let mut eighth = None;
-        let mut top: Option<Tensor<B, 4>> = None;
-        for (i, level) in levels.into_iter().enumerate().rev() {
-            let sum = match top {
-                Some(above) => level + double(above),
-                None => level,
-            };
-            if i == 1 {
-                eighth = Some(sum.clone());
-            }
-            top = Some(sum);
-        }
-        let quarter = top.expect("three strides");
+        .forward(fine.clone());
         let features = self
             .feature_norm
             .forward(self.feature_conv.apply(silu(quarter)));
         EncoderOutput {
             features,
             fine: silu(fine),
-            tokens: self.tokens(eighth.expect("three strides")),
+            tokens: self.tokens(eighth),
         }
     }
 

@@ -3,7 +3,8 @@
 //! A backbone of the entity encoder's blocks at strides 2 to 16, joined top down; at stride 16 its blocks reach across
 //! the whole crop, which it takes to know left from right. The parts are [`crate::scene::parts`]'.
 
-use super::entity_encoder::{ConvBlock, conv1, conv3, double, fold_pixels};
+use super::entity_encoder::fold_pixels;
+use super::pyramid::{ConvBlock, Pyramid, conv1, conv3, double};
 use crate::error::{Error, Result};
 use crate::nn::layers::{Convolution, norm_silu, silu};
 use crate::scene::parts::CLASSES;
@@ -190,22 +191,14 @@ impl<B: Backend> HumanParser<B> {
         let fine = norm_silu(&self.stem_norm, self.stem_in.apply(input.clone()));
         let fine = self.stem_conv.apply(fine);
 
-        let mut x = fine.clone();
-        let mut levels = Vec::with_capacity(self.downsamplers.len());
-        let mut blocks = self.blocks.iter();
-        for (i, down) in self.downsamplers.iter().enumerate() {
-            x = down.apply(silu(x));
-            for block in blocks.by_ref().take(self.layers_per_block[i]) {
-                x = block.forward(x);
-            }
-            let lateral = norm_silu(&self.lateral_norms[i], x.clone());
-            levels.push(self.laterals[i].apply(lateral));
+        let [joined, _, _] = Pyramid {
+            downsamplers: &self.downsamplers,
+            blocks: &self.blocks,
+            layers_per_block: self.layers_per_block,
+            lateral_norms: &self.lateral_norms,
+            laterals: &self.laterals,
         }
-        let joined = levels
-            .into_iter()
-            .rev()
-            .reduce(|above, level| level + double(above))
-            .expect("three strides");
+        .forward(fine.clone());
         let x = self.merge_block.forward(joined);
         let x = self.up_conv.apply(norm_silu(&self.up_norm, x));
         let x = Tensor::cat(vec![double(x), silu(fine), fold_pixels(input)], 1);

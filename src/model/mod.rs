@@ -15,6 +15,7 @@ pub mod draganything;
 pub mod entity_encoder;
 pub mod human_parser;
 pub mod preview;
+pub mod pyramid;
 pub mod relation;
 pub mod sam;
 #[cfg(not(target_family = "wasm"))]

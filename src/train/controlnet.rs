@@ -273,7 +273,7 @@ impl<B: AutodiffBackend> Stage<B> for ControlNetStage<B> {
 
     fn loss(&self, network: &Steerer<B>, batch: ClipBatch, step: u64) -> Result<Tensor<B, 1>> {
         let known = self.know(&batch, step)?;
-        let noisy = noisy(known.target, LOG_SIGMA, self.seed, step);
+        let noisy = noisy(known.target, LOG_SIGMA, self.seed, step).with_autodiff::<B>();
         let conditions = known.conditions.with_autodiff::<B>();
         let mut prepared = Prepared {
             image_latents: Tensor::from_inner(known.prepared.image_latents),
@@ -283,15 +283,10 @@ impl<B: AutodiffBackend> Stage<B> for ControlNetStage<B> {
         };
         let means = Tensor::from_inner(known.means);
         prepared.steering = Some(steering(network, &conditions, means)?);
-        let said = velocity(
-            &self.unet,
-            Tensor::from_inner(noisy.latents),
-            Tensor::from_inner(noisy.sigma),
-            &prepared,
-        );
+        let said = velocity(&self.unet, noisy.latents, noisy.sigma, &prepared);
         Ok(weighted_error(
             said,
-            Tensor::from_inner(noisy.velocity),
+            noisy.velocity,
             batch.weights,
             self.entity_weight,
         ))

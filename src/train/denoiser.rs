@@ -7,7 +7,7 @@ use super::vae::to_vec;
 use crate::Result;
 use crate::model::bundle::{Bundle, residual_std};
 use crate::model::condition::{ConditionBatch, ConditionConfig, ConditionInput};
-use crate::model::denoiser::{Denoiser, Known, ResidualBase, velocity_target};
+use crate::model::denoiser::{Denoiser, Known, Prepared, ResidualBase, velocity_target};
 use crate::pipeline::engine::{Drafts, added_time_ids};
 use crate::pipeline::host::shrink;
 use crate::pipeline::noise::noise_from;
@@ -168,17 +168,22 @@ impl<B: Backend> Encoded<B> {
         }
     }
 
-    /// What the network says of noisy latents of this batch.
-    fn said(self, network: &Denoiser<B>, noisy: &Noisy<B>) -> Result<Tensor<B, 5>> {
-        let prepared = network.prepare(Known {
-            first: self.first,
-            image_latents: self.image,
-            coverage: self.coverage,
-            features: self.features,
-            tokens: self.tokens,
+    /// What stays the same at every step.
+    fn prepared<'a>(&'a self, network: &'a Denoiser<B>) -> Result<Prepared<'a, B>> {
+        network.prepare(Known {
+            first: self.first.clone(),
+            image_latents: self.image.clone(),
+            coverage: self.coverage.clone(),
+            features: self.features.clone(),
+            tokens: self.tokens.clone(),
             conditions: &self.conditions,
-            added_time_ids: self.ids,
-        })?;
+            added_time_ids: self.ids.clone(),
+        })
+    }
+
+    /// What the network says of noisy latents of this batch.
+    fn said(&self, network: &Denoiser<B>, noisy: &Noisy<B>) -> Result<Tensor<B, 5>> {
+        let prepared = self.prepared(network)?;
         Ok(network.velocity(noisy.latents.clone(), noisy.sigma.clone(), &prepared))
     }
 }
@@ -275,15 +280,7 @@ impl<B: AutodiffBackend> Stage<B> for DenoiserStage<B> {
         let encoded = encode(&self.frozen, &batch, &self.frozen.config.index.condition)?;
         let [n, f, _, _, _] = encoded.base.dims();
         let (w, h) = (batch.inputs[0].width, batch.inputs[0].height);
-        let prepared = network.prepare(Known {
-            first: encoded.first,
-            image_latents: encoded.image,
-            coverage: encoded.coverage,
-            features: encoded.features,
-            tokens: encoded.tokens,
-            conditions: &encoded.conditions,
-            added_time_ids: encoded.ids,
-        })?;
+        let prepared = encoded.prepared(network)?;
         let index = &self.frozen.config.index;
         let scheduler = EulerDiscreteScheduler::new(
             self.frozen.config.scheduler.clone(),
@@ -332,7 +329,7 @@ pub(super) struct Noisy<B: Backend> {
 
 impl<B: Backend> Noisy<B> {
     /// The same, as constants of a computation that is differentiated.
-    fn with_autodiff<A: AutodiffBackend<InnerBackend = B>>(self) -> Noisy<A> {
+    pub(super) fn with_autodiff<A: AutodiffBackend<InnerBackend = B>>(self) -> Noisy<A> {
         Noisy {
             latents: Tensor::from_inner(self.latents),
             sigma: Tensor::from_inner(self.sigma),

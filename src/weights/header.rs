@@ -18,10 +18,18 @@ pub(super) const MAX_RANK: usize = 8;
 const MAX_REASON: usize = 300;
 
 /// A reason that quotes what a file says, at a length that can be read.
-pub(super) fn shortened(reason: String) -> String {
+fn shortened(reason: String) -> String {
     match reason.char_indices().nth(MAX_REASON) {
         Some((end, _)) => format!("{}…", &reason[..end]),
         None => reason,
+    }
+}
+
+/// That a file of weights cannot be used, at a length that can be read.
+pub(super) fn refused(name: &str, reason: String) -> Error {
+    Error::Model {
+        name: name.to_owned(),
+        reason: shortened(reason),
     }
 }
 
@@ -125,10 +133,7 @@ pub(super) fn read_header(
     file_len: u64,
     read_at: &dyn Fn(u64, &mut [u8]) -> std::io::Result<()>,
 ) -> Result<BTreeMap<String, TensorInfo>> {
-    let fail = |reason: String| Error::Model {
-        name: name.to_owned(),
-        reason: shortened(reason),
-    };
+    let fail = |reason: String| refused(name, reason);
     let read = |at: u64, len: usize| {
         let mut bytes = vec![0; len];
         match read_at(at, &mut bytes) {

@@ -1,7 +1,7 @@
 //! `*.safetensors.index.json`: which of several files (shards) holds which tensor.
 
-use super::header::shortened;
-use crate::error::{Error, Result};
+use super::header::refused;
+use crate::error::Result;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -21,10 +21,7 @@ struct Index {
 /// # Errors
 /// [`Error::Model`] for anything that is no such index, names a file elsewhere, or no file at all.
 pub fn parse_index(name: &str, bytes: &[u8]) -> Result<BTreeMap<String, Vec<String>>> {
-    let fail = |reason: String| Error::Model {
-        name: name.to_owned(),
-        reason: shortened(reason),
-    };
+    let fail = |reason: String| refused(name, reason);
     let index: Index = serde_json::from_slice(bytes).map_err(|e| {
         fail(format!(
             "this is no index of weights ({e}); fetch it again, or convert the model again"

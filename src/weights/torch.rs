@@ -1,9 +1,9 @@
 //! The header of a PyTorch checkpoint (`.pth`, `.pt`, `.bin`): an uncompressed ZIP archive with a pickle of names and
 //! shapes, and a file for each storage. Like safetensors it is checked before anything is read by it; nothing in it is run.
 
-use super::header::{MAX_RANK, TensorInfo, shortened};
+use super::header::{MAX_RANK, TensorInfo, refused};
 use super::pickle::{self, Tensor};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use safetensors::Dtype;
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read, Seek, SeekFrom};
@@ -22,10 +22,7 @@ pub(super) fn read_header(
     file_len: u64,
     read_at: &dyn Fn(u64, &mut [u8]) -> std::io::Result<()>,
 ) -> Result<BTreeMap<String, TensorInfo>> {
-    let fail = |reason: String| Error::Model {
-        name: name.to_owned(),
-        reason: shortened(reason),
-    };
+    let fail = |reason: String| refused(name, reason);
     let mut archive = ZipArchive::new(Window::new(file_len, read_at)).map_err(|e| {
         fail(format!(
             "this PyTorch file is damaged or cut short ({e}); fetch it again"
