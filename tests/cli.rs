@@ -1,7 +1,6 @@
 //! The real program, as a person would call it: what it refuses, in which words and with which exit code.
 #![cfg(not(target_family = "wasm"))]
 
-mod common;
 #[path = "cli/convert.rs"]
 mod convert;
 #[path = "cli/parts.rs"]
@@ -10,12 +9,11 @@ mod parts;
 mod person;
 #[path = "cli/segment.rs"]
 mod segment;
-#[path = "common/tiny.rs"]
-mod tiny;
 #[path = "cli/track.rs"]
 mod track;
 
 use assert_cmd::Command;
+use dragentity_testkit::tiny;
 use std::path::PathBuf;
 
 /// A folder with a picture, a preset for it, and a model folder without weights.
@@ -416,7 +414,7 @@ fn it_ends_quietly_when_nobody_reads_on() {
 
 #[test]
 fn what_people_picked_adds_up() {
-    use dragentity::study::{Question, Study};
+    use dragentity_core::study::{Question, Study};
     let desk = Desk::new();
     let study = Study::of_files(["x/ours/1.mp4", "x/theirs/1.mp4"]).unwrap();
     let mut answers = study.begin(1);
@@ -447,7 +445,7 @@ fn what_people_picked_adds_up() {
 
 #[test]
 fn a_models_videos_are_a_method_to_compare() {
-    use dragentity::study::Study;
+    use dragentity_core::study::Study;
     let desk = Desk::new();
     for name in ["one", "two"] {
         tiny::tiny_model(&desk.path(name)).unwrap();
@@ -471,7 +469,7 @@ fn a_models_videos_are_a_method_to_compare() {
     assert_eq!(study.methods, ["method one", "method two"]);
     assert_eq!(study.trials.len(), 2);
     assert!(study.trials.iter().all(|trial| trial.given.is_some()));
-    let video = dragentity::media::read::read(files[0].as_ref(), &Default::default()).unwrap();
+    let video = dragentity_media::read::read(files[0].as_ref(), &Default::default()).unwrap();
     assert!(video.frames.len() > 1);
 }
 
@@ -615,7 +613,7 @@ fn a_model_is_run_with_the_representation_it_was_trained_with() {
 #[test]
 fn a_published_model_makes_a_video_of_a_picture() {
     let desk = Desk::new();
-    let published = common::svd::published_directory();
+    let published = dragentity_testkit::svd::published_directory();
     let generate = |args: &[&str]| {
         let mut command = desk.program();
         command.args(["generate", "--image", "picture.png", "--device", "cpu"]);
@@ -736,11 +734,13 @@ fn devices_and_types() {
 
 #[test]
 fn a_controlnet_lets_a_published_model_follow_paths() {
-    use common::steer::{draganything_directory, dragentity_directory, stable_diffusion_directory};
+    use dragentity_testkit::steer::{
+        draganything_directory, dragentity_directory, stable_diffusion_directory,
+    };
     let desk = Desk::new();
     demo_folder(&desk);
     let (model, features) = (
-        common::svd::published_directory(),
+        dragentity_testkit::svd::published_directory(),
         stable_diffusion_directory(),
     );
     let (theirs, own) = (draganything_directory(), dragentity_directory());
@@ -911,7 +911,7 @@ fn a_batch_makes_what_is_not_made_yet() {
 #[test]
 fn the_benchmark_measures_a_published_model() {
     let desk = Desk::new();
-    let published = common::svd::published_directory();
+    let published = dragentity_testkit::svd::published_directory();
     let bench = |args: &[&str]| {
         let mut command = desk.program();
         command.args([

@@ -5,8 +5,6 @@
 mod client;
 #[path = "serve/strangers.rs"]
 mod strangers;
-#[path = "common/tiny.rs"]
-mod tiny;
 
 use client::{PRESET, Program, Reply, long_preset, picture};
 use serde_json::Value;

@@ -2,12 +2,12 @@
 //! line of result for each; started again, only what is not done yet is done.
 
 use super::generate::{check_output, job, make};
-use super::progress::Progress;
 use super::request::Request;
-use crate::error::{Error, Result};
-use crate::pipeline::Cancel;
-use crate::pipeline::model::About;
-use crate::pipeline::runner::Runner;
+use dragentity_core::Cancel;
+use dragentity_core::error::{Error, Result};
+use dragentity_pipeline::model::About;
+use dragentity_pipeline::runner::Runner;
+use dragentity_terminal::progress::Progress;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::HashSet;

@@ -1,9 +1,9 @@
 //! `dragentity convert`.
 
-use super::interrupt::on_interrupt;
-use super::progress::Progress;
-use crate::error::{Error, Result};
-use crate::weights::convert::{Kept, Options, PartSummary, convert};
+use dragentity_core::error::{Error, Result};
+use dragentity_networks::weights::convert::{Kept, Options, PartSummary, convert};
+use dragentity_terminal::interrupt::on_interrupt;
+use dragentity_terminal::progress::Progress;
 use indicatif::DecimalBytes;
 use std::path::PathBuf;
 use std::sync::Arc;

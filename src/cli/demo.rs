@@ -1,8 +1,8 @@
 //! DragAnything's demo folders from the disk.
 
-use crate::error::{Error, Result};
-use crate::platform::read_bytes;
-use crate::scene::demo::{Demo, INDEX};
+use dragentity_core::error::{Error, Result};
+use dragentity_core::platform::read_bytes;
+use dragentity_core::scene::demo::{Demo, INDEX};
 use std::path::Path;
 
 /// Largest file of a demo folder that is read, in bytes.

@@ -1,7 +1,7 @@
 //! Options that say which model, and how it is loaded: the same wherever a model runs.
 
-use crate::pipeline::model::{ControlNetSource, ModelOptions};
 use burn::tensor::FloatDType;
+use dragentity_pipeline::model::{ControlNetSource, ModelOptions, parse_dtype};
 use std::path::{Path, PathBuf};
 
 /// Which model.
@@ -18,7 +18,7 @@ pub struct ModelArgs {
     #[arg(long, value_name = "DIR", requires = "controlnet")]
     features_from: Option<PathBuf>,
     /// What the networks of a large model compute in: f32, f16 or bf16 [default: f32]
-    #[arg(long, value_name = "TYPE", value_parser = dtype)]
+    #[arg(long, value_name = "TYPE", value_parser = parse_dtype)]
     dtype: Option<FloatDType>,
 }
 
@@ -54,16 +54,6 @@ impl SegmenterArgs {
                 .map(|file| file.display().to_string()),
             ..options
         }
-    }
-}
-
-/// Reads `f16`.
-pub(super) fn dtype(text: &str) -> Result<FloatDType, String> {
-    match text {
-        "f32" => Ok(FloatDType::F32),
-        "f16" => Ok(FloatDType::F16),
-        "bf16" => Ok(FloatDType::BF16),
-        _ => Err("choose f32, f16 or bf16".to_owned()),
     }
 }
 

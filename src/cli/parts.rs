@@ -2,18 +2,19 @@
 
 use super::generate::{MAX_PICTURE_FILE, read};
 use super::model::{ModelArgs, SegmenterArgs};
-use crate::device::{Device, Task};
-use crate::error::{Error, Result};
-use crate::media::overlay::{Canvas, colour};
-use crate::model::entity_encoder::Click;
-use crate::pipeline::parts::PersonParser;
-use crate::pipeline::runner::with_runner;
-use crate::pipeline::schp::SchpParser;
-use crate::pipeline::{Cancel, ClickJob};
-use crate::platform::write_whole;
-use crate::scene::{Entity, Mask, Picture, Preset, Scene, Settings, parts};
-use crate::weights::ModelDir;
 use burn::tensor::backend::Backend;
+use dragentity_core::Cancel;
+use dragentity_core::Click;
+use dragentity_core::ClickJob;
+use dragentity_core::error::{Error, Result};
+use dragentity_core::platform::write_whole;
+use dragentity_core::scene::{Entity, Mask, Picture, Preset, Scene, Settings, parts};
+use dragentity_media::overlay::{Canvas, colour};
+use dragentity_networks::device::{Device, Task};
+use dragentity_networks::weights::ModelDir;
+use dragentity_pipeline::parts::PersonParser;
+use dragentity_pipeline::runner::with_runner;
+use dragentity_pipeline::schp::SchpParser;
 use std::path::PathBuf;
 
 /// Options of `dragentity parts`.
@@ -50,7 +51,7 @@ pub struct Args {
 /// # Errors
 /// [`Error::Picture`], [`Error::Preset`], [`Error::Model`], [`Error::Io`], naming the file; [`Error::Job`] when there
 /// is no person.
-pub fn execute(args: Args) -> Result<()> {
+pub fn run(args: Args) -> Result<()> {
     if args.output.is_none() && args.overlay.is_none() {
         return Err(Error::Job(
             "nothing would be written; name a file with -o or --overlay".into(),

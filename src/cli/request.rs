@@ -1,7 +1,8 @@
 //! What one video is to be made of: options of `generate`, or a line of a batch.
 
-use crate::error::{Error, Result};
-use crate::scene::{Representation, Settings};
+use dragentity_core::error::{Error, Result};
+use dragentity_core::scene::{Representation, Settings};
+use dragentity_terminal::options::size;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -141,12 +142,4 @@ impl Example {
             Example::Coffee => sample!("coffee"),
         }
     }
-}
-
-/// Reads `576x320`.
-pub fn size(text: &str) -> std::result::Result<[u32; 2], String> {
-    let side = |text: &str| text.trim().parse::<u32>().ok();
-    text.split_once(['x', 'X', '×'])
-        .and_then(|(width, height)| Some([side(width)?, side(height)?]))
-        .ok_or_else(|| "write width and height in pixels, as 576x320".to_owned())
 }

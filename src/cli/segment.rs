@@ -1,16 +1,18 @@
 //! `dragentity segment`: the page's clicks, without the page.
 
 use super::generate::{MAX_PICTURE_FILE, read, writable};
-use super::interrupt::on_interrupt;
 use super::model::{ModelArgs, SegmenterArgs};
-use super::progress::Progress;
-use crate::device::Device;
-use crate::error::Result;
-use crate::model::entity_encoder::Click;
-use crate::pipeline::runner::with_runner;
-use crate::pipeline::{Cancel, ClickJob, Message};
-use crate::platform::write_whole;
-use crate::scene::{Mask, Picture};
+use dragentity_core::Cancel;
+use dragentity_core::Click;
+use dragentity_core::ClickJob;
+use dragentity_core::Message;
+use dragentity_core::error::Result;
+use dragentity_core::platform::write_whole;
+use dragentity_core::scene::{Mask, Picture};
+use dragentity_networks::device::Device;
+use dragentity_pipeline::runner::with_runner;
+use dragentity_terminal::interrupt::on_interrupt;
+use dragentity_terminal::progress::Progress;
 use std::path::PathBuf;
 
 /// Options of `dragentity segment`.
@@ -56,7 +58,7 @@ pub(super) fn place(text: &str) -> std::result::Result<[f32; 2], String> {
 /// Makes one mask.
 ///
 /// # Errors
-/// [`crate::Error::Picture`], [`crate::Error::Preset`], [`crate::Error::Io`], and those of the runner.
+/// [`dragentity_core::Error::Picture`], [`dragentity_core::Error::Preset`], [`dragentity_core::Error::Io`], and those of the runner.
 pub fn run(args: Args) -> Result<()> {
     writable(&args.output)?;
     let name = args.image.display().to_string();

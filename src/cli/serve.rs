@@ -1,10 +1,10 @@
 //! `dragentity serve`.
 
-use super::interrupt::on_interrupts;
 use super::model::{ModelArgs, SegmenterArgs};
-use crate::device::Device;
-use crate::error::Result;
 use crate::server::{Options, Server};
+use dragentity_core::error::Result;
+use dragentity_networks::device::Device;
+use dragentity_terminal::interrupt::on_interrupts;
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;

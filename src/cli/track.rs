@@ -1,13 +1,18 @@
 //! `dragentity track`: where the things of a video are in each of its frames.
 
-use crate::device::Device;
-use crate::error::{Error, Result};
-use crate::media::read::{PICTURES, Reading, files_with, read};
-use crate::media::{self, overlay};
-use crate::pipeline::Video;
-use crate::platform::{read_bytes, write_whole};
-use crate::scene::{Mask, Preset};
-use crate::track::{EntityTrack, Tracks, cotracker, flow, grip};
+use dragentity_core::Video;
+use dragentity_core::error::{Error, Result};
+use dragentity_core::platform::{read_bytes, write_whole};
+use dragentity_core::scene::{Mask, Preset};
+use dragentity_media as media;
+use dragentity_media::overlay;
+use dragentity_media::read::{PICTURES, Reading, files_with, read};
+use dragentity_media::track::EntityTrack;
+use dragentity_media::track::Tracks;
+use dragentity_media::track::flow;
+use dragentity_media::track::grip;
+use dragentity_networks::device::Device;
+use dragentity_pipeline::cotracker;
 use indicatif::ProgressBar;
 use std::path::{Path, PathBuf};
 
@@ -64,7 +69,7 @@ pub struct Args {
 ///
 /// # Errors
 /// [`Error::Picture`], [`Error::Preset`], [`Error::Job`] and [`Error::Io`], naming the file.
-pub fn execute(args: Args) -> Result<()> {
+pub fn run(args: Args) -> Result<()> {
     let outputs = [
         &args.output,
         &args.draganything,

@@ -1,6 +1,6 @@
 //! What a server tells of itself.
 
-use crate::pipeline::model::{About as Model, ModelOptions};
+use dragentity_pipeline::model::{About as Model, ModelOptions};
 use serde_json::{Value, json};
 
 /// Devices and model.

@@ -1,12 +1,12 @@
 //! Who may use the jobs: by address, by the page that asks, by token.
 
 use super::api::{Refused, refuse};
-use crate::error::{Error, Result};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use dragentity_core::error::{Error, Result};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,13 +1,14 @@
 //! Masks of clicks, for pages on slower machines: one thread beside those of the jobs, so that no click waits for a video.
 
-use crate::device::Device;
-use crate::error::{Error, Result};
-use crate::model::sam::SamConfig;
-use crate::pipeline::model::ModelOptions;
-use crate::pipeline::runner::with_runner;
-use crate::pipeline::{Cancel, ClickJob};
-use crate::scene::Mask;
-use crate::weights::Weights;
+use dragentity_core::Cancel;
+use dragentity_core::ClickJob;
+use dragentity_core::error::{Error, Result};
+use dragentity_core::scene::Mask;
+use dragentity_networks::device::Device;
+use dragentity_networks::sam::SamConfig;
+use dragentity_networks::weights::Weights;
+use dragentity_pipeline::model::ModelOptions;
+use dragentity_pipeline::runner::with_runner;
 use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use tokio::sync::oneshot;
 

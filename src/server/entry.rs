@@ -1,8 +1,11 @@
 //! One job and what is told about it.
 
-use crate::error::{Error, Result};
-use crate::pipeline::news::{News, Size};
-use crate::pipeline::{Cancel, Job, Message, Video};
+use dragentity_core::Cancel;
+use dragentity_core::Job;
+use dragentity_core::Message;
+use dragentity_core::Video;
+use dragentity_core::error::{Error, Result};
+use dragentity_core::news::{News, Size};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;

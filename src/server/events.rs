@@ -1,9 +1,9 @@
 //! A job's news as server-sent events.
 
 use super::entry::Entry;
-use crate::pipeline::news::News;
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
+use dragentity_core::news::News;
 use futures_util::stream::{self, Stream};
 use std::collections::VecDeque;
 use std::convert::Infallible;

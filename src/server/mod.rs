@@ -14,15 +14,15 @@ mod worker;
 
 pub use upload::Upload;
 
-use crate::device::Device;
-use crate::error::{Error, Result};
-use crate::pipeline::model::ModelOptions;
 use about::About;
 use access::Access;
 use api::Api;
 use axum::Router;
 use axum::routing::get;
 use clicks::Clicks;
+use dragentity_core::error::{Error, Result};
+use dragentity_networks::device::Device;
+use dragentity_pipeline::model::ModelOptions;
 use queue::Queue;
 use std::net::SocketAddr;
 use std::path::PathBuf;

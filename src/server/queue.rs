@@ -4,9 +4,9 @@
 //! it made can be fetched for [`KEPT_FOR`]. Who wants it no longer says so (`DELETE`).
 
 use super::entry::{Entry, locked};
-use crate::error::{Error, Result};
-use crate::pipeline::Job;
-use crate::pipeline::news::News;
+use dragentity_core::Job;
+use dragentity_core::error::{Error, Result};
+use dragentity_core::news::News;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -225,7 +225,7 @@ impl Drop for Ticket<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::Video;
+    use dragentity_core::Video;
 
     fn entry_of(queue: &Queue) -> Arc<Entry> {
         queue.submit(empty_job()).unwrap()

@@ -13,7 +13,7 @@ fn options(dir: &Path) -> Options {
         dir: dir.to_path_buf(),
         address: "127.0.0.1:0".parse().unwrap(),
         devices: Vec::new(),
-        model: crate::pipeline::model::ModelOptions::new("no/such/model"),
+        model: dragentity_pipeline::model::ModelOptions::new("no/such/model"),
         queue: 2,
         token: None,
         allow_origins: Vec::new(),

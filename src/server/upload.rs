@@ -1,14 +1,15 @@
 //! From the body of a request to a [`Job`] or a [`ClickJob`].
 
 use super::api::{Refused, refuse};
-use crate::error::{Error, Result};
-use crate::model::entity_encoder::Click;
-use crate::pipeline::model::About;
-use crate::pipeline::{ClickJob, Job};
-use crate::scene::{Mask, Picture, Preset, Scene};
 use axum::extract::Multipart;
 use axum::extract::multipart::{Field, MultipartError};
 use axum::http::StatusCode;
+use dragentity_core::Click;
+use dragentity_core::ClickJob;
+use dragentity_core::Job;
+use dragentity_core::error::{Error, Result};
+use dragentity_core::scene::{Mask, Picture, Preset, Scene};
+use dragentity_pipeline::model::About;
 use std::error::Error as _;
 use std::future::Future;
 use std::time::Duration;
@@ -236,8 +237,8 @@ async fn in_time<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::model::Kind;
-    use crate::scene::Settings;
+    use dragentity_core::scene::Settings;
+    use dragentity_pipeline::model::Kind;
     use proptest::prelude::*;
 
     const PRESET: &str = r#"{"dragentity": 1, "picture": {"width": 16, "height": 12},

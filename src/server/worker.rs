@@ -1,10 +1,10 @@
 //! One thread for each device: takes a job, runs it, takes the next.
 
 use super::queue::Queue;
-use crate::device::Device;
-use crate::error::{Error, Result};
-use crate::pipeline::model::ModelOptions;
-use crate::pipeline::runner::{Runner, with_runner};
+use dragentity_core::error::{Error, Result};
+use dragentity_networks::device::Device;
+use dragentity_pipeline::model::ModelOptions;
+use dragentity_pipeline::runner::{Runner, with_runner};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 

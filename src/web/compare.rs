@@ -1,9 +1,9 @@
 //! The blind comparison, `compare.html`: shows results without saying whose they are, and keeps what is picked in the
-//! browser. What is compared and what answers add up to is in [`crate::study`].
+//! browser. What is compared and what answers add up to is in [`dragentity_core::study`].
 
 use super::dom;
 use super::messages::{Kind, say, sentence};
-use crate::study::{Answers, Question, Shown, Study, Tally};
+use dragentity_core::study::{Answers, Question, Shown, Study, Tally};
 use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;

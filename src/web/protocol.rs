@@ -1,9 +1,10 @@
 //! What page and worker say to each other.
 
-use crate::error::Result;
-use crate::model::entity_encoder::Click;
-use crate::pipeline::{Job, Message};
-use crate::scene::{Entity, Mask, Picture, Scene, Settings, Trajectory};
+use dragentity_core::Click;
+use dragentity_core::Job;
+use dragentity_core::Message;
+use dragentity_core::error::Result;
+use dragentity_core::scene::{Entity, Mask, Picture, Scene, Settings, Trajectory};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use wasm_bindgen::JsValue;
@@ -226,7 +227,7 @@ pub enum FromWorker {
         /// Why; `None` when it was cancelled.
         error: Option<String>,
     },
-    /// A person's parts: their numbers in [`crate::scene::parts`], and masks.
+    /// A person's parts: their numbers in [`dragentity_core::scene::parts`], and masks.
     Parts {
         /// Of which request.
         number: u64,

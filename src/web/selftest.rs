@@ -1,12 +1,12 @@
 //! For the tests of the page: one block of the UNet on this browser's WebGPU, with weights and inputs from a file, so that
 //! its numbers can be held against the reference's (tests/browser/parity.test.mjs). The page itself does not call it.
 
-use crate::device::Gpu;
-use crate::error::{Error, Result};
-use crate::model::blocks::DownBlockConfig;
-use crate::weights::Weights;
 use burn::backend::wgpu::{RuntimeOptions, WgpuDevice, graphics, init_setup_async};
 use burn::tensor::{Tensor, TensorData};
+use dragentity_core::error::{Error, Result};
+use dragentity_networks::device::Gpu;
+use dragentity_networks::svd::blocks::DownBlockConfig;
+use dragentity_networks::weights::Weights;
 use wasm_bindgen::prelude::*;
 
 type Block = Tensor<Gpu, 4>;

@@ -1,7 +1,7 @@
 //! What the page and a server say to each other, as bytes: a job as a multipart body, news as server-sent events. Knows
 //! no browser.
 
-use crate::pipeline::news::News;
+use dragentity_core::news::News;
 
 /// A body of `multipart/form-data` with a picture and other parts by their names, as `POST /api/jobs` and `/api/masks` take
 /// them, and its content type.

@@ -1,9 +1,9 @@
 //! `dragentity convert`: the same tensors in other files, and a model that runs from them.
 
 use super::{Desk, assert_refused, ending, tiny};
-use dragentity::Error;
-use dragentity::weights::convert::{Kept, Options, convert};
-use dragentity::weights::{ModelDir, Weights};
+use dragentity_core::Error;
+use dragentity_networks::weights::convert::{Kept, Options, convert};
+use dragentity_networks::weights::{ModelDir, Weights};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

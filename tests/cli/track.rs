@@ -14,7 +14,8 @@ fn mask(width: u32, height: u32) -> image::GrayImage {
 impl Desk {
     fn with_film() -> Self {
         let desk = Self::new();
-        let film = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/b_frames.mp4");
+        let film =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/media/tests/data/b_frames.mp4");
         std::fs::copy(film, desk.path("film.mp4")).unwrap();
         mask(64, 48).save(desk.path("square.png")).unwrap();
         desk
@@ -68,10 +69,10 @@ fn a_film_is_tracked_drawn_and_made_a_preset() {
     assert!(std::fs::metadata(desk.path("overlay.mp4")).unwrap().len() > 1000);
     // Preset and first frame belong together.
     let bytes = std::fs::read(desk.path("first.png")).unwrap();
-    let picture = dragentity::scene::Picture::decode(&bytes, "first.png").unwrap();
+    let picture = dragentity_core::scene::Picture::decode(&bytes, "first.png").unwrap();
     let text = std::fs::read_to_string(desk.path("preset.json")).unwrap();
-    let preset = dragentity::scene::Preset::parse(&text).unwrap();
-    assert_eq!(preset.fits(&picture), dragentity::scene::Fit::Same);
+    let preset = dragentity_core::scene::Preset::parse(&text).unwrap();
+    assert_eq!(preset.fits(&picture), dragentity_core::scene::Fit::Same);
     let scene = preset.scene(picture).unwrap();
     scene.check().unwrap();
     let path = scene.entities[0].trajectory.as_ref().unwrap();

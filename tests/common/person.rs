@@ -1,7 +1,7 @@
 //! A person that the parser has never seen, rendered from the held-out pack: for the terminal's test and the page's.
 
-use dragentity::data::{ClipSpec, Dataset, EVAL_SEED, Pack, Split};
-use dragentity::scene::parts::COUNT;
+use dragentity_core::scene::parts::COUNT;
+use dragentity_lab::data::{ClipSpec, Dataset, EVAL_SEED, Pack, Split};
 use image::{GrayImage, Luma, Rgb, RgbImage};
 use std::path::Path;
 use std::sync::Arc;

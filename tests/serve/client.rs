@@ -39,8 +39,8 @@ fn desk() -> &'static PathBuf {
     static DESK: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     let (_, path) = DESK.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
-        super::tiny::tiny_model(&dir.path().join("tiny")).unwrap();
-        super::tiny::tiny_sam(&dir.path().join("sam.safetensors")).unwrap();
+        dragentity_testkit::tiny::tiny_model(&dir.path().join("tiny")).unwrap();
+        dragentity_testkit::tiny::tiny_sam(&dir.path().join("sam.safetensors")).unwrap();
         std::fs::create_dir(dir.path().join("dist")).unwrap();
         std::fs::write(dir.path().join("dist/index.html"), "<head>page").unwrap();
         std::fs::write(dir.path().join("secret.txt"), "secret").unwrap();

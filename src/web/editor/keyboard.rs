@@ -1,7 +1,7 @@
 //! The keyboard in the pointer's place: a crosshair, clicks at it, paths that are led with the arrow keys.
 
 use super::{Editor, Gesture, Held, Outcome, Tool, anchor};
-use crate::scene::trajectory::DragPoint;
+use dragentity_core::scene::trajectory::DragPoint;
 
 impl Editor {
     /// Moves the keyboard's crosshair; while a path is being led, the path follows it.

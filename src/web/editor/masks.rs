@@ -1,9 +1,9 @@
 //! What the networks are asked for, and what becomes of their answers.
 
 use super::{Editor, MAX_ENTITIES, Outcome, SegmentRequest, SplitRequest, anchor};
-use crate::model::entity_encoder::Click;
-use crate::scene::history::Edit;
-use crate::scene::{Entity, Mask, parts};
+use dragentity_core::Click;
+use dragentity_core::scene::history::Edit;
+use dragentity_core::scene::{Entity, Mask, parts};
 
 impl Editor {
     pub(super) fn request(

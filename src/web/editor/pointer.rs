@@ -3,10 +3,10 @@
 use super::{
     BRUSH_SIDE, DRAG_THRESHOLD, Editor, FULL, Gesture, Held, MAX_ENTITIES, Outcome, TOLERANCE, Tool,
 };
-use crate::model::entity_encoder::Click;
-use crate::scene::history::Edit;
-use crate::scene::trajectory::DragPoint;
-use crate::scene::{Entity, Mask, Trajectory};
+use dragentity_core::Click;
+use dragentity_core::scene::history::Edit;
+use dragentity_core::scene::trajectory::DragPoint;
+use dragentity_core::scene::{Entity, Mask, Trajectory};
 
 impl Editor {
     /// The front-most entity there, the selected one first: it may lie behind another and still be what is meant.

@@ -2,8 +2,8 @@
 
 use super::messages::{Kind, say};
 use super::{App, act, dom, now, open_example, open_link, open_own, open_sample};
-use crate::scene::preset::FRAGMENT;
 use crate::web::editor::{Editor, Gesture, Held, Tool};
+use dragentity_core::scene::preset::FRAGMENT;
 use std::cell::RefCell;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;

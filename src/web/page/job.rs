@@ -3,10 +3,11 @@
 use super::handed::Handed;
 use super::messages::{Kind, say, sentence};
 use super::{App, Model, dom, now};
-use crate::media;
-use crate::pipeline::{Message, Video};
-use crate::scene::{Picture, Scene};
 use crate::web::protocol::{JobData, ToWorker};
+use dragentity_core::Message;
+use dragentity_core::Video;
+use dragentity_core::scene::{Picture, Scene};
+use dragentity_media as media;
 use web_sys::HtmlProgressElement;
 
 /// How long a worker has to end a cancelled job before it is ended itself.
@@ -334,7 +335,7 @@ fn saved(result: Result<(), String>, kind: &str) {
 }
 
 /// The video's GIF: at the size to look at it, in the picture's shape.
-fn gif(video: &Video, aspect: f32) -> crate::Result<Vec<u8>> {
+fn gif(video: &Video, aspect: f32) -> dragentity_core::Result<Vec<u8>> {
     let shape = ((aspect * 1000.0).round() as u32, 1000);
     let (width, height) = media::view_size((video.width, video.height), shape, None);
     media::gif::encode(&media::resized(video, width, height)?)

@@ -1,9 +1,9 @@
 //! The list of entities. Rows are kept and changed in place, so that a name being typed keeps its focus.
 
 use super::{act, dom, stage};
-use crate::media::overlay::colour;
-use crate::scene::{Entity, Trajectory};
 use crate::web::editor::Editor;
+use dragentity_core::scene::{Entity, Trajectory};
+use dragentity_media::overlay::colour;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, Event, HtmlElement, HtmlInputElement, KeyboardEvent, MouseEvent};
 

@@ -21,7 +21,7 @@ use super::editor::{Editor, Outcome};
 use super::messages::{Kind, say};
 use super::protocol::{DeviceChoice, Pixels, ToWorker};
 use super::{dom, messages};
-use crate::scene::preset::Preset;
+use dragentity_core::scene::preset::Preset;
 use job::Running;
 use link::Link;
 use model::{Device, Model};

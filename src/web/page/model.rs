@@ -2,8 +2,8 @@
 
 use super::messages::{Kind, say, sentence};
 use super::{App, act, dom, job};
-use crate::error::Result;
 use crate::web::protocol::{DeviceChoice, FromWorker, Pixels, ToWorker};
+use dragentity_core::error::Result;
 use wasm_bindgen::JsValue;
 
 /// After how many crashes in a row the worker is not started again by itself.

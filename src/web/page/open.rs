@@ -1,9 +1,9 @@
 //! Pictures from files, drops, the clipboard and the samples.
 
 use super::{dom, stage};
-use crate::error::{Error, Result};
-use crate::scene::Picture;
-use crate::scene::picture::{MAX_PIXELS, MAX_SIDE, MIN_SIDE, WORKING_SIDE};
+use dragentity_core::error::{Error, Result};
+use dragentity_core::scene::Picture;
+use dragentity_core::scene::picture::{MAX_PIXELS, MAX_SIDE, MIN_SIDE, WORKING_SIDE};
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Blob, ImageBitmap, Response};

@@ -3,10 +3,10 @@
 
 use super::dom;
 use super::stage::{self, Pen};
-use crate::media::overlay::colour;
-use crate::pipeline::Video;
-use crate::scene::Scene;
 use crate::web::protocol::View;
+use dragentity_core::Video;
+use dragentity_core::scene::Scene;
+use dragentity_media::overlay::colour;
 use wasm_bindgen::JsCast;
 use web_sys::{
     CanvasRenderingContext2d, Element, HtmlButtonElement, HtmlCanvasElement, HtmlElement,

@@ -1,11 +1,11 @@
 //! A `dragentity serve`, as the page talks to it.
 
 use super::dom;
-use crate::model::entity_encoder::Click;
-use crate::pipeline::Video;
-use crate::pipeline::news::{News, Size};
-use crate::scene::Mask;
 use crate::web::wire::{EventReader, form_body};
+use dragentity_core::Click;
+use dragentity_core::Video;
+use dragentity_core::news::{News, Size};
+use dragentity_core::scene::Mask;
 use js_sys::{Promise, Reflect, Uint8Array};
 use serde::Deserialize;
 use wasm_bindgen::prelude::*;

@@ -2,9 +2,9 @@
 
 use super::messages::{Kind, say, sentence};
 use super::{APP, App, act, dom, keep, open};
-use crate::error::Result;
-use crate::scene::preset::{FRAGMENT, Fit, Preset};
-use crate::scene::{Picture, Scene};
+use dragentity_core::error::Result;
+use dragentity_core::scene::preset::{FRAGMENT, Fit, Preset};
+use dragentity_core::scene::{Picture, Scene};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::Blob;
@@ -84,7 +84,7 @@ pub(super) async fn open_own(blob: Blob, name: String) {
     }
 }
 
-fn refuse_link(error: &crate::Error) {
+fn refuse_link(error: &dragentity_core::Error) {
     say(
         Kind::Error,
         &sentence(&format!(

@@ -2,7 +2,7 @@
 
 use super::messages::{Kind, say, sentence};
 use super::{App, dom};
-use crate::scene::Representation;
+use dragentity_core::scene::Representation;
 use web_sys::{HtmlInputElement, HtmlSelectElement};
 
 impl App {

@@ -1,9 +1,9 @@
 //! Draws the picture to edit: masks, paths, what a drag is carrying along, the crosshair.
 
 use super::dom;
-use crate::media::overlay::colour;
-use crate::scene::{Mask, Picture, Scene, Trajectory};
 use crate::web::editor::{Editor, Gesture, Tool, anchor};
+use dragentity_core::scene::{Mask, Picture, Scene, Trajectory};
+use dragentity_media::overlay::colour;
 use wasm_bindgen::prelude::*;
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
 

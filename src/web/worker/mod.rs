@@ -6,10 +6,13 @@ mod model;
 mod present;
 
 use super::protocol::{DeviceChoice, FromWorker, JobData, Pixels, ToWorker, to_js};
-use crate::error::{Error, Result};
-use crate::model::entity_encoder::Click;
-use crate::pipeline::{Cancel, ClickJob, Job, Message};
-use crate::scene::{Mask, Picture};
+use dragentity_core::Cancel;
+use dragentity_core::Click;
+use dragentity_core::ClickJob;
+use dragentity_core::Job;
+use dragentity_core::Message;
+use dragentity_core::error::{Error, Result};
+use dragentity_core::scene::{Mask, Picture};
 use model::Model;
 use present::Presenter;
 use std::cell::RefCell;

@@ -3,16 +3,20 @@
 use super::gpu::{self, NoGpu};
 use super::present::Presenter;
 use super::{post, with};
-use crate::device::{Cpu, Gpu};
-use crate::error::{Error, Result};
-use crate::pipeline::engine::{Engine, Observer};
-use crate::pipeline::segmenter::Segmenter;
-use crate::pipeline::{Cancel, ClickJob, Job, Message, Video};
-use crate::platform::yield_now;
-use crate::scene::{Mask, Picture};
 use crate::web::protocol::{DeviceChoice, FromWorker};
-use crate::weights::Weights;
 use burn::tensor::{Tensor, backend::Backend};
+use dragentity_core::Cancel;
+use dragentity_core::ClickJob;
+use dragentity_core::Job;
+use dragentity_core::Message;
+use dragentity_core::Video;
+use dragentity_core::error::{Error, Result};
+use dragentity_core::platform::yield_now;
+use dragentity_core::scene::{Mask, Picture};
+use dragentity_networks::device::{Cpu, Gpu};
+use dragentity_networks::weights::Weights;
+use dragentity_pipeline::engine::{Engine, Observer};
+use dragentity_pipeline::segmenter::Segmenter;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::File;
 
@@ -157,7 +161,7 @@ pub async fn load(address: &str, choice: DeviceChoice) -> Result<Model> {
             }
         }
     };
-    let name = crate::device::cpu_device_name();
+    let name = dragentity_networks::device::cpu_device_name();
     post(&FromWorker::Device {
         gpu: false,
         name: name.clone(),

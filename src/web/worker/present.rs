@@ -2,12 +2,12 @@
 //! where entities should be and their paths. Nothing is read back. The shaders are in `shaders/`.
 
 use super::gpu::Gpu;
-use crate::device::Gpu as Backend;
-use crate::media::overlay::colour;
-use crate::scene::{Mask, Scene, Trajectory};
 use crate::web::protocol::View;
 use burn::backend::wgpu::{CubeTensor, WgpuRuntime};
 use burn::tensor::{DType, Tensor};
+use dragentity_core::scene::{Mask, Scene, Trajectory};
+use dragentity_media::overlay::colour;
+use dragentity_networks::device::Gpu as Backend;
 
 /// The camera's colour.
 const CAMERA: [u8; 3] = [240, 242, 245];
@@ -107,7 +107,7 @@ impl Presenter {
 
     /// A job on this scene begins: its frames will be shown from now on.
     pub fn begin(&mut self, scene: &Scene) {
-        let shown = |(i, e): (usize, &crate::scene::Entity)| Shown {
+        let shown = |(i, e): (usize, &dragentity_core::scene::Entity)| Shown {
             mask: self.texture(&e.mask),
             path: e.trajectory.clone(),
             colour: colour(i),

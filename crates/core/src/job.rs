@@ -1,0 +1,150 @@
+//! What is asked for, [`Job`] and [`ClickJob`], what is said meanwhile, [`Message`], and what comes out, [`Video`]: the words
+//! that page, command line and server share.
+
+use crate::Result;
+use crate::scene::{Mask, Picture, Preset, Scene, Settings};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// One generation.
+#[derive(Clone, Default)]
+pub struct Job {
+    /// Picture, entities and trajectories.
+    pub scene: Scene,
+    /// How to generate.
+    pub settings: Settings,
+}
+
+impl Job {
+    /// What a preset asks for on a picture.
+    ///
+    /// # Errors
+    /// Those of [`Settings::check`], [`Preset::scene`] and [`Scene::check`].
+    pub fn new(picture: Picture, preset: &Preset) -> Result<Self> {
+        preset.settings.check()?;
+        let scene = preset.scene(picture)?;
+        scene.check()?;
+        Ok(Self {
+            scene,
+            settings: preset.settings.clone(),
+        })
+    }
+}
+
+/// One click.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Click {
+    /// Fraction of the picture's width.
+    pub x: f32,
+    /// Fraction of the picture's height.
+    pub y: f32,
+    /// Whether it lies in the entity, or marks what is not of it.
+    pub positive: bool,
+}
+
+/// One mask: that of what was clicked in a picture.
+#[derive(Clone, Default)]
+pub struct ClickJob {
+    /// Where the clicks are.
+    pub picture: Picture,
+    /// All of them so far.
+    pub clicks: Vec<Click>,
+    /// The mask to refine.
+    pub previous: Option<Mask>,
+}
+
+/// Frames of a video, RGB, 8 bits a channel.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Video {
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// Frames a second.
+    pub fps: u32,
+    /// A `width * height * 3` buffer for each frame.
+    #[serde(with = "blobs")]
+    pub frames: Vec<Vec<u8>>,
+}
+
+/// Buffers of bytes as such: serde's own way would be lists of numbers.
+mod blobs {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use serde_bytes::{ByteBuf, Bytes};
+
+    pub fn serialize<S: Serializer>(buffers: &[Vec<u8>], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(buffers.iter().map(|buffer| Bytes::new(buffer)))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Vec<u8>>, D::Error> {
+        let buffers = Vec::<ByteBuf>::deserialize(from)?;
+        Ok(buffers.into_iter().map(ByteBuf::into_vec).collect())
+    }
+}
+
+/// What a job says while it runs, in this order; `Loading`, `Step`, `Preview` and `Decoding` repeat.
+#[derive(Clone, Serialize, Deserialize)]
+pub enum Message {
+    /// Weights are being read.
+    Loading {
+        /// Which network.
+        part: String,
+        /// Bytes read so far.
+        done: u64,
+        /// Bytes in all, 0 when unknown.
+        total: u64,
+    },
+    /// What will be computed.
+    Plan {
+        /// Width of the video in pixels.
+        width: u32,
+        /// Height of the video in pixels.
+        height: u32,
+        /// Number of frames.
+        frames: u32,
+        /// Denoising steps.
+        steps: u32,
+        /// The device, in words.
+        device: String,
+    },
+    /// The picture and the conditions are being encoded.
+    Encoding,
+    /// Denoising step `step` of `steps` is done (1 = first); of a [`ClickJob`], a stage of what looks at its picture.
+    Step {
+        /// Steps done.
+        step: u32,
+        /// Steps in all.
+        steps: u32,
+    },
+    /// How the video looks so far.
+    Preview(Video),
+    /// Frames decoded to pixels.
+    Decoding {
+        /// Frames done.
+        done: u32,
+        /// Frames in all.
+        total: u32,
+    },
+    /// The result.
+    Done(Video),
+}
+
+/// Shared with a running job; setting it makes the job return [`dragentity_core::Error::Cancelled`] within one step.
+#[derive(Clone, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// A fresh, unset flag.
+    pub fn new() -> Self {
+        Self::default()
+    }
+    /// Ask the job to stop.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+    /// Whether it was asked to.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}

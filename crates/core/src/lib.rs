@@ -1,0 +1,13 @@
+//! What all of DragEntity shares and none of it computes: scenes (pictures, masks, trajectories, presets), the words of a
+//! job, noise schedules, the blind comparison, and the little that differs between a program and a page. No tensors.
+
+pub mod error;
+pub mod job;
+pub mod news;
+pub mod platform;
+pub mod scene;
+pub mod scheduler;
+pub mod study;
+
+pub use error::{Error, Result};
+pub use job::{Cancel, Click, ClickJob, Job, Message, Video};

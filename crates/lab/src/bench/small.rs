@@ -1,0 +1,94 @@
+//! Stable Video Diffusion with fewer channels and random weights: what to measure where the public weights are not at
+//! hand. The depth, and with it the kinds of layers and their order, is the published one.
+
+use burn::backend::Flex;
+use dragentity_core::Error;
+use dragentity_core::Result;
+use dragentity_core::platform::write_json;
+use dragentity_core::scheduler::EulerDiscreteConfig;
+use dragentity_networks::clip::CLIPVisionConfig;
+use dragentity_networks::clip::input::CLIPImageProcessor;
+use dragentity_networks::svd::unet::{PerLevel, UNetConfig};
+use dragentity_networks::svd::vae::AutoencoderKLTemporalDecoderConfig;
+use dragentity_networks::weights::{Precision, save_file};
+use dragentity_pipeline::svd::SvdConfig;
+use serde_json::json;
+use tempfile::TempDir;
+
+fn config() -> SvdConfig {
+    SvdConfig {
+        image_encoder: CLIPVisionConfig {
+            hidden_size: 256,
+            intermediate_size: 1024,
+            num_hidden_layers: 8,
+            num_attention_heads: 4,
+            projection_dim: 256,
+            ..CLIPVisionConfig::default()
+        },
+        feature_extractor: CLIPImageProcessor::default(),
+        vae: AutoencoderKLTemporalDecoderConfig::new(&[64, 128, 256, 256], 2, 4),
+        unet: UNetConfig {
+            block_out_channels: vec![128, 256, 384, 384],
+            cross_attention_dim: PerLevel::All(256),
+            num_attention_heads: PerLevel::Each(vec![2, 4, 6, 6]),
+            ..UNetConfig::default()
+        },
+        scheduler: EulerDiscreteConfig::default(),
+    }
+}
+
+/// Writes the directory as diffusers reads it, where it stays until it is dropped.
+///
+/// # Errors
+/// [`Error::Io`] when the disk is full or closed.
+pub fn directory() -> Result<TempDir> {
+    let dir = tempfile::tempdir().map_err(|source| Error::Io {
+        path: std::env::temp_dir().display().to_string(),
+        source,
+    })?;
+    let root = dir.path();
+    let config = config();
+    let device = Default::default();
+    const WEIGHTS: &str = "diffusion_pytorch_model.safetensors";
+    let half = Precision::F16;
+    let encoder = config.image_encoder.init::<Flex>(&device);
+    save_file(
+        &root.join("image_encoder/model.safetensors"),
+        &encoder,
+        half,
+    )?;
+    let vae = config.vae.init::<Flex>(&device);
+    save_file(&root.join("vae").join(WEIGHTS), &vae, half)?;
+    let unet = config.unet.init::<Flex>(&device)?;
+    save_file(&root.join("unet").join(WEIGHTS), &unet, half)?;
+    write_json(
+        &root.join("image_encoder/config.json"),
+        &config.image_encoder,
+    )?;
+    write_json(&root.join("vae/config.json"), &config.vae)?;
+    write_json(&root.join("unet/config.json"), &config.unet)?;
+    for part in ["scheduler", "feature_extractor"] {
+        dragentity_core::platform::make_dir(&root.join(part))?;
+    }
+    write_json(
+        &root.join("scheduler/scheduler_config.json"),
+        &config.scheduler,
+    )?;
+    let mut processor = json!(config.feature_extractor);
+    processor["image_processor_type"] = "CLIPImageProcessor".into();
+    write_json(
+        &root.join("feature_extractor/preprocessor_config.json"),
+        &processor,
+    )?;
+    let index = json!({
+        "_class_name": "StableVideoDiffusionPipeline",
+        "_diffusers_version": "0.24.0",
+        "feature_extractor": ["transformers", "CLIPImageProcessor"],
+        "image_encoder": ["transformers", "CLIPVisionModelWithProjection"],
+        "scheduler": ["diffusers", "EulerDiscreteScheduler"],
+        "unet": ["diffusers", "UNetSpatioTemporalConditionModel"],
+        "vae": ["diffusers", "AutoencoderKLTemporalDecoder"],
+    });
+    write_json(&root.join("model_index.json"), &index)?;
+    Ok(dir)
+}

@@ -1,0 +1,183 @@
+//! `dragentity eval`.
+
+use crate::eval::extractor::Extractors;
+use crate::eval::table::{Ledger, methods_of};
+use crate::eval::{
+    EvalOptions, Measures, Method, TrackOptions, VideosOptions, evaluate, evaluate_tracks,
+    write_videos,
+};
+use dragentity_core::Error;
+use dragentity_core::Result;
+use dragentity_core::platform::write_json;
+use dragentity_core::study::{Answers, Tally};
+use dragentity_networks::device::Device;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// Options of `dragentity eval`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Model directory
+    #[arg(long, default_value = "models/mini")]
+    model: String,
+    /// Pack whose held-out half is used
+    #[arg(long, default_value = "tests/data/held_out.pack")]
+    data: PathBuf,
+    /// Number of clips
+    #[arg(long, default_value_t = crate::data::EVAL_CLIPS)]
+    clips: u64,
+    /// Denoising steps, instead of the model's own
+    #[arg(long)]
+    steps: Option<usize>,
+    /// auto, cpu, wgpu, cuda or tch
+    #[arg(long, default_value = "auto")]
+    device: Device,
+    /// InceptionV3 of pytorch-fid (docs/metrics.md), for FID as in the literature
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["clicks_only", "tracks"])]
+    inception: Option<PathBuf>,
+    /// I3D of Kinetics-400 (docs/metrics.md), for FVD as in the literature
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["clicks_only", "tracks"])]
+    i3d: Option<PathBuf>,
+    /// Measure the masks from clicks alone, which takes a minute
+    #[arg(long, conflicts_with = "sheet")]
+    clicks_only: bool,
+    /// Measure the trackers of videos instead of a model
+    #[arg(long, conflicts_with_all = ["clicks_only", "sheet", "steps"])]
+    tracks: bool,
+    /// Print a table of the paper at this project's size, beside the paper's figures: 1, 2 and 3 from the ledger of their
+    /// runs, 4 from what people picked in the page's blind comparison
+    #[arg(long, value_name = "N", conflicts_with_all = ["clicks_only", "tracks", "sheet", "steps"])]
+    table: Option<u8>,
+    /// Measure the runs of `train table` in this folder first, as far as the ledger does not know them
+    #[arg(long, value_name = "DIR", requires = "table")]
+    runs: Option<PathBuf>,
+    /// What the tables' runs scored
+    #[arg(long, value_name = "FILE", default_value = "models/tables.json")]
+    ledger: PathBuf,
+    /// What people picked, as the blind comparison saves it, for --table 4
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "table", conflicts_with = "runs")]
+    answers: Vec<PathBuf>,
+    /// Write what the model makes of the clips into this folder, in a folder of its own, to compare models blind; with
+    /// --table and --runs, what the first seed's run of each row makes
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["clicks_only", "tracks", "sheet", "answers"])]
+    videos: Option<PathBuf>,
+    /// What the model's folder of --videos is called [default: the name of its directory]
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "videos",
+        conflicts_with = "table"
+    )]
+    method: Option<String>,
+    /// Side of the clips for --tracks, in pixels
+    #[arg(long, default_value_t = 128, requires = "tracks")]
+    side: usize,
+    /// Frames of the clips for --tracks
+    #[arg(long, default_value_t = 16, requires = "tracks")]
+    frames: usize,
+    /// Write truth, draft and generated frames of eight clips to this PNG
+    #[arg(long)]
+    sheet: Option<PathBuf>,
+    /// Write the report to this JSON file as well
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// As [`evaluate`], and [`Error::Io`] when a file cannot be written.
+pub fn run(args: Args) -> Result<()> {
+    if args.tracks {
+        let report = evaluate_tracks(&TrackOptions {
+            data: args.data,
+            clips: args.clips.max(1),
+            side: args.side,
+            frames: args.frames,
+        })?;
+        print!("{report}");
+        return keep(args.json.as_deref(), &report);
+    }
+    if args.table == Some(4) {
+        let answers: Vec<Answers> = args
+            .answers
+            .iter()
+            .map(|path| answers(path))
+            .collect::<Result<_>>()?;
+        let tally = Tally::of(&answers)?;
+        print!("{tally}");
+        return keep(args.json.as_deref(), &tally);
+    }
+    if let Some(folder) = args.videos {
+        let methods = match (args.table, &args.runs) {
+            (Some(number), Some(runs)) => methods_of(number, runs)?,
+            (Some(number), None) => {
+                return Err(Error::Job(format!(
+                    "--videos of table {number} needs --runs DIR, where the runs' weights are"
+                )));
+            }
+            (None, _) => {
+                let method = Method::of_model(&args.model);
+                let name = args.method.unwrap_or(method.name);
+                vec![Method { name, ..method }]
+            }
+        };
+        return write_videos(
+            &VideosOptions {
+                methods,
+                data: args.data,
+                clips: args.clips.max(1),
+                steps: args.steps,
+                folder,
+            },
+            args.device,
+        );
+    }
+    let extractors = Extractors {
+        inception: args.inception,
+        i3d: args.i3d,
+    };
+    if let Some(number) = args.table {
+        if !args.answers.is_empty() {
+            return Err(Error::Job(format!(
+                "--answers are for table 4; table {number} is of measured runs"
+            )));
+        }
+        let mut ledger = Ledger::read(&args.ledger)?;
+        if let Some(runs) = &args.runs {
+            let (data, clips) = (&args.data, args.clips.max(1));
+            ledger.measure(runs, &args.ledger, data, clips, &extractors, args.device)?;
+        }
+        let table = ledger.table(number)?;
+        print!("{table}");
+        return keep(args.json.as_deref(), &table);
+    }
+    let options = EvalOptions {
+        model: args.model,
+        data: args.data,
+        clips: args.clips.max(1),
+        steps: args.steps,
+        extractors,
+        measures: match args.clicks_only {
+            true => Measures::Clicks,
+            false => Measures::All,
+        },
+        sheet: args.sheet,
+    };
+    let report = evaluate(&options, args.device)?;
+    print!("{report}");
+    keep(args.json.as_deref(), &report)
+}
+
+fn answers(path: &Path) -> Result<Answers> {
+    let name = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => Answers::parse(&text, &name),
+        Err(source) => Err(Error::Io { path: name, source }),
+    }
+}
+
+/// Where somebody asked for it.
+fn keep(path: Option<&Path>, report: &impl Serialize) -> Result<()> {
+    path.map_or(Ok(()), |path| write_json(path, report))
+}

@@ -1,0 +1,174 @@
+//! How good a model is, on clips it was not trained on and whose truth is known.
+//!
+//! The clips are numbers 0 to 199 of a fixed seed on the held-out half of a pack of cut-outs and
+//! backgrounds. Baselines: the first frame repeated, and every entity pasted along its path over the
+//! unfilled first frame.
+
+mod clicks;
+pub mod extractor;
+pub mod frechet;
+mod motion;
+pub mod table;
+mod tracks;
+mod videos;
+
+use crate::data::{ClipSpec, Dataset, EVAL_SEED, Pack, Split};
+use burn::tensor::backend::Backend;
+pub use clicks::ClickReport;
+use clicks::{ClickMasks, PICTURE_SIDE};
+use dragentity_core::Error;
+use dragentity_core::Result;
+use dragentity_networks::device::{Device, Task};
+use dragentity_networks::dragentity::bundle::ModelIndex;
+use dragentity_pipeline::engine::Engine;
+use extractor::{Describe, Extractors};
+use indicatif::ProgressBar;
+use motion::Motion;
+pub use motion::{MotionReport, Score};
+use serde::Serialize;
+use std::path::PathBuf;
+use std::sync::Arc;
+pub use tracks::{TrackOptions, TracksReport, evaluate_tracks};
+pub use videos::{Method, VideosOptions, write_videos};
+
+/// Clips generated at once.
+const BATCH: u64 = 4;
+
+/// Which figures to take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Measures {
+    /// Videos, and masks from clicks.
+    #[default]
+    All,
+    /// Videos alone.
+    Motion,
+    /// Masks from clicks alone.
+    Clicks,
+}
+
+/// What to measure.
+#[derive(Clone, Debug)]
+pub struct EvalOptions {
+    /// Model directory.
+    pub model: String,
+    /// Pack of cut-outs and backgrounds.
+    pub data: PathBuf,
+    /// Number of clips.
+    pub clips: u64,
+    /// Denoising steps; `None`: the model's own.
+    pub steps: Option<usize>,
+    /// What Frechet distances are measured with.
+    pub extractors: Extractors,
+    /// Which figures.
+    pub measures: Measures,
+    /// Where a contact sheet goes.
+    pub sheet: Option<PathBuf>,
+}
+
+/// The result.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The model.
+    pub model: String,
+    /// Number of clips.
+    pub clips: u64,
+    /// Videos, unless only clicks were measured.
+    pub motion: Option<MotionReport>,
+    /// Masks from clicks, unless only videos were measured.
+    pub clicks: Option<ClickReport>,
+}
+
+/// Runs the evaluation.
+///
+/// # Errors
+/// [`Error::Model`] or [`Error::Picture`] when model or pack cannot be read, [`Error::Device`].
+pub fn evaluate(options: &EvalOptions, device: Device) -> Result<Report> {
+    device.run(Evaluate(options))?
+}
+
+struct Evaluate<'a>(&'a EvalOptions);
+
+impl Task for Evaluate<'_> {
+    type Output = Result<Report>;
+
+    fn run<B: Backend>(self, device: B::Device, name: String) -> Result<Report> {
+        let options = self.0;
+        let mut engine =
+            pollster::block_on(Engine::<B>::load(&options.model, device, name, &mut |_| {}))?;
+        let pack = Arc::new(Pack::open(&options.data)?);
+        let index = engine.bundle().config.index.clone();
+        let spec = clips_of(&index);
+        let dataset = Dataset::new(pack, Split::HeldOut, spec.clone(), EVAL_SEED)?;
+        let stills = dataset.with_spec(ClipSpec {
+            width: PICTURE_SIDE,
+            height: PICTURE_SIDE,
+            ..spec.clone()
+        });
+        let steps = options.steps.unwrap_or(index.steps as usize);
+        let (mut motion, mut masks) = (Motion::default(), ClickMasks::default());
+        let device = engine.bundle().device.clone();
+        // Of its own: the engine is busy.
+        let own = engine.bundle().encoder.clone();
+        let describe = Describe::new(&options.extractors, &own, &device)?;
+        let bar = ProgressBar::new(options.clips);
+        let mut first = 0;
+        while first < options.clips {
+            let count = BATCH.min(options.clips - first) as usize;
+            if options.measures != Measures::Clicks {
+                motion.add(engine.bundle(), &describe, &dataset, first, count, steps)?;
+            }
+            if options.measures != Measures::Motion {
+                masks.add(&mut engine, &stills, first, count)?;
+            }
+            first += count as u64;
+            bar.set_position(first);
+        }
+        bar.finish_and_clear();
+        if let Some(path) = &options.sheet {
+            let sheet = motion.sheet(spec.width, spec.height);
+            sheet.save(path).map_err(|e| Error::Io {
+                path: path.display().to_string(),
+                source: std::io::Error::other(e.to_string()),
+            })?;
+        }
+        Ok(Report {
+            model: options.model.clone(),
+            clips: options.clips,
+            motion: match options.measures {
+                Measures::Clicks => None,
+                _ => Some(motion.report(steps, &describe)?),
+            },
+            clicks: (options.measures != Measures::Motion).then(|| masks.report()),
+        })
+    }
+}
+
+/// The clips that a model is measured on.
+fn clips_of(index: &ModelIndex) -> ClipSpec {
+    ClipSpec {
+        width: index.sample_side as usize,
+        height: index.sample_side as usize,
+        frames: index.frames as usize,
+        max_entities: index.max_entities,
+        ..Default::default()
+    }
+}
+
+impl std::fmt::Display for Report {
+    /// The report as a table.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "{}: {} clips\n", self.model, self.clips)?;
+        if let Some(motion) = &self.motion {
+            motion.fmt(f)?;
+        }
+        match &self.clicks {
+            Some(clicks) => clicks.fmt(f),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Pixel `at` of a frame of values in -1..1.
+fn colour(frame: &[f32], at: usize) -> image::Rgb<u8> {
+    image::Rgb([0, 1, 2].map(|channel| ((frame[at * 3 + channel] + 1.0) * 127.5).round() as u8))
+}

@@ -1,0 +1,443 @@
+//! Videos become frames: MP4 (H.264), GIF, animated WebP, and folders of pictures.
+
+use super::mp4::Film;
+use dragentity_core::Video;
+use dragentity_core::error::{Error, Result};
+use dragentity_core::scene::Picture;
+use dragentity_core::scene::picture::resize_rgb;
+use image::AnimationDecoder;
+use image::codecs::{gif::GifDecoder, webp::WebPDecoder};
+use std::cmp::Ordering;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+
+/// Largest file that is read, in bytes.
+const MAX_FILE: u64 = 4 << 30;
+/// Most bytes of frames that are kept.
+const MAX_FRAMES_BYTES: usize = 2 << 30;
+/// What a decoder of moving pictures may allocate.
+const MAX_ALLOC: u64 = 1 << 30;
+/// Frames a second of a folder of pictures, which does not say.
+pub const FOLDER_FPS: u32 = 8;
+/// Extensions of the pictures that a folder of frames may hold.
+pub const PICTURES: [&str; 5] = ["jpg", "jpeg", "png", "bmp", "webp"];
+/// How to make a file that can be read of one that cannot.
+const CONVERT: &str = "convert it, for example with `ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p OUT.mp4`, or to a \
+                       folder of frames";
+
+/// Which frames of a video are read, and how large they may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// The first one, from 0.
+    pub start: usize,
+    /// Every how many-th.
+    pub stride: usize,
+    /// How many at most.
+    pub frames: usize,
+    /// Longest side in pixels; larger frames are scaled down.
+    pub side: u32,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self {
+            start: 0,
+            stride: 1,
+            frames: usize::MAX,
+            side: super::MAX_SIDE,
+        }
+    }
+}
+
+/// A file or folder of frames that cannot be used.
+pub(crate) fn refused(name: &str, reason: impl Into<String>) -> Error {
+    Error::Picture {
+        name: name.to_owned(),
+        reason: reason.into(),
+    }
+}
+
+/// Collects the frames that are asked for.
+pub(crate) struct Keep {
+    name: String,
+    reading: Reading,
+    /// Frames that have come by.
+    pub(crate) seen: usize,
+    video: Video,
+    /// Width and height of the frames as they come.
+    size: Option<(u32, u32)>,
+}
+
+impl Keep {
+    fn new(name: &str, reading: &Reading) -> Self {
+        Self {
+            name: name.to_owned(),
+            reading: *reading,
+            seen: 0,
+            video: Video::default(),
+            size: None,
+        }
+    }
+
+    /// Whether nothing more is wanted.
+    pub(crate) fn is_full(&self) -> bool {
+        self.video.frames.len() >= self.reading.frames
+    }
+
+    /// The next frame, whose RGB bytes `rgb` gives if they are wanted.
+    pub(crate) fn next(
+        &mut self,
+        width: u32,
+        height: u32,
+        rgb: impl FnOnce() -> Vec<u8>,
+    ) -> Result<()> {
+        let index = self.seen;
+        self.seen += 1;
+        let Some(from_start) = index.checked_sub(self.reading.start) else {
+            return Ok(());
+        };
+        if self.is_full() || from_start % self.reading.stride.max(1) != 0 {
+            return Ok(());
+        }
+        let first = *self.size.get_or_insert((width, height));
+        if (width, height) != first {
+            return Err(refused(
+                &self.name,
+                format!(
+                    "frame {} has {width} x {height} pixels and the first one {} x {}; all frames must have one size",
+                    index + 1,
+                    first.0,
+                    first.1
+                ),
+            ));
+        }
+        let longer = width.max(height).max(1);
+        let scale = f64::from(self.reading.side.clamp(1, super::MAX_SIDE)) / f64::from(longer);
+        let side = |n: u32| ((f64::from(n) * scale.min(1.0)).round() as u32).max(1);
+        let to = (side(width), side(height));
+        (self.video.width, self.video.height) = to;
+        let bytes = (self.video.frames.len() + 1).saturating_mul(to.0 as usize * to.1 as usize * 3);
+        if bytes > MAX_FRAMES_BYTES {
+            return Err(refused(
+                &self.name,
+                format!(
+                    "is too long: its first {} frames of {} x {} pixels take {} GB; read fewer frames, or every \
+                     second one",
+                    self.video.frames.len(),
+                    to.0,
+                    to.1,
+                    MAX_FRAMES_BYTES >> 30
+                ),
+            ));
+        }
+        let rgb = rgb();
+        self.video.frames.push(if to == (width, height) {
+            rgb
+        } else {
+            resize_rgb(&rgb, (width, height), to)
+        });
+        Ok(())
+    }
+
+    /// What was kept of a video that plays at `fps`.
+    fn finish(self, fps: f64) -> Result<Video> {
+        if self.video.frames.is_empty() {
+            let why = match self.seen {
+                0 => "has no frames; the file may be damaged".to_owned(),
+                n => format!(
+                    "has {n} frames and ends before frame {}",
+                    self.reading.start + 1
+                ),
+            };
+            return Err(refused(&self.name, why));
+        }
+        let fps = (fps / self.reading.stride.max(1) as f64).round();
+        Ok(Video {
+            fps: fps.clamp(1.0, 240.0) as u32,
+            ..self.video
+        })
+    }
+}
+
+/// Reads a video: an MP4 with H.264, a GIF, an animated WebP, or a folder whose pictures are the frames, in the order
+/// of their names (numbers in them count as numbers).
+///
+/// # Errors
+/// [`Error::Picture`] and [`Error::Io`], naming the file and what to do about it.
+pub fn read(path: &Path, reading: &Reading) -> Result<Video> {
+    let name = path.display().to_string();
+    let mut keep = Keep::new(&name, reading);
+    if path.is_dir() {
+        let files = frame_files(path)?;
+        let (start, stride) = (reading.start, reading.stride.max(1));
+        keep.seen = start.min(files.len());
+        for (index, file) in files.iter().enumerate().skip(start) {
+            if keep.is_full() {
+                break;
+            }
+            // What is not wanted is not decoded either.
+            if (index - start) % stride != 0 {
+                keep.seen += 1;
+                continue;
+            }
+            let picture = Picture::from_rgb_image(decode_picture(file)?.into_rgb8());
+            keep.next(picture.width, picture.height, || picture.rgb)?;
+        }
+        return keep.finish(f64::from(FOLDER_FPS));
+    }
+    let bytes = read_file(path)?;
+    match Kind::of(&bytes) {
+        Kind::Mp4 => {
+            let film = Film::open(&bytes, &name)?;
+            film.decode(&mut keep, reading.start)?;
+            keep.finish(film.fps())
+        }
+        Kind::Gif => {
+            let decoder = GifDecoder::new(Cursor::new(&bytes[..]));
+            animation(decoder.map_err(|e| damaged(&name, &e))?, keep)
+        }
+        Kind::WebP => {
+            let decoder = WebPDecoder::new(Cursor::new(&bytes[..]));
+            let decoder = decoder.map_err(|e| damaged(&name, &e))?;
+            if !decoder.has_animation() {
+                return Err(refused(&name, "is one picture, and a video is needed"));
+            }
+            animation(decoder, keep)
+        }
+        Kind::Other(what) => Err(refused(&name, what)),
+    }
+}
+
+/// How many frames a video has, and how many a second, as far as that is known without decoding it: of GIFs and WebPs it
+/// is not.
+///
+/// # Errors
+/// As [`read`].
+pub fn length(path: &Path) -> Result<Option<(usize, f64)>> {
+    if path.is_dir() {
+        let frames = frame_files(path)?.len();
+        return Ok(Some((frames, f64::from(FOLDER_FPS))));
+    }
+    let bytes = read_file(path)?;
+    match Kind::of(&bytes) {
+        Kind::Mp4 => {
+            let name = path.display().to_string();
+            let film = Film::open(&bytes, &name)?;
+            Ok(Some((film.frames(), film.fps())))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// What a file holds, by its first bytes.
+enum Kind {
+    Mp4,
+    Gif,
+    WebP,
+    /// Nothing that can be read: why, and what to do.
+    Other(String),
+}
+
+impl Kind {
+    fn of(bytes: &[u8]) -> Self {
+        let starts = |at: usize, with: &[u8]| bytes.get(at..at + with.len()) == Some(with);
+        if starts(4, b"ftyp") || starts(4, b"moov") {
+            Self::Mp4
+        } else if starts(0, b"GIF8") {
+            Self::Gif
+        } else if starts(0, b"RIFF") && starts(8, b"WEBP") {
+            Self::WebP
+        } else if bytes.is_empty() {
+            Self::Other("is empty".into())
+        } else {
+            let what = match () {
+                () if starts(0, &[0x1a, 0x45, 0xdf, 0xa3]) => "is WebM or Matroska, which",
+                () if starts(0, b"RIFF") => "is an AVI file, which",
+                () if starts(0, b"\x89PNG") || starts(0, &[0xff, 0xd8]) => {
+                    return Self::Other(
+                        "is one picture, and a video is needed: MP4, GIF, WebP or a folder of pictures"
+                            .into(),
+                    );
+                }
+                () => "is of a kind that",
+            };
+            Self::Other(format!("{what} cannot be read; {CONVERT}"))
+        }
+    }
+}
+
+/// The reason with the way out.
+pub(crate) fn damaged(name: &str, why: &dyn std::fmt::Display) -> Error {
+    refused(name, format!("cannot be decoded ({why}); {CONVERT}"))
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>> {
+    let name = path.display().to_string();
+    if std::fs::metadata(path).is_ok_and(|meta| meta.len() > MAX_FILE) {
+        let reason = format!("is larger than {} GB; cut it", MAX_FILE >> 30);
+        return Err(refused(&name, reason));
+    }
+    pollster::block_on(dragentity_core::platform::read_bytes(&name, &mut |_, _| {}))
+}
+
+/// One picture, as large and with as many bits as it is stored.
+pub fn decode_picture(path: &Path) -> Result<image::DynamicImage> {
+    let name = path.display().to_string();
+    let bytes = read_file(path)?;
+    let reader = image::ImageReader::new(Cursor::new(&bytes[..])).with_guessed_format();
+    let mut reader = reader.map_err(|source| Error::Io {
+        path: name.clone(),
+        source,
+    })?;
+    let mut limits = image::Limits::default();
+    limits.max_alloc = Some(MAX_ALLOC);
+    reader.limits(limits);
+    reader.decode().map_err(|e| {
+        let reason = format!("cannot be decoded ({e}); replace it or take it out");
+        refused(&name, reason)
+    })
+}
+
+/// The pictures of a folder, in the order of their names; not what lies in folders of it.
+///
+/// # Errors
+/// [`Error::Io`], and [`Error::Picture`] when there is none.
+pub fn frame_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let files = files_with(folder, &PICTURES)?;
+    if files.is_empty() {
+        return Err(refused(
+            &folder.display().to_string(),
+            format!(
+                "has no frames: a folder of a video holds pictures ({})",
+                PICTURES.join(", ")
+            ),
+        ));
+    }
+    Ok(files)
+}
+
+/// The files of a folder with one of these extensions, in the order of their names.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn files_with(folder: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>> {
+    let mut files: Vec<PathBuf> = entries(folder)?;
+    files.retain(|path| {
+        let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+        extension.is_some_and(|e| extensions.contains(&e.as_str())) && path.is_file()
+    });
+    Ok(files)
+}
+
+/// What is in a folder, hidden files aside, in the order of the names.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let io = |source| Error::Io {
+        path: folder.display().to_string(),
+        source,
+    };
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(io)? {
+        let entry = entry.map_err(io)?;
+        if !entry.file_name().to_string_lossy().starts_with('.') {
+            found.push(entry.path());
+        }
+    }
+    found.sort_by(|a, b| by_name(a, b));
+    Ok(found)
+}
+
+/// `2.png` before `10.png`.
+fn by_name(a: &Path, b: &Path) -> Ordering {
+    let text = |path: &Path| {
+        path.file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    };
+    let (a, b) = (text(a), text(b));
+    let (mut x, mut y) = (a.as_str(), b.as_str());
+    loop {
+        let digits = |s: &str| s.find(|c: char| !c.is_ascii_digit()).unwrap_or(s.len());
+        let (n, m) = (digits(x), digits(y));
+        let order = if n > 0 && m > 0 {
+            let (p, q) = (
+                x[..n].trim_start_matches('0'),
+                y[..m].trim_start_matches('0'),
+            );
+            let order = p.len().cmp(&q.len()).then_with(|| p.cmp(q));
+            (x, y) = (&x[n..], &y[m..]);
+            order
+        } else {
+            match (x.chars().next(), y.chars().next()) {
+                // Names that differ by leading zeros only.
+                (None, None) => return a.cmp(&b),
+                (p, q) => {
+                    let next = |s| str::get(s, p.map_or(0, char::len_utf8)..).unwrap_or_default();
+                    let order = p.cmp(&q);
+                    if order.is_eq() {
+                        (x, y) = (next(x), next(y));
+                    }
+                    order
+                }
+            }
+        };
+        if order.is_ne() {
+            return order;
+        }
+    }
+}
+
+/// Frames of a GIF or WebP, transparency over white.
+fn animation<'a>(
+    decoder: impl AnimationDecoder<'a> + image::ImageDecoder,
+    mut keep: Keep,
+) -> Result<Video> {
+    let name = keep.name.clone();
+    let mut decoder = decoder;
+    let (width, height) = decoder.dimensions();
+    let mut limits = image::Limits::default();
+    limits.max_alloc = Some(MAX_ALLOC);
+    limits.max_image_width = Some(16_384);
+    limits.max_image_height = Some(16_384);
+    decoder.set_limits(limits).map_err(|e| damaged(&name, &e))?;
+    let (mut shown, mut seconds) = (0, 0.0);
+    for frame in decoder.into_frames() {
+        if keep.is_full() {
+            break;
+        }
+        let frame = match frame {
+            Ok(frame) => frame,
+            // The frames before a damaged end can be used.
+            Err(e) if keep.seen > 0 => {
+                log::warn!("{name}: frame {} cannot be decoded ({e})", keep.seen + 1);
+                break;
+            }
+            Err(e) => return Err(damaged(&name, &e)),
+        };
+        let (numerator, denominator) = frame.delay().numer_denom_ms();
+        shown += 1;
+        seconds += f64::from(numerator) / f64::from(denominator.max(1)) / 1000.0;
+        let buffer = frame.into_buffer();
+        keep.next(width, height, || {
+            let over = |c: u8, a: u8| {
+                ((u32::from(c) * u32::from(a) + 255 * (255 - u32::from(a))) / 255) as u8
+            };
+            buffer
+                .pixels()
+                .flat_map(|p| [over(p[0], p[3]), over(p[1], p[3]), over(p[2], p[3])])
+                .collect()
+        })?;
+    }
+    let fps = if seconds > 0.0 {
+        f64::from(shown) / seconds
+    } else {
+        10.0
+    };
+    keep.finish(fps)
+}
+
+#[cfg(test)]
+mod tests;

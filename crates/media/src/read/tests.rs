@@ -1,0 +1,131 @@
+use super::*;
+use crate::Format;
+use crate::save;
+use crate::tests::{moving_disc, psnr};
+
+#[test]
+fn every_kind_that_is_written_is_read_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let video = moving_disc(96, 64, 12);
+    for (name, least) in [
+        ("a.mp4", 28.0),
+        ("a.gif", 32.0),
+        ("a.webp", 28.0),
+        ("frames", 90.0),
+    ] {
+        let path = dir.path().join(name);
+        save(&video, &path).unwrap();
+        let read = read(&path, &Reading::default()).unwrap();
+        assert_eq!((read.width, read.height, read.fps), (96, 64, 8), "{name}");
+        assert_eq!(read.frames.len(), 12, "{name}");
+        for (a, b) in read.frames.iter().zip(&video.frames) {
+            assert!(psnr(a, b) > least, "{name}: {}", psnr(a, b));
+        }
+        // Frames 1, 4, 7 at half the size.
+        let some = Reading {
+            start: 1,
+            stride: 3,
+            frames: 3,
+            side: 48,
+        };
+        let read = super::read(&path, &some).unwrap();
+        assert_eq!(
+            (read.width, read.height, read.frames.len()),
+            (48, 32, 3),
+            "{name}"
+        );
+        for (a, k) in read.frames.iter().zip([1, 4, 7]) {
+            let b = resize_rgb(&video.frames[k], (96, 64), (48, 32));
+            assert!(psnr(a, &b) > least - 2.0, "{name}: {}", psnr(a, &b));
+        }
+        let late = Reading {
+            start: 12,
+            ..Reading::default()
+        };
+        let error = super::read(&path, &late).err().unwrap().to_string();
+        assert!(error.contains("ends before frame 13"), "{error}");
+        let known = length(&path).unwrap();
+        let counted = matches!(Format::of(&path).unwrap(), Format::Mp4 | Format::Frames);
+        assert_eq!(known.map(|(frames, _)| frames), counted.then_some(12));
+        assert!(known.is_none_or(|(_, fps)| (fps - 8.0).abs() < 0.1));
+    }
+}
+
+#[test]
+fn numbers_in_names_count() {
+    let mut names = [
+        "f10.png", "f2.png", "f1.png", "f02.png", "a.png", "f2b.png", "g",
+    ]
+    .map(PathBuf::from);
+    names.sort_by(|a, b| by_name(a, b));
+    let sorted = names.map(|p| p.display().to_string());
+    assert_eq!(
+        sorted,
+        [
+            "a.png", "f1.png", "f02.png", "f2.png", "f2b.png", "f10.png", "g"
+        ]
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_named_with_a_way_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let refused = |name: &str, bytes: &[u8], word: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let error = read(&path, &Reading::default()).err().unwrap().to_string();
+        assert!(error.contains(name) && error.contains(word), "{error}");
+    };
+    let mp4 = crate::mp4::encode(&moving_disc(64, 48, 4)).unwrap();
+    refused("empty.mp4", b"", "empty");
+    refused("text.mp4", b"hello, this is not a video", "ffmpeg");
+    refused("film.webm", &[0x1a, 0x45, 0xdf, 0xa3, 1, 2, 3], "WebM");
+    refused("one.png", b"\x89PNG\r\n", "one picture");
+    refused("cut.mp4", &mp4[..mp4.len() / 3], "ffmpeg");
+    refused("cut.gif", b"GIF89a\x10\0\x10\0", "ffmpeg");
+    let folder = dir.path().join("none");
+    std::fs::create_dir(&folder).unwrap();
+    assert!(
+        read(&folder, &Reading::default())
+            .err()
+            .unwrap()
+            .to_string()
+            .contains("no frames")
+    );
+    for (name, side) in [("0.png", 16), ("1.png", 20)] {
+        image::RgbImage::new(side, 16)
+            .save(folder.join(name))
+            .unwrap();
+    }
+    let error = read(&folder, &Reading::default())
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(
+        error.contains("20 x 16") && error.contains("one size"),
+        "{error}"
+    );
+    assert!(read(&dir.path().join("absent.mp4"), &Reading::default()).is_err());
+}
+
+#[test]
+fn damaged_films_are_errors_never_panics() {
+    let film = crate::mp4::encode(&moving_disc(64, 48, 4)).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.mp4");
+    // Every byte of the index in turn would take long; these walk through all boxes.
+    let index = film.windows(4).position(|w| w == b"mdat").unwrap();
+    for at in (0..index).step_by(17) {
+        let mut bytes = film.clone();
+        bytes[at] ^= 0xff;
+        std::fs::write(&path, &bytes).unwrap();
+        if let Ok(video) = read(&path, &Reading::default()) {
+            assert!(
+                video
+                    .frames
+                    .iter()
+                    .all(|f| f.len() == video.width as usize * video.height as usize * 3)
+            );
+        }
+    }
+}

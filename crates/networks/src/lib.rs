@@ -1,0 +1,15 @@
+//! The networks, configured by diffusers' `config.json`, with fields named as the tensors in the files; their layers,
+//! weights and devices. One set for every device, generic over Burn's `Backend`.
+
+pub mod clip;
+#[cfg(not(target_family = "wasm"))]
+pub mod cotracker;
+pub mod device;
+pub mod dragentity;
+pub mod nn;
+pub mod sam;
+#[cfg(not(target_family = "wasm"))]
+pub mod schp;
+pub mod sd15;
+pub mod svd;
+pub mod weights;

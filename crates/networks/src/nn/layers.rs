@@ -1,0 +1,443 @@
+//! Layers in two ways: `dragentity_kernels` computes them for tensors of single precision on Burn's CPU backend, Burn
+//! everywhere else (GPUs, half precision, and all that is differentiated).
+//!
+//! On the CPU Burn runs one operation after the other over whole tensors, and puts channels last before each
+//! convolution. The kernels give the same numbers in a half to a quarter of the time; the tests below hold both
+//! ways together.
+
+use burn::backend::Flex;
+use burn::module::Param;
+use burn::nn::conv::Conv2d;
+use burn::nn::{GroupNorm, Linear, PaddingConfig2d};
+use burn::tensor::{DType, Tensor, TensorData, TensorPrimitive, backend::Backend};
+use burn_flex::FlexTensor;
+use dragentity_kernels as kernels;
+use std::any::{Any, TypeId};
+
+use super::attention::ScoreBias;
+use super::precision::over_clips;
+
+/// A tensor that the kernels can read.
+struct Values(FlexTensor);
+
+impl Values {
+    /// `x`, where it is of single precision and on the CPU backend.
+    fn of<B: Backend, const D: usize>(x: &Tensor<B, D>) -> Option<Self> {
+        on_cpu(x).then(|| Self(flex(x.clone())))
+    }
+
+    /// [`Self::of`] for what may be absent: `None` where it is there and cannot be read.
+    fn of_parameter<B: Backend, const D: usize>(
+        x: &Option<Param<Tensor<B, D>>>,
+    ) -> Option<Option<Self>> {
+        match x {
+            Some(x) => Self::of(&x.val()).map(Some),
+            None => Some(None),
+        }
+    }
+
+    fn get(&self) -> &[f32] {
+        self.0.as_slice().unwrap_or_default()
+    }
+}
+
+fn on_cpu<B: Backend, const D: usize>(x: &Tensor<B, D>) -> bool {
+    TypeId::of::<B>() == TypeId::of::<Flex>() && x.dtype() == DType::F32
+}
+
+/// Whether the numbers of `x`, on the CPU backend, lie as its shape says. Burn multiplies matrices that do not as they
+/// are.
+fn is_dense<B: Backend, const D: usize>(x: &Tensor<B, D>) -> bool {
+    on_cpu(x) && {
+        let x: Tensor<Flex, D> = same(x.clone());
+        x.into_primitive().tensor().is_contiguous()
+    }
+}
+
+/// The dense tensor behind `x`, of the CPU backend.
+fn flex<B: Backend, const D: usize>(x: Tensor<B, D>) -> FlexTensor {
+    let x: Tensor<Flex, D> = same(x);
+    let x = x.into_primitive().tensor();
+    if x.is_contiguous() {
+        x
+    } else {
+        x.to_contiguous()
+    }
+}
+
+fn tensor<B: Backend, const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Tensor<B, D> {
+    let values = FlexTensor::from_data(TensorData::new(values, shape));
+    same(Tensor::<Flex, D>::from_primitive(TensorPrimitive::Float(
+        values,
+    )))
+}
+
+/// `value` under the other name of its type.
+///
+/// # Panics
+/// If the types are not the same.
+fn same<T: 'static, U: 'static>(value: T) -> U {
+    let mut value = Some(value);
+    (&mut value as &mut dyn Any)
+        .downcast_mut::<Option<U>>()
+        .and_then(Option::take)
+        .expect("the CPU backend's tensor")
+}
+
+/// Convolutions of pictures.
+pub trait Convolution<B: Backend> {
+    /// # Shapes
+    /// - `x`: `[n, in_channels, height, width]`
+    /// - output: `[n, out_channels, ...]`
+    fn apply(&self, x: Tensor<B, 4>) -> Tensor<B, 4>;
+}
+
+impl<B: Backend> Convolution<B> for Conv2d<B> {
+    fn apply(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
+        match convolve(self, &x) {
+            Some(y) => y,
+            None => self.forward(x),
+        }
+    }
+}
+
+fn convolve<B: Backend>(conv: &Conv2d<B>, x: &Tensor<B, 4>) -> Option<Tensor<B, 4>> {
+    let padding = match conv.padding {
+        PaddingConfig2d::Valid => [[0, 0], [0, 0]],
+        PaddingConfig2d::Explicit(top, left, bottom, right) => [[top, bottom], [left, right]],
+        PaddingConfig2d::Same => return None,
+    };
+    if conv.dilation != [1, 1] || conv.groups != 1 {
+        return None;
+    }
+    let weight = Values::of(&conv.weight.val())?;
+    let bias = Values::of_parameter(&conv.bias)?;
+    let [n, in_channels, height, width] = x.dims();
+    let [out_channels, expected, ..] = conv.weight.dims();
+    if in_channels != expected {
+        return None;
+    }
+    let conv = kernels::Conv2d {
+        weight: weight.get(),
+        bias: bias.as_ref().map(Values::get),
+        in_channels,
+        out_channels,
+        kernel: conv.kernel_size,
+        stride: conv.stride,
+        padding,
+    };
+    let [out_height, out_width] = conv.output([height, width])?;
+    let y = kernels::conv2d(Values::of(x)?.get(), n, [height, width], &conv);
+    Some(tensor(y, [n, out_channels, out_height, out_width]))
+}
+
+/// A convolution along time where the kernels have it, see [`super::TemporalConv::forward`].
+pub(super) fn temporal_conv<B: Backend>(
+    x: &Tensor<B, 4>,
+    num_frames: usize,
+    weight: &Tensor<B, 5>,
+    bias: &Tensor<B, 1>,
+) -> Option<Tensor<B, 4>> {
+    let [n, in_channels, height, width] = x.dims();
+    let [out_channels, expected, kernel, ..] = weight.dims();
+    if in_channels != expected || num_frames == 0 || n % num_frames != 0 {
+        return None;
+    }
+    let y = kernels::temporal_conv(
+        Values::of(x)?.get(),
+        num_frames,
+        height * width,
+        Values::of(weight)?.get(),
+        Some(Values::of(bias)?.get()),
+        [in_channels, out_channels, kernel],
+    );
+    Some(tensor(y, [n, out_channels, height, width]))
+}
+
+/// A group norm over the `num_frames` pictures of each clip, where the kernels have it.
+pub(super) fn group_norm<B: Backend, const D: usize>(
+    norm: &GroupNorm<B>,
+    x: &Tensor<B, D>,
+    num_frames: usize,
+    silu: bool,
+) -> Option<Tensor<B, D>> {
+    let shape = x.dims();
+    let values = Values::of(x)?;
+    let gamma = Values::of_parameter(&norm.gamma)?;
+    let beta = Values::of_parameter(&norm.beta)?;
+    let norm = kernels::GroupNorm {
+        channels: norm.num_channels,
+        groups: norm.num_groups,
+        frames: num_frames,
+        epsilon: norm.epsilon as f32,
+        gamma: gamma.as_ref().map(Values::get),
+        beta: beta.as_ref().map(Values::get),
+        silu,
+    };
+    if values.get().is_empty() || shape[1] != norm.channels {
+        return None;
+    }
+    Some(tensor(
+        kernels::group_norm(values.get(), shape[0], &norm),
+        shape,
+    ))
+}
+
+/// SiLU of a norm over each picture.
+pub fn norm_silu<B: Backend, const D: usize>(norm: &GroupNorm<B>, x: Tensor<B, D>) -> Tensor<B, D> {
+    norm_silu_over_clips(norm, x, 1)
+}
+
+/// SiLU of a norm over the `num_frames` pictures of each clip, see [`over_clips`].
+pub(super) fn norm_silu_over_clips<B: Backend, const D: usize>(
+    norm: &GroupNorm<B>,
+    x: Tensor<B, D>,
+    num_frames: usize,
+) -> Tensor<B, D> {
+    match group_norm(norm, &x, num_frames, true) {
+        Some(y) => y,
+        None => silu(over_clips(norm, x, num_frames)),
+    }
+}
+
+/// SiLU, element by element.
+pub fn silu<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
+    match on_cpu(&x) {
+        true => in_place(x, kernels::silu),
+        false => burn::tensor::activation::silu(x),
+    }
+}
+
+/// GELU by the error function, element by element.
+pub fn gelu<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
+    match on_cpu(&x) {
+        true => in_place(x, kernels::gelu),
+        false => burn::tensor::activation::gelu(x),
+    }
+}
+
+/// `f` of the elements of `x`, which is on the CPU backend.
+fn in_place<B: Backend, const D: usize>(x: Tensor<B, D>, f: fn(&mut [f32])) -> Tensor<B, D> {
+    let shape = x.dims();
+    let mut x = flex(x);
+    if x.is_unique() {
+        f(x.storage_mut());
+        return same(Tensor::<Flex, D>::from_primitive(TensorPrimitive::Float(x)));
+    }
+    let mut values = Values(x).get().to_vec();
+    f(&mut values);
+    tensor(values, shape)
+}
+
+/// Linear layers.
+pub trait Affine<B: Backend> {
+    /// # Shapes
+    /// - `x`: `[..., inputs]`
+    /// - output: `[..., outputs]`
+    fn apply<const D: usize>(&self, x: Tensor<B, D>) -> Tensor<B, D>;
+}
+
+impl<B: Backend> Affine<B> for Linear<B> {
+    fn apply<const D: usize>(&self, x: Tensor<B, D>) -> Tensor<B, D> {
+        match linear(self, &x) {
+            Some(y) => y,
+            None => self.forward(x),
+        }
+    }
+}
+
+fn linear<B: Backend, const D: usize>(layer: &Linear<B>, x: &Tensor<B, D>) -> Option<Tensor<B, D>> {
+    let [inputs, outputs] = layer.weight.dims();
+    let mut shape = x.dims();
+    if shape[D - 1] != inputs || !is_dense(x) {
+        return None;
+    }
+    let weight = Values::of(&layer.weight.val())?;
+    let bias = Values::of_parameter(&layer.bias)?;
+    let bias = bias.as_ref().map(Values::get);
+    let y = kernels::linear(Values::of(x)?.get(), weight.get(), bias, inputs);
+    shape[D - 1] = outputs;
+    Some(tensor(y, shape))
+}
+
+/// Attention where the kernels have it, see [`super::attention::biased_dot_product`].
+pub(super) fn attention<B: Backend>(
+    q: &Tensor<B, 4>,
+    k: &Tensor<B, 4>,
+    v: &Tensor<B, 4>,
+    bias: Option<&ScoreBias<B>>,
+) -> Option<Tensor<B, 4>> {
+    let [outer, queries, inner, dim] = q.dims();
+    let keys = k.dims()[1];
+    if q.shape().num_elements() == 0 || keys == 0 || v.dims() != [outer, keys, inner, dim] {
+        return None;
+    }
+    let (q, k, v) = (Values::of(q)?, Values::of(k)?, Values::of(v)?);
+    let axes = kernels::Attention {
+        outer,
+        queries,
+        keys,
+        inner,
+        dim,
+    };
+    let (q, k, v) = (q.get(), k.get(), v.get());
+    let y = match bias {
+        None => kernels::attention(q, k, v, kernels::Bias::None, axes),
+        Some(ScoreBias::Table(table)) => {
+            let table = Values::of(table)?;
+            kernels::attention(q, k, v, kernels::Bias::Table(table.get()), axes)
+        }
+        Some(ScoreBias::Grid { rows, columns }) => {
+            let size = [rows.dims()[3], columns.dims()[3]];
+            let (rows, columns) = (Values::of(rows)?, Values::of(columns)?);
+            let bias = kernels::Bias::Grid {
+                rows: rows.get(),
+                columns: columns.get(),
+                size,
+            };
+            kernels::attention(q, k, v, bias, axes)
+        }
+    };
+    Some(tensor(y, [outer, queries, inner, dim]))
+}
+
+/// The first half of what `proj` makes of `x`, times the GELU of the second (diffusers' `GEGLU`).
+///
+/// # Shapes
+/// - `x`: `[rows, width]`
+/// - output: `[rows, hidden]`, of a `proj` to `2 * hidden`
+pub(super) fn geglu<B: Backend>(x: Tensor<B, 2>, proj: &Linear<B>) -> Tensor<B, 2> {
+    let weight = proj.weight.val();
+    let hidden = weight.dims()[1] / 2;
+    if on_cpu(&x) && on_cpu(&weight) {
+        let rows = x.dims()[0];
+        let y = Values(flex(proj.apply(x)));
+        return tensor(kernels::geglu(y.get(), hidden), [rows, hidden]);
+    }
+    // Splitting the weights instead of the result keeps both halves contiguous, and keeps
+    // gradients from being padded to the full width.
+    let half = |start: usize| {
+        let y = x.clone().matmul(weight.clone().narrow(1, start, hidden));
+        match &proj.bias {
+            Some(bias) => y + bias.val().narrow(0, start, hidden).unsqueeze(),
+            None => y,
+        }
+    };
+    half(0) * gelu(half(hidden))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::precision::Norm;
+    use super::*;
+    use burn::backend::Autodiff;
+    use burn::nn::conv::Conv2dConfig;
+    use burn::nn::{GroupNormConfig, LinearConfig};
+    use burn::tensor::{Distribution, Tolerance};
+
+    /// The same layer and input, and so the same numbers, on both ways: what is differentiated goes Burn's.
+    type Burns = Autodiff<Flex>;
+
+    fn agree<const D: usize>(ours: Tensor<Flex, D>, burns: Tensor<Burns, D>) {
+        ours.into_data()
+            .assert_approx_eq::<f32>(&burns.into_data(), Tolerance::rel_abs(1e-5, 2e-6));
+    }
+
+    fn random<const D: usize>(shape: [usize; D]) -> (Tensor<Flex, D>, Tensor<Burns, D>) {
+        let x = Tensor::<Flex, D>::random(shape, Distribution::Default, &Default::default());
+        (x.clone(), Tensor::from_inner(x))
+    }
+
+    #[test]
+    fn convolutions() {
+        use burn::module::AutodiffModule;
+        let device = Default::default();
+        for (kernel, stride, padding, side) in [
+            (3, 1, PaddingConfig2d::Explicit(1, 1, 1, 1), 17),
+            (3, 2, PaddingConfig2d::Explicit(0, 0, 1, 1), 16),
+            (3, 1, PaddingConfig2d::Same, 9),
+            (1, 1, PaddingConfig2d::Valid, 9),
+            (4, 4, PaddingConfig2d::Valid, 16),
+        ] {
+            let burns = Conv2dConfig::new([16, 24], [kernel, kernel])
+                .with_stride([stride, stride])
+                .with_padding(padding)
+                .init::<Burns>(&device);
+            let (x, same) = random([3, 16, side, side]);
+            agree(burns.valid().apply(x.clone()), burns.forward(same.clone()));
+            // A view, whose numbers do not lie as its shape says.
+            agree(
+                burns.valid().apply(x.swap_dims(2, 3)),
+                burns.forward(same.swap_dims(2, 3)),
+            );
+        }
+    }
+
+    #[test]
+    fn norms_and_activations() {
+        use burn::module::AutodiffModule;
+        let device = Default::default();
+        let burns = GroupNormConfig::new(4, 8)
+            .with_epsilon(1e-6)
+            .init::<Burns>(&device);
+        let (x, same) = random([6, 8, 5, 7]);
+        agree(burns.valid().apply(x.clone()), burns.forward(same.clone()));
+        agree(
+            norm_silu_over_clips(&burns.valid(), x.clone(), 3),
+            norm_silu_over_clips(&burns, same.clone(), 3),
+        );
+        // A part of a tensor that others still use.
+        let (part, same_part) = (x.clone().narrow(0, 2, 2), same.narrow(0, 2, 2));
+        agree(gelu(part.clone()), gelu(same_part.clone()));
+        agree(silu(part), burn::tensor::activation::silu(same_part));
+        let before = x.clone().into_data();
+        drop((silu(x.clone()), gelu(x.clone())));
+        assert_eq!(before, x.into_data(), "what is shared stays as it is");
+
+        let proj = LinearConfig::new(8, 12).init::<Burns>(&device);
+        let (x, same) = random([9, 8]);
+        agree(geglu(x.clone(), &proj.valid()), geglu(same.clone(), &proj));
+        agree(proj.valid().apply(x), proj.forward(same));
+        let (x, same) = random([2, 8, 5]);
+        agree(
+            proj.valid().apply(x.swap_dims(1, 2)),
+            proj.forward(same.swap_dims(1, 2)),
+        );
+    }
+
+    #[test]
+    fn attention_over_pixels_and_over_frames() {
+        use super::super::attention::{biased_dot_product, scaled_dot_product};
+        for (queries, keys, inner) in [(50, 40, 2), (4, 4, 70)] {
+            let (q, same_q) = random([2, queries, inner, 8]);
+            let (k, same_k) = random([2, keys, inner, 8]);
+            let (v, same_v) = random([2, keys, inner, 8]);
+            assert!(attention(&q, &k, &v, None).is_some());
+            let (table, same_table) = random([inner, queries, keys]);
+            let (rows, same_rows) = random([2, queries, inner, keys / 2]);
+            let (columns, same_columns) = random([2, queries, inner, 2]);
+            for (ours, burns) in [
+                (
+                    ScoreBias::Table(table * 3.0),
+                    ScoreBias::Table(same_table * 3.0),
+                ),
+                (
+                    ScoreBias::Grid { rows, columns },
+                    ScoreBias::Grid {
+                        rows: same_rows,
+                        columns: same_columns,
+                    },
+                ),
+            ] {
+                agree(
+                    biased_dot_product(q.clone(), k.clone(), v.clone(), &ours),
+                    biased_dot_product(same_q.clone(), same_k.clone(), same_v.clone(), &burns),
+                );
+            }
+            agree(
+                scaled_dot_product(q, k, v),
+                scaled_dot_product(same_q, same_k, same_v),
+            );
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Layers that several networks share. Each is a `FooConfig` with `init(&device)` and a `Foo` with
+//! `forward`; fields are named as the tensors in diffusers' files, so that no key map is needed.
+//!
+//! Time stands in the batch: `[batch * frames, channels, height, width]`, the frames of a clip one
+//! after another, except inside the attention over frames.
+
+pub mod attention;
+pub mod attention_block;
+pub mod batch_norm;
+pub mod embedding;
+pub mod layers;
+pub mod precision;
+pub mod resnet;
+pub mod temporal_conv;
+pub mod transformer_2d;
+
+pub use resnet::{
+    AlphaBlender, AlphaBlenderConfig, Downsample2D, Downsample2DConfig, MergeStrategy,
+    ResnetBlock2D, ResnetBlockConfig, SpatioTemporalResBlock, SpatioTemporalResBlockConfig,
+    TemporalResnetBlock, Upsample2D, Upsample2DConfig,
+};
+pub use temporal_conv::{TemporalConv, TemporalConvConfig};

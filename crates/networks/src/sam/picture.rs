@@ -1,0 +1,92 @@
+//! Pictures as the image encoder sees them, and its masks at the pictures' own size (`ResizeLongestSide`,
+//! `Sam.preprocess`, `Sam.postprocess_masks`).
+
+use burn::tensor::module::interpolate;
+use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
+use burn::tensor::{Tensor, TensorData, backend::Backend};
+use dragentity_core::scene::Picture;
+use image::RgbImage;
+use image::imageops::{self, FilterType};
+
+/// Of ImageNet's pictures, for each channel.
+const MEAN: [f32; 3] = [123.675, 116.28, 103.53];
+const DEVIATION: [f32; 3] = [58.395, 57.12, 57.375];
+
+/// A picture within the square that the image encoder sees: its longer side as long as the square's, in the corner at
+/// the top left, with nothing beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Framing {
+    /// Width and height of the picture itself.
+    original: [usize; 2],
+    /// Width and height within the square.
+    inner: [usize; 2],
+    /// Side of the square.
+    side: usize,
+}
+
+impl Framing {
+    /// Of a picture of `width` x `height` pixels, at least one each.
+    pub fn new(width: u32, height: u32, side: usize) -> Self {
+        let original = [width, height].map(|length| length as usize);
+        let scale = side as f64 / original[0].max(original[1]) as f64;
+        let inner = original.map(|length| {
+            let scaled = (length as f64 * scale + 0.5) as usize;
+            scaled.clamp(1, side)
+        });
+        Self {
+            original,
+            inner,
+            side,
+        }
+    }
+
+    /// Width and height within the square.
+    pub fn inner(&self) -> [usize; 2] {
+        self.inner
+    }
+
+    /// Where a place in fractions of the picture is, in pixels of the square whose centres are whole numbers.
+    pub fn place(&self, at: [f32; 2]) -> [f32; 2] {
+        [0, 1].map(|axis| at[axis] * self.inner[axis] as f32 - 0.5)
+    }
+
+    /// The picture, which must be of the size that this is for, as input of the image encoder. `[1, 3, side, side]`
+    pub fn input<B: Backend>(&self, picture: &Picture, device: &B::Device) -> Tensor<B, 4> {
+        let [width, height] = self.inner;
+        let mut planes = vec![0.0; 3 * self.side * self.side];
+        let image = RgbImage::from_raw(picture.width, picture.height, picture.rgb.clone());
+        let resized = image.map(|image| match self.inner == self.original {
+            true => image,
+            false => imageops::resize(&image, width as u32, height as u32, FilterType::Triangle),
+        });
+        for (x, y, pixel) in resized.iter().flat_map(RgbImage::enumerate_pixels) {
+            for (channel, value) in pixel.0.into_iter().enumerate() {
+                planes[(channel * self.side + y as usize) * self.side + x as usize] =
+                    (f32::from(value) - MEAN[channel]) / DEVIATION[channel];
+            }
+        }
+        Tensor::from_data(
+            TensorData::new(planes, [1, 3, self.side, self.side]),
+            device,
+        )
+    }
+
+    /// Logits of the whole square at the picture's own size.
+    ///
+    /// # Shapes
+    /// - `logits`: `[1, masks, any, any]`
+    /// - output: `[1, masks, height, width]`
+    pub fn enlarged<B: Backend>(&self, logits: Tensor<B, 4>) -> Tensor<B, 4> {
+        let to = |x: Tensor<B, 4>, size: [usize; 2]| {
+            let options = InterpolateOptions::new(InterpolateMode::Bilinear);
+            interpolate(x, size, options.with_align_corners(false))
+        };
+        let square = to(logits, [self.side; 2]);
+        let [width, height] = self.inner;
+        let inner = square.narrow(2, 0, height).narrow(3, 0, width);
+        match self.inner == self.original {
+            true => inner,
+            false => to(inner, [self.original[1], self.original[0]]),
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Stable Video Diffusion: its UNet, its autoencoder, and ControlNets for it.
+
+pub mod blocks;
+pub mod controlnet;
+pub mod unet;
+pub mod vae;

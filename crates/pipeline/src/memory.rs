@@ -1,0 +1,215 @@
+//! How a published model is run in the memory there is: in which type, and how many frames are decoded at once. The
+//! largest networks are loaded in turn whatever there is, and attention goes in pieces (`nn::attention`).
+
+use super::engine::DECODE_CHUNK;
+use super::model::dtype_name;
+use super::svd::SvdConfig;
+use burn::tensor::{DType, FloatDType, backend::Backend};
+use dragentity_core::Error;
+use dragentity_core::Result;
+use dragentity_networks::weights::number_count;
+
+/// Numbers that the UNet holds beside its weights, for each latent pixel of a frame and each channel of its first
+/// level: skipped features, and what its widest layers compute. Measured by `dragentity bench` on the CPU at several
+/// sizes: the peak grew by 12 to 28.
+const UNET_NUMBERS: f64 = 32.0;
+/// Likewise the VAE's decoder, for each pixel of a frame that is decoded and each channel of its last level; at most 16.
+const VAE_NUMBERS: f64 = 16.0;
+/// What is free is never all to be had.
+const SPARE: f64 = 0.9;
+
+/// What a model may be run with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MemoryLimits {
+    /// Types that UNet and image encoder may compute in, the best first.
+    pub dtypes: Vec<FloatDType>,
+    /// Bytes that are free, where that is known.
+    pub free: Option<u64>,
+    /// How many plans have run out of memory already.
+    pub skip: usize,
+}
+
+impl Default for MemoryLimits {
+    fn default() -> Self {
+        Self {
+            dtypes: vec![FloatDType::F32],
+            free: None,
+            skip: 0,
+        }
+    }
+}
+
+/// One way to run a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MemoryPlan {
+    /// What UNet and image encoder compute in.
+    pub dtype: FloatDType,
+    /// Frames that the VAE decodes at once: more look smoother, as its temporal layers see more.
+    pub decode_at_once: usize,
+    /// About how many bytes are in use at most.
+    pub bytes: u64,
+}
+
+/// How many numbers the networks' weights are.
+struct Sizes {
+    image_encoder: f64,
+    vae: f64,
+    unet: f64,
+}
+
+impl Sizes {
+    fn of<B: Backend>(config: &SvdConfig, device: &B::Device) -> Result<Self> {
+        Ok(Self {
+            image_encoder: number_count(&config.image_encoder.init::<B>(device)) as f64,
+            vae: number_count(&config.vae.init::<B>(device)) as f64,
+            unet: number_count(&config.unet.init::<B>(device)?) as f64,
+        })
+    }
+}
+
+impl MemoryPlan {
+    /// All ways to make a video of `size` pixels and `frames` frames, in one of `dtypes`, the best first. `beside` is how
+    /// many numbers the weights of a ControlNet are, which is loaded beside the UNet.
+    ///
+    /// # Errors
+    /// [`Error::Model`] for configurations no network can be built from.
+    pub fn all<B: Backend>(
+        config: &SvdConfig,
+        size: [u32; 2],
+        frames: usize,
+        beside: usize,
+        dtypes: &[FloatDType],
+        device: &B::Device,
+    ) -> Result<Vec<Self>> {
+        let sizes = Sizes::of::<B>(config, device)?;
+        let pixels = f64::from(size[0]) * f64::from(size[1]);
+        let factor = config.vae.factor() as f64;
+        let latents = pixels / (factor * factor) * frames as f64;
+        let width = |channels: &[usize]| channels.first().copied().unwrap_or_default() as f64;
+        let halving = |from: usize| {
+            std::iter::successors(Some(from), |&n| (n > 1).then_some(n / 2)).collect::<Vec<_>>()
+        };
+        let mut plans = Vec::new();
+        for &dtype in dtypes {
+            let bytes = DType::from(dtype).size() as f64;
+            let vae = sizes.vae * 4.0;
+            let encoding = sizes.image_encoder * bytes;
+            let activations = latents * width(&config.unet.block_out_channels) * UNET_NUMBERS;
+            let denoising = vae + (sizes.unet + beside as f64 + activations) * bytes;
+            for decode_at_once in halving(DECODE_CHUNK.min(frames)) {
+                let decoded = pixels * decode_at_once as f64;
+                let decoding =
+                    vae + decoded * width(&config.vae.block_out_channels) * VAE_NUMBERS * 4.0;
+                plans.push(Self {
+                    dtype,
+                    decode_at_once,
+                    bytes: encoding.max(denoising).max(decoding) as u64,
+                });
+            }
+        }
+        // Where decoding is not what needs the most, decoding less at once would only look worse.
+        plans.dedup_by_key(|plan| (plan.dtype, plan.bytes));
+        Ok(plans)
+    }
+
+    /// The best of `plans` that fits into `limits`, after those that ran out of memory already.
+    ///
+    /// # Errors
+    /// [`Error::Device`] saying what would help.
+    pub fn choose(plans: &[Self], limits: &MemoryLimits, device: &str) -> Result<Self> {
+        let MemoryLimits { free, skip, .. } = *limits;
+        let fits = |plan: &&Self| free.is_none_or(|free| plan.bytes as f64 <= free as f64 * SPARE);
+        if let Some(plan) = plans.iter().filter(fits).nth(skip) {
+            return Ok(plan.clone());
+        }
+        let least = plans
+            .iter()
+            .map(|plan| plan.bytes)
+            .min()
+            .unwrap_or_default();
+        let there = match free {
+            Some(free) => format!("{} are free", gigabytes(free)),
+            None => "that is more than there is".into(),
+        };
+        let half = plans.iter().any(|plan| plan.dtype != FloatDType::F32);
+        let smaller = if half { "" } else { "--dtype f16, " };
+        Err(Error::Device(format!(
+            "this video needs about {} on {device}, and {there}: choose {smaller}fewer frames or a smaller --size, or \
+             close other programs",
+            gigabytes(least)
+        )))
+    }
+
+    /// What is planned, in words.
+    pub fn describe(&self, free: Option<u64>) -> String {
+        let dtype = dtype_name(self.dtype);
+        let of = free.map_or(String::new(), |free| {
+            format!(" of {} free", gigabytes(free))
+        });
+        format!(
+            "in {dtype}, {} frames decoded at once, about {}{of}",
+            self.decode_at_once,
+            gigabytes(self.bytes)
+        )
+    }
+}
+
+fn gigabytes(bytes: u64) -> String {
+    format!("{:.1} GB", bytes as f64 / 1e9)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::backend::Flex;
+
+    fn plans(frames: usize, dtypes: &[FloatDType]) -> Vec<MemoryPlan> {
+        let config = SvdConfig::default();
+        MemoryPlan::all::<Flex>(&config, [576, 320], frames, 0, dtypes, &Default::default())
+            .unwrap()
+    }
+
+    fn limits(free: Option<u64>, skip: usize) -> MemoryLimits {
+        MemoryLimits {
+            free,
+            skip,
+            ..MemoryLimits::default()
+        }
+    }
+
+    #[test]
+    fn less_memory_means_another_type_and_fewer_frames_at_once() {
+        let both = plans(14, &[FloatDType::F32, FloatDType::F16]);
+        let chosen = |gigabytes: f64| {
+            MemoryPlan::choose(&both, &limits(Some((gigabytes * 1e9) as u64), 0), "GPU 1")
+        };
+        let large = chosen(80.0).unwrap();
+        assert_eq!((large.dtype, large.decode_at_once), (FloatDType::F32, 8));
+        // 1,524.6 million numbers of 4 bytes alone are 6.1 GB.
+        assert!(large.bytes > 6_100_000_000, "{large:?}");
+        let small = chosen(6.0).unwrap();
+        assert_eq!(small.dtype, FloatDType::F16);
+        assert!(small.bytes < 5_400_000_000, "{small:?}");
+        let refused = chosen(2.0).unwrap_err().to_string();
+        assert!(
+            refused.contains("GPU 1") && refused.contains("2.0 GB are free"),
+            "{refused}"
+        );
+        assert!(!refused.contains("--dtype"), "{refused}");
+        let single = plans(14, &[FloatDType::F32]);
+        let refused = MemoryPlan::choose(&single, &limits(Some(1 << 30), 0), "GPU 1").unwrap_err();
+        assert!(refused.to_string().contains("--dtype f16"), "{refused}");
+    }
+
+    #[test]
+    fn what_ran_out_of_memory_is_not_tried_again() {
+        let all = plans(14, &[FloatDType::F32, FloatDType::F16]);
+        let mut tried: Vec<MemoryPlan> = Vec::new();
+        while let Ok(plan) = MemoryPlan::choose(&all, &limits(None, tried.len()), "GPU") {
+            assert!(tried.iter().all(|earlier| *earlier != plan));
+            tried.push(plan);
+        }
+        assert_eq!(tried, all);
+        assert!(tried.len() > 2, "{tried:?}");
+    }
+}

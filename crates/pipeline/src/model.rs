@@ -1,0 +1,302 @@
+//! Any model that a job can be given to: DragEntity's own kind, or Stable Video Diffusion as it was published.
+//! Which one a directory holds, its `model_index.json` says.
+
+use super::engine::{Engine, Observer};
+use super::memory::MemoryLimits;
+use super::steer::Steer;
+use super::svd::{Svd, SvdConfig};
+use burn::tensor::{DType, FloatDType, backend::Backend};
+use dragentity_core::Error;
+use dragentity_core::Result;
+use dragentity_core::scene::{Mask, Settings};
+use dragentity_core::{Cancel, ClickJob, Job, Message, Video};
+use dragentity_networks::dragentity::bundle::ModelIndex;
+use dragentity_networks::weights::ModelDir;
+use serde::Deserialize;
+
+/// What a model directory holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// All networks of DragEntity, as [`Engine`] runs them.
+    DragEntity,
+    /// `diffusers.StableVideoDiffusionPipeline`, as [`Svd`] runs it.
+    StableVideoDiffusion,
+}
+
+/// What can be said of a model before any of its weights is read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct About {
+    /// Its kind.
+    pub kind: Kind,
+    /// What it is called.
+    pub name: String,
+    /// The settings it was trained or published for.
+    pub settings: Settings,
+    /// Whether a ControlNet from elsewhere steers it.
+    pub steered: bool,
+    /// What the person should know before a video is made.
+    pub note: Option<&'static str>,
+}
+
+impl About {
+    /// Whether it moves entities along paths.
+    pub fn follows_paths(&self) -> bool {
+        self.kind == Kind::DragEntity || self.steered
+    }
+
+    /// What a job with a preset's settings is run with. Presets are made for DragEntity's own models: of their
+    /// settings, a published model takes those that do not depend on what it was trained for.
+    pub fn settings_for(&self, preset: &Settings) -> Settings {
+        match self.kind {
+            Kind::DragEntity => preset.clone(),
+            Kind::StableVideoDiffusion => Settings {
+                seed: preset.seed,
+                motion_bucket: preset.motion_bucket,
+                size: preset.size,
+                representation: preset.representation,
+                ..self.settings.clone()
+            },
+        }
+    }
+
+    /// Reads what a directory or URL says of itself, and of the ControlNet that is to steer it.
+    ///
+    /// # Errors
+    /// [`Error::Model`] if it is no model, or none of a known kind, or the ControlNet does not fit it.
+    pub async fn read(options: &ModelOptions) -> Result<Self> {
+        /// `model_index.json`, as far as all kinds have it.
+        #[derive(Deserialize)]
+        struct Head {
+            #[serde(rename = "_class_name")]
+            class_name: String,
+        }
+
+        const INDEX: &str = "model_index.json";
+        let dir = ModelDir::new(&options.location);
+        let head: Head = dir.read_json("", INDEX).await?;
+        match head.class_name.as_str() {
+            "DragEntityPipeline" => {
+                if let Some(other) = &options.controlnet {
+                    return Err(Error::Model {
+                        name: other.location.clone(),
+                        reason: format!(
+                            "steers Stable Video Diffusion, and {} has a ControlNet of its own: name the directory of \
+                             Stable Video Diffusion with --model, or leave --controlnet out",
+                            options.location
+                        ),
+                    });
+                }
+                let index: ModelIndex = dir.read_json("", INDEX).await?;
+                Ok(Self {
+                    kind: Kind::DragEntity,
+                    settings: Settings {
+                        frames: index.frames,
+                        fps: index.fps,
+                        steps: index.steps,
+                        ..Settings::default()
+                    },
+                    name: index.name,
+                    steered: false,
+                    note: None,
+                })
+            }
+            "StableVideoDiffusionPipeline" => {
+                let mut about = Self {
+                    kind: Kind::StableVideoDiffusion,
+                    settings: super::svd::published_settings(&dir.read_config("unet").await?),
+                    name: "Stable Video Diffusion".into(),
+                    steered: false,
+                    note: None,
+                };
+                if let Some(controlnet) = &options.controlnet {
+                    let steer = controlnet.open().await?;
+                    steer.check(&SvdConfig::read(&dir).await?)?;
+                    about.steered = true;
+                    about.note = steer.note();
+                    about.settings.frames = steer.frames().unwrap_or(about.settings.frames);
+                }
+                Ok(about)
+            }
+            other => Err(Error::Model {
+                name: dir.file("", INDEX),
+                reason: format!(
+                    "is a model of the kind {other:?}, and known are DragEntityPipeline and StableVideoDiffusionPipeline"
+                ),
+            }),
+        }
+    }
+}
+
+/// Which model, and how it is loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelOptions {
+    /// Directory or URL.
+    pub location: String,
+    /// What networks compute in; `None`: the best that the device's memory has room for. DragEntity's own models have `f32` only.
+    pub dtype: Option<FloatDType>,
+    /// What moves entities in Stable Video Diffusion; DragEntity's own models have it.
+    pub controlnet: Option<ControlNetSource>,
+    /// SAM's or MobileSAM's weights, to segment clicks with; `None`: the model's own click head.
+    pub segmenter: Option<String>,
+    /// Bytes of the device's memory that are free, where that is known.
+    pub free_memory: Option<u64>,
+    /// How often the model ran out of memory already: it is run with less.
+    pub out_of_memory: usize,
+}
+
+/// A ControlNet from elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlNetSource {
+    /// Its directory or URL.
+    pub location: String,
+    /// Stable Diffusion's directory or URL, for its features; `None`: Stable Video Diffusion's own.
+    pub features_from: Option<String>,
+}
+
+impl ControlNetSource {
+    async fn open(&self) -> Result<Steer> {
+        Steer::open(&self.location, self.features_from.as_deref()).await
+    }
+}
+
+impl ModelOptions {
+    /// The model at `location`, loaded as suits the device.
+    pub fn new(location: impl Into<String>) -> Self {
+        Self {
+            location: location.into(),
+            dtype: None,
+            controlnet: None,
+            segmenter: None,
+            free_memory: None,
+            out_of_memory: 0,
+        }
+    }
+}
+
+/// A model on a device, which runs jobs one after another.
+// One of them exists at a time, so that it does not matter that one is larger.
+#[allow(clippy::large_enum_variant)]
+pub enum Model<B: Backend> {
+    /// Its networks stay loaded.
+    DragEntity(Engine<B>),
+    /// Its networks are loaded when their turn comes, and dropped after it.
+    StableVideoDiffusion(Svd<B>),
+}
+
+impl<B: Backend> Model<B> {
+    /// Loads what stays loaded.
+    ///
+    /// # Errors
+    /// Those of [`About::read`], [`Engine::load`] and [`Svd::open`], and [`Error::Device`] or [`Error::Job`] for a
+    /// type that the device or the model does not compute in.
+    pub async fn load(
+        options: &ModelOptions,
+        device: B::Device,
+        device_name: String,
+        observer: &mut dyn FnMut(Message),
+    ) -> Result<Self> {
+        let location = &options.location;
+        if let Some(dtype) = options.dtype {
+            check_dtype::<B>(&device, &device_name, dtype)?;
+        }
+        match About::read(options).await?.kind {
+            Kind::DragEntity => match options.dtype {
+                None | Some(FloatDType::F32) => {
+                    let engine = Engine::load(location, device, device_name, observer).await?;
+                    Ok(Self::DragEntity(engine))
+                }
+                Some(dtype) => Err(Error::Job(format!(
+                    "{location} computes in f32 only, not in {}: leave --dtype out",
+                    dtype_name(dtype)
+                ))),
+            },
+            Kind::StableVideoDiffusion => {
+                let (on, location) = (device.clone(), location.as_str());
+                let dtypes = match options.dtype {
+                    Some(dtype) => vec![dtype],
+                    None => [FloatDType::F32, FloatDType::F16]
+                        .into_iter()
+                        .filter(|&dtype| B::supports_dtype(&on, dtype.into()))
+                        .collect(),
+                };
+                let svd = Svd::open(location, device, device_name).await?;
+                let mut svd = svd.within(MemoryLimits {
+                    dtypes,
+                    free: options.free_memory,
+                    skip: options.out_of_memory,
+                });
+                if let Some(controlnet) = &options.controlnet {
+                    svd = svd.steered_by(controlnet.open().await?)?;
+                }
+                Ok(Self::StableVideoDiffusion(svd))
+            }
+        }
+    }
+
+    /// Makes a mask with the model's own click head.
+    ///
+    /// # Errors
+    /// Those of [`Engine::segment`]; [`Error::Job`] when the model has no click head.
+    pub async fn segment(&mut self, job: &ClickJob) -> Result<Mask> {
+        match self {
+            Self::DragEntity(engine) => {
+                engine
+                    .segment(&job.picture, &job.clicks, job.previous.as_ref())
+                    .await
+            }
+            Self::StableVideoDiffusion(_) => Err(Error::Job(
+                "Stable Video Diffusion has nothing that makes masks of clicks: bring SAM's weights with --segmenter, or \
+                 leave --model out"
+                    .into(),
+            )),
+        }
+    }
+
+    /// Runs a job.
+    ///
+    /// # Errors
+    /// Those of [`Engine::run`] and [`Svd::run`].
+    pub async fn run(
+        &self,
+        job: &Job,
+        cancel: &Cancel,
+        observer: &mut impl Observer<B>,
+    ) -> Result<Video> {
+        match self {
+            Self::DragEntity(engine) => engine.run(job, cancel, observer).await,
+            Self::StableVideoDiffusion(svd) => svd.run(job, cancel, observer).await,
+        }
+    }
+}
+
+/// Whether a device computes in `dtype`.
+///
+/// # Errors
+/// [`Error::Device`] naming it.
+pub fn check_dtype<B: Backend>(device: &B::Device, name: &str, dtype: FloatDType) -> Result<()> {
+    if B::supports_dtype(device, dtype.into()) {
+        return Ok(());
+    }
+    Err(Error::Device(format!(
+        "{name} cannot compute in {}: choose --dtype f32",
+        dtype_name(dtype)
+    )))
+}
+
+/// The name of a type, as on the command line.
+pub fn dtype_name(dtype: FloatDType) -> String {
+    DType::from(dtype).name().to_owned()
+}
+
+/// Reads the name of a type, as [`dtype_name`] writes it.
+///
+/// # Errors
+/// Which there are.
+pub fn parse_dtype(text: &str) -> std::result::Result<FloatDType, String> {
+    match text {
+        "f32" => Ok(FloatDType::F32),
+        "f16" => Ok(FloatDType::F16),
+        "bf16" => Ok(FloatDType::BF16),
+        _ => Err("choose f32, f16 or bf16".to_owned()),
+    }
+}

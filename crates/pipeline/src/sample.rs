@@ -1,0 +1,102 @@
+//! The Euler sampler around the denoiser: one object that pipeline, trainer and evaluation advance.
+
+use super::noise::noise;
+use burn::tensor::{Tensor, TensorData, backend::Backend};
+use dragentity_core::scheduler::EulerDiscreteScheduler;
+use dragentity_networks::dragentity::denoiser::{Denoiser, Prepared};
+use dragentity_networks::svd::unet::UNetSpatioTemporalConditionModel;
+
+/// A video being denoised.
+pub struct Sampler<'a, B: Backend> {
+    unet: &'a UNetSpatioTemporalConditionModel<B>,
+    prepared: Prepared<'a, B>,
+    unguided: Option<Prepared<'a, B>>,
+    guidance: Tensor<B, 5>,
+    scheduler: EulerDiscreteScheduler,
+    sample: Tensor<B, 5>,
+    step: usize,
+}
+
+impl<'a, B: Backend> Sampler<'a, B> {
+    /// Starts from the noise of `seed`; `shape` is `[batch, frames, channels, height, width]`,
+    /// `guidance` as for [`Self::from_noise`].
+    pub fn new(
+        denoiser: &'a Denoiser<B>,
+        prepared: Prepared<'a, B>,
+        scheduler: EulerDiscreteScheduler,
+        guidance: &[f64],
+        seed: u64,
+        shape: [usize; 5],
+        device: &B::Device,
+    ) -> Self {
+        let noise = noise(seed, shape, device);
+        Self::from_noise(&denoiser.unet, prepared, scheduler, guidance, noise)
+    }
+
+    /// Starts from `noise` of mean 0 and deviation 1, `[batch, frames, channels, height, width]`;
+    /// `guidance` is one scale a frame, or nothing for none.
+    pub fn from_noise(
+        unet: &'a UNetSpatioTemporalConditionModel<B>,
+        prepared: Prepared<'a, B>,
+        scheduler: EulerDiscreteScheduler,
+        guidance: &[f64],
+        noise: Tensor<B, 5>,
+    ) -> Self {
+        let (device, frames) = (noise.device(), noise.dims()[1]);
+        let guided = guidance.iter().any(|&g| (g - 1.0).abs() > 1e-6);
+        let unguided = guided.then(|| prepared.unconditional());
+        let mut scales: Vec<f32> = guidance.iter().map(|&g| g as f32).collect();
+        scales.resize(frames, 1.0);
+        Self {
+            unet,
+            prepared,
+            unguided,
+            guidance: Tensor::from_data(TensorData::new(scales, [1, frames, 1, 1, 1]), &device),
+            sample: noise * scheduler.init_noise_sigma(),
+            scheduler,
+            step: 0,
+        }
+    }
+
+    /// Steps in all.
+    pub fn steps(&self) -> usize {
+        self.scheduler.steps()
+    }
+
+    /// Does one step and returns what the network takes the clean latents to be.
+    ///
+    /// # Panics
+    /// When all steps are done.
+    pub fn advance(&mut self) -> Tensor<B, 5> {
+        let batch = self.sample.dims()[0];
+        let time = self.scheduler.timesteps()[self.step] as f32;
+        let time: Tensor<B, 1> = Tensor::full([batch], time, &self.sample.device());
+        let scaled = self.sample.clone() * self.scheduler.input_scale(self.step);
+        let said =
+            |prepared: &Prepared<'_, B>| prepared.forward(self.unet, scaled.clone(), time.clone());
+        let mut output = said(&self.prepared);
+        if let Some(unguided) = &self.unguided {
+            let plain = said(unguided);
+            output = plain.clone() + (output - plain) * self.guidance.clone();
+        }
+        let factors = self.scheduler.step(self.step);
+        let clean =
+            self.sample.clone() * factors.denoised.skip + output.clone() * factors.denoised.output;
+        self.sample = self.sample.clone() * factors.sample + output * factors.output;
+        self.step += 1;
+        clean
+    }
+
+    /// The sample as it is now.
+    pub fn sample(&self) -> Tensor<B, 5> {
+        self.sample.clone()
+    }
+
+    /// Does all steps.
+    pub fn run(mut self) -> Tensor<B, 5> {
+        while self.step < self.steps() {
+            self.advance();
+        }
+        self.sample
+    }
+}

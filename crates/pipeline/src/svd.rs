@@ -1,0 +1,497 @@
+//! Stable Video Diffusion as it was published: `diffusers.StableVideoDiffusionPipeline`, stage by stage.
+//!
+//! Each stage takes the one network it needs by reference, so that a caller with little memory loads
+//! and drops them in turn: image encoder ([`SvdConfig::embed`]), VAE ([`image_latents`]), UNet
+//! ([`prepare`] and [`Sampler::from_noise`], with or without a ControlNet), VAE again ([`decode`]).
+//! [`Svd::run`] does that.
+
+use super::engine::{Observer, added_time_ids};
+use super::host::{pause, pictures, settle, video};
+use super::memory::{MemoryLimits, MemoryPlan};
+use super::noise::noise;
+use super::plan::{conditions, to_unit};
+use super::sample::Sampler;
+use super::steer::{Steer, Steered};
+use burn::tensor::{FloatDType, Tensor, TensorData, backend::Backend};
+use dragentity_core::Error;
+use dragentity_core::Result;
+use dragentity_core::scene::picture::model_size;
+use dragentity_core::scene::{Picture, Settings};
+use dragentity_core::scheduler::{EulerDiscreteConfig, EulerDiscreteScheduler, guidance_per_frame};
+use dragentity_core::{Cancel, Job, Message, Video};
+use dragentity_networks::clip::input::CLIPImageProcessor;
+use dragentity_networks::clip::{CLIPVisionConfig, CLIPVisionModelWithProjection};
+use dragentity_networks::dragentity::condition::ConditionInput;
+use dragentity_networks::dragentity::denoiser::Prepared;
+use dragentity_networks::svd::unet::{UNetConfig, UNetSpatioTemporalConditionModel};
+use dragentity_networks::svd::vae::{
+    AutoencoderKLTemporalDecoder, AutoencoderKLTemporalDecoderConfig,
+};
+use dragentity_networks::weights::ModelDir;
+
+/// A video has about this many pixels squared, where its size is not given: 576 x 320.
+const SAMPLE_SIDE: u32 = 429;
+/// Sides of its own choice are multiples of this many pixels: the VAE's 8 times the UNet's 8.
+const SIZE_MULTIPLE: u32 = 64;
+
+/// Directories of the networks.
+const IMAGE_ENCODER: &str = "image_encoder";
+const VAE: &str = "vae";
+const UNET: &str = "unet";
+
+/// The configurations of all parts, as the published directory has them.
+#[derive(Clone, Debug, Default)]
+pub struct SvdConfig {
+    /// `image_encoder/config.json`
+    pub image_encoder: CLIPVisionConfig,
+    /// `feature_extractor/preprocessor_config.json`
+    pub feature_extractor: CLIPImageProcessor,
+    /// `vae/config.json`
+    pub vae: AutoencoderKLTemporalDecoderConfig,
+    /// `unet/config.json`
+    pub unet: UNetConfig,
+    /// `scheduler/scheduler_config.json`
+    pub scheduler: EulerDiscreteConfig,
+}
+
+impl SvdConfig {
+    /// Reads the configurations of a model directory.
+    ///
+    /// # Errors
+    /// [`Error::Model`] naming the file that is missing or not usable.
+    pub async fn read(dir: &ModelDir) -> Result<Self> {
+        let config = Self {
+            image_encoder: dir.read_config(IMAGE_ENCODER).await?,
+            feature_extractor: dir
+                .read_json("feature_extractor", "preprocessor_config.json")
+                .await?,
+            vae: dir.read_config(VAE).await?,
+            unet: dir.read_config(UNET).await?,
+            scheduler: dir.read_json("scheduler", "scheduler_config.json").await?,
+        };
+        config.check(dir.location())?;
+        Ok(config)
+    }
+
+    /// Checks that each network can be built and that they fit each other; `location` is what errors
+    /// call the model.
+    ///
+    /// # Errors
+    /// [`Error::Model`].
+    pub fn check(&self, location: &str) -> Result<()> {
+        let file = |part: &str| format!("{location}/{part}/config.json");
+        self.image_encoder.validate(&file(IMAGE_ENCODER))?;
+        self.feature_extractor.validate(&format!(
+            "{location}/feature_extractor/preprocessor_config.json"
+        ))?;
+        self.vae.validate(&file(VAE))?;
+        self.unet.check()?;
+        let fail = |reason: String| {
+            Err(Error::Model {
+                name: location.to_owned(),
+                reason: format!("{reason}; do the parts belong together?"),
+            })
+        };
+        let (unet, latents) = (&self.unet, self.vae.latent_channels);
+        if unet.in_channels != 2 * latents || unet.out_channels != latents {
+            return fail(format!(
+                "the UNet takes {} channels and gives {}, where the VAE's {latents} latent channels need {} and {latents}",
+                unet.in_channels,
+                unet.out_channels,
+                2 * latents
+            ));
+        }
+        let width = self.image_encoder.projection_dim;
+        if !unet.attends_to(width) {
+            return fail(format!(
+                "the image encoder's embedding has {width} values, which is not the UNet's cross_attention_dim"
+            ));
+        }
+        if unet.added_ids() != 3 {
+            return fail(format!(
+                "the UNet takes {} added ids, and 3 are known: frame rate, motion bucket, noise augmentation",
+                unet.added_ids()
+            ));
+        }
+        Ok(())
+    }
+
+    /// Loads the image encoder, with `progress(bytes read, bytes in all or 0)`.
+    ///
+    /// # Errors
+    /// [`Error::Model`] and [`Error::Io`], naming the file and what is wrong with it.
+    pub async fn load_image_encoder<B: Backend>(
+        &self,
+        dir: &ModelDir,
+        device: &B::Device,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<CLIPVisionModelWithProjection<B>> {
+        Ok(dir
+            .load(IMAGE_ENCODER, self.image_encoder.init(device), progress)
+            .await?
+            .0)
+    }
+
+    /// Loads the VAE, likewise.
+    ///
+    /// # Errors
+    /// As [`Self::load_image_encoder`].
+    pub async fn load_vae<B: Backend>(
+        &self,
+        dir: &ModelDir,
+        device: &B::Device,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<AutoencoderKLTemporalDecoder<B>> {
+        Ok(dir.load(VAE, self.vae.init(device), progress).await?.0)
+    }
+
+    /// Loads the UNet, likewise.
+    ///
+    /// # Errors
+    /// As [`Self::load_image_encoder`].
+    pub async fn load_unet<B: Backend>(
+        &self,
+        dir: &ModelDir,
+        device: &B::Device,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<UNetSpatioTemporalConditionModel<B>> {
+        Ok(dir.load(UNET, self.unet.init(device)?, progress).await?.0)
+    }
+
+    /// The context that the UNet attends to: the embedding of the picture, which is best given at its
+    /// own size.
+    ///
+    /// # Shapes
+    /// - output: `[1, 1, projection_dim]`
+    ///
+    /// # Errors
+    /// [`Error::Job`] for an empty picture.
+    pub fn embed<B: Backend>(
+        &self,
+        encoder: &CLIPVisionModelWithProjection<B>,
+        picture: &Picture,
+        device: &B::Device,
+    ) -> Result<Tensor<B, 3>> {
+        if picture.is_empty() {
+            return Err(Error::Job("there is no picture yet: open one first".into()));
+        }
+        let side = self.image_encoder.image_size;
+        let (width, height) = (picture.width as usize, picture.height as usize);
+        let planes = self
+            .feature_extractor
+            .prepare(&to_unit(picture), width, height, side);
+        let input = Tensor::from_data(TensorData::new(planes, [1, 3, side, side]), device);
+        Ok(encoder.forward(input).unsqueeze_dim(1))
+    }
+}
+
+/// The latents of the first frame as the UNet sees them: of the picture with a little noise, and, unlike
+/// those that are denoised, not scaled.
+///
+/// # Shapes
+/// - `picture`: `[n, 3, height, width]`, -1..1
+/// - `noise`: the same, of mean 0 and deviation 1; `strength` is what it is multiplied with
+/// - output: `[n, latent_channels, height / factor, width / factor]`
+pub fn image_latents<B: Backend>(
+    vae: &AutoencoderKLTemporalDecoder<B>,
+    picture: Tensor<B, 4>,
+    noise: Tensor<B, 4>,
+    strength: f64,
+) -> Tensor<B, 4> {
+    vae.encode(picture + noise * strength).0
+}
+
+/// What stays the same at every step: the picture's latents in every frame, and its embedding. A caller
+/// who steers sets [`Prepared::steering`].
+///
+/// # Shapes
+/// - `embedding`: `[n, 1, dim]`, from [`SvdConfig::embed`]
+/// - `image_latents`: `[n, channels, height, width]`, from [`image_latents`]
+/// - `added_time_ids`: `[n, 3]`, from [`added_time_ids`](super::engine::added_time_ids)
+pub fn prepare<'a, B: Backend>(
+    embedding: Tensor<B, 3>,
+    image_latents: Tensor<B, 4>,
+    frames: usize,
+    added_time_ids: Tensor<B, 2>,
+) -> Prepared<'a, B> {
+    let [n, channels, height, width] = image_latents.dims();
+    Prepared {
+        image_latents: image_latents
+            .unsqueeze_dim::<5>(1)
+            .expand([n, frames, channels, height, width]),
+        tokens: embedding,
+        added_time_ids,
+        steering: None,
+    }
+}
+
+/// The frames of one video, `at_once` of them decoded together: more look smoother and take more memory.
+///
+/// # Shapes
+/// - `latents`: `[1, frames, channels, height, width]`, from the sampler
+/// - output: pieces of `[up to at_once, 3, height * factor, width * factor]`, about -1 to 1, computed as
+///   they are asked for
+pub fn decode<B: Backend>(
+    config: &SvdConfig,
+    vae: &AutoencoderKLTemporalDecoder<B>,
+    latents: Tensor<B, 5>,
+    at_once: usize,
+) -> impl Iterator<Item = Tensor<B, 4>> {
+    let latents = config.vae.denormalize(latents.flatten(0, 1));
+    vae.decode_in_chunks(latents, at_once)
+}
+
+/// A published model, whose networks are loaded when their turn comes: never two of image encoder and UNet at
+/// once, the VAE (small beside them) throughout.
+pub struct Svd<B: Backend> {
+    dir: ModelDir,
+    config: SvdConfig,
+    limits: MemoryLimits,
+    steer: Option<Steer>,
+    device: B::Device,
+    device_name: String,
+}
+
+impl<B: Backend> Svd<B> {
+    /// Reads the configurations of a model directory or URL.
+    ///
+    /// # Errors
+    /// As [`SvdConfig::read`].
+    pub async fn open(location: &str, device: B::Device, device_name: String) -> Result<Self> {
+        let dir = ModelDir::new(location);
+        Ok(Self {
+            config: SvdConfig::read(&dir).await?,
+            steer: None,
+            dir,
+            limits: MemoryLimits::default(),
+            device,
+            device_name,
+        })
+    }
+
+    /// Each job is run as suits its size and `limits`. The VAE stays in `f32`, as a half overflows in the published
+    /// one (`force_upcast`), and it is small.
+    pub fn within(self, limits: MemoryLimits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// UNet and image encoder compute in `dtype`, whatever memory there is.
+    pub fn with_dtype(self, dtype: FloatDType) -> Self {
+        self.within(MemoryLimits {
+            dtypes: vec![dtype],
+            ..MemoryLimits::default()
+        })
+    }
+
+    /// Entities follow their trajectories by `steer`.
+    ///
+    /// # Errors
+    /// As [`Steer::check`].
+    pub fn steered_by(self, steer: Steer) -> Result<Self> {
+        steer.check(&self.config)?;
+        Ok(Self {
+            steer: Some(steer),
+            ..self
+        })
+    }
+
+    /// The configurations.
+    pub fn config(&self) -> &SvdConfig {
+        &self.config
+    }
+
+    /// Makes a video that starts from the job's picture.
+    ///
+    /// # Errors
+    /// [`Error::Job`] for a scene without a picture or with paths that cannot be followed (without a ControlNet: any),
+    /// and for settings or a size out of range; [`Error::Model`] for weights that do not load,
+    /// [`Error::Cancelled`] within one step of being cancelled, [`Error::Device`] when the device fails.
+    pub async fn run(
+        &self,
+        job: &Job,
+        cancel: &Cancel,
+        observer: &mut impl Observer<B>,
+    ) -> Result<Video> {
+        let (picture, settings) = (&job.scene.picture, &job.settings);
+        settings.check()?;
+        if picture.is_empty() {
+            return Err(Error::Job("there is no picture yet: open one first".into()));
+        }
+        let size = self.size(job)?;
+        let steering = self.steering(job, size)?;
+        let (config, dir, device) = (&self.config, &self.dir, &self.device);
+        let frames = settings.frames as usize;
+        let beside = match &steering {
+            Some((steer, _)) => steer.numbers::<B>(device)?,
+            None => 0,
+        };
+        let plans =
+            MemoryPlan::all::<B>(config, size, frames, beside, &self.limits.dtypes, device)?;
+        let plan = MemoryPlan::choose(&plans, &self.limits, &self.device_name)?;
+        let steering = steering.map(|(steer, input)| (steer.clone().with_dtype(plan.dtype), input));
+        let in_dtype = &dir.clone().with_dtype(plan.dtype);
+        let steps = settings.steps;
+        let scheduler = EulerDiscreteScheduler::new(config.scheduler.clone(), steps as usize)?;
+        let [first, last] = [settings.min_guidance, settings.max_guidance].map(f64::from);
+        let guidance = guidance_per_frame(first, last, frames);
+        observer.message(Message::Plan {
+            width: size[0],
+            height: size[1],
+            frames: settings.frames,
+            steps,
+            device: format!("{}, {}", self.device_name, plan.describe(self.limits.free)),
+        });
+
+        let encoder = config
+            .load_image_encoder(in_dtype, device, &mut loading(observer, IMAGE_ENCODER))
+            .await?;
+        observer.message(Message::Encoding);
+        pause(cancel).await?;
+        let embedding = config.embed(&encoder, picture, device)?;
+        settle(embedding.clone()).await?;
+        drop(encoder);
+        let vae = config
+            .load_vae(dir, device, &mut loading(observer, VAE))
+            .await?;
+        pause(cancel).await?;
+        let [width, height] = size.map(|side| side as usize);
+        let pixels = to_unit(&picture.resized(size[0], size[1]));
+        let pixels = pictures(&[pixels], width, height, device);
+        // Other noise than the latents start from.
+        let grain = noise(settings.seed.wrapping_add(1), pixels.dims(), device);
+        let strength = f64::from(settings.noise_augmentation);
+        let latents = image_latents(&vae, pixels.clone(), grain, strength);
+        settle(latents.clone()).await?;
+        pause(cancel).await?;
+        let features_seed = settings.seed.wrapping_add(2);
+        let mut features = None;
+        if let Some((steer, _)) = &steering {
+            features = steer
+                .stable_diffusion_features(pixels, features_seed, cancel, observer)
+                .await?;
+        }
+
+        let unet = config
+            .load_unet(in_dtype, device, &mut loading(observer, UNET))
+            .await?;
+        pause(cancel).await?;
+        let [_, channels, height, width] = latents.dims();
+        let start = noise(settings.seed, [1, frames, channels, height, width], device);
+        let ids = added_time_ids(
+            settings.fps,
+            settings.motion_bucket,
+            settings.noise_augmentation,
+            1,
+            device,
+        );
+        let steered = match &steering {
+            None => None,
+            Some((steer, input)) => {
+                let features = match features {
+                    Some(features) => features,
+                    None => {
+                        let one = prepare(embedding.clone(), latents.clone(), 1, ids.clone());
+                        let clean = config.vae.normalize(latents.clone());
+                        steer.video_features(&unet, &one, clean, features_seed)?
+                    }
+                };
+                Some(steer.prepare(input, features, cancel, observer).await?)
+            }
+        };
+        let mut prepared = prepare(embedding, latents, frames, ids);
+        prepared.steering = steered.as_ref().map(Steered::steering);
+        let mut sampler = Sampler::from_noise(&unet, prepared, scheduler, &guidance, start);
+        for step in 1..=steps {
+            settle(sampler.advance()).await?;
+            observer.message(Message::Step { step, steps });
+            pause(cancel).await?;
+        }
+        let latents = sampler.sample();
+        drop(sampler);
+        drop(steered);
+        drop(unet);
+
+        let mut decoded = Vec::new();
+        for piece in decode(config, &vae, latents, plan.decode_at_once) {
+            settle(piece.clone()).await?;
+            decoded.push(piece);
+            observer.message(Message::Decoding {
+                done: (decoded.len() * plan.decode_at_once).min(frames) as u32,
+                total: settings.frames,
+            });
+            pause(cancel).await?;
+        }
+        let frames = Tensor::cat(decoded, 0);
+        observer.frames(&frames, None);
+        let video = video(frames, settings.fps).await?;
+        observer.message(Message::Done(video.clone()));
+        Ok(video)
+    }
+
+    /// What steers a job, and its entities at the video's size; `None` for a job that leaves all to the model.
+    fn steering(&self, job: &Job, size: [u32; 2]) -> Result<Option<(&Steer, ConditionInput)>> {
+        if !job.scene.moves() {
+            return Ok(None);
+        }
+        let Some(steer) = &self.steer else {
+            return Err(Error::Job(format!(
+                "{} has no ControlNet and cannot follow paths: name one with --controlnet, leave the preset out, or use a \
+                 model that can",
+                self.dir.location()
+            )));
+        };
+        job.scene.check()?;
+        steer.check_asked(job.settings.representation)?;
+        let [width, height] = size;
+        let frames = job.settings.frames as usize;
+        let input = conditions(job, width, height, frames, steer.max_entities());
+        steer.check_input(&input, &self.config)?;
+        Ok(Some((steer, input)))
+    }
+
+    /// Width and height of the job's video in pixels.
+    fn size(&self, job: &Job) -> Result<[u32; 2]> {
+        let factor = self.config.vae.factor() as u32;
+        let picture = &job.scene.picture;
+        let Some(size) = job.settings.size else {
+            let multiple = SIZE_MULTIPLE.max(factor);
+            let (width, height) = model_size(picture.width, picture.height, SAMPLE_SIDE, multiple);
+            return Ok([width, height]);
+        };
+        if size.iter().all(|side| side.is_multiple_of(factor)) {
+            return Ok(size);
+        }
+        let [width, height] = size;
+        Err(Error::Job(format!(
+            "a video of {width} x {height} pixels cannot be made: choose multiples of {factor}, best 576 x 320 or \
+             1024 x 576"
+        )))
+    }
+}
+
+/// The settings that a model was published for.
+pub fn published_settings(unet: &UNetConfig) -> Settings {
+    Settings {
+        frames: unet.num_frames as u32,
+        fps: 7,
+        steps: 25,
+        min_guidance: 1.0,
+        max_guidance: 3.0,
+        noise_augmentation: 0.02,
+        ..Settings::default()
+    }
+}
+
+/// Says how far the weights of `part` are read.
+pub(super) fn loading<B: Backend>(
+    observer: &mut impl Observer<B>,
+    part: &'static str,
+) -> impl FnMut(u64, u64) {
+    move |done, total| {
+        observer.message(Message::Loading {
+            part: part.to_owned(),
+            done,
+            total,
+        });
+    }
+}

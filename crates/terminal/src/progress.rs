@@ -1,0 +1,136 @@
+//! What a running job says, as bars for people or as JSON for programs.
+
+use dragentity_core::Message;
+use dragentity_core::news::News;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::fmt::Display;
+use std::time::Duration;
+
+/// Shows messages. Bars go to standard error, and only where that is a terminal; what is planned goes there anyhow, as a
+/// log wants to know it. JSON goes to standard output.
+pub struct Progress {
+    json: bool,
+    bar: ProgressBar,
+}
+
+impl Progress {
+    /// With bars, or as JSON.
+    pub fn new(json: bool) -> Self {
+        let bar = if json {
+            ProgressBar::hidden()
+        } else {
+            ProgressBar::new_spinner()
+        };
+        if !json {
+            // The spinner turns while one long step is computed: it lives.
+            bar.enable_steady_tick(Duration::from_millis(120));
+        }
+        Self { json, bar }
+    }
+
+    /// Shows one message.
+    pub fn show(&mut self, message: &Message) {
+        if self.json {
+            // That there is a preview helps nobody who cannot see it, and of the result more is said at the end.
+            if !matches!(message, Message::Preview(_) | Message::Done(_)) {
+                println!("{}", News::of(message).to_json());
+            }
+            return;
+        }
+        match message {
+            Message::Loading { part, done, total } => {
+                self.bytes(&format!("Loading {part}"), *done, *total)
+            }
+            Message::Plan {
+                width,
+                height,
+                frames,
+                steps,
+                device,
+            } => {
+                self.bar.suspend(|| {
+                    eprintln!(
+                        "{frames} frames of {width} x {height} pixels in {steps} steps on {device}"
+                    );
+                });
+            }
+            Message::Encoding => self.count("Encoding the picture", 0, 0),
+            Message::Step { step, steps } => self.count("Denoising", *step, *steps),
+            Message::Decoding { done, total } => self.count("Decoding frames", *done, *total),
+            Message::Preview(_) | Message::Done(_) => {}
+        }
+    }
+
+    /// Shows what is said while clicks become a mask.
+    pub fn show_clicks(&mut self, message: &Message) {
+        match message {
+            Message::Step { step, steps } if !self.json => {
+                self.count("Looking at the picture", *step, *steps);
+            }
+            other => self.show(other),
+        }
+    }
+
+    /// Says what the person should know before the work begins.
+    pub fn notes<T: Display>(&self, notes: &[T]) {
+        for note in notes {
+            self.bar.suspend(|| eprintln!("note: {note}"));
+        }
+    }
+
+    /// Says how something ended: `what` with the fields of `fields`, or the sentence.
+    pub fn result(&self, what: &str, fields: &impl Serialize, sentence: &str) {
+        if !self.json {
+            self.bar.suspend(|| println!("{sentence}"));
+            return;
+        }
+        let mut line = json!({ "phase": what });
+        if let (Some(line), Ok(Value::Object(fields))) =
+            (line.as_object_mut(), serde_json::to_value(fields))
+        {
+            line.extend(fields);
+        }
+        println!("{line}");
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn count(&self, phase: &str, done: u32, total: u32) {
+        let template = if total > 0 {
+            "{spinner} {msg} {pos}/{len} {bar:30} {elapsed}"
+        } else {
+            "{spinner} {msg}"
+        };
+        self.set(template, phase, done as u64, total as u64);
+    }
+
+    /// Shows how many bytes of something are done; `total` may be 0, for not known.
+    pub fn bytes(&self, phase: &str, done: u64, total: u64) {
+        let known = "{spinner} {msg} {bytes}/{total_bytes} {bar:30}";
+        self.set(
+            if total > 0 {
+                known
+            } else {
+                "{spinner} {msg} {bytes}"
+            },
+            phase,
+            done,
+            total,
+        );
+    }
+
+    fn set(&self, template: &str, phase: &str, done: u64, total: u64) {
+        // The templates are the literals above; should one be wrong, a plain bar does.
+        self.bar.set_style(
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
+        self.bar.set_length(total);
+        self.bar.set_position(done);
+        self.bar.set_message(phase.to_string());
+    }
+}

@@ -1,0 +1,431 @@
+//! What clicks, drags, strokes and keys mean: a document with its history, and no browser in sight.
+//!
+//! The page translates pointer and key events into calls of [`Editor`] and does what the returned [`Outcome`] asks for.
+//! Coordinates are fractions of the picture, see [`dragentity_core::scene`].
+
+mod hint;
+mod keyboard;
+mod masks;
+mod pointer;
+
+use dragentity_core::Click;
+use dragentity_core::scene::history::{Edit, History};
+use dragentity_core::scene::trajectory::DragPoint;
+use dragentity_core::scene::{Entity, Mask, Picture, Scene, Settings, Trajectory};
+
+pub use hint::Status;
+
+/// How far, in pixels of the screen, a pointer moves before a press becomes a drag.
+pub const DRAG_THRESHOLD: f32 = 5.0;
+/// Longer side, in pixels, of a mask that is painted by hand.
+pub const BRUSH_SIDE: u32 = 512;
+/// How far a trajectory may stray from the drag, as a fraction of the picture.
+const TOLERANCE: f32 = 0.004;
+/// Most entities of one scene: more than the relation module has been trained on helps nobody.
+pub const MAX_ENTITIES: usize = 12;
+const FULL: &str = "Twelve entities are the most. Delete one to add another.";
+
+/// What the pointer does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tool {
+    /// Click selects, drag moves.
+    Move,
+    /// Click takes away from the selection.
+    Exclude,
+    /// Paints the mask.
+    Brush,
+    /// Erases the mask.
+    Erase,
+    /// Drag moves the camera.
+    Camera,
+}
+
+impl Tool {
+    /// The tool's name in `data-tool`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Tool::Move => "move",
+            Tool::Exclude => "remove",
+            Tool::Brush => "brush",
+            Tool::Erase => "erase",
+            Tool::Camera => "camera",
+        }
+    }
+
+    /// The inverse of [`Tool::name`].
+    pub fn from_name(name: &str) -> Option<Self> {
+        [
+            Tool::Move,
+            Tool::Exclude,
+            Tool::Brush,
+            Tool::Erase,
+            Tool::Camera,
+        ]
+        .into_iter()
+        .find(|t| t.name() == name)
+    }
+}
+
+/// A mask that the click head is to make.
+#[derive(Clone)]
+pub struct SegmentRequest {
+    /// Number of the request; answers to older ones than the last are dropped.
+    pub number: u64,
+    /// The entity to refine; `None` makes a new one.
+    pub target: Option<usize>,
+    /// All clicks so far.
+    pub clicks: Vec<Click>,
+    /// The mask so far.
+    pub previous: Option<Mask>,
+}
+
+/// A person that is to be split into parts.
+#[derive(Clone)]
+pub struct SplitRequest {
+    /// Number of the request; answers to older ones than the last are dropped.
+    pub number: u64,
+    /// Which entity.
+    pub target: usize,
+}
+
+/// What the page must do after an event.
+pub enum Outcome {
+    /// Nothing at all.
+    Nothing,
+    /// Draw the stage again.
+    Draw,
+    /// The scene, the selection or the tool has changed: draw and update everything.
+    Changed,
+    /// Ask the click head for a mask.
+    Segment(SegmentRequest),
+    /// Ask the human parser for the parts of an entity.
+    Split(SplitRequest),
+    /// Say something that helps.
+    Say(&'static str),
+}
+
+/// Keys held while a pointer is pressed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Held {
+    /// Alt: the click takes away from the selection.
+    pub negative: bool,
+    /// Shift: the click adds to the selection, also where it would select another entity or begin a new one.
+    pub add: bool,
+}
+
+/// What the pointer, or the keyboard in its place, is in the middle of.
+pub enum Gesture {
+    /// Nothing.
+    Idle,
+    /// Pressed, not moved yet.
+    Press {
+        /// Where.
+        at: [f32; 2],
+        /// Which entity was hit.
+        hit: Option<usize>,
+        /// Keys held.
+        held: Held,
+    },
+    /// Moved where there was nothing to drag.
+    Missed,
+    /// Leading an entity.
+    Path {
+        /// Which.
+        index: usize,
+        /// The drag so far.
+        points: Vec<DragPoint>,
+    },
+    /// Leading the camera.
+    Camera {
+        /// The drag so far.
+        points: Vec<DragPoint>,
+    },
+    /// Painting or erasing.
+    Stroke {
+        /// Which; `None` makes a new one.
+        index: Option<usize>,
+        /// The mask being changed.
+        mask: Mask,
+        /// Whether it paints.
+        add: bool,
+        /// The last point.
+        last: [f32; 2],
+    },
+}
+
+/// The scene with its history, what is selected, the tool and the gesture. Entities are named by their positions in
+/// [`Scene::entities`].
+pub struct Editor {
+    scene: Scene,
+    history: History,
+    /// How to generate; not part of the history.
+    pub settings: Settings,
+    selected: Option<usize>,
+    tool: Tool,
+    /// Radius of the brush, a fraction of the picture's longer side.
+    pub brush_radius: f32,
+    gesture: Gesture,
+    /// The clicks that made the selected entity's mask, for the next one to refine.
+    clicks: Vec<Click>,
+    request: u64,
+    pending: Option<SegmentRequest>,
+    splitting: Option<SplitRequest>,
+    /// The keyboard's crosshair.
+    pub crosshair: Option<[f32; 2]>,
+    revision: u64,
+}
+
+impl Default for Editor {
+    fn default() -> Self {
+        Self {
+            scene: Scene::default(),
+            history: History::new(),
+            settings: Settings::default(),
+            selected: None,
+            tool: Tool::Move,
+            brush_radius: 0.035,
+            gesture: Gesture::Idle,
+            clicks: Vec::new(),
+            request: 0,
+            pending: None,
+            splitting: None,
+            crosshair: None,
+            revision: 0,
+        }
+    }
+}
+
+impl Editor {
+    /// The scene as it stands.
+    pub fn scene(&self) -> &Scene {
+        &self.scene
+    }
+    /// Which entity is selected.
+    pub fn selected(&self) -> Option<usize> {
+        self.selected
+    }
+    /// The selected entity.
+    pub fn selected_entity(&self) -> Option<&Entity> {
+        self.scene.entities.get(self.selected?)
+    }
+    /// The tool.
+    pub fn tool(&self) -> Tool {
+        self.tool
+    }
+    /// What is going on.
+    pub fn gesture(&self) -> &Gesture {
+        &self.gesture
+    }
+    /// The request that waits for its mask.
+    pub fn pending(&self) -> Option<&SegmentRequest> {
+        self.pending.as_ref()
+    }
+    /// Number of changes so far, so that a result knows whether it is of the scene as it stands.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+    /// Width by height of the picture.
+    pub fn aspect(&self) -> f32 {
+        self.scene.picture.width.max(1) as f32 / self.scene.picture.height.max(1) as f32
+    }
+    /// What undo would take back.
+    pub fn undo_label(&self) -> Option<&'static str> {
+        self.history.undo_label()
+    }
+    /// What redo would do again.
+    pub fn redo_label(&self) -> Option<&'static str> {
+        self.history.redo_label()
+    }
+    /// Whether there is something to generate from: an entity that moves or is held, or a camera path.
+    pub fn can_generate(&self) -> bool {
+        self.scene.background.is_some()
+            || self.scene.entities.iter().any(|e| e.trajectory.is_some())
+    }
+
+    /// A new picture, with nothing drawn on it; can be undone unless it is the first.
+    pub fn set_picture(&mut self, picture: Picture) {
+        self.set_scene(Scene {
+            picture,
+            ..Scene::default()
+        });
+    }
+
+    /// Another scene altogether; can be undone unless it is the first.
+    pub fn set_scene(&mut self, scene: Scene) {
+        self.drop_unfinished();
+        self.select(None);
+        self.crosshair = None;
+        if self.scene.picture.is_empty() {
+            self.scene = scene;
+            self.revision += 1;
+        } else {
+            self.edit(Edit::Replace {
+                scene: Box::new(scene),
+            });
+        }
+    }
+
+    /// Ends whatever is going on and takes up another tool.
+    pub fn set_tool(&mut self, tool: Tool) -> Outcome {
+        self.gesture = Gesture::Idle;
+        self.tool = tool;
+        Outcome::Changed
+    }
+
+    /// Selects an entity, or none.
+    pub fn select(&mut self, index: Option<usize>) -> Outcome {
+        let index = index.filter(|&i| i < self.scene.entities.len());
+        if index != self.selected {
+            self.clicks.clear();
+        }
+        self.selected = index;
+        Outcome::Changed
+    }
+
+    /// Asks for the parts of an entity, which has to be a person.
+    pub fn split(&mut self, index: Option<usize>) -> Outcome {
+        let Some(target) = index.filter(|&i| i < self.scene.entities.len()) else {
+            return Outcome::Say("Select a person first: click it, or its name in the list.");
+        };
+        if self.scene.entities[target].group.is_some() {
+            return Outcome::Say("This is a part already. Only a whole person can be split.");
+        }
+        self.request += 1;
+        let request = SplitRequest {
+            number: self.request,
+            target,
+        };
+        self.splitting = Some(request.clone());
+        Outcome::Split(request)
+    }
+
+    /// Gives an entity its path, or takes it away.
+    pub fn set_trajectory(&mut self, index: usize, trajectory: Option<Trajectory>) -> Outcome {
+        if self
+            .scene
+            .entities
+            .get(index)
+            .is_none_or(|e| e.trajectory == trajectory)
+        {
+            return Outcome::Draw;
+        }
+        self.edit(Edit::SetTrajectory { index, trajectory })
+    }
+
+    /// Holds an entity where it is; or, if it is held already, lets it go.
+    pub fn toggle_pin(&mut self, index: usize) -> Outcome {
+        let Some(entity) = self.scene.entities.get(index) else {
+            return Outcome::Nothing;
+        };
+        if entity.trajectory.as_ref().is_some_and(Trajectory::is_pin) {
+            return self.set_trajectory(index, None);
+        }
+        let [x, y] = anchor(&entity.mask);
+        self.set_trajectory(index, Some(Trajectory::pin(x, y)))
+    }
+
+    /// The camera's path.
+    pub fn set_background(&mut self, trajectory: Option<Trajectory>) -> Outcome {
+        self.edit(Edit::SetBackground { trajectory })
+    }
+
+    /// Renames an entity; an empty name leaves the old one.
+    pub fn rename(&mut self, index: usize, name: &str) -> Outcome {
+        let name: String = name.trim().chars().take(40).collect();
+        if name.is_empty()
+            || self
+                .scene
+                .entities
+                .get(index)
+                .is_none_or(|e| e.name == name)
+        {
+            return Outcome::Changed;
+        }
+        self.edit(Edit::Rename { index, name })
+    }
+
+    /// Removes an entity.
+    pub fn delete(&mut self, index: usize) -> Outcome {
+        self.drop_unfinished();
+        self.select(
+            self.selected
+                .filter(|&s| s != index)
+                .map(|s| if s > index { s - 1 } else { s }),
+        );
+        self.edit(Edit::Remove { index })
+    }
+
+    /// One step back.
+    pub fn undo(&mut self) -> Outcome {
+        self.travel(History::undo)
+    }
+
+    /// One step forward again.
+    pub fn redo(&mut self) -> Outcome {
+        self.travel(History::redo)
+    }
+
+    fn travel(
+        &mut self,
+        step: impl FnOnce(
+            &mut History,
+            &mut Scene,
+        ) -> dragentity_core::error::Result<Option<&'static str>>,
+    ) -> Outcome {
+        self.drop_unfinished();
+        let before = self.scene.entities.len();
+        match step(&mut self.history, &mut self.scene) {
+            Ok(None) => return Outcome::Nothing,
+            Ok(Some(_)) => {}
+            // Edits are undone in the order in which they were done, so this does not happen.
+            Err(error) => log::error!("history: {error}"),
+        }
+        self.revision += 1;
+        self.clicks.clear();
+        // With another number of entities the same position may be another entity.
+        let same = before == self.scene.entities.len();
+        self.select(self.selected.filter(|_| same))
+    }
+
+    fn edit(&mut self, edit: Edit) -> Outcome {
+        if let Err(error) = self.history.apply(edit, &mut self.scene) {
+            log::error!("edit: {error}");
+            return Outcome::Nothing;
+        }
+        self.revision += 1;
+        Outcome::Changed
+    }
+
+    /// A gesture or request that names an entity by its position does not outlive a change of positions.
+    fn drop_unfinished(&mut self) {
+        self.gesture = Gesture::Idle;
+        self.pending = None;
+        self.splitting = None;
+    }
+}
+
+/// A point that surely lies on the thing: its middle, or the pixel of it nearest to that.
+pub fn anchor(mask: &Mask) -> [f32; 2] {
+    let Some([x, y]) = mask.centroid() else {
+        return [0.5, 0.5];
+    };
+    if mask.contains(x, y) {
+        return [x, y];
+    }
+    let (w, h) = (mask.width as f32, mask.height as f32);
+    let inside = mask.alpha.iter().enumerate().filter(|(_, a)| **a >= 128);
+    let at = |i: usize| {
+        [
+            (i as u32 % mask.width) as f32 / w + 0.5 / w,
+            (i as u32 / mask.width) as f32 / h + 0.5 / h,
+        ]
+    };
+    let distance = |p: [f32; 2]| (p[0] - x).powi(2) + (p[1] - y).powi(2);
+    inside
+        .map(|(i, _)| at(i))
+        .min_by(|a, b| distance(*a).total_cmp(&distance(*b)))
+        .unwrap_or([x, y])
+}
+
+#[cfg(test)]
+mod tests;
