@@ -13,83 +13,23 @@ mod segment;
 mod track;
 
 use assert_cmd::Command;
-use dragentity_testkit::tiny;
-use std::path::PathBuf;
+use dragentity_testkit::program::{PRESET, assert_refused, ending};
+use dragentity_testkit::{program, tiny};
 
-/// A folder with a picture, a preset for it, and a model folder without weights.
-struct Desk {
-    dir: tempfile::TempDir,
-}
-
-/// A preset for a picture of 60 x 40 pixels with one entity, as a person's editor would show it.
-const PRESET: &str = r#"{"dragentity": 1, "picture": {"width": 60, "height": 40},
-    "entities": [{"name": "box", "mask": {"width": 6, "height": 4, "runs": [7, 2, 4, 2, 9]},
-                  "trajectory": [[0.3, 0.4, 0], [0.7, 0.5, 1]]}]}"#;
+/// The program in a folder of its own.
+struct Desk(program::Desk);
 
 impl Desk {
     fn new() -> Self {
-        let desk = Self {
-            dir: tempfile::tempdir().unwrap(),
-        };
-        image::RgbImage::from_fn(60, 40, |x, y| image::Rgb([x as u8 * 4, y as u8 * 6, 90]))
-            .save(desk.path("picture.png"))
-            .unwrap();
-        desk.write("preset.json", PRESET);
-        std::fs::create_dir(desk.path("model")).unwrap();
-        desk.write(
-            "model/model_index.json",
-            "{\"_class_name\": \"DragEntityPipeline\"}",
-        );
-        desk
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
-        std::fs::write(self.path(name), content).unwrap();
-    }
-
-    fn program(&self) -> Command {
-        let mut command = Command::cargo_bin("dragentity").unwrap();
-        command
-            .current_dir(self.dir.path())
-            .timeout(std::time::Duration::from_secs(300));
-        command
-    }
-
-    /// Runs `generate` on a picture and a preset with the model folder that has no weights. Returns exit code and what
-    /// was said on standard error.
-    fn generate(&self, picture: &str, preset: &str) -> (i32, String) {
-        let mut command = self.program();
-        command.args([
-            "generate", "--image", picture, "--preset", preset, "-o", "out.gif", "--device", "cpu",
-        ]);
-        command.args(["--model", "model"]);
-        let said = ending(command);
-        assert!(
-            !self.path("out.gif").exists(),
-            "a file was written all the same"
-        );
-        said
+        Self(program::Desk::new("dragentity"))
     }
 }
 
-fn ending(mut command: Command) -> (i32, String) {
-    let output = command.output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(!said.contains("panicked"), "{said}");
-    (output.status.code().expect("ended by itself"), said)
-}
+impl std::ops::Deref for Desk {
+    type Target = program::Desk;
 
-/// One sentence that begins with "error:" and contains all of `parts`.
-fn assert_refused((code, said): (i32, String), expected: i32, parts: &[&str]) {
-    assert_eq!(code, expected, "{said}");
-    let errors: Vec<&str> = said.lines().filter(|l| l.starts_with("error: ")).collect();
-    assert_eq!(errors.len(), 1, "{said}");
-    for part in parts {
-        assert!(errors[0].contains(part), "{part:?} is not in: {said}");
+    fn deref(&self) -> &Self::Target {
+        &self.0
     }
 }
 
@@ -301,7 +241,7 @@ fn serving_nothing_and_serving_a_page() {
     desk.write("dist/index.html", "<title>DragEntity</title>");
     let mut server = std::process::Command::new(assert_cmd::cargo::cargo_bin("dragentity"))
         .args(["serve", "--port", "0"])
-        .current_dir(desk.dir.path())
+        .current_dir(desk.path("."))
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
@@ -358,119 +298,6 @@ fn weights_that_are_cut_short() {
         std::fs::write(&weights, &whole[..length]).unwrap();
         assert_refused(desk.generate("picture.png", "preset.json"), 4, &["unet"]);
     }
-}
-
-#[test]
-fn tables_of_the_paper_come_from_the_ledger() {
-    let desk = Desk::new();
-    let table = |number: &str| {
-        let mut command = desk.program();
-        command.args(["eval", "--table", number, "--ledger", "tables.json"]);
-        command
-    };
-    assert_refused(ending(table("1")), 3, &["train table --table 1"]);
-    let run = |kind: &str, obj_mc: f64| {
-        serde_json::json!({
-            "kind": kind, "seed": 1, "steps": 7, "error": 0.5, "obj_mc": obj_mc, "fvd": 1.0, "fid": 2.0, "psnr": 20.0,
-            "psnr_inside": 19.0,
-        })
-    };
-    let ledger = serde_json::json!({
-        "clips": 5, "fvd_features": "an encoder", "fid_features": "an encoder",
-        "runs": [run("dragentity", 3.25), run("dragentity-no-mask", 3.0)],
-    });
-    desk.write("tables.json", ledger.to_string());
-    let output = table("3").assert().success().get_output().stdout.clone();
-    let text = String::from_utf8(output).unwrap();
-    for expected in [
-        "| with loss mask | 0.5000 | 3.2500 |",
-        "302.7 | 510.8 | 34.5",
-        "an encoder",
-        "other way round",
-    ] {
-        assert!(text.contains(expected), "{text}");
-    }
-    assert_refused(ending(table("4")), 3, &["--answers"]);
-    assert_refused(ending(table("5")), 3, &["no table 5"]);
-}
-
-#[cfg(unix)]
-#[test]
-fn it_ends_quietly_when_nobody_reads_on() {
-    let (reader, writer) = std::io::pipe().unwrap();
-    drop(reader);
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_dragentity"))
-        .args(["eval", "--table", "2"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .stdout(writer)
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap()
-        .wait_with_output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(141));
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
-}
-
-#[test]
-fn what_people_picked_adds_up() {
-    use dragentity_core::study::{Question, Study};
-    let desk = Desk::new();
-    let study = Study::of_files(["x/ours/1.mp4", "x/theirs/1.mp4"]).unwrap();
-    let mut answers = study.begin(1);
-    answers.pick("1", Question::Overall, "ours");
-    desk.write("a.json", answers.to_json().unwrap());
-    answers.pick("1", Question::Overall, "theirs");
-    desk.write("b.json", answers.to_json().unwrap());
-    desk.write("c.json", "{");
-    let table = |files: &[&str]| {
-        let mut command = desk.program();
-        command
-            .args(["eval", "--table", "4", "--answers"])
-            .args(files);
-        command
-    };
-    let output = table(&["a.json", "b.json", "a.json", "a.json"])
-        .assert()
-        .success();
-    let text = String::from_utf8(output.get_output().stdout.clone()).unwrap();
-    assert!(text.contains("4 people"), "{text}");
-    assert!(
-        text.contains("| Overall feeling | 75 % | 25 % | 4 |"),
-        "{text}"
-    );
-    assert_refused(ending(table(&["a.json", "c.json"])), 3, &["c.json"]);
-    assert_refused(ending(table(&["a.json", "none.json"])), 3, &["none.json"]);
-}
-
-#[test]
-fn a_models_videos_are_a_method_to_compare() {
-    use dragentity_core::study::Study;
-    let desk = Desk::new();
-    for name in ["one", "two"] {
-        tiny::tiny_model(&desk.path(name)).unwrap();
-        let mut command = desk.program();
-        command
-            .args(["eval", "--device", "cpu", "--clips", "2", "--steps", "1"])
-            .args(["--model", name, "--videos", "out", "--method"])
-            .args([&format!("method {name}"), "--data"])
-            .arg(concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/tests/data/held_out.pack"
-            ));
-        command.assert().success();
-    }
-    let files: Vec<String> = ["method one", "method two", "given"]
-        .iter()
-        .flat_map(|folder| std::fs::read_dir(desk.path("out").join(folder)).unwrap())
-        .map(|entry| entry.unwrap().path().display().to_string())
-        .collect();
-    let study = Study::of_files(files.iter().map(String::as_str)).unwrap();
-    assert_eq!(study.methods, ["method one", "method two"]);
-    assert_eq!(study.trials.len(), 2);
-    assert!(study.trials.iter().all(|trial| trial.given.is_some()));
-    let video = dragentity_media::read::read(files[0].as_ref(), &Default::default()).unwrap();
-    assert!(video.frames.len() > 1);
 }
 
 #[test]
@@ -908,48 +735,6 @@ fn a_batch_makes_what_is_not_made_yet() {
     assert_refused(ending(batch()), 3, &["jobs.jsonl"]);
 }
 
-#[test]
-fn the_benchmark_measures_a_published_model() {
-    let desk = Desk::new();
-    let published = dragentity_testkit::svd::published_directory();
-    let bench = |args: &[&str]| {
-        let mut command = desk.program();
-        command.args([
-            "bench",
-            "--device",
-            "cpu",
-            "--size",
-            "64x64",
-            "--repeats",
-            "2",
-        ]);
-        command.args(["--frames", "2", "--steps", "1"]).args(args);
-        command
-    };
-    let mut command = bench(&["--json", "--model"]);
-    command.arg(published.path());
-    let said = command.assert().success().get_output().stdout.clone();
-    let report: serde_json::Value = serde_json::from_slice(&said).unwrap();
-    assert!(report["matmul_peak"].as_f64().unwrap() > 1e8);
-    let rows = report["rows"].as_array().unwrap();
-    assert_eq!(rows.len(), 3);
-    for row in rows {
-        let samples = row["ours"].as_array().unwrap();
-        assert_eq!(samples.len(), 2, "{row}");
-        assert!(samples.iter().all(|s| s["seconds"].as_f64().unwrap() > 0.0));
-    }
-
-    tiny::tiny_model(&desk.path("model")).unwrap();
-    let args = ["--model", "model"];
-    assert_refused(ending(bench(&args)), 4, &["no Stable Video Diffusion"]);
-    let mut command = bench(&["--reference", "no-such-python", "--model"]);
-    command.arg(published.path());
-    assert_refused(ending(command), 3, &["no-such-python", "--reference"]);
-    let mut command = bench(&["--reference", "true", "--model"]);
-    command.arg(published.path());
-    assert_refused(ending(command), 3, &["ended early", "diffusers"]);
-}
-
 #[cfg(unix)]
 #[test]
 fn ctrl_c_cancels() {
@@ -970,7 +755,7 @@ fn ctrl_c_cancels() {
             "--model",
             "model",
         ])
-        .current_dir(desk.dir.path())
+        .current_dir(desk.path("."))
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn()
@@ -995,4 +780,25 @@ fn ctrl_c_cancels() {
         "error: cancelled"
     );
     assert!(!desk.path("cat.gif").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn it_ends_quietly_when_nobody_reads_on() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let desk = Desk::new();
+    tiny::tiny_model(&desk.path("model")).unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_dragentity"))
+        .args(["generate", "--example", "-o", "cat.gif", "--device", "cpu"])
+        .args(["--steps", "1", "--json", "--model", "model"])
+        .current_dir(desk.path("."))
+        .stdout(writer)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap()
+        .wait_with_output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(141));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }

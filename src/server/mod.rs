@@ -1,13 +1,11 @@
-//! `dragentity serve`: one process that serves the page ([`files`]) and runs its jobs ([`api`]).
+//! `dragentity serve`: one process that serves the page (of `dragentity-page-server`) and runs its jobs ([`api`]).
 
 mod about;
 mod access;
 mod api;
 mod clicks;
-mod connections;
 mod entry;
 mod events;
-mod files;
 mod queue;
 mod upload;
 mod worker;
@@ -22,6 +20,7 @@ use axum::routing::get;
 use clicks::Clicks;
 use dragentity_core::error::{Error, Result};
 use dragentity_networks::device::Device;
+use dragentity_page_server::{Jobs, Page, connections, files, listen};
 use dragentity_pipeline::model::ModelOptions;
 use queue::Queue;
 use std::net::SocketAddr;
@@ -62,7 +61,7 @@ pub struct Options {
 pub struct Server {
     listener: std::net::TcpListener,
     address: SocketAddr,
-    page: files::Page,
+    page: Page,
     access: Arc<Access>,
     api: Arc<Api>,
     workers: Vec<Worker>,
@@ -75,7 +74,13 @@ impl Server {
     /// [`Error::Job`] where the port cannot be had, there is no page, or the rules for access are unsafe;
     /// [`Error::Device`] for a device that is not there.
     pub fn bind(options: Options) -> Result<Self> {
-        let page = files::Page::new(&options.dir, &options.connect, options.token.is_some())?;
+        let page = Page::new(
+            &options.dir,
+            &options.connect,
+            Jobs::Here {
+                needs_token: options.token.is_some(),
+            },
+        )?;
         let (listener, address) = listen(options.address)?;
         let access = Access::new(address, options.token, &options.allow_origins)?;
         let clicks = match options.devices.first() {
@@ -192,7 +197,7 @@ async fn finish(queue: &Queue, stops: &mut watch::Receiver<u32>) {
     }
 }
 
-fn router(page: files::Page, access: Arc<Access>, api: Arc<Api>) -> Router {
+fn router(page: Page, access: Arc<Access>, api: Arc<Api>) -> Router {
     let page = Arc::new(page);
     let health = Router::new()
         .route("/healthz", get(api::health))
@@ -200,28 +205,6 @@ fn router(page: files::Page, access: Arc<Access>, api: Arc<Api>) -> Router {
     let jobs = Router::new().nest("/api", api::routes(api));
     let all = access::guard(health.merge(jobs), &access);
     files::with_policy(all, &page).merge(files::with_policy(files::routes(&page), &page))
-}
-
-/// Takes the port.
-fn listen(wanted: SocketAddr) -> Result<(std::net::TcpListener, SocketAddr)> {
-    let cannot = |e: std::io::Error| {
-        Error::Job(match e.kind() {
-            std::io::ErrorKind::AddrInUse => format!(
-                "{wanted} is in use, perhaps by another dragentity; stop it, or choose another port with --port"
-            ),
-            std::io::ErrorKind::PermissionDenied => {
-                format!("{wanted} is not open to this user; choose a port above 1023 with --port")
-            }
-            std::io::ErrorKind::AddrNotAvailable => format!(
-                "{wanted} is no address of this machine; give one that is, or 0.0.0.0 for all, with --listen"
-            ),
-            _ => format!("{wanted} cannot be listened on ({e}); choose another port with --port"),
-        })
-    };
-    let listener = std::net::TcpListener::bind(wanted).map_err(cannot)?;
-    listener.set_nonblocking(true).map_err(cannot)?;
-    let address = listener.local_addr().map_err(cannot)?;
-    Ok((listener, address))
 }
 
 #[cfg(test)]

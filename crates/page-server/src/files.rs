@@ -1,5 +1,6 @@
 //! The built page: static files, compressed, with validators.
 
+use crate::origin;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -27,27 +28,35 @@ const MARK: &str = "<head>\n  <meta name=\"dragentity-jobs\" content=\"api\">";
 /// The same, where jobs need a token.
 const MARK_TOKEN: &str = "<head>\n  <meta name=\"dragentity-jobs\" content=\"api\" data-token>";
 
+/// Whether the page is told that the server it comes from runs jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Jobs {
+    /// It serves the page and nothing else.
+    Nowhere,
+    /// It runs jobs.
+    Here {
+        /// Whether it wants to know who asks.
+        needs_token: bool,
+    },
+}
+
 /// The page's folder, and which other servers it may use.
 pub struct Page {
     dir: PathBuf,
     connect: Vec<String>,
-    needs_token: bool,
+    jobs: Jobs,
 }
 
 impl Page {
-    /// The page built in `dir`, which may connect to the origins `connect` beside its own. `needs_token` says whether
-    /// jobs do.
+    /// The page built in `dir`, which may connect to the origins `connect` beside its own.
     ///
     /// # Errors
     /// [`Error::Job`] when there is no page, or an old one that allows no other servers.
-    pub fn new(dir: &Path, connect: &[String], needs_token: bool) -> Result<Self> {
+    pub fn new(dir: &Path, connect: &[String], jobs: Jobs) -> Result<Self> {
         let page = Self {
             dir: dir.to_path_buf(),
-            connect: connect
-                .iter()
-                .map(|c| super::access::origin(c))
-                .collect::<Result<_>>()?,
-            needs_token,
+            connect: connect.iter().map(|c| origin(c)).collect::<Result<_>>()?,
+            jobs,
         };
         let index = std::fs::read_to_string(page.index()).map_err(|_| {
             Error::Job(format!(
@@ -82,7 +91,11 @@ async fn index(State(page): State<Arc<Page>>) -> Response {
     let Ok(html) = tokio::fs::read_to_string(page.index()).await else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let mark = if page.needs_token { MARK_TOKEN } else { MARK };
+    let mark = match page.jobs {
+        Jobs::Nowhere => "<head>",
+        Jobs::Here { needs_token: false } => MARK,
+        Jobs::Here { needs_token: true } => MARK_TOKEN,
+    };
     let html = html
         .replacen("<head>", mark, 1)
         .replace(CONNECT, &page.connects());
