@@ -30,7 +30,7 @@ pub struct Args {
     /// folders of them
     #[arg(long, num_args = 1.., required = true, value_name = "MASK")]
     masks: Vec<PathBuf>,
-    /// Write the tracks to this JSON file (form: docs/src/tracks.md)
+    /// Write the tracks to this JSON file (form: docs/src/formats.md)
     #[arg(short, long, value_name = "FILE.json")]
     output: Option<PathBuf>,
     /// Write the tracks in DragAnything's form, whole pixels under a number for each entity
