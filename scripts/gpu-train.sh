@@ -139,7 +139,7 @@ for stage in "${wanted[@]}"; do
     in_minutes() { awk "BEGIN { printf \"%.3f\", $1 / 60 }"; }
     echo "== $stage: $(trained "$stage") of $goal s trained, $left s left in this call" | tee -a "$runs/log.txt"
     status=0
-    "$here/dragentity" train "$stage" --device "$device" --model "$runs/model" --data "$here/clips.pack" \
+    "$here/dragentity-lab" train "$stage" --device "$device" --model "$runs/model" --data "$here/clips.pack" \
         --run "$runs/$stage" --minutes "$(in_minutes "$goal")" --session-minutes "$(in_minutes "$left")" \
         --checkpoint-minutes 2 --batch $((batch * times)) "${rest[@]}" "${warm[@]}" 2>&1 | tee -a "$runs/log.txt" || status=$?
     collect

@@ -39,7 +39,7 @@ impl ModelArgs {
 /// What makes masks of clicks.
 #[derive(clap::Args)]
 pub struct SegmenterArgs {
-    /// Make masks with SAM or MobileSAM: its weights (docs/segment.md) [default: the model's own click head]
+    /// Make masks with SAM or MobileSAM: its weights (docs/src/segment.md) [default: the model's own click head]
     #[arg(long, value_name = "FILE")]
     segmenter: Option<PathBuf>,
 }

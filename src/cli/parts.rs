@@ -34,7 +34,7 @@ pub struct Args {
     /// Draw the parts over the picture
     #[arg(long, value_name = "FILE.png")]
     overlay: Option<PathBuf>,
-    /// Use SCHP instead of the model's own parser: its weights (docs/parts.md)
+    /// Use SCHP instead of the model's own parser: its weights (docs/src/parts.md)
     #[arg(long, value_name = "FILE")]
     schp: Option<String>,
     #[command(flatten)]

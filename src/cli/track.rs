@@ -30,7 +30,7 @@ pub struct Args {
     /// folders of them
     #[arg(long, num_args = 1.., required = true, value_name = "MASK")]
     masks: Vec<PathBuf>,
-    /// Write the tracks to this JSON file (form: docs/tracks.md)
+    /// Write the tracks to this JSON file (form: docs/src/formats.md)
     #[arg(short, long, value_name = "FILE.json")]
     output: Option<PathBuf>,
     /// Write the tracks in DragAnything's form, whole pixels under a number for each entity
@@ -48,7 +48,7 @@ pub struct Args {
     /// Take the tracks from this file, of either form, rather than from the video; its first entity is the first mask's
     #[arg(long, value_name = "FILE.json")]
     tracks: Option<PathBuf>,
-    /// Track with CoTracker3 instead: its weights (docs/tracks.md)
+    /// Track with CoTracker3 instead: its weights (docs/src/tracks.md)
     #[arg(long, value_name = "FILE", conflicts_with = "tracks")]
     cotracker: Option<String>,
     /// Where CoTracker runs: auto, cuda, vulkan, metal, dx12, wgpu or cpu

@@ -11,7 +11,7 @@ use wasm_bindgen::prelude::*;
 
 type Block = Tensor<Gpu, 4>;
 
-/// The cross-attention block of `tests/parity_unet.rs`, run on WebGPU; returns its output, row by row.
+/// The cross-attention block of `crates/networks/tests/parity_unet.rs`, run on WebGPU; returns its output, row by row.
 ///
 /// `config` is its [`DownBlockConfig`] as JSON (tests/goldens/down_block.json), `weights` a safetensors file of its
 /// parameters, `inputs` one of `x` `[batch * frames, channels, height, width]`, `temb` `[batch * frames, channels]` and

@@ -93,7 +93,7 @@ export async function link(page) {
   return until(() => page.evaluate(() => navigator.clipboard.readText()), 'a link on the clipboard');
 }
 
-/** What a link holds; its form is described in src/scene/preset.rs. */
+/** What a link holds; its form is described in crates/core/src/scene/preset/mod.rs. */
 export function unpack(url) {
   return JSON.parse(inflateSync(Buffer.from(new URL(url).hash.replace(/^#s=/, ''), 'base64url')));
 }

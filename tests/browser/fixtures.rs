@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     tiny::tiny_sam(&out.join("sam.safetensors"))
 }
 
-/// The case `down_block` of tests/parity_unet.rs.
+/// The case `down_block` of crates/networks/tests/parity_unet.rs.
 fn down_block(out: &Path) -> Result<(), Box<dyn Error>> {
     let block = down_block_config().init::<Flex>(&Default::default());
     let weights: Tensors = tensor_list(&block)

@@ -35,6 +35,6 @@ test('a block of the UNet on WebGPU computes what the reference computes', { tim
   const largest = wanted.reduce((m, v) => Math.max(m, Math.abs(v)), 0);
   const worst = out.reduce((m, v, i) => Math.max(m, Math.abs(v - wanted[i])), 0);
   t.diagnostic(`off by ${(worst / largest).toExponential(1)} of the largest value, ${largest}`);
-  // Both compute in f32 and differ in the order of their sums; the same bound as natively (tests/parity_unet.rs).
+  // Both compute in f32 and differ in the order of their sums; the same bound as natively (crates/networks/tests/parity_unet.rs).
   assert.ok(worst <= 1e-4 * largest, `off by ${worst / largest} of the largest value`);
 });

@@ -21,5 +21,5 @@ test('the screenshot of the README', { skip: !wanted && 'not asked for', timeout
   await page.mouse.move(2, 2);
   for (const close of await at(page, 'dismiss').all()) await close.click();
   mkdirSync(join(root, 'docs'), { recursive: true });
-  await page.screenshot({ path: join(root, 'docs/screenshot.jpg'), type: 'jpeg', quality: 82 });
+  await page.screenshot({ path: join(root, 'docs/src/screenshot.jpg'), type: 'jpeg', quality: 82 });
 });

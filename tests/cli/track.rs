@@ -3,7 +3,8 @@
 use super::{Desk, assert_refused, ending};
 use std::path::Path;
 
-/// Where the square of `tests/data/b_frames.mp4` is at first, as a mask: 12 x 16 pixels, in 3 steps a frame to the right.
+/// Where the square of `crates/media/tests/data/b_frames.mp4` is at first, as a mask: 12 x 16 pixels, in 3 steps a frame to
+/// the right.
 fn mask(width: u32, height: u32) -> image::GrayImage {
     image::GrayImage::from_fn(width, height, |x, y| {
         let inside = (4..16).contains(&x) && (16..32).contains(&y);

@@ -5,7 +5,7 @@
 
 Written from the paper (Karaev and others, 2024) and the names and shapes of the public checkpoint
 `scaled_online.pth`, for points that are asked for in the first frame. Weights are synthetic
-(synthetic.py). `tests/parity_cotracker.rs` compares the module with it.
+(synthetic.py). `crates/pipeline/tests/parity_cotracker.rs` compares the module with it.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Writes the goldens of tests/parity_draganything.rs. Run: python tests/goldens/make_draganything.py
+"""Writes the goldens of crates/pipeline/tests/parity_draganything.rs. Run: python tests/goldens/make_draganything.py
 
 With a directory, writes there instead what the test `full_size` of that file wants: the ControlNet and Stable Diffusion
 1.5 at their published sizes with synthetic weights in f16 (3.5 GB), and expected.safetensors. Run:

@@ -1,4 +1,4 @@
-"""Writes the goldens of tests/parity_metrics.rs. Run: python tests/goldens/make_metrics.py
+"""Writes the goldens of crates/lab/tests/parity_metrics.rs. Run: python tests/goldens/make_metrics.py
 
 InceptionV3 as pytorch-fid has it and I3D as the public checkpoint of Kinetics has it, both at their published sizes, written
 here from their papers and their files' names, with synthetic weights; Frechet distances by SciPy.

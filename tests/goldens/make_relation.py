@@ -4,8 +4,8 @@
     python tests/goldens/make_relation.py
 
 The loops follow the equations, one entity, head and kernel at a time; nothing is vectorised and
-nothing guards against overflow, so that the text can be read against the paper. `tests/relation.rs`
-compares the module with it. What the paper leaves open is said in src/model/relation.rs.
+nothing guards against overflow, so that the text can be read against the paper. `crates/networks/tests/relation.rs`
+compares the module with it. What the paper leaves open is said in crates/networks/src/dragentity/relation.rs.
 """
 
 import math

@@ -4,7 +4,7 @@
     pip install segment-anything pillow && python tests/goldens/make_sam.py
 
 TinyViT is written here from its paper (Wu and others, 2022) and the names and shapes of the public checkpoint
-`mobile_sam.pt`. Weights are synthetic (synthetic.py). `tests/parity_sam.rs` compares the module with both.
+`mobile_sam.pt`. Weights are synthetic (synthetic.py). `crates/networks/tests/parity_sam.rs` compares the module with both.
 """
 
 import itertools

@@ -5,7 +5,7 @@
 
 Written from the papers (Li and others, 2020; Ruan and others, 2019; Zhao and others, 2017) and the names and shapes of
 the public checkpoint `exp-schp-201908261155-lip.pth`. Weights are synthetic (synthetic.py), as named in that file.
-`tests/parity_schp.rs` compares the module with it.
+`crates/networks/tests/parity_schp.rs` compares the module with it.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Writes the goldens of tests/parity_svd.rs: svd.safetensors (outputs of transformers and diffusers on synthetic
+"""Writes the goldens of crates/pipeline/tests/parity_svd.rs: svd.safetensors (outputs of transformers and diffusers on synthetic
 weights), svd_configs.json (the small networks' configurations as diffusers writes them) and
 svd_image_encoder_tensors.json (names and shapes of the published image encoder). Run:
 python tests/goldens/make_svd.py

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes torch.pth, nested.pth, view.pth and old.pth: checkpoints as PyTorch saves them. `tests/weights/torch.rs` reads them.
+"""Writes torch.pth, nested.pth, view.pth and old.pth: checkpoints as PyTorch saves them. `crates/networks/tests/weights/torch.rs` reads them.
 
     python tests/goldens/make_torch.py
 """

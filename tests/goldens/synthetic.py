@@ -1,6 +1,6 @@
 """Numbers that Python and Rust make alike from a tensor's name, so that goldens need not hold weights.
 
-tests/common/mod.rs has the same functions. Element i of tensor `name` is a hash (splitmix64, started from
+crates/testkit/src/lib.rs has the same functions. Element i of tensor `name` is a hash (splitmix64, started from
 the FNV-1a hash of the name) as a number from -1 to 1, then scaled by what kind of tensor it is:
 weights as PyTorch's default would have them, biases small, weights of norms about 1.
 """

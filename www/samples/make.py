@@ -11,7 +11,7 @@ import skimage.data
 import skimage.draw
 from PIL import Image
 
-SIDE = 160  # longer side of a preset's masks, MASK_SIDE in src/scene/preset.rs
+SIDE = 160  # longer side of a preset's masks, MASK_SIDE in crates/core/src/scene/preset/mod.rs
 
 SAMPLES = {
     "cat": (
@@ -76,7 +76,7 @@ def picture(source):
 
 
 def picture_hash(image):
-    """The difference hash of src/scene/picture.rs."""
+    """The difference hash of crates/core/src/scene/picture.rs."""
     rgb = np.asarray(image).astype(np.uint64)
     height, width = rgb.shape[:2]
     grey = rgb @ np.array([299, 587, 114], dtype=np.uint64)

@@ -2,7 +2,7 @@
 //!
 //! Burn's CPU backend computes each operation by itself: a group norm passes over its input six times, a 3x3
 //! convolution first puts channels last, in one thread. Here each of these layers is one or two passes, and 3x3
-//! convolutions take 2.25 times fewer multiplications (Winograd). `dragentity::nn` calls these functions where its
+//! convolutions take 2.25 times fewer multiplications (Winograd). `dragentity_networks::nn` calls these functions where its
 //! tensors live on that backend, and Burn's own everywhere else; both are tested against each other.
 //!
 //! All tensors are dense and row-major. Every function panics if a length does not fit its shape: shapes are the

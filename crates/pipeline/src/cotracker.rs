@@ -1,4 +1,4 @@
-//! CoTracker3 as a tracker, for who brings its weights: see `docs/tracks.md`.
+//! CoTracker3 as a tracker, for who brings its weights: see `docs/src/tracks.md`.
 
 use crate::host::{pictures, read};
 use burn::tensor::module::interpolate;

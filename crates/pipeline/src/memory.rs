@@ -10,7 +10,7 @@ use dragentity_core::Result;
 use dragentity_networks::weights::number_count;
 
 /// Numbers that the UNet holds beside its weights, for each latent pixel of a frame and each channel of its first
-/// level: skipped features, and what its widest layers compute. Measured by `dragentity bench` on the CPU at several
+/// level: skipped features, and what its widest layers compute. Measured by `dragentity-lab bench` on the CPU at several
 /// sizes: the peak grew by 12 to 28.
 const UNET_NUMBERS: f64 = 32.0;
 /// Likewise the VAE's decoder, for each pixel of a frame that is decoded and each channel of its last level; at most 16.

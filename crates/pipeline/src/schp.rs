@@ -1,4 +1,4 @@
-//! SCHP as what knows a person's parts, for who brings its weights: see `docs/parts.md`.
+//! SCHP as what knows a person's parts, for who brings its weights: see `docs/src/parts.md`.
 
 use super::host::{pictures, read};
 use super::parts::{Crop, nobody};

@@ -1,6 +1,6 @@
 //! A blind comparison: people pick between videos of several methods without being told which is whose (Table 4 of the
 //! paper, its user study). What is compared, in which order it is shown, and what the answers add up to; no browser, no
-//! files. The page `compare.html` asks, `dragentity eval --table 4` adds up.
+//! files. The page `compare.html` asks, `dragentity-lab eval --table 4` adds up.
 
 mod tally;
 

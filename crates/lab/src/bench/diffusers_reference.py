@@ -1,4 +1,4 @@
-"""The other side of `dragentity bench --reference PYTHON`: diffusers on the same model directory, processor and sizes.
+"""The other side of `dragentity-lab bench --reference PYTHON`: diffusers on the same model directory, processor and sizes.
 
 Started by the program with one argument, a JSON object; reads a command a line ("step", "generate") from standard
 input, does it once and answers with one line of JSON. So both sides take turns within one run.

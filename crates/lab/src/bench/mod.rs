@@ -1,4 +1,4 @@
-//! `dragentity bench`: how long a step of the UNet and a whole generation take, and how much memory; where there is a
+//! `dragentity-lab bench`: how long a step of the UNet and a whole generation take, and how much memory; where there is a
 //! Python with diffusers, beside the same there, taking turns in one run.
 
 mod matmul;

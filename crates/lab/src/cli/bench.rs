@@ -1,4 +1,4 @@
-//! `dragentity bench`.
+//! `dragentity-lab bench`.
 
 use crate::bench::{Options, ReferenceOptions, bench};
 use burn::tensor::FloatDType;
@@ -8,7 +8,7 @@ use dragentity_pipeline::model::parse_dtype;
 use dragentity_terminal::options::size;
 use std::path::PathBuf;
 
-/// Options of `dragentity bench`.
+/// Options of `dragentity-lab bench`.
 #[derive(clap::Args)]
 pub struct Args {
     /// Folder of Stable Video Diffusion [default: a small one of random weights, made for the purpose]

@@ -1,4 +1,4 @@
-//! `dragentity eval`.
+//! `dragentity-lab eval`.
 
 use crate::eval::extractor::Extractors;
 use crate::eval::table::{Ledger, methods_of};
@@ -14,7 +14,7 @@ use dragentity_networks::device::Device;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// Options of `dragentity eval`.
+/// Options of `dragentity-lab eval`.
 #[derive(clap::Args)]
 pub struct Args {
     /// Model directory
@@ -32,10 +32,10 @@ pub struct Args {
     /// auto, cpu, wgpu, cuda or tch
     #[arg(long, default_value = "auto")]
     device: Device,
-    /// InceptionV3 of pytorch-fid (docs/metrics.md), for FID as in the literature
+    /// InceptionV3 of pytorch-fid (docs/src/metrics.md), for FID as in the literature
     #[arg(long, value_name = "FILE", conflicts_with_all = ["clicks_only", "tracks"])]
     inception: Option<PathBuf>,
-    /// I3D of Kinetics-400 (docs/metrics.md), for FVD as in the literature
+    /// I3D of Kinetics-400 (docs/src/metrics.md), for FVD as in the literature
     #[arg(long, value_name = "FILE", conflicts_with_all = ["clicks_only", "tracks"])]
     i3d: Option<PathBuf>,
     /// Measure the masks from clicks alone, which takes a minute

@@ -1,10 +1,10 @@
-//! `dragentity pack-data`.
+//! `dragentity-lab pack-data`.
 
 use crate::data;
 use dragentity_core::Result;
 use std::path::PathBuf;
 
-/// Options of `dragentity pack-data`.
+/// Options of `dragentity-lab pack-data`.
 #[derive(clap::Args)]
 pub struct Args {
     /// Folders of pictures, as scripts/fetch-assets lays them out

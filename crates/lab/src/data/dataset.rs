@@ -21,7 +21,7 @@ pub enum Split {
     HeldOut,
 }
 
-/// The seed of the clips that `dragentity eval` measures on: 0 to [`EVAL_CLIPS`] of the held-out side.
+/// The seed of the clips that `dragentity-lab eval` measures on: 0 to [`EVAL_CLIPS`] of the held-out side.
 pub const EVAL_SEED: u64 = 20_241_028;
 /// How many clips are measured.
 pub const EVAL_CLIPS: u64 = 200;

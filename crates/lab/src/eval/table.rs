@@ -1,6 +1,6 @@
 //! Tables 1, 2 and 3 of the paper at this project's size, beside the paper's own figures.
 //!
-//! Nothing is trained here: `dragentity train table` did that. What its runs score is kept in a ledger, so that the
+//! Nothing is trained here: `dragentity-lab train table` did that. What its runs score is kept in a ledger, so that the
 //! tables can be printed where the weights are not.
 
 use super::{EvalOptions, Measures, Method, evaluate};
@@ -98,7 +98,7 @@ impl Ledger {
         let found = finished(runs)?;
         if found.is_empty() {
             return Err(Error::Job(format!(
-                "{}: no finished runs; `dragentity train table --run {0}` trains them",
+                "{}: no finished runs; `dragentity-lab train table --run {0}` trains them",
                 runs.display()
             )));
         }
@@ -191,8 +191,8 @@ impl Ledger {
         seeds.retain(|&seed| rows.iter().all(|row| of(&row.kind, seed).is_some()));
         if seeds.is_empty() {
             return Err(Error::Job(format!(
-                "table {number}: no seed has all rows in the ledger; `dragentity train table --table {number}` trains \
-                 them, `dragentity eval --table {number} --runs DIR` measures them"
+                "table {number}: no seed has all rows in the ledger; `dragentity-lab train table --table {number}` trains \
+                 them, `dragentity-lab eval --table {number} --runs DIR` measures them"
             )));
         }
         let lines = rows
@@ -249,7 +249,7 @@ pub fn methods_of(number: u8, runs: &Path) -> Result<Vec<Method>> {
     let all = |seed: u64| rows.iter().map(|row| of(row, seed)).collect::<Option<_>>();
     seeds.into_iter().find_map(all).ok_or_else(|| {
         Error::Job(format!(
-            "{}: no seed has all finished runs of table {number}; `dragentity train table --table {number} --run {0}` \
+            "{}: no seed has all finished runs of table {number}; `dragentity-lab train table --table {number} --run {0}` \
              trains them",
             runs.display()
         ))

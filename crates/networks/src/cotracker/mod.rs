@@ -90,7 +90,7 @@ impl CoTrackerConfig {
                 ))),
                 None => Err(fail(format!(
                     "{tensor:?} is missing: this is not CoTracker3 with a sliding window; take scaled_online.pth or \
-                     baseline_online.pth (docs/tracks.md)"
+                     baseline_online.pth (docs/src/tracks.md)"
                 ))),
             }
         };

@@ -278,7 +278,7 @@ fn limited_to(threads: NonZeroUsize) -> Result<rayon::ThreadPool> {
 ))]
 fn not_built_in(feature: &str) -> Error {
     Error::Device(format!(
-        "this program was built without {feature}: rebuild with `cargo build --release --features {feature}`, or use --device cpu"
+        "this program was built without {feature}: rebuild it with `--features {feature}`, or use --device cpu"
     ))
 }
 

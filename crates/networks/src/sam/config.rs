@@ -101,12 +101,12 @@ impl SamConfig {
         {
             return Err(sizes.error(
                 "these are SAM's weights under the names of transformers; take sam_vit_b_01ec64.pth or mobile_sam.pt \
-                 (docs/segment.md)"
+                 (docs/src/segment.md)"
                     .into(),
             ));
         } else {
             return Err(sizes.error(
-                "this is no SAM: it has no image encoder; take sam_vit_b_01ec64.pth or mobile_sam.pt (docs/segment.md)"
+                "this is no SAM: it has no image encoder; take sam_vit_b_01ec64.pth or mobile_sam.pt (docs/src/segment.md)"
                     .into(),
             ));
         };
@@ -142,7 +142,7 @@ impl Sizes<'_> {
     fn of<const RANK: usize>(&self, tensor: &str) -> Result<[usize; RANK]> {
         let Some((_, info)) = self.0.tensors().find(|(name, _)| *name == tensor) else {
             return Err(self.error(format!(
-                "{tensor:?} is missing: this is no whole SAM; take sam_vit_b_01ec64.pth or mobile_sam.pt (docs/segment.md)"
+                "{tensor:?} is missing: this is no whole SAM; take sam_vit_b_01ec64.pth or mobile_sam.pt (docs/src/segment.md)"
             )));
         };
         match <[usize; RANK]>::try_from(info.shape.as_slice()) {

@@ -343,12 +343,12 @@ impl SchpConfig {
             Some(Some(&LABELS)) => {}
             Some(_) => {
                 return Err(fail(
-                    "this network gives other labels than LIP's 20; take exp-schp-201908261155-lip.pth (docs/parts.md)",
+                    "this network gives other labels than LIP's 20; take exp-schp-201908261155-lip.pth (docs/src/parts.md)",
                 ));
             }
             None => {
                 return Err(fail(
-                    "this is not SCHP's network; take exp-schp-201908261155-lip.pth (docs/parts.md)",
+                    "this is not SCHP's network; take exp-schp-201908261155-lip.pth (docs/src/parts.md)",
                 ));
             }
         }

@@ -1,4 +1,4 @@
-//! `dragentity train`.
+//! `dragentity-lab train`.
 
 mod options;
 
@@ -55,7 +55,7 @@ const TABLE: Defaults = Defaults {
     sample_minutes: f64::INFINITY,
 };
 
-/// Options of `dragentity train`, and a file of them.
+/// Options of `dragentity-lab train`, and a file of them.
 #[derive(clap::Args)]
 pub struct Args {
     /// A TOML file with the options below, names with underscores; what is said here as well comes first

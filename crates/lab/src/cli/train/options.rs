@@ -30,7 +30,7 @@ pub enum Network {
     Table,
 }
 
-/// Options of `dragentity train`. A file has the same names, with underscores.
+/// Options of `dragentity-lab train`. A file has the same names, with underscores.
 #[derive(Clone, Debug, Default, PartialEq, clap::Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
@@ -203,7 +203,7 @@ impl Options {
             let content = text.lines().nth(line).unwrap_or_default().trim();
             Error::Job(format!(
                 "{name}, line {}, {content:?}: {}; correct the line or take it away (names and values are those of \
-                 `dragentity train --help`, with underscores in names, and quotes around texts)",
+                 `dragentity-lab train --help`, with underscores in names, and quotes around texts)",
                 line + 1,
                 error.message()
             ))
