@@ -8,6 +8,7 @@ mod model;
 pub mod parts;
 mod request;
 pub mod segment;
+#[cfg(feature = "server")]
 pub mod serve;
 pub mod track;
 
@@ -35,6 +36,7 @@ enum Command {
     /// Make the mask of a thing in a picture, from clicks
     Segment(segment::Args),
     /// Serve the built page, and run its jobs
+    #[cfg(feature = "server")]
     Serve(serve::Args),
     /// Say where the things of a video are in each of its frames
     Track(track::Args),
@@ -48,6 +50,7 @@ pub fn main() -> ExitCode {
         Command::Parts(args) => parts::run(args),
         Command::Generate(args) => generate::run(args),
         Command::Segment(args) => segment::run(args),
+        #[cfg(feature = "server")]
         Command::Serve(args) => serve::run(args),
         Command::Track(args) => track::run(args),
     };

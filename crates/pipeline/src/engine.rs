@@ -159,7 +159,7 @@ impl<B: Backend> Engine<B> {
         &self,
         job: &Job,
         cancel: &Cancel,
-        observer: &mut impl Observer<B>,
+        observer: &mut dyn Observer<B>,
     ) -> Result<Video> {
         let config = &self.bundle.config;
         let plan = Plan::new(job, &config.index)?;

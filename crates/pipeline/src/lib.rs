@@ -10,6 +10,8 @@ pub mod host;
 pub mod memory;
 pub mod model;
 pub mod noise;
+#[cfg(target_family = "wasm")]
+pub mod page;
 pub mod parts;
 pub mod plan;
 #[cfg(not(target_family = "wasm"))]
@@ -19,5 +21,7 @@ pub mod sample;
 pub mod schp;
 pub mod segment;
 pub mod segmenter;
+#[cfg(target_family = "wasm")]
+pub mod selftest;
 pub mod steer;
 pub mod svd;

@@ -13,7 +13,7 @@ use dragentity_core::Job;
 use dragentity_core::Message;
 use dragentity_core::error::{Error, Result};
 use dragentity_core::scene::{Mask, Picture};
-use model::Model;
+use dragentity_pipeline::page::PageModel;
 use present::Presenter;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -209,7 +209,7 @@ fn push(task: Task) {
 
 thread_local! {
     /// Out of the state while it is used, so that the state can be, too.
-    static MODEL: RefCell<Option<Model>> = const { RefCell::new(None) };
+    static MODEL: RefCell<Option<PageModel>> = const { RefCell::new(None) };
 }
 
 async fn work() {

@@ -4,7 +4,7 @@ use super::gpu::{self, NoGpu};
 use super::present::Presenter;
 use super::{post, with};
 use crate::web::protocol::{DeviceChoice, FromWorker};
-use burn::tensor::{Tensor, backend::Backend};
+use burn::tensor::Tensor;
 use dragentity_core::Cancel;
 use dragentity_core::ClickJob;
 use dragentity_core::Job;
@@ -13,10 +13,10 @@ use dragentity_core::Video;
 use dragentity_core::error::{Error, Result};
 use dragentity_core::platform::yield_now;
 use dragentity_core::scene::{Mask, Picture};
-use dragentity_networks::device::{Cpu, Gpu};
+use dragentity_networks::device::{Gpu, cpu_device_name};
 use dragentity_networks::weights::Weights;
-use dragentity_pipeline::engine::{Engine, Observer};
-use dragentity_pipeline::segmenter::Segmenter;
+use dragentity_pipeline::engine::Observer;
+use dragentity_pipeline::page::PageModel;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::File;
 
@@ -24,63 +24,6 @@ use web_sys::File;
 const MOST_WEIGHTS: u64 = 1_500_000_000;
 /// Bytes of it that are read at a time.
 const PIECE: f64 = 16e6;
-
-/// One of the two.
-pub enum Model {
-    /// On the CPU.
-    Cpu(Box<On<Cpu>>),
-    /// On the GPU.
-    Gpu(Box<On<Gpu>>),
-}
-
-/// A model on a device, and what makes masks in place of its click head.
-pub struct On<B: Backend> {
-    engine: Engine<B>,
-    segmenter: Option<Segmenter<B>>,
-}
-
-impl<B: Backend> On<B> {
-    fn new(engine: Engine<B>) -> Box<Self> {
-        Box::new(Self {
-            engine,
-            segmenter: None,
-        })
-    }
-
-    async fn take_segmenter(&mut self, file: Option<&File>) -> Result<Option<String>> {
-        // The old one's memory first.
-        self.segmenter = None;
-        let Some(file) = file else { return Ok(None) };
-        let weights = read(file).await?;
-        let device = self.engine.bundle().device.clone();
-        let segmenter = Segmenter::load(&weights, &device, &mut loading).await?;
-        let name = segmenter.name();
-        self.segmenter = Some(segmenter);
-        Ok(Some(name))
-    }
-
-    async fn segment(&mut self, number: u64, job: &ClickJob, cancel: &Cancel) -> Result<Mask> {
-        let previous = job.previous.as_ref();
-        let Some(segmenter) = &mut self.segmenter else {
-            return self
-                .engine
-                .segment(&job.picture, &job.clicks, previous)
-                .await;
-        };
-        let mut tell = |message: Message| {
-            if let Message::Step { step, steps } = message {
-                post(&FromWorker::Looking {
-                    number,
-                    done: step,
-                    total: steps,
-                });
-            }
-        };
-        segmenter
-            .segment(&job.picture, &job.clicks, previous, cancel, &mut tell)
-            .await
-    }
-}
 
 /// The weights in a file that the person opened.
 async fn read(file: &File) -> Result<Weights> {
@@ -126,7 +69,7 @@ async fn read(file: &File) -> Result<Weights> {
 }
 
 /// Takes the device that was asked for, says which it is and why, and loads the model onto it.
-pub async fn load(address: &str, choice: DeviceChoice) -> Result<Model> {
+pub async fn load(address: &str, choice: DeviceChoice) -> Result<PageModel> {
     let why = match choice {
         DeviceChoice::Cpu => "the CPU was asked for".to_string(),
         _ => {
@@ -142,8 +85,7 @@ pub async fn load(address: &str, choice: DeviceChoice) -> Result<Model> {
                         why,
                     });
                     with(|s| s.presenter = Presenter::new(gpu));
-                    let engine = Engine::load(address, device, name, &mut loading).await?;
-                    return Ok(Model::Gpu(On::new(engine)));
+                    return PageModel::on_gpu(address, device, name, &mut loading).await;
                 }
                 Err(NoGpu::None(why)) if emulated => {
                     return Err(Error::Device(format!(
@@ -161,14 +103,12 @@ pub async fn load(address: &str, choice: DeviceChoice) -> Result<Model> {
             }
         }
     };
-    let name = dragentity_networks::device::cpu_device_name();
     post(&FromWorker::Device {
         gpu: false,
-        name: name.clone(),
+        name: cpu_device_name(),
         why,
     });
-    let engine = Engine::load(address, Default::default(), name, &mut loading).await?;
-    Ok(Model::Cpu(On::new(engine)))
+    PageModel::on_cpu(address, &mut loading).await
 }
 
 fn loading(message: Message) {
@@ -186,66 +126,61 @@ fn no_model() -> Error {
 
 /// Has masks made with the weights in a file, or with the model's click head again; says what makes them then.
 pub async fn take_segmenter(
-    model: &mut Option<Model>,
+    model: &mut Option<PageModel>,
     file: Option<&File>,
 ) -> Result<Option<String>> {
-    match model {
-        Some(Model::Cpu(on)) => on.take_segmenter(file).await,
-        Some(Model::Gpu(on)) => on.take_segmenter(file).await,
-        None => Err(no_model()),
-    }
+    let model = model.as_mut().ok_or_else(no_model)?;
+    // The old one's memory first.
+    model.take_segmenter(None, &mut loading).await?;
+    let Some(file) = file else { return Ok(None) };
+    let weights = read(file).await?;
+    model.take_segmenter(Some(&weights), &mut loading).await
 }
 
 /// The mask of what was clicked; the stages of looking at a picture go to the page under the request's number.
 pub async fn segment(
-    model: &mut Option<Model>,
+    model: &mut Option<PageModel>,
     number: u64,
     job: &ClickJob,
     cancel: &Cancel,
 ) -> Result<Mask> {
-    match model {
-        Some(Model::Cpu(on)) => on.segment(number, job, cancel).await,
-        Some(Model::Gpu(on)) => on.segment(number, job, cancel).await,
-        None => Err(no_model()),
-    }
+    let mut tell = |message: Message| {
+        if let Message::Step { step, steps } = message {
+            post(&FromWorker::Looking {
+                number,
+                done: step,
+                total: steps,
+            });
+        }
+    };
+    let model = model.as_mut().ok_or_else(no_model)?;
+    model.segment(job, cancel, &mut tell).await
 }
 
 /// The parts of the person under a mask.
 pub async fn parts(
-    model: &mut Option<Model>,
+    model: &mut Option<PageModel>,
     picture: &Picture,
     mask: &Mask,
 ) -> Result<Vec<(usize, Mask)>> {
-    match model {
-        Some(Model::Cpu(on)) => on.engine.parts(picture, mask).await,
-        Some(Model::Gpu(on)) => on.engine.parts(picture, mask).await,
-        None => Err(no_model()),
-    }
+    let model = model.as_mut().ok_or_else(no_model)?;
+    model.parts(picture, mask).await
 }
 
 /// Runs a job; what it says goes to the page under its number.
 pub async fn generate(
-    model: &Option<Model>,
+    model: &Option<PageModel>,
     number: u64,
     job: &Job,
     cancel: &Cancel,
 ) -> Result<Video> {
-    match model {
-        Some(Model::Cpu(on)) => {
-            on.engine
-                .run(job, cancel, &mut |message: Message| tell(number, message))
-                .await
+    let model = model.as_ref().ok_or_else(no_model)?;
+    with(|s| {
+        if let Some(presenter) = &mut s.presenter {
+            presenter.begin(&job.scene);
         }
-        Some(Model::Gpu(on)) => {
-            with(|s| {
-                if let Some(presenter) = &mut s.presenter {
-                    presenter.begin(&job.scene);
-                }
-            });
-            on.engine.run(job, cancel, &mut OnGpu { number }).await
-        }
-        None => Err(no_model()),
-    }
+    });
+    model.run(job, cancel, &mut Heard { number }).await
 }
 
 /// Passes a message on; the video itself is passed on when the job has returned it.
@@ -255,12 +190,12 @@ fn tell(number: u64, message: Message) {
     }
 }
 
-/// Keeps the frames where they are and has the presenter draw them.
-struct OnGpu {
+/// Passes on what a job says; on a GPU it keeps the frames where they are and has the presenter draw them.
+struct Heard {
     number: u64,
 }
 
-impl Observer<Gpu> for OnGpu {
+impl Observer<Gpu> for Heard {
     fn message(&mut self, message: Message) {
         tell(self.number, message);
     }
