@@ -96,7 +96,7 @@ pub(super) fn make(
 ) -> Result<Made> {
     let output = request.output()?;
     let started = Instant::now();
-    let video = runner.run(job, cancel, &mut |message| progress.show(&message))?;
+    let video = runner.run(job, cancel, &mut |event| progress.show(&event))?;
     let picture = (job.scene.picture.width, job.scene.picture.height);
     let (width, height) = media::view_size((video.width, video.height), picture, request.scale);
     let mut shown = media::resized(&video, width, height)?;

@@ -1,10 +1,8 @@
 //! What page and worker say to each other.
 
-use dragentity_core::Click;
-use dragentity_core::Job;
-use dragentity_core::Message;
 use dragentity_core::error::Result;
 use dragentity_core::scene::{Entity, Mask, Picture, Scene, Settings, Trajectory};
+use dragentity_core::{Click, Job, JobEvent, Video};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use wasm_bindgen::JsValue;
@@ -170,7 +168,18 @@ pub enum ToWorker {
     Draw(View),
 }
 
-/// From the worker to the page.
+/// What an event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Of {
+    /// The weights that are being opened.
+    Model,
+    /// The request of this number for a mask or for parts.
+    Mask(u64),
+    /// The job of this number.
+    Job(u64),
+}
+
+/// From the worker to the page: what is the worker's own, and [`JobEvent`]s for the rest.
 #[derive(Serialize, Deserialize)]
 pub enum FromWorker {
     /// The module runs and listens.
@@ -184,34 +193,21 @@ pub enum FromWorker {
         /// Why this one.
         why: String,
     },
-    /// Weights are being read.
-    Loading {
-        /// Which network.
-        part: String,
-        /// Bytes so far.
-        done: u64,
-        /// Bytes in all, 0 when unknown.
-        total: u64,
+    /// What is told of something that takes time.
+    Event {
+        /// Of what.
+        of: Of,
+        /// What. Of previews only the size is told, whose pixels are [`FromWorker::Preview`].
+        event: JobEvent,
     },
     /// The model is there.
     Loaded,
-    /// It is not, and why.
-    NotLoaded(String),
     /// What makes masks now; `None`: the model's own click head.
     Segmenter {
         /// What it is called.
         name: Option<String>,
         /// Why it is not the one that was asked for.
         error: Option<String>,
-    },
-    /// A picture that was clicked is looked at: so many of so many stages are done.
-    Looking {
-        /// For which request.
-        number: u64,
-        /// Stages done.
-        done: u32,
-        /// Stages in all.
-        total: u32,
     },
     /// The mask.
     Mask {
@@ -220,13 +216,6 @@ pub enum FromWorker {
         /// The mask.
         mask: Pixels,
     },
-    /// No mask or no parts, and why.
-    NoMask {
-        /// Of which request.
-        number: u64,
-        /// Why; `None` when it was cancelled.
-        error: Option<String>,
-    },
     /// A person's parts: their numbers in [`dragentity_core::scene::parts`], and masks.
     Parts {
         /// Of which request.
@@ -234,12 +223,19 @@ pub enum FromWorker {
         /// The parts.
         parts: Vec<(usize, Pixels)>,
     },
-    /// News from the job.
-    Job {
-        /// Which.
+    /// How a job's video looks so far.
+    Preview {
+        /// Which job.
         number: u64,
-        /// What.
-        message: Message,
+        /// Its frames.
+        video: Video,
+    },
+    /// A job's result.
+    Video {
+        /// Which job.
+        number: u64,
+        /// Its frames.
+        video: Video,
     },
     /// A job has newer frames, which stay on the GPU, where the worker draws them.
     OnGpu {
@@ -247,13 +243,6 @@ pub enum FromWorker {
         number: u64,
         /// How many frames.
         frames: u32,
-    },
-    /// The job has ended without a video.
-    NoVideo {
-        /// Which.
-        number: u64,
-        /// Why; `None` when it was cancelled.
-        error: Option<String>,
     },
     /// The GPU is gone; the page starts another worker, on the CPU.
     Lost(String),

@@ -2,12 +2,13 @@
 //! job, noise schedules, the blind comparison, and the little that differs between a program and a page. No tensors.
 
 pub mod error;
+pub mod event;
 pub mod job;
-pub mod news;
 pub mod platform;
 pub mod scene;
 pub mod scheduler;
 pub mod study;
 
 pub use error::{Error, Result};
-pub use job::{Cancel, Click, ClickJob, Job, Message, Video};
+pub use event::JobEvent;
+pub use job::{Cancel, Click, ClickJob, Job, Video};

@@ -1,4 +1,4 @@
-//! [`Job`](dragentity_core::Job) in, a stream of [`Message`](dragentity_core::Message)s out: the one way in which page,
+//! [`Job`](dragentity_core::Job) in, a stream of [`JobEvent`](dragentity_core::JobEvent)s out: the one way in which page,
 //! command line and server generate, and DragEntity as a library.
 
 pub mod clicks;

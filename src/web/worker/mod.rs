@@ -5,14 +5,10 @@ mod gpu;
 mod model;
 mod present;
 
-use super::protocol::{DeviceChoice, FromWorker, JobData, Pixels, ToWorker, to_js};
-use dragentity_core::Cancel;
-use dragentity_core::Click;
-use dragentity_core::ClickJob;
-use dragentity_core::Job;
-use dragentity_core::Message;
+use super::protocol::{DeviceChoice, FromWorker, JobData, Of, Pixels, ToWorker, to_js};
 use dragentity_core::error::{Error, Result};
 use dragentity_core::scene::{Mask, Picture};
+use dragentity_core::{Cancel, Click, ClickJob, Job, JobEvent};
 use model::Model;
 use present::Presenter;
 use std::cell::RefCell;
@@ -146,14 +142,11 @@ fn hear(message: ToWorker) {
                     mask,
                 });
             }
-            Err(error) => no_mask(number, &error),
+            Err(error) => failed(Of::Mask(number), &error),
         },
         ToWorker::Generate { number, job } => match on_picture(job) {
             Ok(job) => push(Task::Generate { number, job }),
-            Err(error) => post(&FromWorker::NoVideo {
-                number,
-                error: Some(error.to_string()),
-            }),
+            Err(error) => failed(Of::Job(number), &error),
         },
         ToWorker::Cancel => {
             let waiting: Vec<u64> = with(|s| {
@@ -172,10 +165,7 @@ fn hear(message: ToWorker) {
                 waiting
             });
             for number in waiting {
-                post(&FromWorker::NoVideo {
-                    number,
-                    error: None,
-                });
+                failed(Of::Job(number), &Error::Cancelled);
             }
         }
         ToWorker::Draw(view) => with(|s| {
@@ -186,11 +176,14 @@ fn hear(message: ToWorker) {
     }
 }
 
-fn no_mask(number: u64, error: &Error) {
-    post(&FromWorker::NoMask {
-        number,
-        error: Some(error.to_string()),
-    });
+/// Tells the page what becomes of something that takes time.
+fn tell(of: Of, event: JobEvent) {
+    post(&FromWorker::Event { of, event });
+}
+
+/// Tells the page that nothing comes of it, and why.
+fn failed(of: Of, error: &Error) {
+    tell(of, JobEvent::failure(error));
 }
 
 fn on_picture(job: JobData) -> Result<Job> {
@@ -226,7 +219,7 @@ async fn work() {
                         Some(loaded)
                     }
                     Err(error) => {
-                        post(&FromWorker::NotLoaded(error.to_string()));
+                        failed(Of::Model, &error);
                         None
                     }
                 };
@@ -254,20 +247,13 @@ async fn work() {
                 };
                 let mask = model::segment(&mut model, number, &job, &cancel).await;
                 with(|s| s.cancel = None);
-                post(&match mask {
-                    Ok(mask) => FromWorker::Mask {
+                match mask {
+                    Ok(mask) => post(&FromWorker::Mask {
                         number,
                         mask: Pixels::of_mask(&mask),
-                    },
-                    Err(Error::Cancelled) => FromWorker::NoMask {
-                        number,
-                        error: None,
-                    },
-                    Err(error) => FromWorker::NoMask {
-                        number,
-                        error: Some(error.to_string()),
-                    },
-                });
+                    }),
+                    Err(error) => failed(Of::Mask(number), &error),
+                }
             }
             Task::Parts {
                 number,
@@ -281,7 +267,7 @@ async fn work() {
                         .map(|(part, mask)| (*part, Pixels::of_mask(mask)))
                         .collect(),
                 }),
-                Err(error) => no_mask(number, &error),
+                Err(error) => failed(Of::Mask(number), &error),
             },
             Task::Generate { number, job } => {
                 let cancel = Cancel::new();
@@ -289,18 +275,8 @@ async fn work() {
                 let video = model::generate(&model, number, &job, &cancel).await;
                 with(|s| s.cancel = None);
                 match video {
-                    Ok(video) => post(&FromWorker::Job {
-                        number,
-                        message: Message::Done(video),
-                    }),
-                    Err(Error::Cancelled) => post(&FromWorker::NoVideo {
-                        number,
-                        error: None,
-                    }),
-                    Err(error) => post(&FromWorker::NoVideo {
-                        number,
-                        error: Some(error.to_string()),
-                    }),
+                    Ok(video) => post(&FromWorker::Video { number, video }),
+                    Err(error) => failed(Of::Job(number), &error),
                 }
             }
         }

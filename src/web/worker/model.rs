@@ -2,21 +2,18 @@
 
 use super::gpu::{self, NoGpu};
 use super::present::Presenter;
-use super::{post, with};
-use crate::web::protocol::{DeviceChoice, FromWorker};
+use super::{post, tell, with};
+use crate::web::protocol::{DeviceChoice, FromWorker, Of};
 use burn::tensor::{Tensor, backend::Backend};
-use dragentity_core::Cancel;
-use dragentity_core::ClickJob;
-use dragentity_core::Job;
-use dragentity_core::Message;
-use dragentity_core::Video;
 use dragentity_core::error::{Error, Result};
 use dragentity_core::platform::yield_now;
 use dragentity_core::scene::{Mask, Picture};
+use dragentity_core::{Cancel, ClickJob, Job, JobEvent, Video};
 use dragentity_networks::device::{Cpu, Gpu};
 use dragentity_networks::weights::Weights;
 use dragentity_pipeline::engine::{Engine, Observer};
 use dragentity_pipeline::segmenter::Segmenter;
+use std::sync::Arc;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::File;
 
@@ -67,17 +64,9 @@ impl<B: Backend> On<B> {
                 .segment(&job.picture, &job.clicks, previous)
                 .await;
         };
-        let mut tell = |message: Message| {
-            if let Message::Step { step, steps } = message {
-                post(&FromWorker::Looking {
-                    number,
-                    done: step,
-                    total: steps,
-                });
-            }
-        };
+        let mut looking = |event: JobEvent| tell(Of::Mask(number), event);
         segmenter
-            .segment(&job.picture, &job.clicks, previous, cancel, &mut tell)
+            .segment(&job.picture, &job.clicks, previous, cancel, &mut looking)
             .await
     }
 }
@@ -115,7 +104,7 @@ async fn read(file: &File) -> Result<Weights> {
         let at = bytes.len();
         bytes.resize(at + piece.length() as usize, 0);
         piece.copy_to(&mut bytes[at..]);
-        post(&FromWorker::Loading {
+        loading(JobEvent::Loading {
             part: name.clone(),
             done: bytes.len() as u64,
             total: total as u64,
@@ -171,10 +160,9 @@ pub async fn load(address: &str, choice: DeviceChoice) -> Result<Model> {
     Ok(Model::Cpu(On::new(engine)))
 }
 
-fn loading(message: Message) {
-    if let Message::Loading { part, done, total } = message {
-        post(&FromWorker::Loading { part, done, total });
-    }
+/// Passes on what is said while weights are read.
+fn loading(event: JobEvent) {
+    tell(Of::Model, event);
 }
 
 fn no_model() -> Error {
@@ -233,7 +221,7 @@ pub async fn generate(
     match model {
         Some(Model::Cpu(on)) => {
             on.engine
-                .run(job, cancel, &mut |message: Message| tell(number, message))
+                .run(job, cancel, &mut |event: JobEvent| pass_on(number, event))
                 .await
         }
         Some(Model::Gpu(on)) => {
@@ -248,10 +236,15 @@ pub async fn generate(
     }
 }
 
-/// Passes a message on; the video itself is passed on when the job has returned it.
-fn tell(number: u64, message: Message) {
-    if !matches!(message, Message::Done(_)) {
-        post(&FromWorker::Job { number, message });
+/// Passes on what a job says. The page's memory is another one: a preview goes there with its pixels.
+fn pass_on(number: u64, mut event: JobEvent) {
+    let video = match &mut event {
+        JobEvent::Preview(preview) => preview.take_video(),
+        _ => None,
+    };
+    match video.map(Arc::unwrap_or_clone) {
+        Some(video) => post(&FromWorker::Preview { number, video }),
+        None => tell(Of::Job(number), event),
     }
 }
 
@@ -261,8 +254,8 @@ struct OnGpu {
 }
 
 impl Observer<Gpu> for OnGpu {
-    fn message(&mut self, message: Message) {
-        tell(self.number, message);
+    fn event(&mut self, event: JobEvent) {
+        pass_on(self.number, event);
     }
 
     fn frames(&mut self, frames: &Tensor<Gpu, 4>, _step: Option<u32>) {
