@@ -18,6 +18,7 @@ use dragentity_pipeline::runner::{Runner, with_runner};
 use dragentity_terminal::interrupt::on_interrupt;
 use dragentity_terminal::progress::Progress;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -101,7 +102,7 @@ pub(super) fn make(
     let (width, height) = media::view_size((video.width, video.height), picture, request.scale);
     let mut shown = media::resized(&video, width, height)?;
     if request.overlay {
-        shown = media::overlay::with_trajectories(&shown, &job.scene)?;
+        shown = Cow::Owned(media::overlay::with_trajectories(&shown, &job.scene)?);
     }
     media::save(&shown, output)?;
     let made = Made {

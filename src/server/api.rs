@@ -344,13 +344,24 @@ async fn raw(State(api): Shared, Path(id): Path<String>) -> Answer {
     Ok(frames(api.result(&id)?.1))
 }
 
+/// One frame of a video that others have, too.
+struct Frame {
+    video: Arc<Video>,
+    index: usize,
+}
+
+impl AsRef<[u8]> for Frame {
+    fn as_ref(&self) -> &[u8] {
+        &self.video.frames[self.index]
+    }
+}
+
 /// The frames as they are, one piece of the body each.
 fn frames(video: Arc<Video>) -> Response {
     let length: usize = video.frames.iter().map(Vec::len).sum();
-    let pieces = (0..video.frames.len()).map(move |k| {
-        let frame: Result<Bytes, std::convert::Infallible> =
-            Ok(Bytes::copy_from_slice(&video.frames[k]));
-        frame
+    let pieces = (0..video.frames.len()).map(move |index| {
+        let video = video.clone();
+        Ok::<_, std::convert::Infallible>(Bytes::from_owner(Frame { video, index }))
     });
     let body = Body::from_stream(futures_util::stream::iter(pieces));
     let mut response = with_type(StatusCode::OK, "application/octet-stream", body);
@@ -378,7 +389,8 @@ async fn film(
     let (entry, video) = api.result(id)?;
     let bytes = api.compute(move || {
         let (width, height) = media::view_size((video.width, video.height), entry.picture, None);
-        encode(&media::resized(&video, width, height)?)
+        let shown = media::resized(&video, width, height)?;
+        encode(&shown)
     });
     Ok(with_type(StatusCode::OK, kind, bytes.await?))
 }

@@ -5,6 +5,7 @@ use dragentity_core::scene::{Entity, Mask, Picture, Scene, Settings, Trajectory}
 use dragentity_core::{Click, Job, JobEvent, Video};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
+use std::sync::Arc;
 use wasm_bindgen::JsValue;
 
 /// Which device the page asks for (`?device=`).
@@ -23,7 +24,22 @@ pub enum DeviceChoice {
 pub struct Pixels {
     width: u32,
     height: u32,
-    bytes: ByteBuf,
+    #[serde(with = "shared_bytes")]
+    bytes: Arc<Vec<u8>>,
+}
+
+/// Bytes as such, which may be somebody else's as well: a picture is not copied to be sent.
+mod shared_bytes {
+    use super::{Arc, ByteBuf};
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(bytes: &Arc<Vec<u8>>, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(bytes)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<Vec<u8>>, D::Error> {
+        Ok(Arc::new(ByteBuf::deserialize(from)?.into_vec()))
+    }
 }
 
 impl Pixels {
@@ -32,7 +48,7 @@ impl Pixels {
         Self {
             width: p.width,
             height: p.height,
-            bytes: ByteBuf::from(p.rgb.clone()),
+            bytes: p.rgb.clone(),
         }
     }
     /// A mask's.
@@ -40,16 +56,16 @@ impl Pixels {
         Self {
             width: m.width,
             height: m.height,
-            bytes: ByteBuf::from(m.alpha.clone()),
+            bytes: Arc::new(m.alpha.clone()),
         }
     }
     /// As a picture.
     pub fn picture(self) -> Result<Picture> {
-        Picture::from_rgb(self.width, self.height, self.bytes.into_vec())
+        Picture::from_rgb(self.width, self.height, Arc::unwrap_or_clone(self.bytes))
     }
     /// As a mask.
     pub fn mask(self) -> Result<Mask> {
-        Mask::from_alpha(self.width, self.height, self.bytes.into_vec())
+        Mask::from_alpha(self.width, self.height, Arc::unwrap_or_clone(self.bytes))
     }
 }
 

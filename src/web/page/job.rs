@@ -357,5 +357,6 @@ fn saved(result: Result<(), String>, kind: &str) {
 fn gif(video: &Video, aspect: f32) -> dragentity_core::Result<Vec<u8>> {
     let shape = ((aspect * 1000.0).round() as u32, 1000);
     let (width, height) = media::view_size((video.width, video.height), shape, None);
-    media::gif::encode(&media::resized(video, width, height)?)
+    let shown = media::resized(video, width, height)?;
+    media::gif::encode(&shown)
 }

@@ -13,7 +13,6 @@ use model::Model;
 use present::Presenter;
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{DedicatedWorkerGlobalScope, File, MessageEvent, OffscreenCanvas};
@@ -28,13 +27,13 @@ enum Task {
     Segmenter(Option<File>),
     Segment {
         number: u64,
-        picture: Rc<Picture>,
+        picture: Picture,
         clicks: Vec<Click>,
         previous: Option<Mask>,
     },
     Parts {
         number: u64,
-        picture: Rc<Picture>,
+        picture: Picture,
         mask: Mask,
     },
     Generate {
@@ -49,7 +48,7 @@ struct State {
     working: bool,
     /// Of the job that runs.
     cancel: Option<Cancel>,
-    picture: Rc<Picture>,
+    picture: Picture,
     canvas: Option<OffscreenCanvas>,
     /// Draws the frames that are on the GPU.
     presenter: Option<Presenter>,
@@ -113,7 +112,7 @@ fn hear(message: ToWorker) {
         ToWorker::Start { model, device } => push(Task::Start { model, device }),
         ToWorker::Canvas(canvas) => with(|s| s.canvas = canvas.dyn_into().ok()),
         ToWorker::Picture(pixels) => match pixels.picture() {
-            Ok(picture) => with(|s| s.picture = Rc::new(picture)),
+            Ok(picture) => with(|s| s.picture = picture),
             Err(error) => log::error!("from the page: {error}"),
         },
         ToWorker::Segmenter(file) => push(Task::Segmenter(file.dyn_into().ok())),
@@ -187,7 +186,7 @@ fn failed(of: Of, error: &Error) {
 }
 
 fn on_picture(job: JobData) -> Result<Job> {
-    job.on(with(|s| (*s.picture).clone()))
+    job.on(with(|s| s.picture.clone()))
 }
 
 fn push(task: Task) {
@@ -241,7 +240,7 @@ async fn work() {
                 let cancel = Cancel::new();
                 with(|s| s.cancel = Some(cancel.clone()));
                 let job = ClickJob {
-                    picture: (*picture).clone(),
+                    picture,
                     clicks,
                     previous,
                 };

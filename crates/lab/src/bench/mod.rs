@@ -230,7 +230,11 @@ fn job(options: &Options) -> Job {
     let rgb = [90, 120, 60].repeat((width * height) as usize);
     Job {
         scene: Scene {
-            picture: Picture { width, height, rgb },
+            picture: Picture {
+                width,
+                height,
+                rgb: rgb.into(),
+            },
             ..Scene::default()
         },
         settings: Settings {
