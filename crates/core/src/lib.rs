@@ -1,6 +1,9 @@
 //! What all of DragEntity shares and none of it computes: scenes (pictures, masks, trajectories, presets), the words of a
 //! job, noise schedules, the blind comparison, and the little that differs between a program and a page. No tensors.
 
+// Who shows something to people is a program, which hears of it in what is returned and called back.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod error;
 pub mod event;
 pub mod job;

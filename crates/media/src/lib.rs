@@ -1,6 +1,9 @@
 //! Frames become files: GIF everywhere; animated WebP, MP4 and numbered PNGs in the native program, which reads them, too.
 //! Paths are drawn over them, and what moves in them is followed ([`track`]).
 
+// Who shows something to people is a program, which hears of it in what is returned and called back.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod gif;
 pub mod overlay;
 
