@@ -1,7 +1,11 @@
 //! DragEntity: click the things in a picture, drag them along paths, get the video. The program (`cli`, `server`) and the
 //! page (`web`); what they run is in `crates/` (see `ARCHITECTURE.md`).
 
+// Only the command line has somebody who reads what is printed.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 #[cfg(not(target_family = "wasm"))]
+#[allow(clippy::print_stdout, clippy::print_stderr)]
 pub mod cli;
 #[cfg(all(not(target_family = "wasm"), feature = "server"))]
 pub mod server;

@@ -18,6 +18,7 @@ use dragentity_pipeline::runner::{Runner, with_runner};
 use dragentity_terminal::interrupt::on_interrupt;
 use dragentity_terminal::progress::Progress;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -96,12 +97,12 @@ pub(super) fn make(
 ) -> Result<Made> {
     let output = request.output()?;
     let started = Instant::now();
-    let video = runner.run(job, cancel, &mut |message| progress.show(&message))?;
+    let video = runner.run(job, cancel, &mut |event| progress.show(&event))?;
     let picture = (job.scene.picture.width, job.scene.picture.height);
     let (width, height) = media::view_size((video.width, video.height), picture, request.scale);
     let mut shown = media::resized(&video, width, height)?;
     if request.overlay {
-        shown = media::overlay::with_trajectories(&shown, &job.scene)?;
+        shown = Cow::Owned(media::overlay::with_trajectories(&shown, &job.scene)?);
     }
     media::save(&shown, output)?;
     let made = Made {

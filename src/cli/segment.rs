@@ -5,7 +5,7 @@ use super::model::{ModelArgs, SegmenterArgs};
 use dragentity_core::Cancel;
 use dragentity_core::Click;
 use dragentity_core::ClickJob;
-use dragentity_core::Message;
+use dragentity_core::JobEvent;
 use dragentity_core::error::Result;
 use dragentity_core::platform::write_whole;
 use dragentity_core::scene::{Mask, Picture};
@@ -84,7 +84,7 @@ pub fn run(args: Args) -> Result<()> {
     let stop = cancel.clone();
     on_interrupt(move || stop.cancel());
     let mut progress = Progress::new(args.json);
-    let mut show = |message: Message| progress.show_clicks(&message);
+    let mut show = |event: JobEvent| progress.show_clicks(&event);
     let options = args.segmenter.on(args.model.options());
     let mask = with_runner(args.device, &options, |runner| {
         runner.segment(&job, &cancel, &mut show)

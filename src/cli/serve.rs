@@ -1,7 +1,7 @@
 //! `dragentity serve`.
 
 use super::model::{ModelArgs, SegmenterArgs};
-use crate::server::{Options, Server};
+use crate::server::{Options, Server, ServerEvent};
 use dragentity_core::error::Result;
 use dragentity_networks::device::Device;
 use dragentity_terminal::interrupt::on_interrupts;
@@ -83,5 +83,20 @@ pub fn run(args: Args) -> Result<()> {
         // Nobody listening means the server has stopped already.
         let _ = stop.send(count);
     });
-    server.run(stops)
+    server.run(stops, &mut |event| eprintln!("{}", words(event)))
+}
+
+/// What the server says, for the one who stops it.
+fn words(event: ServerEvent) -> String {
+    match event {
+        ServerEvent::Stopping => {
+            "Stopping when the running job is done, no more are taken. Ctrl-C again cancels it."
+                .into()
+        }
+        ServerEvent::Cancelling => "Cancelling the running job.".into(),
+        ServerEvent::LastCall(left) => format!(
+            "The job is done; its video can be fetched for {} s more.",
+            left.as_secs()
+        ),
+    }
 }

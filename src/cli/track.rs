@@ -215,7 +215,7 @@ fn draw(video: &Video, tracks: &Tracks, masks: &[Mask], path: &Path) -> Result<(
                 frames: frames.to_vec(),
                 ..drawn
             };
-            media::resized(&row, side(width), side(height))
+            Ok(media::resized(&row, side(width), side(height))?.into_owned())
         })
         .collect();
     let rows = rows?;

@@ -1,4 +1,4 @@
-//! What is under `/api`: jobs in, news and videos out.
+//! What is under `/api`: jobs in, events and videos out.
 //!
 //! | request | answer |
 //! |---|---|
@@ -6,7 +6,7 @@
 //! | `GET /api/info` | devices, model, what makes masks, limits |
 //! | `POST /api/jobs` | takes a job: `multipart/form-data` with `picture` (a file) and `preset` (JSON; not for models without paths) |
 //! | `POST /api/masks` | the mask of what was clicked, as a grey PNG: `multipart/form-data` with `picture` (a file), `clicks` (JSON: `[{"x": 0.5, "y": 0.5, "positive": true}]`, fractions of the picture) and perhaps `previous` (the PNG of the mask so far) |
-//! | `GET /api/jobs/{id}` | the newest of each kind of [`News`] |
+//! | `GET /api/jobs/{id}` | the newest of each kind of [`JobEvent`] |
 //! | `GET /api/jobs/{id}/events` | the same and what follows, as server-sent events |
 //! | `GET /api/jobs/{id}/preview.rgb`, `video.rgb` | frames one after another, 3 bytes a pixel: what the page plays |
 //! | `GET /api/jobs/{id}/video.mp4`, `video.gif`, `frames/{k}.png` | the result as files |
@@ -28,11 +28,10 @@ use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Path, Request, Sta
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use dragentity_core::Video;
 use dragentity_core::error::{Error, Result};
-use dragentity_core::news::News;
 use dragentity_core::scene::picture::{MAX_PIXELS, MAX_SIDE, encode_png};
 use dragentity_core::scene::settings::{MAX_FRAMES, MAX_STEPS, SIDES};
+use dragentity_core::{JobEvent, Video};
 use dragentity_media as media;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -293,11 +292,11 @@ async fn submit(State(api): Shared, request: Request) -> Answer {
         )),
         Refusal::Stopping => stopping(),
     })?;
-    let place = |(_, news)| match news {
-        News::Queued { ahead } => Some(ahead),
+    let place = |(_, event)| match event {
+        JobEvent::Queued { ahead } => Some(ahead),
         _ => None,
     };
-    let ahead = entry.news(0).into_iter().find_map(place).unwrap_or(0);
+    let ahead = entry.events(0).into_iter().find_map(place).unwrap_or(0);
     let id = &entry.id;
     let mut response = answer(StatusCode::ACCEPTED, &json!({"id": id, "ahead": ahead}));
     if let Ok(place) = HeaderValue::from_str(&format!("/api/jobs/{id}")) {
@@ -313,9 +312,9 @@ fn later(why: &str) -> Refused {
 }
 
 async fn state(State(api): Shared, Path(id): Path<String>) -> Answer {
-    let news: Vec<_> = api.entry(&id)?.news(0);
-    let news: Vec<_> = news.into_iter().map(|(_, news)| news).collect();
-    Ok(answer(StatusCode::OK, &json!({"id": id, "news": news})))
+    let events = api.entry(&id)?.events(0);
+    let events: Vec<_> = events.into_iter().map(|(_, event)| event).collect();
+    Ok(answer(StatusCode::OK, &json!({"id": id, "news": events})))
 }
 
 async fn cancel(State(api): Shared, Path(id): Path<String>) -> Answer {
@@ -345,13 +344,24 @@ async fn raw(State(api): Shared, Path(id): Path<String>) -> Answer {
     Ok(frames(api.result(&id)?.1))
 }
 
+/// One frame of a video that others have, too.
+struct Frame {
+    video: Arc<Video>,
+    index: usize,
+}
+
+impl AsRef<[u8]> for Frame {
+    fn as_ref(&self) -> &[u8] {
+        &self.video.frames[self.index]
+    }
+}
+
 /// The frames as they are, one piece of the body each.
 fn frames(video: Arc<Video>) -> Response {
     let length: usize = video.frames.iter().map(Vec::len).sum();
-    let pieces = (0..video.frames.len()).map(move |k| {
-        let frame: Result<Bytes, std::convert::Infallible> =
-            Ok(Bytes::copy_from_slice(&video.frames[k]));
-        frame
+    let pieces = (0..video.frames.len()).map(move |index| {
+        let video = video.clone();
+        Ok::<_, std::convert::Infallible>(Bytes::from_owner(Frame { video, index }))
     });
     let body = Body::from_stream(futures_util::stream::iter(pieces));
     let mut response = with_type(StatusCode::OK, "application/octet-stream", body);
@@ -379,7 +389,8 @@ async fn film(
     let (entry, video) = api.result(id)?;
     let bytes = api.compute(move || {
         let (width, height) = media::view_size((video.width, video.height), entry.picture, None);
-        encode(&media::resized(&video, width, height)?)
+        let shown = media::resized(&video, width, height)?;
+        encode(&shown)
     });
     Ok(with_type(StatusCode::OK, kind, bytes.await?))
 }

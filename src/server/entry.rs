@@ -2,10 +2,9 @@
 
 use dragentity_core::Cancel;
 use dragentity_core::Job;
-use dragentity_core::Message;
+use dragentity_core::JobEvent;
 use dragentity_core::Video;
-use dragentity_core::error::{Error, Result};
-use dragentity_core::news::{News, Size};
+use dragentity_core::error::Result;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -25,7 +24,7 @@ pub struct Entry {
     pub picture: (u32, u32),
     cancel: Cancel,
     story: Mutex<Story>,
-    /// The number of the newest news.
+    /// The number of the newest event.
     changed: watch::Sender<u64>,
     /// Whether somebody has taken the result.
     fetched: AtomicBool,
@@ -34,8 +33,8 @@ pub struct Entry {
 /// What has happened so far.
 #[derive(Default)]
 struct Story {
-    /// The newest of each kind, with their numbers, which rise.
-    news: Vec<(u64, News)>,
+    /// The newest of each kind, with their numbers, which rise; previews without their video.
+    events: Vec<(u64, JobEvent)>,
     told: u64,
     preview: Option<Arc<Video>>,
     result: Option<Arc<Video>>,
@@ -56,68 +55,50 @@ impl Entry {
     }
 
     /// Adds to what is told. Nothing comes after the end.
-    pub fn tell(&self, news: News) {
-        self.tell_with(news, |_| {});
+    pub fn tell(&self, event: JobEvent) {
+        self.tell_with(event, None);
     }
 
-    /// [`Entry::tell`], with what belongs to the news set at the same time.
-    fn tell_with(&self, news: News, set: impl FnOnce(&mut Story)) {
+    /// [`Entry::tell`], with the result there at the same time.
+    fn tell_with(&self, mut event: JobEvent, result: Option<Video>) {
         let mut story = locked(&self.story);
         if story.ended.is_some() {
             return;
         }
-        set(&mut story);
-        if news.is_last() {
+        if let JobEvent::Preview(preview) = &mut event {
+            story.preview = preview.take_video();
+        }
+        if event.is_last() {
             story.ended = Some(Instant::now());
+            story.result = result.map(Arc::new);
             // Nobody looks at it any more, and it is as large as the result.
             story.preview = None;
         }
         story.told += 1;
         let told = story.told;
-        story.news.retain(|(_, old)| !old.same_kind(&news));
-        story.news.push((told, news));
+        story.events.retain(|(_, old)| !old.same_kind(&event));
+        story.events.push((told, event));
         drop(story);
         self.changed.send_replace(told);
     }
 
-    /// What a running job says.
-    pub fn message(&self, message: Message) {
-        let news = News::of(&message);
-        match message {
-            // The end is told by whoever runs it, when it really is the end.
-            Message::Done(_) => {}
-            Message::Preview(video) => {
-                self.tell_with(news, |story| story.preview = Some(Arc::new(video)));
-            }
-            _ => self.tell(news),
-        }
-    }
-
     /// What became of it.
     pub fn end(&self, outcome: Result<Video>) {
-        match outcome {
-            Ok(video) => self.tell_with(News::Done(Size::of(&video)), |story| {
-                story.result = Some(Arc::new(video));
-            }),
-            Err(Error::Cancelled) => self.tell(News::Cancelled),
-            Err(error) => self.tell(News::Failed {
-                error: error.to_string(),
-            }),
-        }
+        self.tell_with(JobEvent::end(&outcome), outcome.ok());
     }
 
-    /// The newest of each kind of news after number `after`, in their order.
-    pub fn news(&self, after: u64) -> Vec<(u64, News)> {
+    /// The newest of each kind of event after number `after`, in their order.
+    pub fn events(&self, after: u64) -> Vec<(u64, JobEvent)> {
         let story = locked(&self.story);
         story
-            .news
+            .events
             .iter()
             .filter(|(number, _)| *number > after)
             .cloned()
             .collect()
     }
 
-    /// Wakes whoever waits for news.
+    /// Wakes whoever waits for events.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
     }
@@ -160,6 +141,8 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dragentity_core::Error;
+    use dragentity_core::event::Preview;
 
     fn video(bytes: usize) -> Video {
         Video {
@@ -174,27 +157,27 @@ mod tests {
     fn late_readers_hear_the_newest_of_each_kind_once() {
         let entry = Entry::new(&Job::default());
         for step in 1..=3 {
-            entry.message(Message::Preview(video(step)));
-            entry.message(Message::Step {
+            entry.tell(JobEvent::Preview(Preview::new(video(step))));
+            entry.tell(JobEvent::Step {
                 step: step as u32,
                 steps: 3,
             });
         }
-        let news = entry.news(0);
-        let kinds: Vec<String> = news.iter().map(|(_, n)| n.to_json()).collect();
+        let events = entry.events(0);
+        let kinds: Vec<String> = events.iter().map(|(_, n)| n.to_json()).collect();
         assert_eq!(kinds.len(), 2, "{kinds:?}");
-        assert_eq!(news[1].1, News::Step { step: 3, steps: 3 });
-        assert!(news.windows(2).all(|w| w[0].0 < w[1].0));
-        let (number, _) = news[1];
-        assert!(entry.news(number).is_empty());
+        assert_eq!(events[1].1, JobEvent::Step { step: 3, steps: 3 });
+        assert!(events.windows(2).all(|w| w[0].0 < w[1].0));
+        let (number, _) = events[1];
+        assert!(entry.events(number).is_empty());
         assert_eq!(entry.preview().unwrap().frames[0].len(), 3);
         assert!(entry.result().is_none());
         entry.end(Ok(video(7)));
         assert!(entry.preview().is_none() && entry.result().is_some());
         // Nothing comes after the end.
         entry.end(Err(Error::Cancelled));
-        entry.message(Message::Encoding);
-        assert_eq!(entry.news(number).len(), 1);
-        assert!(entry.news(0).pop().unwrap().1.is_last());
+        entry.tell(JobEvent::Encoding);
+        assert_eq!(entry.events(number).len(), 1);
+        assert!(entry.events(0).pop().unwrap().1.is_last());
     }
 }

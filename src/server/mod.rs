@@ -57,6 +57,17 @@ pub struct Options {
     pub connect: Vec<String>,
 }
 
+/// What a server says of its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerEvent {
+    /// It was asked to stop, takes no more jobs and ends those that run.
+    Stopping,
+    /// It was asked again and cancels those.
+    Cancelling,
+    /// They are done, and their videos can be fetched for so long.
+    LastCall(Duration),
+}
+
 /// A server that has its port and its devices, and may be run.
 pub struct Server {
     listener: std::net::TcpListener,
@@ -127,8 +138,15 @@ impl Server {
     }
 
     /// Serves until it was asked to stop: `stops` says how often. At the first time it takes no more jobs and ends
-    /// those that run, at the second it cancels them.
-    pub fn run(self, mut stops: watch::Receiver<u32>) -> Result<()> {
+    /// those that run, at the second it cancels them; `on_event` hears of it.
+    ///
+    /// # Errors
+    /// [`Error::Job`] when it cannot go on.
+    pub fn run(
+        self,
+        mut stops: watch::Receiver<u32>,
+        on_event: &mut dyn FnMut(ServerEvent),
+    ) -> Result<()> {
         let failed =
             |e: std::io::Error| Error::Job(format!("the server stopped ({e}); start it again"));
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -146,7 +164,7 @@ impl Server {
                     pruned.prune();
                 }
             });
-            connections::serve(listener, app, finish(&queue, &mut stops)).await;
+            connections::serve(listener, app, finish(&queue, &mut stops, on_event)).await;
             Ok(())
         });
         // Whoever still downloads is cut off.
@@ -161,20 +179,24 @@ impl Server {
 }
 
 /// Waits until the server is asked to stop, and then for the jobs that run and for who wants their videos.
-async fn finish(queue: &Queue, stops: &mut watch::Receiver<u32>) {
+async fn finish(
+    queue: &Queue,
+    stops: &mut watch::Receiver<u32>,
+    on_event: &mut dyn FnMut(ServerEvent),
+) {
     // An error means that nobody is left who could ask; then this is over, too.
     let _ = stops.wait_for(|&n| n >= 1).await;
     let running = queue.stop();
     if running.is_empty() {
         return;
     }
-    eprintln!("Stopping when the running job is done, no more are taken. Ctrl-C again cancels it.");
+    on_event(ServerEvent::Stopping);
     let mut cancelled = false;
     let mut done_at = None;
     loop {
         if !cancelled && *stops.borrow() >= 2 {
             cancelled = true;
-            eprintln!("Cancelling the running job.");
+            on_event(ServerEvent::Cancelling);
             running.iter().for_each(|entry| entry.cancel().cancel());
         }
         match Queue::unfinished(&running) {
@@ -182,10 +204,7 @@ async fn finish(queue: &Queue, stops: &mut watch::Receiver<u32>) {
             (false, false) => break,
             (false, true) => {
                 let since = done_at.get_or_insert_with(|| {
-                    eprintln!(
-                        "The job is done; its video can be fetched for {} s more.",
-                        LAST_CALL.as_secs()
-                    );
+                    on_event(ServerEvent::LastCall(LAST_CALL));
                     Instant::now()
                 });
                 if since.elapsed() > LAST_CALL || *stops.borrow() >= 2 {

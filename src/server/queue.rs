@@ -4,9 +4,8 @@
 //! it made can be fetched for [`KEPT_FOR`]. Who wants it no longer says so (`DELETE`).
 
 use super::entry::{Entry, locked};
-use dragentity_core::Job;
 use dragentity_core::error::{Error, Result};
-use dragentity_core::news::News;
+use dragentity_core::{Job, JobEvent};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -43,11 +42,11 @@ impl Jobs {
     /// Tells those that wait where they are.
     fn tell_places(&self) {
         for (ahead, (entry, _)) in self.waiting.iter().enumerate() {
-            let news = News::Queued {
+            let event = JobEvent::Queued {
                 ahead: ahead as u32,
             };
-            if !entry.news(0).iter().any(|(_, old)| *old == news) {
-                entry.tell(news);
+            if !entry.events(0).iter().any(|(_, old)| *old == event) {
+                entry.tell(event);
             }
         }
     }
@@ -150,7 +149,7 @@ impl Queue {
         let waiting = jobs.waiting.len();
         jobs.waiting.retain(|(e, _)| e.id != id);
         if jobs.waiting.len() < waiting {
-            entry.tell(News::Cancelled);
+            entry.tell(JobEvent::Cancelled);
             jobs.tell_places();
         }
         true
@@ -182,12 +181,12 @@ impl Queue {
         let mut jobs = locked(&self.jobs);
         jobs.stopping = true;
         for (entry, _) in jobs.waiting.drain(..) {
-            entry.tell(News::Failed {
+            entry.tell(JobEvent::Failed {
                 error: STOPPED.into(),
             });
         }
         for entry in &jobs.running {
-            entry.tell(News::Stopping);
+            entry.tell(JobEvent::Stopping);
         }
         let running = jobs.running.clone();
         drop(jobs);
@@ -247,8 +246,8 @@ mod tests {
         }
     }
 
-    fn last(entry: &Entry) -> News {
-        entry.news(0).pop().unwrap().1
+    fn last(entry: &Entry) -> JobEvent {
+        entry.events(0).pop().unwrap().1
     }
 
     #[test]
@@ -256,20 +255,20 @@ mod tests {
         let queue = Queue::new(3);
         let [a, b, c] = [(); 3].map(|()| entry_of(&queue));
         assert_eq!(queue.submit(empty_job()).err(), Some(Refusal::Full));
-        assert_eq!(last(&c), News::Queued { ahead: 2 });
+        assert_eq!(last(&c), JobEvent::Queued { ahead: 2 });
         let ticket = queue.take().unwrap();
         assert_eq!(ticket.entry.id, a.id);
-        assert_eq!(last(&c), News::Queued { ahead: 1 });
+        assert_eq!(last(&c), JobEvent::Queued { ahead: 1 });
         assert_eq!(queue.lengths(), (2, 1));
         // One that waits is gone at once, and those behind it move up.
         assert!(queue.cancel(&b.id));
-        assert_eq!(last(&b), News::Cancelled);
-        assert_eq!(last(&c), News::Queued { ahead: 0 });
+        assert_eq!(last(&b), JobEvent::Cancelled);
+        assert_eq!(last(&c), JobEvent::Queued { ahead: 0 });
         // One that runs is asked.
         assert!(queue.cancel(&a.id) && ticket.entry.cancel().is_cancelled());
         assert!(!last(&a).is_last());
         drop(ticket);
-        assert!(matches!(last(&a), News::Failed { .. }));
+        assert!(matches!(last(&a), JobEvent::Failed { .. }));
         assert_eq!(queue.lengths(), (1, 0));
         assert!(!queue.cancel("no such job"));
         // One that has ended is forgotten.
@@ -305,8 +304,8 @@ mod tests {
         let ticket = queue.take().unwrap();
         let stopped = queue.stop();
         assert_eq!(stopped.len(), 1);
-        assert_eq!(last(&runs), News::Stopping);
-        assert!(matches!(last(&waits), News::Failed { error } if error.contains("stopped")));
+        assert_eq!(last(&runs), JobEvent::Stopping);
+        assert!(matches!(last(&waits), JobEvent::Failed { error } if error.contains("stopped")));
         assert_eq!(queue.submit(empty_job()).err(), Some(Refusal::Stopping));
         assert_eq!(Queue::unfinished(&stopped), (true, false));
         ticket.entry.end(Ok(video(1)));

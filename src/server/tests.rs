@@ -53,7 +53,7 @@ impl Served {
         .unwrap();
         let address = server.address();
         let (stop, stops) = watch::channel(0);
-        let thread = std::thread::spawn(move || server.run(stops));
+        let thread = std::thread::spawn(move || server.run(stops, &mut |_| {}));
         Self {
             _dir: outer,
             address,

@@ -46,9 +46,7 @@ pub fn start(device: Device, model: &ModelOptions, queue: &Arc<Queue>) -> Result
 fn work(runner: &mut dyn Runner, queue: &Queue) {
     while let Some(ticket) = queue.take() {
         let entry = &ticket.entry;
-        let outcome = runner.run(&ticket.job, entry.cancel(), &mut |message| {
-            entry.message(message);
-        });
+        let outcome = runner.run(&ticket.job, entry.cancel(), &mut |event| entry.tell(event));
         if let Err(error) = &outcome {
             log::info!("job {}: {error}", entry.id);
         }

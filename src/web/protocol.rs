@@ -1,12 +1,11 @@
 //! What page and worker say to each other.
 
-use dragentity_core::Click;
-use dragentity_core::Job;
-use dragentity_core::Message;
 use dragentity_core::error::Result;
 use dragentity_core::scene::{Entity, Mask, Picture, Scene, Settings, Trajectory};
+use dragentity_core::{Click, Job, JobEvent, Video};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
+use std::sync::Arc;
 use wasm_bindgen::JsValue;
 
 /// Which device the page asks for (`?device=`).
@@ -25,7 +24,22 @@ pub enum DeviceChoice {
 pub struct Pixels {
     width: u32,
     height: u32,
-    bytes: ByteBuf,
+    #[serde(with = "shared_bytes")]
+    bytes: Arc<Vec<u8>>,
+}
+
+/// Bytes as such, which may be somebody else's as well: a picture is not copied to be sent.
+mod shared_bytes {
+    use super::{Arc, ByteBuf};
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(bytes: &Arc<Vec<u8>>, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(bytes)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<Vec<u8>>, D::Error> {
+        Ok(Arc::new(ByteBuf::deserialize(from)?.into_vec()))
+    }
 }
 
 impl Pixels {
@@ -34,7 +48,7 @@ impl Pixels {
         Self {
             width: p.width,
             height: p.height,
-            bytes: ByteBuf::from(p.rgb.clone()),
+            bytes: p.rgb.clone(),
         }
     }
     /// A mask's.
@@ -42,16 +56,16 @@ impl Pixels {
         Self {
             width: m.width,
             height: m.height,
-            bytes: ByteBuf::from(m.alpha.clone()),
+            bytes: Arc::new(m.alpha.clone()),
         }
     }
     /// As a picture.
     pub fn picture(self) -> Result<Picture> {
-        Picture::from_rgb(self.width, self.height, self.bytes.into_vec())
+        Picture::from_rgb(self.width, self.height, Arc::unwrap_or_clone(self.bytes))
     }
     /// As a mask.
     pub fn mask(self) -> Result<Mask> {
-        Mask::from_alpha(self.width, self.height, self.bytes.into_vec())
+        Mask::from_alpha(self.width, self.height, Arc::unwrap_or_clone(self.bytes))
     }
 }
 
@@ -170,7 +184,18 @@ pub enum ToWorker {
     Draw(View),
 }
 
-/// From the worker to the page.
+/// What an event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Of {
+    /// The weights that are being opened.
+    Model,
+    /// The request of this number for a mask or for parts.
+    Mask(u64),
+    /// The job of this number.
+    Job(u64),
+}
+
+/// From the worker to the page: what is the worker's own, and [`JobEvent`]s for the rest.
 #[derive(Serialize, Deserialize)]
 pub enum FromWorker {
     /// The module runs and listens.
@@ -184,34 +209,21 @@ pub enum FromWorker {
         /// Why this one.
         why: String,
     },
-    /// Weights are being read.
-    Loading {
-        /// Which network.
-        part: String,
-        /// Bytes so far.
-        done: u64,
-        /// Bytes in all, 0 when unknown.
-        total: u64,
+    /// What is told of something that takes time.
+    Event {
+        /// Of what.
+        of: Of,
+        /// What. Of previews only the size is told, whose pixels are [`FromWorker::Preview`].
+        event: JobEvent,
     },
     /// The model is there.
     Loaded,
-    /// It is not, and why.
-    NotLoaded(String),
     /// What makes masks now; `None`: the model's own click head.
     Segmenter {
         /// What it is called.
         name: Option<String>,
         /// Why it is not the one that was asked for.
         error: Option<String>,
-    },
-    /// A picture that was clicked is looked at: so many of so many stages are done.
-    Looking {
-        /// For which request.
-        number: u64,
-        /// Stages done.
-        done: u32,
-        /// Stages in all.
-        total: u32,
     },
     /// The mask.
     Mask {
@@ -220,13 +232,6 @@ pub enum FromWorker {
         /// The mask.
         mask: Pixels,
     },
-    /// No mask or no parts, and why.
-    NoMask {
-        /// Of which request.
-        number: u64,
-        /// Why; `None` when it was cancelled.
-        error: Option<String>,
-    },
     /// A person's parts: their numbers in [`dragentity_core::scene::parts`], and masks.
     Parts {
         /// Of which request.
@@ -234,12 +239,19 @@ pub enum FromWorker {
         /// The parts.
         parts: Vec<(usize, Pixels)>,
     },
-    /// News from the job.
-    Job {
-        /// Which.
+    /// How a job's video looks so far.
+    Preview {
+        /// Which job.
         number: u64,
-        /// What.
-        message: Message,
+        /// Its frames.
+        video: Video,
+    },
+    /// A job's result.
+    Video {
+        /// Which job.
+        number: u64,
+        /// Its frames.
+        video: Video,
     },
     /// A job has newer frames, which stay on the GPU, where the worker draws them.
     OnGpu {
@@ -247,13 +259,6 @@ pub enum FromWorker {
         number: u64,
         /// How many frames.
         frames: u32,
-    },
-    /// The job has ended without a video.
-    NoVideo {
-        /// Which.
-        number: u64,
-        /// Why; `None` when it was cancelled.
-        error: Option<String>,
     },
     /// The GPU is gone; the page starts another worker, on the CPU.
     Lost(String),

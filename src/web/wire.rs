@@ -1,7 +1,7 @@
-//! What the page and a server say to each other, as bytes: a job as a multipart body, news as server-sent events. Knows
+//! What the page and a server say to each other, as bytes: a job as a multipart body, its events as server-sent ones. Knows
 //! no browser.
 
-use dragentity_core::news::News;
+use dragentity_core::JobEvent;
 
 /// A body of `multipart/form-data` with a picture and other parts by their names, as `POST /api/jobs` and `/api/masks` take
 /// them, and its content type.
@@ -31,7 +31,7 @@ pub fn form_body(picture: &[u8], others: &[(&str, &[u8])]) -> (String, Vec<u8>) 
     (format!("multipart/form-data; boundary={edge}"), body)
 }
 
-/// Longest line of an event stream that is kept, in bytes. News are far shorter.
+/// Longest line of an event stream that is kept, in bytes. Events are far shorter.
 const LONGEST_LINE: usize = 1 << 20;
 
 /// Reads server-sent events from the pieces in which they arrive.
@@ -42,9 +42,9 @@ pub struct EventReader {
 }
 
 impl EventReader {
-    /// The news that `piece` completes, under their numbers. What is no news is passed over.
-    pub fn push(&mut self, piece: &[u8]) -> Vec<(u64, News)> {
-        let mut news = Vec::new();
+    /// The events that `piece` completes, under their numbers. What is none is passed over.
+    pub fn push(&mut self, piece: &[u8]) -> Vec<(u64, JobEvent)> {
+        let mut events = Vec::new();
         for &byte in piece {
             if byte != b'\n' {
                 if self.line.len() < LONGEST_LINE {
@@ -60,12 +60,12 @@ impl EventReader {
                 Some(("id", number)) => self.number = number.parse().unwrap_or(self.number),
                 // Our server writes every event's data on one line, its number before it.
                 Some(("data", data)) => {
-                    news.extend(serde_json::from_str(data).ok().map(|n| (self.number, n)))
+                    events.extend(serde_json::from_str(data).ok().map(|e| (self.number, e)))
                 }
                 _ => {}
             }
         }
-        news
+        events
     }
 }
 
@@ -78,10 +78,10 @@ mod tests {
         let stream = ": comment\n\nid: 3\ndata: {\"phase\":\"encoding\"}\n\nevent: x\ndata: nonsense\n\nid: 5\r\n\
                       data: {\"phase\":\"failed\",\"error\":\"zu groß\"}\r\n\r\n";
         let expected = [
-            (3, News::Encoding),
+            (3, JobEvent::Encoding),
             (
                 5,
-                News::Failed {
+                JobEvent::Failed {
                     error: "zu groß".into(),
                 },
             ),
@@ -89,8 +89,8 @@ mod tests {
         for size in [1, 2, 7, 1000] {
             let mut reader = EventReader::default();
             let pieces = stream.as_bytes().chunks(size);
-            let news: Vec<_> = pieces.flat_map(|piece| reader.push(piece)).collect();
-            assert_eq!(news, expected, "pieces of {size}");
+            let events: Vec<_> = pieces.flat_map(|piece| reader.push(piece)).collect();
+            assert_eq!(events, expected, "pieces of {size}");
         }
         // What never ends its line is not kept for ever.
         let mut reader = EventReader::default();

@@ -1,5 +1,5 @@
-//! What is asked for, [`Job`] and [`ClickJob`], what is said meanwhile, [`Message`], and what comes out, [`Video`]: the words
-//! that page, command line and server share.
+//! What is asked for, [`Job`] and [`ClickJob`], and what comes out, [`Video`]: the words that page, command line and server
+//! share. What is said meanwhile are [`JobEvent`](super::JobEvent)s.
 
 use crate::Result;
 use crate::scene::{Mask, Picture, Preset, Scene, Settings};
@@ -83,54 +83,7 @@ mod blobs {
     }
 }
 
-/// What a job says while it runs, in this order; `Loading`, `Step`, `Preview` and `Decoding` repeat.
-#[derive(Clone, Serialize, Deserialize)]
-pub enum Message {
-    /// Weights are being read.
-    Loading {
-        /// Which network.
-        part: String,
-        /// Bytes read so far.
-        done: u64,
-        /// Bytes in all, 0 when unknown.
-        total: u64,
-    },
-    /// What will be computed.
-    Plan {
-        /// Width of the video in pixels.
-        width: u32,
-        /// Height of the video in pixels.
-        height: u32,
-        /// Number of frames.
-        frames: u32,
-        /// Denoising steps.
-        steps: u32,
-        /// The device, in words.
-        device: String,
-    },
-    /// The picture and the conditions are being encoded.
-    Encoding,
-    /// Denoising step `step` of `steps` is done (1 = first); of a [`ClickJob`], a stage of what looks at its picture.
-    Step {
-        /// Steps done.
-        step: u32,
-        /// Steps in all.
-        steps: u32,
-    },
-    /// How the video looks so far.
-    Preview(Video),
-    /// Frames decoded to pixels.
-    Decoding {
-        /// Frames done.
-        done: u32,
-        /// Frames in all.
-        total: u32,
-    },
-    /// The result.
-    Done(Video),
-}
-
-/// Shared with a running job; setting it makes the job return [`dragentity_core::Error::Cancelled`] within one step.
+/// Shared with a running job; setting it makes the job return [`Error::Cancelled`](crate::Error::Cancelled) within one step.
 #[derive(Clone, Default)]
 pub struct Cancel(Arc<AtomicBool>);
 

@@ -8,6 +8,9 @@
 //! All tensors are dense and row-major. Every function panics if a length does not fit its shape: shapes are the
 //! caller's, never a user's.
 
+// Who shows something to people is a program, which hears of it in what is returned and called back.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod activation;
 mod attention;
 mod convolution;

@@ -1,6 +1,9 @@
 //! Frames become files: GIF everywhere; animated WebP, MP4 and numbered PNGs in the native program, which reads them, too.
 //! Paths are drawn over them, and what moves in them is followed ([`track`]).
 
+// Who shows something to people is a program, which hears of it in what is returned and called back.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod gif;
 pub mod overlay;
 
@@ -24,6 +27,7 @@ pub use file::{Format, save};
 use dragentity_core::Video;
 use dragentity_core::error::{Error, Result};
 use dragentity_core::scene::picture::resize_rgb;
+use std::borrow::Cow;
 
 /// Longer side, in pixels, to which small videos are brought for viewing.
 pub const VIEW_SIDE: u32 = 256;
@@ -53,21 +57,27 @@ pub fn view_size(video: (u32, u32), picture: (u32, u32), scale: Option<u32>) -> 
     (even(w), even(h))
 }
 
-/// The same video at `width` x `height` pixels.
-pub fn resized(video: &Video, width: u32, height: u32) -> Result<Video> {
+/// The same video at `width` x `height` pixels; itself, where it has that size.
+///
+/// # Errors
+/// [`Error::Job`] for a video without frames, or whose frames are not as long as its size says.
+pub fn resized(video: &Video, width: u32, height: u32) -> Result<Cow<'_, Video>> {
     check(video)?;
     let (width, height) = (width.clamp(1, MAX_SIDE), height.clamp(1, MAX_SIDE));
+    if (width, height) == (video.width, video.height) {
+        return Ok(Cow::Borrowed(video));
+    }
     let frames = video
         .frames
         .iter()
         .map(|f| resize_rgb(f, (video.width, video.height), (width, height)))
         .collect();
-    Ok(Video {
+    Ok(Cow::Owned(Video {
         width,
         height,
         fps: video.fps,
         frames,
-    })
+    }))
 }
 
 /// Whether there are frames, and each is as long as the size says.
@@ -157,6 +167,8 @@ pub(crate) mod tests {
             (256, 192, 8, 3)
         );
         let back = resized(&large, 64, 48).unwrap();
+        let same = resized(&video, video.width, video.height).unwrap();
+        assert!(matches!(same, Cow::Borrowed(_)), "copied for nothing");
         assert!(psnr(&back.frames[2], &video.frames[2]) > 30.0);
         assert!(resized(&Video::default(), 4, 4).is_err());
         assert!(

@@ -1,6 +1,9 @@
 //! The networks, configured by diffusers' `config.json`, with fields named as the tensors in the files; their layers,
 //! weights and devices. One set for every device, generic over Burn's `Backend`.
 
+// Who shows something to people is a program, which hears of it in what is returned and called back.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod clip;
 #[cfg(not(target_family = "wasm"))]
 pub mod cotracker;

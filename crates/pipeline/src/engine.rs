@@ -10,11 +10,12 @@ use burn::tensor::{Tensor, TensorData, backend::Backend};
 use dragentity_core::Click;
 use dragentity_core::Error;
 use dragentity_core::Result;
+use dragentity_core::event::Preview;
 use dragentity_core::scene::draft::Holes;
 use dragentity_core::scene::picture::model_size;
 use dragentity_core::scene::{Mask, Picture};
 use dragentity_core::scheduler::{EulerDiscreteScheduler, guidance_per_frame};
-use dragentity_core::{Cancel, Job, Message, Video};
+use dragentity_core::{Cancel, Job, JobEvent, Video};
 use dragentity_networks::dragentity::bundle::Bundle;
 use dragentity_networks::dragentity::condition::{ConditionBatch, ConditionInput};
 use dragentity_networks::dragentity::denoiser::{Known, Prepared, ResidualBase};
@@ -26,22 +27,22 @@ pub const DECODE_CHUNK: usize = 8;
 
 /// Hears what a job says, and may look at frames where they are: on the device.
 pub trait Observer<B: Backend> {
-    /// A message.
-    fn message(&mut self, message: Message);
+    /// What the job says.
+    fn event(&mut self, event: JobEvent);
     /// Frames on the device, `[frames, 3, height, width]` in -1..1: a preview after step `step`, or
     /// the result when `step` is `None`.
     fn frames(&mut self, frames: &Tensor<B, 4>, step: Option<u32>) {
         let _ = (frames, step);
     }
-    /// Whether previews are to be read back from the device as [`Message::Preview`].
+    /// Whether previews are to be read back from the device as [`JobEvent::Preview`].
     fn wants_previews(&self) -> bool {
         true
     }
 }
 
-impl<B: Backend, F: FnMut(Message)> Observer<B> for F {
-    fn message(&mut self, message: Message) {
-        self(message);
+impl<B: Backend, F: FnMut(JobEvent)> Observer<B> for F {
+    fn event(&mut self, event: JobEvent) {
+        self(event);
     }
 }
 
@@ -70,10 +71,10 @@ impl<B: Backend> Engine<B> {
         location: &str,
         device: B::Device,
         device_name: String,
-        observer: &mut dyn FnMut(Message),
+        observer: &mut dyn FnMut(JobEvent),
     ) -> Result<Self> {
         let bundle = Bundle::load(location, &device, &mut |part, done, total| {
-            observer(Message::Loading {
+            observer(JobEvent::Loading {
                 part: part.to_owned(),
                 done,
                 total,
@@ -173,14 +174,14 @@ impl<B: Backend> Engine<B> {
         if guidance.iter().any(|g| !g.is_finite()) {
             return Err(Error::Job("guidance must be a number: use 1 to 3".into()));
         }
-        observer.message(Message::Plan {
+        observer.event(JobEvent::Plan {
             width: (plan.width * plan.scale) as u32,
             height: (plan.height * plan.scale) as u32,
             frames: plan.frames as u32,
             steps: job.settings.steps,
             device: self.device_name.clone(),
         });
-        observer.message(Message::Encoding);
+        observer.event(JobEvent::Encoding);
         pause(cancel).await?;
 
         let (prepared, base) = self.prepare(&plan, job)?;
@@ -218,11 +219,11 @@ impl<B: Backend> Engine<B> {
             observer.frames(&preview, Some(step as u32 + 1));
             if observer.wants_previews() {
                 let video = video(preview, job.settings.fps).await?;
-                observer.message(Message::Preview(video));
+                observer.event(JobEvent::Preview(Preview::new(video)));
             } else {
                 settle(preview).await?;
             }
-            observer.message(Message::Step {
+            observer.event(JobEvent::Step {
                 step: step as u32 + 1,
                 steps: job.settings.steps,
             });
@@ -244,7 +245,7 @@ impl<B: Backend> Engine<B> {
             done += frames.dims()[0];
             decoded.push(frames);
             decoded_base.extend(base.as_mut().and_then(Iterator::next));
-            observer.message(Message::Decoding {
+            observer.event(JobEvent::Decoding {
                 done: done as u32,
                 total: plan.frames as u32,
             });
@@ -252,9 +253,7 @@ impl<B: Backend> Engine<B> {
         }
         let frames = detail.apply(Tensor::cat(decoded, 0), || Tensor::cat(decoded_base, 0));
         observer.frames(&frames, None);
-        let video = video(frames, job.settings.fps).await?;
-        observer.message(Message::Done(video.clone()));
-        Ok(video)
+        video(frames, job.settings.fps).await
     }
 
     /// Encodes picture and conditions; returns them and the base of the residual,

@@ -1,5 +1,8 @@
-//! [`Job`](dragentity_core::Job) in, a stream of [`Message`](dragentity_core::Message)s out: the one way in which page,
+//! [`Job`](dragentity_core::Job) in, a stream of [`JobEvent`](dragentity_core::JobEvent)s out: the one way in which page,
 //! command line and server generate, and DragEntity as a library.
+
+// Who shows something to people is a program, which hears of it in what is returned and called back.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod clicks;
 #[cfg(not(target_family = "wasm"))]

@@ -9,7 +9,7 @@ use burn::tensor::{DType, FloatDType, backend::Backend};
 use dragentity_core::Error;
 use dragentity_core::Result;
 use dragentity_core::scene::{Mask, Settings};
-use dragentity_core::{Cancel, ClickJob, Job, Message, Video};
+use dragentity_core::{Cancel, ClickJob, Job, JobEvent, Video};
 use dragentity_networks::dragentity::bundle::ModelIndex;
 use dragentity_networks::weights::ModelDir;
 use serde::Deserialize;
@@ -193,7 +193,7 @@ impl<B: Backend> Model<B> {
         options: &ModelOptions,
         device: B::Device,
         device_name: String,
-        observer: &mut dyn FnMut(Message),
+        observer: &mut dyn FnMut(JobEvent),
     ) -> Result<Self> {
         let location = &options.location;
         if let Some(dtype) = options.dtype {

@@ -6,7 +6,7 @@ use crate::segmenter::Segmenter;
 use burn::backend::wgpu::WgpuDevice;
 use burn::tensor::backend::Backend;
 use dragentity_core::scene::{Mask, Picture};
-use dragentity_core::{Cancel, ClickJob, Job, Message, Result, Video};
+use dragentity_core::{Cancel, ClickJob, Job, JobEvent, Result, Video};
 use dragentity_networks::device::{Cpu, Gpu, cpu_device_name};
 use dragentity_networks::weights::Weights;
 use std::future::Future;
@@ -35,10 +35,10 @@ impl PageModel {
     ///
     /// # Errors
     /// Those of [`Engine::load`].
-    pub fn on_cpu<'a>(address: &'a str, on_message: &'a mut dyn FnMut(Message)) -> Work<'a, Self> {
+    pub fn on_cpu<'a>(address: &'a str, on_event: &'a mut dyn FnMut(JobEvent)) -> Work<'a, Self> {
         Box::pin(async move {
             let name = cpu_device_name();
-            let on = On::load(address, Default::default(), name, on_message).await?;
+            let on = On::load(address, Default::default(), name, on_event).await?;
             Ok(Self(Place::Cpu(on)))
         })
     }
@@ -51,10 +51,10 @@ impl PageModel {
         address: &'a str,
         device: WgpuDevice,
         name: String,
-        on_message: &'a mut dyn FnMut(Message),
+        on_event: &'a mut dyn FnMut(JobEvent),
     ) -> Work<'a, Self> {
         Box::pin(async move {
-            let on = On::load(address, device, name, on_message).await?;
+            let on = On::load(address, device, name, on_event).await?;
             Ok(Self(Place::Gpu(on)))
         })
     }
@@ -66,12 +66,12 @@ impl PageModel {
     pub fn take_segmenter<'a>(
         &'a mut self,
         weights: Option<&'a Weights>,
-        on_message: &'a mut dyn FnMut(Message),
+        on_event: &'a mut dyn FnMut(JobEvent),
     ) -> Work<'a, Option<String>> {
         Box::pin(async move {
             match &mut self.0 {
-                Place::Cpu(on) => on.take_segmenter(weights, on_message).await,
-                Place::Gpu(on) => on.take_segmenter(weights, on_message).await,
+                Place::Cpu(on) => on.take_segmenter(weights, on_event).await,
+                Place::Gpu(on) => on.take_segmenter(weights, on_event).await,
             }
         })
     }
@@ -84,12 +84,12 @@ impl PageModel {
         &'a mut self,
         job: &'a ClickJob,
         cancel: &'a Cancel,
-        on_message: &'a mut dyn FnMut(Message),
+        on_event: &'a mut dyn FnMut(JobEvent),
     ) -> Work<'a, Mask> {
         Box::pin(async move {
             match &mut self.0 {
-                Place::Cpu(on) => on.segment(job, cancel, on_message).await,
-                Place::Gpu(on) => on.segment(job, cancel, on_message).await,
+                Place::Cpu(on) => on.segment(job, cancel, on_event).await,
+                Place::Gpu(on) => on.segment(job, cancel, on_event).await,
             }
         })
     }
@@ -124,7 +124,7 @@ impl PageModel {
         Box::pin(async move {
             match &self.0 {
                 Place::Cpu(on) => {
-                    let mut tell = |message: Message| observer.message(message);
+                    let mut tell = |event: JobEvent| observer.event(event);
                     on.engine.run(job, cancel, &mut tell).await
                 }
                 Place::Gpu(on) => on.engine.run(job, cancel, observer).await,
@@ -138,10 +138,10 @@ impl<B: Backend> On<B> {
         address: &str,
         device: B::Device,
         name: String,
-        on_message: &mut dyn FnMut(Message),
+        on_event: &mut dyn FnMut(JobEvent),
     ) -> Result<Box<Self>> {
         Ok(Box::new(Self {
-            engine: Engine::load(address, device, name, on_message).await?,
+            engine: Engine::load(address, device, name, on_event).await?,
             segmenter: None,
         }))
     }
@@ -149,7 +149,7 @@ impl<B: Backend> On<B> {
     async fn take_segmenter(
         &mut self,
         weights: Option<&Weights>,
-        on_message: &mut dyn FnMut(Message),
+        on_event: &mut dyn FnMut(JobEvent),
     ) -> Result<Option<String>> {
         // The old one's memory first.
         self.segmenter = None;
@@ -157,7 +157,7 @@ impl<B: Backend> On<B> {
             return Ok(None);
         };
         let device = self.engine.bundle().device.clone();
-        let segmenter = Segmenter::load(weights, &device, on_message).await?;
+        let segmenter = Segmenter::load(weights, &device, on_event).await?;
         let name = segmenter.name();
         self.segmenter = Some(segmenter);
         Ok(Some(name))
@@ -167,13 +167,13 @@ impl<B: Backend> On<B> {
         &mut self,
         job: &ClickJob,
         cancel: &Cancel,
-        on_message: &mut dyn FnMut(Message),
+        on_event: &mut dyn FnMut(JobEvent),
     ) -> Result<Mask> {
         let previous = job.previous.as_ref();
         match &mut self.segmenter {
             Some(segmenter) => {
                 segmenter
-                    .segment(&job.picture, &job.clicks, previous, cancel, on_message)
+                    .segment(&job.picture, &job.clicks, previous, cancel, on_event)
                     .await
             }
             None => {

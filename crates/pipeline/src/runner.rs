@@ -6,7 +6,7 @@ use burn::tensor::backend::Backend;
 use dragentity_core::Error;
 use dragentity_core::Result;
 use dragentity_core::scene::Mask;
-use dragentity_core::{Cancel, ClickJob, Job, Message, Video};
+use dragentity_core::{Cancel, ClickJob, Job, JobEvent, Video};
 use dragentity_networks::device::{Device, Task};
 use dragentity_networks::weights::Weights;
 use std::any::Any;
@@ -25,7 +25,7 @@ pub trait Runner {
         &mut self,
         job: &Job,
         cancel: &Cancel,
-        on_message: &mut dyn FnMut(Message),
+        on_event: &mut dyn FnMut(JobEvent),
     ) -> Result<Video>;
 
     /// Makes the mask of what was clicked, with [`ModelOptions::segmenter`] if there is one, else with the model. Loads
@@ -38,7 +38,7 @@ pub trait Runner {
         &mut self,
         job: &ClickJob,
         cancel: &Cancel,
-        on_message: &mut dyn FnMut(Message),
+        on_event: &mut dyn FnMut(JobEvent),
     ) -> Result<Mask>;
 }
 
@@ -114,10 +114,10 @@ impl<B: Backend> Runner for OnBackend<B> {
         &mut self,
         job: &Job,
         cancel: &Cancel,
-        on_message: &mut dyn FnMut(Message),
+        on_event: &mut dyn FnMut(JobEvent),
     ) -> Result<Video> {
         loop {
-            let panic = match self.attempt(job, cancel, on_message) {
+            let panic = match self.attempt(job, cancel, on_event) {
                 Ok(result) => {
                     if result.is_err() {
                         // The next job may be a smaller one.
@@ -142,20 +142,20 @@ impl<B: Backend> Runner for OnBackend<B> {
         &mut self,
         job: &ClickJob,
         cancel: &Cancel,
-        on_message: &mut dyn FnMut(Message),
+        on_event: &mut dyn FnMut(JobEvent),
     ) -> Result<Mask> {
         let ran = catch_unwind(AssertUnwindSafe(|| {
             pollster::block_on(async {
                 if let Some(location) = self.options.segmenter.clone() {
-                    let mut segmenter = self.take_segmenter(&location, on_message).await?;
+                    let mut segmenter = self.take_segmenter(&location, on_event).await?;
                     let previous = job.previous.as_ref();
                     let mask = segmenter
-                        .segment(&job.picture, &job.clicks, previous, cancel, on_message)
+                        .segment(&job.picture, &job.clicks, previous, cancel, on_event)
                         .await;
                     self.segmenter = Some(segmenter);
                     return mask;
                 }
-                let mut model = self.take_model(on_message).await?;
+                let mut model = self.take_model(on_event).await?;
                 let mask = model.segment(job).await;
                 self.model = Some(model);
                 mask
@@ -178,7 +178,7 @@ impl<B: Backend> OnBackend<B> {
         &mut self,
         job: &Job,
         cancel: &Cancel,
-        on_message: &mut dyn FnMut(Message),
+        on_event: &mut dyn FnMut(JobEvent),
     ) -> std::result::Result<Result<Video>, Panic> {
         if self.model.is_none() {
             self.options.free_memory = (self.free_memory)();
@@ -186,8 +186,8 @@ impl<B: Backend> OnBackend<B> {
         // Backends panic where a driver fails or memory runs out.
         let ran = catch_unwind(AssertUnwindSafe(|| {
             pollster::block_on(async {
-                let model = self.take_model(on_message).await?;
-                let mut observer = |message: Message| on_message(message);
+                let model = self.take_model(on_event).await?;
+                let mut observer = |event: JobEvent| on_event(event);
                 let result = model.run(job, cancel, &mut observer).await;
                 Ok((model, result))
             })
@@ -199,25 +199,25 @@ impl<B: Backend> OnBackend<B> {
     }
 
     /// The model, loaded if it is not. Until it is given back there is none: after a panic it is gone.
-    async fn take_model(&mut self, on_message: &mut dyn FnMut(Message)) -> Result<Model<B>> {
+    async fn take_model(&mut self, on_event: &mut dyn FnMut(JobEvent)) -> Result<Model<B>> {
         if let Some(model) = self.model.take() {
             return Ok(model);
         }
         let (device, name) = (self.device.clone(), self.name.clone());
-        Model::load(&self.options, device, name, on_message).await
+        Model::load(&self.options, device, name, on_event).await
     }
 
     /// As [`Self::take_model`], of the segmenter.
     async fn take_segmenter(
         &mut self,
         location: &str,
-        on_message: &mut dyn FnMut(Message),
+        on_event: &mut dyn FnMut(JobEvent),
     ) -> Result<Segmenter<B>> {
         if let Some(segmenter) = self.segmenter.take() {
             return Ok(segmenter);
         }
         let weights = Weights::open(location, &mut |_, _| {}).await?;
-        Segmenter::load(&weights, &self.device, on_message).await
+        Segmenter::load(&weights, &self.device, on_event).await
     }
 
     /// Whether the model has ways to do with less memory.

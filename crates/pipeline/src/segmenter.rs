@@ -10,7 +10,7 @@ use burn::tensor::{Tensor, TensorData, backend::Backend};
 use dragentity_core::Click;
 use dragentity_core::error::{Error, Result};
 use dragentity_core::scene::{Mask, Picture};
-use dragentity_core::{Cancel, Message};
+use dragentity_core::{Cancel, JobEvent};
 use dragentity_networks::sam::{Framing, Prediction, Prompt, Sam, SamConfig};
 use dragentity_networks::weights::Weights;
 
@@ -40,12 +40,12 @@ impl<B: Backend> Segmenter<B> {
     pub async fn load(
         weights: &Weights,
         device: &B::Device,
-        observer: &mut dyn FnMut(Message),
+        observer: &mut dyn FnMut(JobEvent),
     ) -> Result<Self> {
         let config = SamConfig::of(weights)?;
         let part = config.name();
         let mut progress = |done, total| {
-            observer(Message::Loading {
+            observer(JobEvent::Loading {
                 part: part.clone(),
                 done,
                 total,
@@ -73,7 +73,7 @@ impl<B: Backend> Segmenter<B> {
 
     /// The mask of what was clicked, of the picture's size; `previous` is the mask so far, refined by further clicks.
     /// Places that were clicked are in it or out of it as the clicks say. While a picture that is new is encoded,
-    /// `observer` is told the stages as [`Message::Step`]s.
+    /// `observer` is told the stages as [`JobEvent::Step`]s.
     ///
     /// # Errors
     /// [`Error::Job`] without a picture or a positive click, [`Error::Cancelled`], [`Error::Device`] when the device
@@ -84,7 +84,7 @@ impl<B: Backend> Segmenter<B> {
         clicks: &[Click],
         previous: Option<&Mask>,
         cancel: &Cancel,
-        observer: &mut dyn FnMut(Message),
+        observer: &mut dyn FnMut(JobEvent),
     ) -> Result<Mask> {
         clickable(picture, clicks)?;
         let seen = self.seen.take_if(|seen| seen.picture == *picture);
@@ -106,13 +106,13 @@ impl<B: Backend> Segmenter<B> {
         &self,
         picture: &Picture,
         cancel: &Cancel,
-        observer: &mut dyn FnMut(Message),
+        observer: &mut dyn FnMut(JobEvent),
     ) -> Result<Seen<B>> {
         let framing = Framing::new(picture.width, picture.height, self.sam.config.img_size());
         let mut encoding = self.sam.encoding(framing.input(picture, &self.device));
         loop {
             let (done, total) = encoding.progress();
-            observer(Message::Step {
+            observer(JobEvent::Step {
                 step: done as u32,
                 steps: total as u32,
             });
@@ -249,8 +249,8 @@ mod tests {
         let picture = picture(40, 24);
         let mut steps = Vec::new();
         let mut ask = |clicks: &[Click], previous: Option<&Mask>, picture: &Picture| {
-            let mut hear = |message: Message| {
-                if let Message::Step { step, .. } = message {
+            let mut hear = |event: JobEvent| {
+                if let JobEvent::Step { step, .. } = event {
                     steps.push(step);
                 }
             };

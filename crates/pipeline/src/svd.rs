@@ -18,7 +18,7 @@ use dragentity_core::Result;
 use dragentity_core::scene::picture::model_size;
 use dragentity_core::scene::{Picture, Settings};
 use dragentity_core::scheduler::{EulerDiscreteConfig, EulerDiscreteScheduler, guidance_per_frame};
-use dragentity_core::{Cancel, Job, Message, Video};
+use dragentity_core::{Cancel, Job, JobEvent, Video};
 use dragentity_networks::clip::input::CLIPImageProcessor;
 use dragentity_networks::clip::{CLIPVisionConfig, CLIPVisionModelWithProjection};
 use dragentity_networks::dragentity::condition::ConditionInput;
@@ -334,7 +334,7 @@ impl<B: Backend> Svd<B> {
         let scheduler = EulerDiscreteScheduler::new(config.scheduler.clone(), steps as usize)?;
         let [first, last] = [settings.min_guidance, settings.max_guidance].map(f64::from);
         let guidance = guidance_per_frame(first, last, frames);
-        observer.message(Message::Plan {
+        observer.event(JobEvent::Plan {
             width: size[0],
             height: size[1],
             frames: settings.frames,
@@ -345,7 +345,7 @@ impl<B: Backend> Svd<B> {
         let encoder = config
             .load_image_encoder(in_dtype, device, &mut loading(observer, IMAGE_ENCODER))
             .await?;
-        observer.message(Message::Encoding);
+        observer.event(JobEvent::Encoding);
         pause(cancel).await?;
         let embedding = config.embed(&encoder, picture, device)?;
         settle(embedding.clone()).await?;
@@ -403,7 +403,7 @@ impl<B: Backend> Svd<B> {
         let mut sampler = Sampler::from_noise(&unet, prepared, scheduler, &guidance, start);
         for step in 1..=steps {
             settle(sampler.advance()).await?;
-            observer.message(Message::Step { step, steps });
+            observer.event(JobEvent::Step { step, steps });
             pause(cancel).await?;
         }
         let latents = sampler.sample();
@@ -415,7 +415,7 @@ impl<B: Backend> Svd<B> {
         for piece in decode(config, &vae, latents, plan.decode_at_once) {
             settle(piece.clone()).await?;
             decoded.push(piece);
-            observer.message(Message::Decoding {
+            observer.event(JobEvent::Decoding {
                 done: (decoded.len() * plan.decode_at_once).min(frames) as u32,
                 total: settings.frames,
             });
@@ -423,9 +423,7 @@ impl<B: Backend> Svd<B> {
         }
         let frames = Tensor::cat(decoded, 0);
         observer.frames(&frames, None);
-        let video = video(frames, settings.fps).await?;
-        observer.message(Message::Done(video.clone()));
-        Ok(video)
+        video(frames, settings.fps).await
     }
 
     /// What steers a job, and its entities at the video's size; `None` for a job that leaves all to the model.
@@ -488,7 +486,7 @@ pub(super) fn loading<B: Backend>(
     part: &'static str,
 ) -> impl FnMut(u64, u64) {
     move |done, total| {
-        observer.message(Message::Loading {
+        observer.event(JobEvent::Loading {
             part: part.to_owned(),
             done,
             total,

@@ -6,7 +6,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{FloatDType, Tensor, TensorData};
 use dragentity_core::Cancel;
 use dragentity_core::Job;
-use dragentity_core::Message;
+use dragentity_core::JobEvent;
 use dragentity_core::scene::{Picture, Scene, Settings, Trajectory};
 use dragentity_core::scheduler::{EulerDiscreteScheduler, guidance_per_frame};
 use dragentity_networks::clip::input::CLIPImageProcessor;
@@ -301,8 +301,8 @@ fn a_published_directory_makes_a_video() {
         ..Settings::default()
     };
     let mut said = Vec::new();
-    let run = |job: &Job, cancel: &Cancel, said: &mut Vec<Message>| {
-        let mut observer = |message: Message| said.push(message);
+    let run = |job: &Job, cancel: &Cancel, said: &mut Vec<JobEvent>| {
+        let mut observer = |event: JobEvent| said.push(event);
         pollster::block_on(svd.run(job, cancel, &mut observer))
     };
     let job = Job {
@@ -314,17 +314,21 @@ fn a_published_directory_makes_a_video() {
     };
     let video = run(&job, &Cancel::new(), &mut said).unwrap();
     assert_eq!((video.width, video.height, video.fps), (16, 24, 6));
-    let step = |m: &Message| matches!(m, Message::Step { steps: 2, .. });
+    let step = |m: &JobEvent| matches!(m, JobEvent::Step { steps: 2, .. });
     assert_eq!(said.iter().filter(|&m| step(m)).count(), 2);
     let decoded: Vec<_> = said
         .iter()
         .filter_map(|m| match m {
-            Message::Decoding { done, total } => Some((*done, *total)),
+            JobEvent::Decoding { done, total } => Some((*done, *total)),
             _ => None,
         })
         .collect();
     assert_eq!(decoded, [(8, 9), (9, 9)]);
-    assert!(matches!(said.last(), Some(Message::Done(done)) if *done == video));
+    // The result is what the run returns, and is told nowhere else.
+    assert!(matches!(
+        said.last(),
+        Some(JobEvent::Decoding { done, total }) if done == total && *done as usize == video.frames.len()
+    ));
 
     let config = svd_config();
     let encoder = fill(config.image_encoder.init::<Flex>(&device));
@@ -416,8 +420,8 @@ fn half_precision() {
         let svd = Svd::<Flex>::open(location, Default::default(), "CPU".into());
         let svd = pollster::block_on(svd).unwrap().with_dtype(dtype);
         let mut device = String::new();
-        let mut observer = |message: Message| {
-            if let Message::Plan { device: name, .. } = message {
+        let mut observer = |event: JobEvent| {
+            if let JobEvent::Plan { device: name, .. } = event {
                 device = name;
             }
         };
@@ -472,12 +476,12 @@ fn out_of_memory_means_less_at_once() {
         let mut plans = Vec::new();
         let mut before = 0;
         let video = with_runner(Device::CPU, &options, |runner| {
-            runner.run(&job, &Cancel::new(), &mut |message| match message {
-                Message::Plan { device, .. } => {
+            runner.run(&job, &Cancel::new(), &mut |event| match event {
+                JobEvent::Plan { device, .. } => {
                     before = 0;
                     plans.push(device);
                 }
-                Message::Decoding { done, .. } => {
+                JobEvent::Decoding { done, .. } => {
                     assert!(done - before <= room_for, "CUDA_ERROR_OUT_OF_MEMORY");
                     before = done;
                 }

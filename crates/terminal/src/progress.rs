@@ -1,14 +1,13 @@
 //! What a running job says, as bars for people or as JSON for programs.
 
-use dragentity_core::Message;
-use dragentity_core::news::News;
+use dragentity_core::JobEvent;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::fmt::Display;
 use std::time::Duration;
 
-/// Shows messages. Bars go to standard error, and only where that is a terminal; what is planned goes there anyhow, as a
+/// Shows events. Bars go to standard error, and only where that is a terminal; what is planned goes there anyhow, as a
 /// log wants to know it. JSON goes to standard output.
 pub struct Progress {
     json: bool,
@@ -30,20 +29,20 @@ impl Progress {
         Self { json, bar }
     }
 
-    /// Shows one message.
-    pub fn show(&mut self, message: &Message) {
+    /// Shows one event.
+    pub fn show(&mut self, event: &JobEvent) {
         if self.json {
             // That there is a preview helps nobody who cannot see it, and of the result more is said at the end.
-            if !matches!(message, Message::Preview(_) | Message::Done(_)) {
-                println!("{}", News::of(message).to_json());
+            if !matches!(event, JobEvent::Preview(_) | JobEvent::Done(_)) {
+                println!("{}", event.to_json());
             }
             return;
         }
-        match message {
-            Message::Loading { part, done, total } => {
+        match event {
+            JobEvent::Loading { part, done, total } => {
                 self.bytes(&format!("Loading {part}"), *done, *total)
             }
-            Message::Plan {
+            JobEvent::Plan {
                 width,
                 height,
                 frames,
@@ -56,17 +55,23 @@ impl Progress {
                     );
                 });
             }
-            Message::Encoding => self.count("Encoding the picture", 0, 0),
-            Message::Step { step, steps } => self.count("Denoising", *step, *steps),
-            Message::Decoding { done, total } => self.count("Decoding frames", *done, *total),
-            Message::Preview(_) | Message::Done(_) => {}
+            JobEvent::Encoding => self.count("Encoding the picture", 0, 0),
+            JobEvent::Step { step, steps } => self.count("Denoising", *step, *steps),
+            JobEvent::Decoding { done, total } => self.count("Decoding frames", *done, *total),
+            // Who waits for a job in this process has its end as what running it returns.
+            JobEvent::Preview(_)
+            | JobEvent::Queued { .. }
+            | JobEvent::Stopping
+            | JobEvent::Done(_)
+            | JobEvent::Failed { .. }
+            | JobEvent::Cancelled => {}
         }
     }
 
     /// Shows what is said while clicks become a mask.
-    pub fn show_clicks(&mut self, message: &Message) {
-        match message {
-            Message::Step { step, steps } if !self.json => {
+    pub fn show_clicks(&mut self, event: &JobEvent) {
+        match event {
+            JobEvent::Step { step, steps } if !self.json => {
                 self.count("Looking at the picture", *step, *steps);
             }
             other => self.show(other),

@@ -31,7 +31,7 @@ fn new_editor() -> Editor {
     editor.set_picture(Picture {
         width: 96,
         height: 64,
-        rgb: vec![128; 96 * 64 * 3],
+        rgb: vec![128; 96 * 64 * 3].into(),
     });
     editor
 }
@@ -207,7 +207,7 @@ fn late_answers_change_nothing() {
     e.set_picture(Picture {
         width: 8,
         height: 8,
-        rgb: vec![0; 192],
+        rgb: vec![0; 192].into(),
     });
     assert!(matches!(
         e.answer(gone.number, Some(disc(0.9, 0.9, 0.1))),

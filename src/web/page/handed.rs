@@ -4,8 +4,8 @@ use super::job::{At, Running};
 use super::messages::{Kind, say};
 use super::remote::{Server, Trouble};
 use super::{APP, App, act, dom};
-use dragentity_core::Message;
-use dragentity_core::news::{News, Size};
+use dragentity_core::JobEvent;
+use dragentity_core::event::{Preview, Size};
 use dragentity_core::scene::{Picture, Preset};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -140,40 +140,42 @@ impl Follower {
         let (server, taken) = (self.server.clone(), id.clone());
         act(move |app| app.job_taken(number, &server, taken));
         match self.follow(&id).await {
-            Ok(Some(News::Done(size))) => match self.server.frames(&id, "video.rgb", size).await {
-                Ok(video) => {
-                    // A preview that is under way would not be found any more.
-                    while self.fetching.get() {
-                        sleep(20).await;
-                    }
-                    // Without it there is still the GIF.
-                    let mp4 = self.server.file(&id, "video.mp4").await.ok();
-                    self.server.forget(&id);
-                    act(move |app| {
-                        let wanted = app.handed(number).is_some();
-                        app.job_message(number, Message::Done(video));
-                        if let Some(mp4) = mp4.filter(|_| wanted) {
-                            app.player.set_mp4(mp4);
+            Ok(Some(JobEvent::Done(size))) => {
+                match self.server.frames(&id, "video.rgb", size).await {
+                    Ok(video) => {
+                        // A preview that is under way would not be found any more.
+                        while self.fetching.get() {
+                            sleep(20).await;
                         }
-                    });
+                        // Without it there is still the GIF.
+                        let mp4 = self.server.file(&id, "video.mp4").await.ok();
+                        self.server.forget(&id);
+                        act(move |app| {
+                            let wanted = app.handed(number).is_some();
+                            app.job_done(number, video);
+                            if let Some(mp4) = mp4.filter(|_| wanted) {
+                                app.player.set_mp4(mp4);
+                            }
+                        });
+                    }
+                    Err(trouble) => lost(number, trouble),
                 }
-                Err(trouble) => lost(number, trouble),
-            },
-            Ok(Some(News::Failed { error })) => fail(number, error),
-            Ok(_) => act(move |app| app.job_failed(number, None)),
+            }
+            Ok(Some(end)) => act(move |app| app.job_event(number, end)),
+            Ok(None) => act(move |app| app.job_failed(number, None)),
             Err(trouble) => lost(number, trouble),
         }
     }
 
-    /// Hears the job's news to the last, and asks again where the line breaks.
-    async fn follow(&self, id: &str) -> Result<Option<News>, Trouble> {
+    /// Hears the job's events to the last, and asks again where the line breaks.
+    async fn follow(&self, id: &str) -> Result<Option<JobEvent>, Trouble> {
         let number = self.number;
         let (seen, tries) = (Cell::new(0), Cell::new(0));
         loop {
-            let hear = |at: u64, news: &News| {
+            let hear = |at: u64, event: &JobEvent| {
                 seen.set(at);
                 tries.set(0);
-                self.hear(id, news);
+                self.hear(id, event);
             };
             let heard = self.server.follow(id, seen.get(), &self.signal, hear).await;
             if !self.is_wanted() {
@@ -181,7 +183,7 @@ impl Follower {
             }
             let why = match heard {
                 Ok(Some(last)) => return Ok(Some(last)),
-                Ok(None) => "its news ended too early".to_owned(),
+                Ok(None) => "its events ended too early".to_owned(),
                 Err(Trouble::Away(why)) => why,
                 // It answers, but does not know the job any more: it was started anew.
                 Err(refused) => return Err(refused),
@@ -197,26 +199,15 @@ impl Follower {
         }
     }
 
-    fn hear(&self, id: &str, news: &News) {
+    fn hear(&self, id: &str, event: &JobEvent) {
         let number = self.number;
-        match news {
-            News::Queued { ahead: 0 } => {
-                act(move |app| app.job_phase(number, "Waiting for the server".into()))
-            }
-            News::Queued { ahead } => {
-                let jobs = if *ahead == 1 { "job is" } else { "jobs are" };
-                let phase = format!("Waiting: {ahead} {jobs} before this one");
-                act(move |app| app.job_phase(number, phase));
-            }
-            News::Preview(size) => self.fetch_preview(id.to_owned(), *size),
-            News::Stopping => say(
-                Kind::Note,
-                "The server is being stopped. It finishes this job first and takes no other.",
-            ),
-            news => {
-                if let Some(message) = news.clone().message() {
-                    act(move |app| app.job_message(number, message));
-                }
+        match event {
+            JobEvent::Preview(preview) => self.fetch_preview(id.to_owned(), preview.size()),
+            // What follows waits for it.
+            end if end.is_last() => {}
+            event => {
+                let event = event.clone();
+                act(move |app| app.job_event(number, event));
             }
         }
     }
@@ -229,7 +220,8 @@ impl Follower {
         spawn_local(async move {
             // One that is gone already was overtaken by the video.
             if let Ok(video) = server.frames(&id, "preview.rgb", size).await {
-                act(move |app| app.job_message(number, Message::Preview(video)));
+                let event = JobEvent::Preview(Preview::new(video));
+                act(move |app| app.job_event(number, event));
             }
             fetching.set(false);
         });

@@ -4,9 +4,8 @@ use super::handed::Handed;
 use super::messages::{Kind, say, sentence};
 use super::{App, Model, dom, now};
 use crate::web::protocol::{JobData, ToWorker};
-use dragentity_core::Message;
-use dragentity_core::Video;
 use dragentity_core::scene::{Picture, Scene};
+use dragentity_core::{JobEvent, Video};
 use dragentity_media as media;
 use web_sys::HtmlProgressElement;
 
@@ -170,8 +169,8 @@ impl App {
         });
     }
 
-    /// News from a job.
-    pub fn job_message(&mut self, number: u64, message: Message) {
+    /// What a job says, wherever it runs.
+    pub fn job_event(&mut self, number: u64, event: JobEvent) {
         let Some(job) = self.job.as_mut().filter(|j| j.number == number) else {
             return;
         };
@@ -181,8 +180,13 @@ impl App {
                 job.fraction = job.fraction.max(fraction);
             }
         };
-        match message {
-            Message::Loading { part, done, total } => {
+        match event {
+            JobEvent::Queued { ahead: 0 } => progress("Waiting for the server".into(), 0.0),
+            JobEvent::Queued { ahead } => {
+                let jobs = if ahead == 1 { "job is" } else { "jobs are" };
+                progress(format!("Waiting: {ahead} {jobs} before this one"), 0.0);
+            }
+            JobEvent::Loading { part, done, total } => {
                 let share = if total > 0 {
                     done as f64 / total as f64
                 } else {
@@ -193,7 +197,7 @@ impl App {
                     0.08 * share,
                 );
             }
-            Message::Plan {
+            JobEvent::Plan {
                 width,
                 height,
                 frames,
@@ -204,43 +208,58 @@ impl App {
                     0.08,
                 );
             }
-            Message::Encoding => progress("Reading the picture and the paths".into(), 0.1),
-            Message::Step { step, steps } => {
+            JobEvent::Encoding => progress("Reading the picture and the paths".into(), 0.1),
+            JobEvent::Step { step, steps } => {
                 let fraction = 0.12 + 0.8 * f64::from(step) / f64::from(steps.max(1));
                 progress(format!("Denoising, step {step} of {steps}"), fraction);
                 if job.first_step.is_none() {
                     job.first_step = Some((now(), fraction));
                 }
             }
-            Message::Decoding { done, total } => {
+            JobEvent::Decoding { done, total } => {
                 let fraction = 0.92 + 0.08 * f64::from(done) / f64::from(total.max(1));
                 progress(format!("Decoding, frame {done} of {total}"), fraction);
             }
-            Message::Preview(video) => {
-                let aspect = job.aspect;
-                if !job.is_worker() {
-                    self.player.leave_gpu();
+            JobEvent::Preview(preview) => {
+                // Without its frames there is nothing to see of it.
+                if let Some(video) = preview.video() {
+                    let aspect = job.aspect;
+                    if !job.is_worker() {
+                        self.player.leave_gpu();
+                    }
+                    self.player.set_aspect(aspect);
+                    self.player.preview(video);
                 }
-                self.player.set_aspect(aspect);
-                self.player.set_frames(video, false);
             }
-            Message::Done(video) => {
-                let (revision, aspect) = (job.revision, job.aspect);
-                if !job.is_worker() {
-                    self.player.leave_gpu();
-                }
-                self.player.set_aspect(aspect);
-                self.player.set_frames(video, true);
-                self.shown_revision = Some(revision);
-                self.job = None;
-                self.crashes = 0;
-                self.update();
-            }
+            JobEvent::Stopping => say(
+                Kind::Note,
+                "The server is being stopped. It finishes this job first and takes no other.",
+            ),
+            // Its frames come after it: [`App::job_done`].
+            JobEvent::Done(_) => {}
+            JobEvent::Failed { error } => return self.job_failed(number, Some(error)),
+            JobEvent::Cancelled => return self.job_failed(number, None),
         }
         self.show_job();
     }
 
-    /// What a job is at, where no message says so.
+    /// A job has ended with a video.
+    pub fn job_done(&mut self, number: u64, video: Video) {
+        let Some(job) = self.job.take_if(|j| j.number == number) else {
+            return;
+        };
+        if !job.is_worker() {
+            self.player.leave_gpu();
+        }
+        self.player.set_aspect(job.aspect);
+        self.player.finish(video);
+        self.shown_revision = Some(job.revision);
+        self.crashes = 0;
+        self.update();
+        self.show_job();
+    }
+
+    /// What a job is at, where no event says so.
     pub fn job_phase(&mut self, number: u64, phase: String) {
         if let Some(job) = self
             .job
@@ -338,5 +357,6 @@ fn saved(result: Result<(), String>, kind: &str) {
 fn gif(video: &Video, aspect: f32) -> dragentity_core::Result<Vec<u8>> {
     let shape = ((aspect * 1000.0).round() as u32, 1000);
     let (width, height) = media::view_size((video.width, video.height), shape, None);
-    media::gif::encode(&media::resized(video, width, height)?)
+    let shown = media::resized(video, width, height)?;
+    media::gif::encode(&shown)
 }

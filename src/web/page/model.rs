@@ -2,8 +2,10 @@
 
 use super::messages::{Kind, say, sentence};
 use super::{App, act, dom, job};
-use crate::web::protocol::{DeviceChoice, FromWorker, Pixels, ToWorker};
+use crate::web::protocol::{DeviceChoice, FromWorker, Of, Pixels, ToWorker};
+use dragentity_core::JobEvent;
 use dragentity_core::error::Result;
+use dragentity_core::event::Preview;
 use wasm_bindgen::JsValue;
 
 /// After how many crashes in a row the worker is not started again by itself.
@@ -91,36 +93,16 @@ impl App {
                 self.device = Some(Device { gpu, name, why });
                 self.show_status();
             }
-            FromWorker::Loading { part, done, total } => {
-                self.segmenter_loading(&part, done, total);
-                let text = format!("Loading {part}: {}", job::amount(done, total));
-                if self.job.is_none() && self.places.device().is_none() {
-                    dom::set_text(&dom::by_id("device-text"), &text);
-                }
-            }
+            FromWorker::Event { of, event } => match of {
+                Of::Model => self.model_event(event),
+                Of::Mask(number) => self.mask_event(number, event),
+                Of::Job(number) => self.job_event(number, event),
+            },
             FromWorker::Loaded => {
                 self.model = Model::Ready;
                 self.update();
             }
-            FromWorker::NotLoaded(error) => {
-                self.model = Model::Missing;
-                say(Kind::Error, &sentence(&error));
-                if let Some(request) = self.editor.pending() {
-                    let number = request.number;
-                    self.editor.answer(number, None);
-                }
-                if let Some(request) = self.editor.splitting() {
-                    let number = request.number;
-                    self.editor.answer_parts(number, None);
-                }
-                self.update();
-            }
             FromWorker::Segmenter { name, error } => self.segmenter_taken(name, error),
-            FromWorker::Looking {
-                number,
-                done,
-                total,
-            } => self.looking(number, done, total),
             FromWorker::Mask { number, mask } => {
                 self.crashes = 0;
                 self.looked();
@@ -136,19 +118,11 @@ impl App {
                 self.crashes = 0;
                 self.take_parts(number, parts);
             }
-            FromWorker::NoMask { number, error } => {
-                self.looked();
-                let clicked = self.editor.pending().is_some_and(|p| p.number == number);
-                let split = self.editor.splitting().is_some_and(|s| s.number == number);
-                if let Some(error) = error.filter(|_| clicked || split) {
-                    say(Kind::Error, &sentence(&error));
-                }
-                self.done(|e| e.answer(number, None));
-                self.done(|e| e.answer_parts(number, None));
+            FromWorker::Preview { number, video } => {
+                self.job_event(number, JobEvent::Preview(Preview::new(video)));
             }
-            FromWorker::Job { number, message } => self.job_message(number, message),
+            FromWorker::Video { number, video } => self.job_done(number, video),
             FromWorker::OnGpu { number, frames } => self.frames_on_gpu(number, frames),
-            FromWorker::NoVideo { number, error } => self.job_failed(number, error),
             FromWorker::Lost(why) => {
                 self.choice = DeviceChoice::Cpu;
                 say(
@@ -188,6 +162,51 @@ impl App {
             }
         }
         self.draw_soon();
+    }
+
+    /// What is told of the weights.
+    fn model_event(&mut self, event: JobEvent) {
+        match event {
+            JobEvent::Loading { part, done, total } => {
+                self.segmenter_loading(&part, done, total);
+                let text = format!("Loading {part}: {}", job::amount(done, total));
+                if self.job.is_none() && self.places.device().is_none() {
+                    dom::set_text(&dom::by_id("device-text"), &text);
+                }
+            }
+            JobEvent::Failed { error } => {
+                self.model = Model::Missing;
+                say(Kind::Error, &sentence(&error));
+                if let Some(request) = self.editor.pending() {
+                    let number = request.number;
+                    self.editor.answer(number, None);
+                }
+                if let Some(request) = self.editor.splitting() {
+                    let number = request.number;
+                    self.editor.answer_parts(number, None);
+                }
+                self.update();
+            }
+            _ => {}
+        }
+    }
+
+    /// What is told of a request for a mask or for parts; these themselves come apart.
+    fn mask_event(&mut self, number: u64, event: JobEvent) {
+        let error = match event {
+            JobEvent::Step { step, steps } => return self.looking(number, step, steps),
+            JobEvent::Failed { error } => Some(error),
+            JobEvent::Cancelled => None,
+            _ => return,
+        };
+        self.looked();
+        let clicked = self.editor.pending().is_some_and(|p| p.number == number);
+        let split = self.editor.splitting().is_some_and(|s| s.number == number);
+        if let Some(error) = error.filter(|_| clicked || split) {
+            say(Kind::Error, &sentence(&error));
+        }
+        self.done(|e| e.answer(number, None));
+        self.done(|e| e.answer_parts(number, None));
     }
 
     /// The parts that the worker found.

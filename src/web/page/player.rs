@@ -111,8 +111,19 @@ impl Player {
         (self.video, self.mp4) = (None, None);
     }
 
-    /// Frames as they are so far, or, with `last`, the finished video.
-    pub fn set_frames(&mut self, video: Video, last: bool) {
+    /// Shows the frames as they are so far.
+    pub fn preview(&mut self, video: &Video) {
+        self.set_frames(video);
+        self.video = None;
+    }
+
+    /// Shows the finished video.
+    pub fn finish(&mut self, video: Video) {
+        self.set_frames(&video);
+        self.video = Some(video);
+    }
+
+    fn set_frames(&mut self, video: &Video) {
         self.frames = video
             .frames
             .iter()
@@ -120,7 +131,7 @@ impl Player {
             .collect();
         self.fps = video.fps;
         self.set_count(video.frames.len() as u32);
-        (self.video, self.mp4) = (last.then_some(video), None);
+        self.mp4 = None;
     }
 
     /// The worker has so many frames to draw.
@@ -181,7 +192,7 @@ impl Player {
     pub fn leave_gpu(&mut self) {
         if std::mem::take(&mut self.on_gpu) {
             match self.video.take() {
-                Some(video) => self.set_frames(video, true),
+                Some(video) => self.finish(video),
                 None => self.clear(),
             }
         }

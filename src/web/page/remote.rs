@@ -2,10 +2,9 @@
 
 use super::dom;
 use crate::web::wire::{EventReader, form_body};
-use dragentity_core::Click;
-use dragentity_core::Video;
-use dragentity_core::news::{News, Size};
+use dragentity_core::event::Size;
 use dragentity_core::scene::Mask;
+use dragentity_core::{Click, JobEvent, Video};
 use js_sys::{Promise, Reflect, Uint8Array};
 use serde::Deserialize;
 use wasm_bindgen::prelude::*;
@@ -191,14 +190,14 @@ impl Server {
         Mask::from_png(&png, "the server's mask").map_err(|e| Trouble::Away(e.to_string()))
     }
 
-    /// Hears a job's news after number `after` until the last, which is returned; `None` when the stream ends before.
+    /// Hears a job's events after number `after` until the last, which is returned; `None` when the stream ends before.
     pub async fn follow(
         &self,
         id: &str,
         after: u64,
         signal: &AbortSignal,
-        mut on_news: impl FnMut(u64, &News),
-    ) -> Result<Option<News>, Trouble> {
+        mut on_event: impl FnMut(u64, &JobEvent),
+    ) -> Result<Option<JobEvent>, Trouble> {
         let set = |init: &RequestInit, headers: &Headers| {
             let _ = headers.set("last-event-id", &after.to_string());
             init.set_signal(Some(signal));
@@ -222,11 +221,11 @@ impl Server {
             let Some(bytes) = value.dyn_ref::<Uint8Array>() else {
                 return Ok(None);
             };
-            for (number, news) in events.push(&bytes.to_vec()) {
-                on_news(number, &news);
-                if news.is_last() {
+            for (number, event) in events.push(&bytes.to_vec()) {
+                on_event(number, &event);
+                if event.is_last() {
                     close(&reader);
-                    return Ok(Some(news));
+                    return Ok(Some(event));
                 }
             }
         }

@@ -5,19 +5,14 @@ mod gpu;
 mod model;
 mod present;
 
-use super::protocol::{DeviceChoice, FromWorker, JobData, Pixels, ToWorker, to_js};
-use dragentity_core::Cancel;
-use dragentity_core::Click;
-use dragentity_core::ClickJob;
-use dragentity_core::Job;
-use dragentity_core::Message;
+use super::protocol::{DeviceChoice, FromWorker, JobData, Of, Pixels, ToWorker, to_js};
 use dragentity_core::error::{Error, Result};
 use dragentity_core::scene::{Mask, Picture};
+use dragentity_core::{Cancel, Click, ClickJob, Job, JobEvent};
 use dragentity_pipeline::page::PageModel;
 use present::Presenter;
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{DedicatedWorkerGlobalScope, File, MessageEvent, OffscreenCanvas};
@@ -32,13 +27,13 @@ enum Task {
     Segmenter(Option<File>),
     Segment {
         number: u64,
-        picture: Rc<Picture>,
+        picture: Picture,
         clicks: Vec<Click>,
         previous: Option<Mask>,
     },
     Parts {
         number: u64,
-        picture: Rc<Picture>,
+        picture: Picture,
         mask: Mask,
     },
     Generate {
@@ -53,7 +48,7 @@ struct State {
     working: bool,
     /// Of the job that runs.
     cancel: Option<Cancel>,
-    picture: Rc<Picture>,
+    picture: Picture,
     canvas: Option<OffscreenCanvas>,
     /// Draws the frames that are on the GPU.
     presenter: Option<Presenter>,
@@ -117,7 +112,7 @@ fn hear(message: ToWorker) {
         ToWorker::Start { model, device } => push(Task::Start { model, device }),
         ToWorker::Canvas(canvas) => with(|s| s.canvas = canvas.dyn_into().ok()),
         ToWorker::Picture(pixels) => match pixels.picture() {
-            Ok(picture) => with(|s| s.picture = Rc::new(picture)),
+            Ok(picture) => with(|s| s.picture = picture),
             Err(error) => log::error!("from the page: {error}"),
         },
         ToWorker::Segmenter(file) => push(Task::Segmenter(file.dyn_into().ok())),
@@ -146,14 +141,11 @@ fn hear(message: ToWorker) {
                     mask,
                 });
             }
-            Err(error) => no_mask(number, &error),
+            Err(error) => failed(Of::Mask(number), &error),
         },
         ToWorker::Generate { number, job } => match on_picture(job) {
             Ok(job) => push(Task::Generate { number, job }),
-            Err(error) => post(&FromWorker::NoVideo {
-                number,
-                error: Some(error.to_string()),
-            }),
+            Err(error) => failed(Of::Job(number), &error),
         },
         ToWorker::Cancel => {
             let waiting: Vec<u64> = with(|s| {
@@ -172,10 +164,7 @@ fn hear(message: ToWorker) {
                 waiting
             });
             for number in waiting {
-                post(&FromWorker::NoVideo {
-                    number,
-                    error: None,
-                });
+                failed(Of::Job(number), &Error::Cancelled);
             }
         }
         ToWorker::Draw(view) => with(|s| {
@@ -186,15 +175,18 @@ fn hear(message: ToWorker) {
     }
 }
 
-fn no_mask(number: u64, error: &Error) {
-    post(&FromWorker::NoMask {
-        number,
-        error: Some(error.to_string()),
-    });
+/// Tells the page what becomes of something that takes time.
+fn tell(of: Of, event: JobEvent) {
+    post(&FromWorker::Event { of, event });
+}
+
+/// Tells the page that nothing comes of it, and why.
+fn failed(of: Of, error: &Error) {
+    tell(of, JobEvent::failure(error));
 }
 
 fn on_picture(job: JobData) -> Result<Job> {
-    job.on(with(|s| (*s.picture).clone()))
+    job.on(with(|s| s.picture.clone()))
 }
 
 fn push(task: Task) {
@@ -226,7 +218,7 @@ async fn work() {
                         Some(loaded)
                     }
                     Err(error) => {
-                        post(&FromWorker::NotLoaded(error.to_string()));
+                        failed(Of::Model, &error);
                         None
                     }
                 };
@@ -248,26 +240,19 @@ async fn work() {
                 let cancel = Cancel::new();
                 with(|s| s.cancel = Some(cancel.clone()));
                 let job = ClickJob {
-                    picture: (*picture).clone(),
+                    picture,
                     clicks,
                     previous,
                 };
                 let mask = model::segment(&mut model, number, &job, &cancel).await;
                 with(|s| s.cancel = None);
-                post(&match mask {
-                    Ok(mask) => FromWorker::Mask {
+                match mask {
+                    Ok(mask) => post(&FromWorker::Mask {
                         number,
                         mask: Pixels::of_mask(&mask),
-                    },
-                    Err(Error::Cancelled) => FromWorker::NoMask {
-                        number,
-                        error: None,
-                    },
-                    Err(error) => FromWorker::NoMask {
-                        number,
-                        error: Some(error.to_string()),
-                    },
-                });
+                    }),
+                    Err(error) => failed(Of::Mask(number), &error),
+                }
             }
             Task::Parts {
                 number,
@@ -281,7 +266,7 @@ async fn work() {
                         .map(|(part, mask)| (*part, Pixels::of_mask(mask)))
                         .collect(),
                 }),
-                Err(error) => no_mask(number, &error),
+                Err(error) => failed(Of::Mask(number), &error),
             },
             Task::Generate { number, job } => {
                 let cancel = Cancel::new();
@@ -289,18 +274,8 @@ async fn work() {
                 let video = model::generate(&model, number, &job, &cancel).await;
                 with(|s| s.cancel = None);
                 match video {
-                    Ok(video) => post(&FromWorker::Job {
-                        number,
-                        message: Message::Done(video),
-                    }),
-                    Err(Error::Cancelled) => post(&FromWorker::NoVideo {
-                        number,
-                        error: None,
-                    }),
-                    Err(error) => post(&FromWorker::NoVideo {
-                        number,
-                        error: Some(error.to_string()),
-                    }),
+                    Ok(video) => post(&FromWorker::Video { number, video }),
+                    Err(error) => failed(Of::Job(number), &error),
                 }
             }
         }

@@ -2,21 +2,18 @@
 
 use super::gpu::{self, NoGpu};
 use super::present::Presenter;
-use super::{post, with};
-use crate::web::protocol::{DeviceChoice, FromWorker};
+use super::{post, tell, with};
+use crate::web::protocol::{DeviceChoice, FromWorker, Of};
 use burn::tensor::Tensor;
-use dragentity_core::Cancel;
-use dragentity_core::ClickJob;
-use dragentity_core::Job;
-use dragentity_core::Message;
-use dragentity_core::Video;
 use dragentity_core::error::{Error, Result};
 use dragentity_core::platform::yield_now;
 use dragentity_core::scene::{Mask, Picture};
+use dragentity_core::{Cancel, ClickJob, Job, JobEvent, Video};
 use dragentity_networks::device::{Gpu, cpu_device_name};
 use dragentity_networks::weights::Weights;
 use dragentity_pipeline::engine::Observer;
 use dragentity_pipeline::page::PageModel;
+use std::sync::Arc;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::File;
 
@@ -58,7 +55,7 @@ async fn read(file: &File) -> Result<Weights> {
         let at = bytes.len();
         bytes.resize(at + piece.length() as usize, 0);
         piece.copy_to(&mut bytes[at..]);
-        post(&FromWorker::Loading {
+        loading(JobEvent::Loading {
             part: name.clone(),
             done: bytes.len() as u64,
             total: total as u64,
@@ -111,10 +108,9 @@ pub async fn load(address: &str, choice: DeviceChoice) -> Result<PageModel> {
     PageModel::on_cpu(address, &mut loading).await
 }
 
-fn loading(message: Message) {
-    if let Message::Loading { part, done, total } = message {
-        post(&FromWorker::Loading { part, done, total });
-    }
+/// Passes on what is said while weights are read.
+fn loading(event: JobEvent) {
+    tell(Of::Model, event);
 }
 
 fn no_model() -> Error {
@@ -144,17 +140,9 @@ pub async fn segment(
     job: &ClickJob,
     cancel: &Cancel,
 ) -> Result<Mask> {
-    let mut tell = |message: Message| {
-        if let Message::Step { step, steps } = message {
-            post(&FromWorker::Looking {
-                number,
-                done: step,
-                total: steps,
-            });
-        }
-    };
+    let mut looking = |event: JobEvent| tell(Of::Mask(number), event);
     let model = model.as_mut().ok_or_else(no_model)?;
-    model.segment(job, cancel, &mut tell).await
+    model.segment(job, cancel, &mut looking).await
 }
 
 /// The parts of the person under a mask.
@@ -183,10 +171,15 @@ pub async fn generate(
     model.run(job, cancel, &mut Heard { number }).await
 }
 
-/// Passes a message on; the video itself is passed on when the job has returned it.
-fn tell(number: u64, message: Message) {
-    if !matches!(message, Message::Done(_)) {
-        post(&FromWorker::Job { number, message });
+/// Passes on what a job says. The page's memory is another one: a preview goes there with its pixels.
+fn pass_on(number: u64, mut event: JobEvent) {
+    let video = match &mut event {
+        JobEvent::Preview(preview) => preview.take_video(),
+        _ => None,
+    };
+    match video.map(Arc::unwrap_or_clone) {
+        Some(video) => post(&FromWorker::Preview { number, video }),
+        None => tell(Of::Job(number), event),
     }
 }
 
@@ -196,8 +189,8 @@ struct Heard {
 }
 
 impl Observer<Gpu> for Heard {
-    fn message(&mut self, message: Message) {
-        tell(self.number, message);
+    fn event(&mut self, event: JobEvent) {
+        pass_on(self.number, event);
     }
 
     fn frames(&mut self, frames: &Tensor<Gpu, 4>, _step: Option<u32>) {

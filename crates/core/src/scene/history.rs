@@ -192,6 +192,7 @@ impl Edit {
             Edit::Exchange { entities, .. } => entities.iter().map(entity).sum(),
             Edit::SetMask { mask, .. } => mask.alpha.len(),
             Edit::Replace { scene } => {
+                // In full, though scenes of one picture share its pixels: this is a bound.
                 scene.picture.rgb.len() + scene.entities.iter().map(entity).sum::<usize>()
             }
             _ => 1024,

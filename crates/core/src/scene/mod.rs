@@ -20,16 +20,18 @@ pub use preset::{Fit, Preset};
 pub use representation::Representation;
 
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
-/// An RGB picture, 8 bits a channel, rows top to bottom.
+/// An RGB picture, 8 bits a channel, rows top to bottom. Clones share the pixels: a picture goes along with every click and
+/// job, and each is kept for the clicks that follow.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Picture {
     /// Width in pixels.
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
-    /// `width * height * 3` bytes.
-    pub rgb: Vec<u8>,
+    /// `width * height * 3` bytes. Whoever changes them does it through [`Arc::make_mut`], on a copy if others have them.
+    pub rgb: Arc<Vec<u8>>,
 }
 
 /// A mask over a picture; 255 inside, 0 outside, values between at a soft edge. Inside is `>= 128`.

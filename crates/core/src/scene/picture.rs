@@ -8,6 +8,7 @@ use image::{
     metadata::Orientation,
 };
 use std::io::Cursor;
+use std::sync::Arc;
 
 /// Longest side, in pixels, of a picture that is read at all.
 pub const MAX_SIDE: u32 = 12_000;
@@ -88,7 +89,11 @@ impl Picture {
                 ),
             });
         }
-        Ok(Self { width, height, rgb })
+        Ok(Self {
+            width,
+            height,
+            rgb: Arc::new(rgb),
+        })
     }
 
     /// A picture from decoded pixels.
@@ -96,7 +101,7 @@ impl Picture {
         Self {
             width: image.width(),
             height: image.height(),
-            rgb: image.into_raw(),
+            rgb: Arc::new(image.into_raw()),
         }
     }
 
@@ -114,13 +119,20 @@ impl Picture {
             return Self {
                 width,
                 height,
-                rgb: vec![255; width as usize * height as usize * 3],
+                rgb: Arc::new(vec![255; width as usize * height as usize * 3]),
             };
+        }
+        if (width, height) == (self.width, self.height) {
+            return self.clone();
         }
         Self {
             width,
             height,
-            rgb: resize_rgb(&self.rgb, (self.width, self.height), (width, height)),
+            rgb: Arc::new(resize_rgb(
+                &self.rgb,
+                (self.width, self.height),
+                (width, height),
+            )),
         }
     }
 
@@ -373,7 +385,19 @@ mod tests {
     fn small_pictures_are_kept_as_they_are() {
         let picture = Picture::decode(&png_of(gradient(40, 30)), "in.png").unwrap();
         assert_eq!((picture.width, picture.height), (40, 30));
-        assert_eq!(picture.rgb, gradient(40, 30).into_rgb8().into_raw());
+        assert_eq!(*picture.rgb, gradient(40, 30).into_rgb8().into_raw());
+    }
+
+    #[test]
+    fn clones_share_their_pixels_until_one_is_written_to() {
+        let picture = Picture::from_rgb(8, 8, vec![7; 192]).unwrap();
+        let mut other = picture.clone();
+        assert!(Arc::ptr_eq(&picture.rgb, &other.rgb));
+        assert!(Arc::ptr_eq(&picture.rgb, &picture.resized(8, 8).rgb));
+        Arc::make_mut(&mut other.rgb)[0] = 9;
+        assert_eq!((picture.rgb[0], other.rgb[0]), (7, 9));
+        assert!(picture != other);
+        assert_eq!(picture.rgb[1..], other.rgb[1..]);
     }
 
     #[test]

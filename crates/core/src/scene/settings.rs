@@ -140,7 +140,7 @@ mod tests {
         scene.picture = Picture {
             width: 2,
             height: 1,
-            rgb: vec![0; 6],
+            rgb: vec![0; 6].into(),
         };
         assert!(said(&scene).contains("nothing is to move"));
         scene.background = Some(Trajectory::pin(0.5, 0.5));

@@ -14,7 +14,7 @@ use burn::tensor::{FloatDType, Tensor, backend::Backend};
 use dragentity_core::Cancel;
 use dragentity_core::Error;
 use dragentity_core::Job;
-use dragentity_core::Message;
+use dragentity_core::JobEvent;
 use dragentity_core::Result;
 use dragentity_core::scene::{Picture, Scene, Settings};
 use dragentity_networks::device::{Device, Task};
@@ -158,7 +158,7 @@ impl Bench<'_> {
                 memory::reset_peak();
                 let started = Instant::now();
                 let mut watch = LoadingWatch::default();
-                let mut observer = |message: Message| watch.hear(&message);
+                let mut observer = |event: JobEvent| watch.hear(&event);
                 svd.run(&job, &Cancel::new(), &mut observer).await?;
                 let all = started.elapsed();
                 let peak_memory = memory::peak();
@@ -230,7 +230,11 @@ fn job(options: &Options) -> Job {
     let rgb = [90, 120, 60].repeat((width * height) as usize);
     Job {
         scene: Scene {
-            picture: Picture { width, height, rgb },
+            picture: Picture {
+                width,
+                height,
+                rgb: rgb.into(),
+            },
             ..Scene::default()
         },
         settings: Settings {
@@ -252,8 +256,8 @@ struct LoadingWatch {
 }
 
 impl LoadingWatch {
-    fn hear(&mut self, message: &Message) {
-        if let Message::Loading { done, total, .. } = message {
+    fn hear(&mut self, event: &JobEvent) {
+        if let JobEvent::Loading { done, total, .. } = event {
             let since = *self.since.get_or_insert_with(Instant::now);
             if done >= total {
                 self.total += since.elapsed();

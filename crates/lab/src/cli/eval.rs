@@ -1,7 +1,8 @@
 //! `dragentity-lab eval`.
 
+use super::progress::Progress;
 use crate::eval::extractor::Extractors;
-use crate::eval::table::{Ledger, methods_of};
+use crate::eval::table::{Ledger, MeasureOptions, methods_of};
 use crate::eval::{
     EvalOptions, Measures, Method, TrackOptions, VideosOptions, evaluate, evaluate_tracks,
     write_videos,
@@ -137,6 +138,7 @@ pub fn run(args: Args) -> Result<()> {
         inception: args.inception,
         i3d: args.i3d,
     };
+    let mut progress = Progress::default();
     if let Some(number) = args.table {
         if !args.answers.is_empty() {
             return Err(Error::Job(format!(
@@ -145,8 +147,14 @@ pub fn run(args: Args) -> Result<()> {
         }
         let mut ledger = Ledger::read(&args.ledger)?;
         if let Some(runs) = &args.runs {
-            let (data, clips) = (&args.data, args.clips.max(1));
-            ledger.measure(runs, &args.ledger, data, clips, &extractors, args.device)?;
+            let options = MeasureOptions {
+                runs: runs.clone(),
+                data: args.data.clone(),
+                clips: args.clips.max(1),
+                extractors,
+            };
+            let mut show = |event| progress.show(&event);
+            ledger.measure(&args.ledger, &options, args.device, &mut show)?;
         }
         let table = ledger.table(number)?;
         print!("{table}");
@@ -164,7 +172,7 @@ pub fn run(args: Args) -> Result<()> {
         },
         sheet: args.sheet,
     };
-    let report = evaluate(&options, args.device)?;
+    let report = evaluate(&options, args.device, &mut |event| progress.show(&event))?;
     print!("{report}");
     keep(args.json.as_deref(), &report)
 }

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod eval;
 pub mod pack_data;
+mod progress;
 pub mod train;
 
 use clap::{Parser, Subcommand};

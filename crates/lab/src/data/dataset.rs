@@ -175,7 +175,7 @@ impl Dataset {
         Picture {
             width: width as u32,
             height: height as u32,
-            rgb,
+            rgb: rgb.into(),
         }
     }
 

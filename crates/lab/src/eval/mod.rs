@@ -13,6 +13,7 @@ mod tracks;
 mod videos;
 
 use crate::data::{ClipSpec, Dataset, EVAL_SEED, Pack, Split};
+use crate::event::LabEvent;
 use burn::tensor::backend::Backend;
 pub use clicks::ClickReport;
 use clicks::{ClickMasks, PICTURE_SIDE};
@@ -22,7 +23,6 @@ use dragentity_networks::device::{Device, Task};
 use dragentity_networks::dragentity::bundle::ModelIndex;
 use dragentity_pipeline::engine::Engine;
 use extractor::{Describe, Extractors};
-use indicatif::ProgressBar;
 use motion::Motion;
 pub use motion::{MotionReport, Score};
 use serde::Serialize;
@@ -78,21 +78,28 @@ pub struct Report {
     pub clicks: Option<ClickReport>,
 }
 
-/// Runs the evaluation.
+/// Runs the evaluation; `on_event` hears how it goes.
 ///
 /// # Errors
 /// [`Error::Model`] or [`Error::Picture`] when model or pack cannot be read, [`Error::Device`].
-pub fn evaluate(options: &EvalOptions, device: Device) -> Result<Report> {
-    device.run(Evaluate(options))?
+pub fn evaluate(
+    options: &EvalOptions,
+    device: Device,
+    on_event: &mut dyn FnMut(LabEvent),
+) -> Result<Report> {
+    device.run(Evaluate { options, on_event })?
 }
 
-struct Evaluate<'a>(&'a EvalOptions);
+struct Evaluate<'a> {
+    options: &'a EvalOptions,
+    on_event: &'a mut dyn FnMut(LabEvent),
+}
 
 impl Task for Evaluate<'_> {
     type Output = Result<Report>;
 
     fn run<B: Backend>(self, device: B::Device, name: String) -> Result<Report> {
-        let options = self.0;
+        let Self { options, on_event } = self;
         let mut engine =
             pollster::block_on(Engine::<B>::load(&options.model, device, name, &mut |_| {}))?;
         let pack = Arc::new(Pack::open(&options.data)?);
@@ -110,7 +117,6 @@ impl Task for Evaluate<'_> {
         // Of its own: the engine is busy.
         let own = engine.bundle().encoder.clone();
         let describe = Describe::new(&options.extractors, &own, &device)?;
-        let bar = ProgressBar::new(options.clips);
         let mut first = 0;
         while first < options.clips {
             let count = BATCH.min(options.clips - first) as usize;
@@ -121,9 +127,11 @@ impl Task for Evaluate<'_> {
                 masks.add(&mut engine, &stills, first, count)?;
             }
             first += count as u64;
-            bar.set_position(first);
+            on_event(LabEvent::Clips {
+                done: first,
+                total: options.clips,
+            });
         }
-        bar.finish_and_clear();
         if let Some(path) = &options.sheet {
             let sheet = motion.sheet(spec.width, spec.height);
             sheet.save(path).map_err(|e| Error::Io {

@@ -5,6 +5,7 @@
 
 use super::{EvalOptions, Measures, Method, evaluate};
 use crate::eval::extractor::Extractors;
+use crate::event::LabEvent;
 use crate::train::denoiser::HELD_OUT_ERROR;
 use crate::train::record::Results;
 use crate::train::table::{Kind, PaperFigures, Row, kinds, model_dir, rows};
@@ -53,6 +54,19 @@ pub struct Entry {
     pub psnr_inside: f64,
 }
 
+/// What is measured, and with what.
+#[derive(Clone, Debug)]
+pub struct MeasureOptions {
+    /// Folder of the runs.
+    pub runs: PathBuf,
+    /// Pack of cut-outs and backgrounds.
+    pub data: PathBuf,
+    /// Number of clips.
+    pub clips: u64,
+    /// What Frechet distances are measured with.
+    pub extractors: Extractors,
+}
+
 impl Ledger {
     /// From a file; an empty one where there is none.
     ///
@@ -81,20 +95,19 @@ impl Ledger {
         write_json(path, self)
     }
 
-    /// Measures the runs below `runs` that it does not know yet, and keeps the ledger in `path` up to date, so that
+    /// Measures the runs that it does not know yet, and keeps the ledger in `path` up to date, so that
     /// what was measured survives an interruption.
     ///
     /// # Errors
     /// As [`evaluate`]; [`Error::Job`] where there are no finished runs, or the ledger was measured otherwise.
     pub fn measure(
         &mut self,
-        runs: &Path,
         path: &Path,
-        data: &Path,
-        clips: u64,
-        extractors: &Extractors,
+        options: &MeasureOptions,
         device: Device,
+        on_event: &mut dyn FnMut(LabEvent),
     ) -> Result<()> {
+        let (runs, clips) = (options.runs.as_path(), options.clips);
         let found = finished(runs)?;
         if found.is_empty() {
             return Err(Error::Job(format!(
@@ -115,18 +128,19 @@ impl Ledger {
                     dir.display()
                 ))
             })?;
-            println!("measuring {}", dir.display());
+            on_event(LabEvent::Measuring { dir: dir.clone() });
             let report = evaluate(
                 &EvalOptions {
                     model: model_dir(&dir).display().to_string(),
-                    data: data.to_owned(),
+                    data: options.data.clone(),
                     clips,
                     steps: None,
-                    extractors: extractors.clone(),
+                    extractors: options.extractors.clone(),
                     measures: Measures::Motion,
                     sheet: Some(dir.join("eval.png")),
                 },
                 device,
+                on_event,
             )?;
             let motion = report
                 .motion
@@ -550,8 +564,13 @@ mod tests {
                 .to_string()
                 .contains("no table 9")
         );
-        let nothing = Extractors::default();
-        let measured = ledger.measure(dir.path(), &path, Path::new("x"), 2, &nothing, Device::CPU);
+        let options = MeasureOptions {
+            runs: dir.path().to_owned(),
+            data: "x".into(),
+            clips: 2,
+            extractors: Extractors::default(),
+        };
+        let measured = ledger.measure(&path, &options, Device::CPU, &mut |_| {});
         assert!(
             measured
                 .unwrap_err()

@@ -136,7 +136,7 @@ impl Task for Write<'_> {
                         frames: frames.iter().map(|frame| bytes(frame)).collect(),
                     };
                     let (width, height) = media::view_size((width, height), (width, height), None);
-                    media::resized(&video, width, height)
+                    Ok(media::resized(&video, width, height)?.into_owned())
                 };
                 media::save(&video(&frames)?, &to.join(&file))?;
                 save_given(&video(&sample.frames[..1])?, sample, &given.join(&file))?;

@@ -9,6 +9,7 @@ use super::record::{Lock, Record, Results};
 use super::source::Clips;
 use super::vae::{Autoencoder, VaeStage, latent_statistics};
 use crate::data::{ClipSpec, Data, Split};
+use crate::event::LabEvent;
 use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::strategy::BalancedCheckpointing;
 use burn::module::{AutodiffModule, Module};
@@ -107,24 +108,27 @@ impl Shown {
 }
 
 /// Trains, resuming the run's checkpoint if it has one, and writes the averaged weights into the model
-/// directory.
+/// directory. `on_event` hears how it goes.
 ///
 /// # Errors
 /// [`Error::Model`], [`Error::Picture`] for configurations or a pack that cannot be used,
 /// [`Error::Io`] for a full disk, [`Error::Job`] when the loss stops being a number.
-pub fn run(options: &RunOptions, device: Device) -> Result<()> {
-    device.run_training(Train(options))?
+pub fn run(options: &RunOptions, device: Device, on_event: &mut dyn FnMut(LabEvent)) -> Result<()> {
+    device.run_training(Train { options, on_event })?
 }
 
-struct Train<'a>(&'a RunOptions);
+struct Train<'a> {
+    options: &'a RunOptions,
+    on_event: &'a mut dyn FnMut(LabEvent),
+}
 
 impl Task for Train<'_> {
     type Output = Result<()>;
 
     fn run<B: Backend>(self, device: B::Device, name: String) -> Result<()> {
-        let options = self.0;
+        let Self { options, on_event } = self;
         B::seed(&device, options.seed);
-        println!("training on {name}");
+        on_event(LabEvent::Training { device: name });
         let steered = matches!(options.what, What::Denoiser | What::ControlNet);
         if !steered && options.shown != Shown::default()
             || options.recompute && options.what != What::Denoiser
@@ -136,7 +140,7 @@ impl Task for Train<'_> {
             ));
         }
         if options.what == What::ControlNet {
-            return controlnet::<Autodiff<B>>(options, &device);
+            return controlnet::<Autodiff<B>>(options, &device, on_event);
         }
         let location = options.model.display().to_string();
         let dir = ModelDir::new(&location);
@@ -144,14 +148,18 @@ impl Task for Train<'_> {
         let index = &config.index;
         let [train, held_out] = clips(options, index.frames as usize, index.max_entities)?;
         match options.what {
-            What::Vae => vae::<B>(options, config, &dir, train, held_out, &device),
-            What::Encoder => encoder::<B>(options, config, &dir, train, held_out, &device),
-            What::Parser => parser::<B>(options, &dir, train, held_out, &device),
+            What::Vae => vae::<B>(options, config, &dir, train, held_out, &device, on_event),
+            What::Encoder => {
+                encoder::<B>(options, config, &dir, train, held_out, &device, on_event)
+            }
+            What::Parser => parser::<B>(options, &dir, train, held_out, &device, on_event),
             What::Denoiser if options.recompute => {
                 type Recomputing<B> = Autodiff<B, BalancedCheckpointing>;
-                denoiser::<Recomputing<B>>(options, &dir, train, held_out, &device)
+                denoiser::<Recomputing<B>>(options, &dir, train, held_out, &device, on_event)
             }
-            What::Denoiser => denoiser::<Autodiff<B>>(options, &dir, train, held_out, &device),
+            What::Denoiser => {
+                denoiser::<Autodiff<B>>(options, &dir, train, held_out, &device, on_event)
+            }
             What::ControlNet => Ok(()),
         }
     }
@@ -211,6 +219,7 @@ fn vae<B: Backend>(
     clips: Arc<Clips>,
     held_out: Arc<Clips>,
     device: &B::Device,
+    on_event: &mut dyn FnMut(LabEvent),
 ) -> Result<()> {
     let stage = VaeStage::<Autodiff<B>> {
         clips,
@@ -226,7 +235,7 @@ fn vae<B: Backend>(
         vae: warm(options, dir, "vae", fresh.vae)?,
         preview: warm(options, dir, "preview", fresh.preview)?,
     };
-    let trained = fit_recorded(&stage, network, options, None, device)?;
+    let trained = fit_recorded(&stage, network, options, None, device, on_event)?;
     let (mean, std) = latent_statistics(&trained.vae, &held_out, device)?;
     write(dir, "vae", &trained.vae)?;
     write(dir, "preview", &trained.preview)?;
@@ -243,6 +252,7 @@ fn encoder<B: Backend>(
     clips: Arc<Clips>,
     held_out: Arc<Clips>,
     device: &B::Device,
+    on_event: &mut dyn FnMut(LabEvent),
 ) -> Result<()> {
     let stage = ClickStage::<Autodiff<B>> {
         clips,
@@ -251,7 +261,7 @@ fn encoder<B: Backend>(
         device: device.clone(),
     };
     let network = warm(options, dir, "entity_encoder", config.encoder.init(device))?;
-    let trained = fit_recorded(&stage, network, options, None, device)?;
+    let trained = fit_recorded(&stage, network, options, None, device, on_event)?;
     write(dir, "entity_encoder", &trained)
 }
 
@@ -261,6 +271,7 @@ fn parser<B: Backend>(
     clips: Arc<Clips>,
     held_out: Arc<Clips>,
     device: &B::Device,
+    on_event: &mut dyn FnMut(LabEvent),
 ) -> Result<()> {
     let found = pollster::block_on(dir.find_json("human_parser", "config.json"))?;
     let config: HumanParserConfig = found.unwrap_or_default();
@@ -274,7 +285,7 @@ fn parser<B: Backend>(
         device: device.clone(),
     };
     let network = warm(options, dir, "human_parser", config.init(device))?;
-    let trained = fit_recorded(&stage, network, options, None, device)?;
+    let trained = fit_recorded(&stage, network, options, None, device, on_event)?;
     write(dir, "human_parser", &trained)?;
     write_json(Path::new(&name), &config)
 }
@@ -285,6 +296,7 @@ fn denoiser<A: AutodiffBackend>(
     clips: Arc<Clips>,
     held_out: Arc<Clips>,
     device: &A::Device,
+    on_event: &mut dyn FnMut(LabEvent),
 ) -> Result<()> {
     let mut frozen = pollster::block_on(Bundle::<A::InnerBackend>::load_frozen(
         dir.location(),
@@ -292,14 +304,12 @@ fn denoiser<A: AutodiffBackend>(
     ))?;
     let changed = options.shown.apply(&mut frozen.config.index);
     if changed && options.warm {
-        println!(
-            "note: the weights to start from were trained with other conditions or another loss"
-        );
+        on_event(LabEvent::OtherConditions);
     }
     frozen.config.check(dir.location())?;
     if frozen.config.index.residual_std.is_empty() {
         let std = residual_statistics(&frozen, &clips)?;
-        println!("deviation of the denoised quantity: {std:.3?}");
+        on_event(LabEvent::Deviation { std: std.clone() });
         amend(
             &dir.file("", "model_index.json"),
             &[("residual_std", std.clone().into())],
@@ -334,7 +344,7 @@ fn denoiser<A: AutodiffBackend>(
         seed: options.seed,
         device: device.clone(),
     };
-    let trained = fit_recorded(&stage, network, options, Some(&index), device)?;
+    let trained = fit_recorded(&stage, network, options, Some(&index), device, on_event)?;
     write(dir, "unet", &trained.unet)?;
     write(dir, "controlnet", &trained.controlnet)?;
     write(dir, "relation", &trained.relation)?;
@@ -350,7 +360,11 @@ fn denoiser<A: AutodiffBackend>(
 /// Frames a second of clips for Stable Video Diffusion, as its pipeline assumes.
 const PUBLISHED_FPS: u32 = 7;
 
-fn controlnet<A: AutodiffBackend>(options: &RunOptions, device: &A::Device) -> Result<()> {
+fn controlnet<A: AutodiffBackend>(
+    options: &RunOptions,
+    device: &A::Device,
+    on_event: &mut dyn FnMut(LabEvent),
+) -> Result<()> {
     let Some(out) = &options.controlnet else {
         return Err(Error::Job(
             "there is no place for the ControlNet: name a folder with --controlnet".into(),
@@ -415,7 +429,7 @@ fn controlnet<A: AutodiffBackend>(options: &RunOptions, device: &A::Device) -> R
         residual_base: ResidualBase::None,
         ..ModelIndex::default()
     };
-    let trained = fit_recorded(&stage, network, options, Some(&shown), device)?;
+    let trained = fit_recorded(&stage, network, options, Some(&shown), device, on_event)?;
     write(&target, "controlnet", &trained.controlnet)?;
     write(&target, "relation", &trained.relation)?;
     write_json(Path::new(&target.file("controlnet", "config.json")), &sizes)?;
@@ -433,6 +447,7 @@ fn fit_recorded<B: AutodiffBackend, S: Stage<B> + Send>(
     options: &RunOptions,
     index: Option<&ModelIndex>,
     device: &B::Device,
+    on_event: &mut dyn FnMut(LabEvent),
 ) -> Result<<S::Network as AutodiffModule<B>>::InnerModule> {
     let record = Record {
         what: stage.name().to_owned(),
@@ -454,7 +469,7 @@ fn fit_recorded<B: AutodiffBackend, S: Stage<B> + Send>(
         network,
         state,
         mut figures,
-    } = fit(stage, network, &options.fit, device)?;
+    } = fit(stage, network, &options.fit, device, on_event)?;
     if state.step >= options.fit.steps {
         figures.extend(stage.held_out(&network)?);
     }

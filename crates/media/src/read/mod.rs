@@ -10,6 +10,7 @@ use image::codecs::{gif::GifDecoder, webp::WebPDecoder};
 use std::cmp::Ordering;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Largest file that is read, in bytes.
 const MAX_FILE: u64 = 4 << 30;
@@ -181,7 +182,9 @@ pub fn read(path: &Path, reading: &Reading) -> Result<Video> {
                 continue;
             }
             let picture = Picture::from_rgb_image(decode_picture(file)?.into_rgb8());
-            keep.next(picture.width, picture.height, || picture.rgb)?;
+            keep.next(picture.width, picture.height, || {
+                Arc::unwrap_or_clone(picture.rgb)
+            })?;
         }
         return keep.finish(f64::from(FOLDER_FPS));
     }

@@ -5,8 +5,8 @@ use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use dragentity_core::scene::Picture;
-use image::RgbImage;
 use image::imageops::{self, FilterType};
+use image::{ImageBuffer, Rgb};
 
 /// Of ImageNet's pictures, for each channel.
 const MEAN: [f32; 3] = [123.675, 116.28, 103.53];
@@ -54,15 +54,21 @@ impl Framing {
     pub fn input<B: Backend>(&self, picture: &Picture, device: &B::Device) -> Tensor<B, 4> {
         let [width, height] = self.inner;
         let mut planes = vec![0.0; 3 * self.side * self.side];
-        let image = RgbImage::from_raw(picture.width, picture.height, picture.rgb.clone());
-        let resized = image.map(|image| match self.inner == self.original {
-            true => image,
-            false => imageops::resize(&image, width as u32, height as u32, FilterType::Triangle),
-        });
-        for (x, y, pixel) in resized.iter().flat_map(RgbImage::enumerate_pixels) {
+        let mut put = |(x, y, pixel): (u32, u32, &Rgb<u8>)| {
             for (channel, value) in pixel.0.into_iter().enumerate() {
                 planes[(channel * self.side + y as usize) * self.side + x as usize] =
                     (f32::from(value) - MEAN[channel]) / DEVIATION[channel];
+            }
+        };
+        let pixels = picture.rgb.as_slice();
+        let image = ImageBuffer::<Rgb<u8>, _>::from_raw(picture.width, picture.height, pixels);
+        if let Some(image) = image {
+            if self.inner == self.original {
+                image.enumerate_pixels().for_each(&mut put);
+            } else {
+                imageops::resize(&image, width as u32, height as u32, FilterType::Triangle)
+                    .enumerate_pixels()
+                    .for_each(&mut put);
             }
         }
         Tensor::from_data(

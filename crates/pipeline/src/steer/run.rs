@@ -7,7 +7,7 @@ use crate::noise::noise;
 use crate::svd::loading;
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use dragentity_core::Cancel;
-use dragentity_core::Message;
+use dragentity_core::JobEvent;
 use dragentity_core::Result;
 use dragentity_core::scene::raster;
 use dragentity_networks::dragentity::condition::{ConditionBatch, ConditionInput, masked_mean};
@@ -181,7 +181,7 @@ impl Steer {
             .with_dtype(self.dtype)
             .load(self.part, network, &mut loading(observer, CONTROLNET))
             .await?;
-        observer.message(Message::Encoding);
+        observer.event(JobEvent::Encoding);
         let mut embedded = Vec::new();
         for start in (0..input.frames).step_by(FRAMES_AT_ONCE) {
             let frames = start..(start + FRAMES_AT_ONCE).min(input.frames);

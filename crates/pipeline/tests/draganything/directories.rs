@@ -4,7 +4,7 @@ use burn::backend::Flex;
 use burn::tensor::{FloatDType, Tensor};
 use dragentity_core::Cancel;
 use dragentity_core::Job;
-use dragentity_core::Message;
+use dragentity_core::JobEvent;
 use dragentity_core::Video;
 use dragentity_core::scene::{Entity, Mask, Picture, Scene, Settings, Trajectory, raster};
 use dragentity_core::scheduler::{EulerDiscreteScheduler, guidance_per_frame};
@@ -112,7 +112,7 @@ fn svd(model: &Path, steer: Steer) -> dragentity_core::Result<Svd<Flex>> {
 }
 
 fn run(svd: &Svd<Flex>, job: &Job) -> dragentity_core::Result<Video> {
-    let mut observer = |_: Message| {};
+    let mut observer = |_: JobEvent| {};
     pollster::block_on(svd.run(job, &Cancel::new(), &mut observer))
 }
 

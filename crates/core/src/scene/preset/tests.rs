@@ -1,11 +1,12 @@
 use super::*;
 use proptest::prelude::*;
+use std::sync::Arc;
 
 fn scene() -> Scene {
     let picture = Picture {
         width: 300,
         height: 200,
-        rgb: (0..300 * 200 * 3).map(|i| (i % 251) as u8).collect(),
+        rgb: Arc::new((0..300 * 200 * 3).map(|i| (i % 251) as u8).collect()),
     };
     let mut mask = Mask::empty(300, 200);
     mask.brush([0.2, 0.3], [0.5, 0.6], 0.1, true);
@@ -135,7 +136,7 @@ fn other_pictures() {
     let grey = |w: u32, h: u32| Picture {
         width: w,
         height: h,
-        rgb: vec![90; (w * h * 3) as usize],
+        rgb: Arc::new(vec![90; (w * h * 3) as usize]),
     };
     assert_eq!(preset.fits(&scene().picture.resized(600, 400)), Fit::Same);
     assert_eq!(preset.fits(&grey(600, 400)), Fit::SameAspect);
@@ -286,7 +287,7 @@ proptest! {
             "", "0", "-1", "1e39", "4294967295", "4294967296", "18446744073709551616", "0.5", "null", "true",
             "[]", "{}", "\"\"", ",", "[0.5,0.5,0.5]", "\"hash\":\"zz\",",
         ];
-        let picture = Picture { width: 30, height: 20, rgb: vec![90; 1800] };
+        let picture = Picture { width: 30, height: 20, rgb: Arc::new(vec![90; 1800]) };
         let mut json = preset().to_json().into_bytes();
         for (at, length, lie) in &spans {
             let at = at.index(json.len());

@@ -2,6 +2,7 @@
 
 mod options;
 
+use super::progress::Progress;
 use crate::train::fit::FitOptions;
 use crate::train::pass::PassOptions;
 use crate::train::run::{self, RunOptions, Shown, What};
@@ -120,7 +121,9 @@ pub fn run(args: Args) -> Result<()> {
             loss_mask: options.loss_mask,
         },
     };
-    run::run(&made, options.device.unwrap_or_default())
+    let mut progress = Progress::default();
+    let device = options.device.unwrap_or_default();
+    run::run(&made, device, &mut |event| progress.show(&event))
 }
 
 fn model(options: &Options) -> PathBuf {
@@ -195,5 +198,7 @@ fn table(options: Options, directory: PathBuf) -> Result<()> {
         model: model(&options),
         data: data(&options),
     };
-    table::train(&made, options.device.unwrap_or_default())
+    let mut progress = Progress::default();
+    let device = options.device.unwrap_or_default();
+    table::train(&made, device, &mut |event| progress.show(&event))
 }

@@ -219,9 +219,11 @@ fn picture(planes: &[f32], width: usize, height: usize) -> Picture {
     Picture {
         width: width as u32,
         height: height as u32,
-        rgb: (0..area)
-            .flat_map(|at| [0, 1, 2].map(|channel| byte(planes[channel * area + at])))
-            .collect(),
+        rgb: Arc::new(
+            (0..area)
+                .flat_map(|at| [0, 1, 2].map(|channel| byte(planes[channel * area + at])))
+                .collect(),
+        ),
     }
 }
 

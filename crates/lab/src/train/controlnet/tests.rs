@@ -157,7 +157,7 @@ fn what_is_trained_steers_the_model_it_was_trained_for() {
             ..FitOptions::default()
         },
     };
-    run(&options, Device::CPU).unwrap();
+    run(&options, Device::CPU, &mut |_| {}).unwrap();
     let results = Results::read(&options.fit.run).unwrap().unwrap();
     assert_eq!(
         (results.record.what.as_str(), results.steps_done),
@@ -176,6 +176,8 @@ fn what_is_trained_steers_the_model_it_was_trained_for() {
         controlnet: None,
         ..options
     };
-    let said = run(&nowhere, Device::CPU).unwrap_err().to_string();
+    let said = run(&nowhere, Device::CPU, &mut |_| {})
+        .unwrap_err()
+        .to_string();
     assert!(said.contains("--controlnet"), "{said}");
 }

@@ -95,12 +95,19 @@ fn a_resumed_denoiser_is_the_one_trained_at_once() {
         session_steps,
         ..FitOptions::default()
     };
-    let whole = fit(&stage, start.clone(), &options("whole", 9), &device).unwrap();
+    let whole = fit(
+        &stage,
+        start.clone(),
+        &options("whole", 9),
+        &device,
+        &mut |_| {},
+    )
+    .unwrap();
     let parts = options("parts", 1);
-    let half = fit(&stage, start, &parts, &device).unwrap();
+    let half = fit(&stage, start, &parts, &device, &mut |_| {}).unwrap();
     // A new process starts from other random weights.
     let other = super::tests::stage::<A>().1;
-    let rest = fit(&stage, other, &parts, &device).unwrap();
+    let rest = fit(&stage, other, &parts, &device, &mut |_| {}).unwrap();
     assert_eq!((half.state.step, rest.state.step), (1, 2));
     assert!(bytes(&whole.network) == bytes(&rest.network));
     // Of rows that may stand for several steps.

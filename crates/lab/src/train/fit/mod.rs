@@ -7,6 +7,7 @@ use super::gradients;
 use super::pass::{LossScale, PassOptions, pass};
 use super::peers::{self, Peers};
 use super::schedule::Schedule;
+use crate::event::LabEvent;
 use burn::module::AutodiffModule;
 use burn::optim::{AdamWConfig, Optimizer};
 use burn::tensor::backend::AutodiffBackend;
@@ -16,7 +17,6 @@ use dragentity_core::Result;
 use dragentity_core::platform::make_dir;
 use dragentity_pipeline::model::{check_dtype, dtype_name};
 use image::RgbImage;
-use indicatif::{ProgressBar, ProgressStyle};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Instant;
@@ -145,7 +145,7 @@ pub trait Stage<B: AutodiffBackend> {
     ) -> Result<(RgbImage, Vec<(&'static str, f64)>)>;
 }
 
-/// Trains until the options' bounds.
+/// Trains until the options' bounds; `on_event` hears how it goes.
 ///
 /// # Errors
 /// [`Error::Io`] for checkpoints; [`Error::Job`] when a loss or a gradient stops being a number: the last
@@ -156,13 +156,14 @@ pub fn fit<B, S>(
     network: S::Network,
     options: &FitOptions,
     device: &B::Device,
+    on_event: &mut dyn FnMut(LabEvent),
 ) -> Result<Fitted<<S::Network as AutodiffModule<B>>::InnerModule>>
 where
     B: AutodiffBackend,
     S: Stage<B> + Send,
 {
     let devices = peers::devices::<B>(device, options.gpus)?;
-    fit_on(stage, network, options, &devices)
+    fit_on(stage, network, options, &devices, on_event)
 }
 
 /// [`fit`], the batches of each step shared out among `devices`, of which the stage is on the first.
@@ -171,6 +172,7 @@ fn fit_on<B, S>(
     network: S::Network,
     options: &FitOptions,
     devices: &[B::Device],
+    on_event: &mut dyn FnMut(LabEvent),
 ) -> Result<Fitted<<S::Network as AutodiffModule<B>>::InnerModule>>
 where
     B: AutodiffBackend,
@@ -199,7 +201,10 @@ where
         )?;
         optimizer =
             checkpoint::load_optimizer::<B, S::Network, _>(&options.run, optimizer, device)?;
-        println!("{}: resuming at step {}", stage.name(), saved.step);
+        on_event(LabEvent::Resuming {
+            stage: stage.name(),
+            step: saved.step,
+        });
         state = saved;
     }
     let mut scale = state.loss_scale.unwrap_or(LossScale::new(dtype));
@@ -222,15 +227,12 @@ where
         }
     });
 
-    let bar = ProgressBar::new(options.steps);
-    if let Ok(style) =
-        ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} {per_sec} eta {eta} {msg}")
-    {
-        bar.set_style(style);
-    }
-    bar.set_prefix(stage.name());
-    bar.set_position(state.step);
-    bar.reset_eta();
+    let at = |step: u64| LabEvent::Step {
+        stage: stage.name(),
+        step,
+        steps: options.steps,
+    };
+    on_event(at(state.step));
 
     let started = Instant::now();
     let before = state.seconds;
@@ -266,7 +268,7 @@ where
                 &ema.apply(network.valid()),
                 &options.run,
                 &state,
-                &bar,
+                on_event,
             )?;
             last_sample = Instant::now();
             if finished || pause {
@@ -297,25 +299,25 @@ where
         }
         ema.update(&network.valid());
         state.step += 1;
-        bar.inc(1);
+        on_event(at(state.step));
 
         window.add(value);
         if window.since.elapsed().as_secs_f64() > 10.0 {
             let steps_per_second = window.count as f64 / window.since.elapsed().as_secs_f64();
             if let Some(mean) = window.close(&mut state) {
-                bar.set_message(format!("loss {mean:.4}"));
-                if !console_is_terminal() {
-                    println!(
-                        "{} step {} {:.0} s loss {mean:.4} ({steps_per_second:.2} steps/s)",
-                        stage.name(),
-                        state.step,
-                        state.seconds,
-                    );
-                }
+                on_event(LabEvent::Loss {
+                    stage: stage.name(),
+                    step: state.step,
+                    seconds: state.seconds,
+                    loss: mean,
+                    steps_per_second,
+                });
             }
         }
     };
-    bar.finish_and_clear();
+    on_event(LabEvent::Ended {
+        stage: stage.name(),
+    });
     Ok(Fitted {
         network: ema.apply(network.valid()),
         state,
@@ -388,17 +390,12 @@ impl Window {
     }
 }
 
-fn console_is_terminal() -> bool {
-    use std::io::IsTerminal;
-    std::io::stderr().is_terminal()
-}
-
 fn report<B: AutodiffBackend, S: Stage<B>>(
     stage: &S,
     network: &<S::Network as AutodiffModule<B>>::InnerModule,
     run: &Path,
     state: &State,
-    bar: &ProgressBar,
+    on_event: &mut dyn FnMut(LabEvent),
 ) -> Result<Vec<(&'static str, f64)>> {
     let (picture, figures) = stage.sample(network)?;
     let path = run.join(format!("sample-{:07}.png", state.step));
@@ -406,18 +403,11 @@ fn report<B: AutodiffBackend, S: Stage<B>>(
         path: path.display().to_string(),
         source: std::io::Error::other(e.to_string()),
     })?;
-    let text: Vec<String> = figures
-        .iter()
-        .map(|(name, value)| format!("{name} {value:.3}"))
-        .collect();
-    bar.suspend(|| {
-        println!(
-            "{} step {} after {:.0} s: {}",
-            stage.name(),
-            state.step,
-            state.seconds,
-            text.join(", ")
-        );
+    on_event(LabEvent::Sample {
+        stage: stage.name(),
+        step: state.step,
+        seconds: state.seconds,
+        figures: figures.clone(),
     });
     Ok(figures)
 }

@@ -95,6 +95,7 @@ fn a_resumed_run_ends_where_one_at_once_does() {
         start.clone(),
         &options(at_once.path(), 6),
         &device,
+        &mut |_| {},
     )
     .unwrap();
     let in_parts = tempfile::tempdir().unwrap();
@@ -102,10 +103,28 @@ fn a_resumed_run_ends_where_one_at_once_does() {
         session_steps: 3,
         ..options(in_parts.path(), 6)
     };
-    let half = fit(&Line::default(), start, &part, &device).unwrap();
+    let half = fit(&Line::default(), start, &part, &device, &mut |_| {}).unwrap();
     assert_eq!(half.state.step, 3);
     // What a new process starts with does not matter.
-    let rest = fit(&Line::default(), line(), &part, &device).unwrap();
+    let mut heard = Vec::new();
+    let mut hear = |event| heard.push(event);
+    let rest = fit(&Line::default(), line(), &part, &device, &mut hear).unwrap();
+    let stage = Stage::<A>::name(&Line::default());
+    let resuming = LabEvent::Resuming { stage, step: 3 };
+    assert_eq!(heard.first(), Some(&resuming));
+    let steps: Vec<u64> = heard
+        .iter()
+        .filter_map(|event| match event {
+            LabEvent::Step { step, steps: 6, .. } => Some(*step),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(steps, [3, 4, 5, 6]);
+    assert!(matches!(
+        heard[heard.len() - 2],
+        LabEvent::Sample { step: 6, .. }
+    ));
+    assert_eq!(heard.last(), Some(&LabEvent::Ended { stage }));
     assert_eq!(rest.state.step, 6);
     assert_ne!(weights(&half.network), weights(&rest.network));
     assert_eq!(weights(&whole.network), weights(&rest.network));
@@ -122,7 +141,7 @@ fn accumulated_batches_are_one_of_their_size() {
         let mut options = options(run.path(), 4);
         options.pass.accumulate = accumulate;
         weights(
-            &fit(&stage, start.clone(), &options, &device)
+            &fit(&stage, start.clone(), &options, &device, &mut |_| {})
                 .unwrap()
                 .network,
         )
@@ -149,7 +168,13 @@ fn a_step_is_the_same_on_several_devices() {
         let mut options = options(run.path(), 4);
         options.pass.accumulate = accumulate;
         let devices = vec![Default::default(); count];
-        fit_on(&Line::default(), start.clone(), &options, &devices)
+        fit_on(
+            &Line::default(),
+            start.clone(),
+            &options,
+            &devices,
+            &mut |_| {},
+        )
     };
     let alone = weights(&trained(1, 6).unwrap().network);
     for count in [2, 3, 6] {
@@ -168,12 +193,18 @@ fn a_step_is_the_same_on_several_devices() {
         bad_loss: Some(5),
         ..Line::default()
     };
-    let stopped = fit_on(&bad, start, &options, &[Default::default(); 2]);
+    let stopped = fit_on(&bad, start, &options, &[Default::default(); 2], &mut |_| {});
     let text = stopped.err().unwrap().to_string();
     assert!(text.contains("step 2, in batch 5"), "{text}");
     // This machine's processor is one device.
     options.gpus = 2;
-    let refused = fit(&Line::default(), line(), &options, &Default::default());
+    let refused = fit(
+        &Line::default(),
+        line(),
+        &options,
+        &Default::default(),
+        &mut |_| {},
+    );
     let text = refused.err().unwrap().to_string();
     assert!(text.contains("--gpus 2"), "{text}");
 }
@@ -233,7 +264,7 @@ fn losses_and_gradients_that_are_no_numbers_leave_the_checkpoint_good() {
             checkpoint_seconds: 0.0,
             ..options(run.path(), 6)
         };
-        let said = fit(&stage, line(), &options, &device)
+        let said = fit(&stage, line(), &options, &device, &mut |_| {})
             .err()
             .unwrap()
             .to_string();
@@ -243,7 +274,7 @@ fn losses_and_gradients_that_are_no_numbers_leave_the_checkpoint_good() {
             "{said}"
         );
         assert!(said.contains(&run.path().display().to_string()), "{said}");
-        let done = fit(&Line::default(), line(), &options, &device).unwrap();
+        let done = fit(&Line::default(), line(), &options, &device, &mut |_| {}).unwrap();
         assert_eq!(done.state.step, 6);
         assert!(weights(&done.network).iter().all(|w| w.is_finite()));
 
@@ -253,7 +284,7 @@ fn losses_and_gradients_that_are_no_numbers_leave_the_checkpoint_good() {
             checkpoint_seconds: f64::INFINITY,
             ..super::tests::options(fresh.path(), 6)
         };
-        let said = fit(&stage, line(), &options, &device)
+        let said = fit(&stage, line(), &options, &device, &mut |_| {})
             .err()
             .unwrap()
             .to_string();
@@ -265,7 +296,14 @@ fn losses_and_gradients_that_are_no_numbers_leave_the_checkpoint_good() {
 fn parameters_that_are_no_numbers_are_not_saved() {
     let device = Default::default();
     let run = tempfile::tempdir().unwrap();
-    fit(&Line::default(), line(), &options(run.path(), 2), &device).unwrap();
+    fit(
+        &Line::default(),
+        line(),
+        &options(run.path(), 2),
+        &device,
+        &mut |_| {},
+    )
+    .unwrap();
     let broken = line().map(&mut ToNan);
     let said = check_parameters::<A, _>(&broken, run.path(), 2).unwrap_err();
     let said = said.to_string();
@@ -291,7 +329,13 @@ fn stages_that_are_not_made_for_it_refuse_half_precision() {
     let run = tempfile::tempdir().unwrap();
     let mut options = options(run.path(), 2);
     options.pass.dtype = FloatDType::BF16;
-    let said = fit(&Line::default(), line(), &options, &Default::default());
+    let said = fit(
+        &Line::default(),
+        line(),
+        &options,
+        &Default::default(),
+        &mut |_| {},
+    );
     let said = said.err().unwrap().to_string();
     assert!(
         said.contains("the line is trained in f32 only, not in bf16"),
@@ -305,7 +349,14 @@ fn stages_that_are_not_made_for_it_refuse_half_precision() {
 fn a_full_disk_leaves_the_old_checkpoint() {
     let run = tempfile::tempdir().unwrap();
     let device = Default::default();
-    let before = fit(&Line::default(), line(), &options(run.path(), 2), &device).unwrap();
+    let before = fit(
+        &Line::default(),
+        line(),
+        &options(run.path(), 2),
+        &device,
+        &mut |_| {},
+    )
+    .unwrap();
     let size = std::fs::metadata(checkpoint::path(run.path()).join("optimizer.mpk"))
         .unwrap()
         .len();
@@ -339,7 +390,14 @@ fn a_full_disk_leaves_the_old_checkpoint() {
     let after = checkpoint::state(run.path()).unwrap().unwrap();
     assert_eq!(after.step, 2);
     // And there is room again.
-    let whole = fit(&Line::default(), line(), &options(run.path(), 4), &device).unwrap();
+    let whole = fit(
+        &Line::default(),
+        line(),
+        &options(run.path(), 4),
+        &device,
+        &mut |_| {},
+    )
+    .unwrap();
     assert_eq!(whole.state.step, 4);
     assert_ne!(weights(&whole.network), weights(&before.network));
 }
@@ -351,7 +409,13 @@ fn saves_within_a_limit() {
         return;
     };
     let options = options(Path::new(&run), 3);
-    let failed = fit(&Line::default(), line(), &options, &Default::default());
+    let failed = fit(
+        &Line::default(),
+        line(),
+        &options,
+        &Default::default(),
+        &mut |_| {},
+    );
     println!(
         "{}",
         failed.err().map(|e| e.to_string()).unwrap_or_default()

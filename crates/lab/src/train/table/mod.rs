@@ -10,6 +10,7 @@
 use super::fit::FitOptions;
 use super::record::{Results, busy};
 use super::run::{RunOptions, Shown, What, run};
+use crate::event::LabEvent;
 use dragentity_core::Error;
 use dragentity_core::Result;
 use dragentity_core::platform::{make_dir, write_json};
@@ -217,20 +218,25 @@ pub struct TableOptions {
 
 /// Trains what is missing, the base first, then all rows of a seed before those of the next, so that whatever is there when
 /// it is stopped can be compared. Started again, it goes on. Several processes may share the rows: each passes over
-/// what another trains.
+/// what another trains. `on_event` hears how it goes.
 ///
 /// # Errors
 /// Those of [`run`], and [`Error::Job`] for tables that there are not, and while another process trains the base.
-pub fn train(options: &TableOptions, device: Device) -> Result<()> {
+pub fn train(
+    options: &TableOptions,
+    device: Device,
+    on_event: &mut dyn FnMut(LabEvent),
+) -> Result<()> {
     if let Some(table) = options.tables.iter().find(|&&table| rows(table).is_empty()) {
         return Err(Error::Job(format!(
             "there is no table {table} to train for: the paper's are 1, 2 and 3"
         )));
     }
-    let session = Session {
+    let mut session = Session {
         options,
         device,
         started: Instant::now(),
+        on_event,
     };
     if options.base_steps > 0 && !session.base()? {
         return Ok(());
@@ -250,11 +256,12 @@ struct Session<'a> {
     options: &'a TableOptions,
     device: Device,
     started: Instant,
+    on_event: &'a mut dyn FnMut(LabEvent),
 }
 
 impl Session<'_> {
     /// Trains what all rows start from; whether it is whole.
-    fn base(&self) -> Result<bool> {
+    fn base(&mut self) -> Result<bool> {
         let dir = base_dir(&self.options.fit.run);
         let steps = self.options.base_steps;
         if done(&dir)? >= steps {
@@ -273,16 +280,16 @@ impl Session<'_> {
     }
 
     /// Trains a row, unless it is done or another process does; whether the session goes on.
-    fn row(&self, kind: &Kind, seed: u64) -> Result<bool> {
+    fn row(&mut self, kind: &Kind, seed: u64) -> Result<bool> {
         let dir = run_dir(&self.options.fit.run, kind, seed);
         let steps = self.options.fit.steps;
-        let (name, done) = (dir.display(), done(&dir)?);
+        let done = done(&dir)?;
         if done >= steps {
-            println!("{name}: done, {done} steps");
+            (self.on_event)(LabEvent::RunDone { dir, steps: done });
             return Ok(true);
         }
         if busy(&dir) {
-            println!("{name}: another process trains it");
+            (self.on_event)(LabEvent::RunBusy { dir });
             return Ok(true);
         }
         let base = (self.options.base_steps > 0).then(|| base_dir(&self.options.fit.run));
@@ -291,7 +298,7 @@ impl Session<'_> {
 
     /// Trains a run; `false` if there is no time left.
     fn one(
-        &self,
+        &mut self,
         kind: &Kind,
         turns: Vec<Shown>,
         seed: u64,
@@ -302,10 +309,14 @@ impl Session<'_> {
         let options = self.options;
         let left = options.fit.session_seconds - self.started.elapsed().as_secs_f64();
         if left <= 0.0 {
-            println!("the session is over; start again to go on");
+            (self.on_event)(LabEvent::SessionOver);
             return Ok(false);
         }
-        println!("{}: {steps} steps", dir.display());
+        let begins = LabEvent::Run {
+            dir: dir.to_owned(),
+            steps,
+        };
+        (self.on_event)(begins);
         let model = model_dir(dir);
         if !model.join("model_index.json").exists() {
             prepare(options, &model, base.map(model_dir).as_deref())?;
@@ -332,6 +343,7 @@ impl Session<'_> {
                 },
             },
             self.device,
+            self.on_event,
         )?;
         Ok(true)
     }

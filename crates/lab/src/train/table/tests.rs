@@ -68,7 +68,7 @@ fn rows_are_trained_and_then_left_alone() {
     let data = dir.path().join("clips.pack");
     std::fs::write(&data, crate::data::testing::pack_bytes()).unwrap();
     let options = options(&[3], data, dir.path().join("runs"));
-    train(&options, Device::CPU).unwrap();
+    train(&options, Device::CPU, &mut |_| {}).unwrap();
     let mut seconds = Vec::new();
     for (row, masked) in rows(3).iter().zip([false, true]) {
         let run = run_dir(&options.fit.run, &row.kind, 1);
@@ -87,7 +87,7 @@ fn rows_are_trained_and_then_left_alone() {
         assert_eq!(index.residual_std.len(), 8);
         seconds.push(results.seconds);
     }
-    train(&options, Device::CPU).unwrap();
+    train(&options, Device::CPU, &mut |_| {}).unwrap();
     for (row, before) in rows(3).iter().zip(seconds) {
         let run = run_dir(&options.fit.run, &row.kind, 1);
         assert_eq!(Results::read(&run).unwrap().unwrap().seconds, before);
@@ -106,17 +106,19 @@ fn rows_start_from_the_base() {
     options.fit.learning_rate = 1e-12;
     let base = base_dir(&options.fit.run);
     let held = Lock::take(&base).unwrap();
-    let said = train(&options, Device::CPU).unwrap_err().to_string();
+    let said = train(&options, Device::CPU, &mut |_| {})
+        .unwrap_err()
+        .to_string();
     assert!(said.contains("another process is training"), "{said}");
     drop(held);
     let kinds = kinds(&options.tables);
     let elsewhere = run_dir(&options.fit.run, &kinds[1], 1);
     let held = Lock::take(&elsewhere).unwrap();
-    train(&options, Device::CPU).unwrap();
+    train(&options, Device::CPU, &mut |_| {}).unwrap();
     assert_eq!(done(&base).unwrap(), 2);
     assert_eq!(done(&elsewhere).unwrap(), 0, "another process trains it");
     drop(held);
-    train(&options, Device::CPU).unwrap();
+    train(&options, Device::CPU, &mut |_| {}).unwrap();
 
     let weights = |run: &Path| {
         let device = Default::default();
@@ -148,7 +150,9 @@ fn rows_start_from_the_base() {
 #[test]
 fn unknown_tables_are_refused() {
     let options = options(&[2, 7], "nowhere".into(), "nowhere".into());
-    let said = train(&options, Device::CPU).unwrap_err().to_string();
+    let said = train(&options, Device::CPU, &mut |_| {})
+        .unwrap_err()
+        .to_string();
     assert!(
         said.contains("no table 7") && said.contains("1, 2 and 3"),
         "{said}"
