@@ -12,7 +12,7 @@ use dragentity_core::Message;
 use dragentity_core::Video;
 use dragentity_core::error::{Error, Result};
 use dragentity_core::platform::yield_now;
-use dragentity_core::scene::{Mask, Picture};
+use dragentity_core::scene::{Mask, Part, Picture};
 use dragentity_networks::device::{Cpu, Gpu};
 use dragentity_networks::weights::Weights;
 use dragentity_pipeline::engine::{Engine, Observer};
@@ -215,7 +215,7 @@ pub async fn parts(
     model: &mut Option<Model>,
     picture: &Picture,
     mask: &Mask,
-) -> Result<Vec<(usize, Mask)>> {
+) -> Result<Vec<(Part, Mask)>> {
     match model {
         Some(Model::Cpu(on)) => on.engine.parts(picture, mask).await,
         Some(Model::Gpu(on)) => on.engine.parts(picture, mask).await,
