@@ -7,13 +7,11 @@ use super::request::Request;
 use dragentity_core::Cancel;
 use dragentity_core::Job;
 use dragentity_core::error::{Error, Result};
-use dragentity_core::scene::demo::Demo;
-use dragentity_core::scene::settings::MAX_FRAMES;
 use dragentity_core::scene::{Fit, Picture, Preset, Scene};
 use dragentity_media as media;
 use dragentity_media::Format;
 use dragentity_networks::device::Device;
-use dragentity_pipeline::model::{About, Kind};
+use dragentity_pipeline::model::{About, SceneFrom};
 use dragentity_pipeline::runner::{Runner, with_runner};
 use dragentity_terminal::interrupt::on_interrupt;
 use dragentity_terminal::progress::Progress;
@@ -135,21 +133,15 @@ pub(super) fn check_output(output: &Path) -> Result<()> {
 
 /// The job that is asked for, and what the person should know about it.
 pub(super) fn job(args: &Request, about: &About) -> Result<(Job, Vec<String>)> {
+    let request = args.choice();
     if let Some(folder) = &args.demo {
-        let Demo {
-            scene,
-            frames,
-            mut notes,
-        } = demo::open(folder)?;
-        let mut settings = about.settings.clone();
-        if about.kind == Kind::StableVideoDiffusion {
-            settings.frames = (frames as u32).clamp(2, MAX_FRAMES);
-        }
-        let settings = args.settings(settings);
-        settings.check()?;
-        scene.check()?;
-        notes.extend(scene.notes(settings.frames));
-        return Ok((Job { scene, settings }, notes));
+        let demo = demo::open(folder)?;
+        let settings = about.settings(&request, SceneFrom::Demo(&demo));
+        // Whatever the model does with them, a folder's entities are to make sense.
+        let job = Job::new(demo.scene, settings, true)?;
+        let mut notes = demo.notes;
+        notes.extend(job.scene.notes(job.settings.frames));
+        return Ok((job, notes));
     }
     let (picture, own_preset) = match (args.example, &args.image) {
         (Some(example), _) => {
@@ -182,8 +174,8 @@ pub(super) fn job(args: &Request, about: &About) -> Result<(Job, Vec<String>)> {
             if preset.hash.is_some() && preset.fits(&picture) == Fit::SameAspect {
                 notes.push("the preset was made on another picture of the same shape; check that its masks fit this one".into());
             }
-            let settings = args.settings(about.settings_for(&preset.settings));
-            let job = Job::new(picture, &Preset { settings, ..preset })?;
+            let settings = about.settings(&request, SceneFrom::Preset(&preset));
+            let job = Job::new(preset.scene(picture)?, settings, true)?;
             notes.extend(job.scene.notes(job.settings.frames));
             job
         }
@@ -192,9 +184,8 @@ pub(super) fn job(args: &Request, about: &About) -> Result<(Job, Vec<String>)> {
                 picture,
                 ..Scene::default()
             };
-            let settings = args.settings(about.settings.clone());
-            settings.check()?;
-            Job { scene, settings }
+            let settings = about.settings(&request, SceneFrom::Picture);
+            Job::new(scene, settings, about.follows_paths())?
         }
     };
     Ok((job, notes))
@@ -290,7 +281,8 @@ mod tests {
             assert_eq!(preset.fits(&picture), Fit::Same, "{name}");
             let scene = preset.scene(picture).unwrap();
             scene.check().unwrap();
-            assert!(scene.notes(preset.settings.frames).is_empty(), "{name}");
+            let frames = preset.settings.frames.unwrap();
+            assert!(scene.notes(frames).is_empty(), "{name}");
             for entity in &scene.entities {
                 // Each is grabbed where it is, and moves as a whole, not the whole picture.
                 let start = entity.trajectory.as_ref().unwrap().start();

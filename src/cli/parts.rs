@@ -8,7 +8,7 @@ use dragentity_core::Click;
 use dragentity_core::ClickJob;
 use dragentity_core::error::{Error, Result};
 use dragentity_core::platform::write_whole;
-use dragentity_core::scene::{Entity, Mask, Picture, Preset, Scene, Settings, parts};
+use dragentity_core::scene::{Entity, Mask, Part, Picture, Preset, Scene, Settings, parts};
 use dragentity_media::overlay::{Canvas, colour};
 use dragentity_networks::device::{Device, Task};
 use dragentity_networks::weights::ModelDir;
@@ -91,18 +91,17 @@ pub fn run(args: Args) -> Result<()> {
     let area = mask.area().max(1) as f32;
     for (part, own) in &found {
         let share = 100.0 * own.area() as f32 / area;
-        println!("{}: {share:.1} % of the person", parts::NAMES[*part]);
+        println!("{part}: {share:.1} % of the person");
     }
     let entity = Entity {
         name: "person".into(),
         mask,
-        trajectory: None,
-        group: None,
+        ..Entity::default()
     };
     let scene = Scene {
         picture,
         entities: parts::split(&entity, found, 1),
-        background: None,
+        ..Scene::default()
     };
     if let Some(path) = &args.output {
         let preset = Preset::whole(&scene, &Settings::default());
@@ -128,7 +127,7 @@ struct Split<'a> {
 }
 
 impl Task for Split<'_> {
-    type Output = Result<Vec<(usize, Mask)>>;
+    type Output = Result<Vec<(Part, Mask)>>;
 
     fn run<B: Backend>(self, device: B::Device, _name: String) -> Self::Output {
         pollster::block_on(async {

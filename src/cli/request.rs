@@ -1,7 +1,8 @@
 //! What one video is to be made of: options of `generate`, or a line of a batch.
 
 use dragentity_core::error::{Error, Result};
-use dragentity_core::scene::{Representation, Settings};
+use dragentity_core::scene::Representation;
+use dragentity_core::scene::settings::Choice;
 use dragentity_terminal::options::size;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -71,16 +72,16 @@ pub struct Request {
 }
 
 impl Request {
-    /// `settings` with what the request says otherwise.
-    pub fn settings(&self, settings: Settings) -> Settings {
-        Settings {
-            seed: self.seed.unwrap_or(settings.seed),
-            steps: self.steps.unwrap_or(settings.steps),
-            frames: self.frames.unwrap_or(settings.frames),
-            fps: self.fps.unwrap_or(settings.fps),
-            size: self.size.or(settings.size),
-            representation: self.representation.or(settings.representation),
-            ..settings
+    /// The settings that it asks for itself.
+    pub fn choice(&self) -> Choice {
+        Choice {
+            seed: self.seed,
+            steps: self.steps,
+            frames: self.frames,
+            fps: self.fps,
+            size: self.size,
+            representation: self.representation,
+            ..Choice::default()
         }
     }
 

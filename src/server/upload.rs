@@ -8,8 +8,9 @@ use dragentity_core::Click;
 use dragentity_core::ClickJob;
 use dragentity_core::Job;
 use dragentity_core::error::{Error, Result};
-use dragentity_core::scene::{Mask, Picture, Preset, Scene};
-use dragentity_pipeline::model::About;
+use dragentity_core::scene::settings::Choice;
+use dragentity_core::scene::{Mask, Picture, Preset, Scene, Settings};
+use dragentity_pipeline::model::{About, SceneFrom};
 use std::error::Error as _;
 use std::future::Future;
 use std::time::Duration;
@@ -43,19 +44,20 @@ impl Upload {
     /// The job that it asks for, on this model.
     ///
     /// # Errors
-    /// Those of [`Picture::decode`], [`Preset::parse`] and [`Job::new`].
+    /// Those of [`Picture::decode`], [`Preset::parse`], [`Preset::scene`] and [`Job::new`].
     pub fn job(&self, model: Option<&About>) -> Result<Job> {
         let picture = || Picture::decode(&self.picture, &self.name);
+        // Whatever a client wants it says in the preset.
+        let request = Choice::default();
         let bytes = match (&self.preset, model) {
             (Some(bytes), _) => bytes,
             (None, Some(model)) if !model.follows_paths() => {
-                return Ok(Job {
-                    scene: Scene {
-                        picture: picture()?,
-                        ..Scene::default()
-                    },
-                    settings: model.settings.clone(),
-                });
+                let scene = Scene {
+                    picture: picture()?,
+                    ..Scene::default()
+                };
+                let settings = model.settings(&request, SceneFrom::Picture);
+                return Job::new(scene, settings, false);
             }
             (None, _) => {
                 return Err(Error::Preset(
@@ -65,13 +67,14 @@ impl Upload {
         };
         let preset = std::str::from_utf8(bytes)
             .map_err(|_| Error::Preset("it is not text; send the JSON of a preset file".into()))?;
-        let mut preset = Preset::parse(preset)?;
-        if let Some(model) = model {
-            preset.settings = model.settings_for(&preset.settings);
-        }
+        let preset = Preset::parse(preset)?;
+        let settings = match model {
+            Some(model) => model.settings(&request, SceneFrom::Preset(&preset)),
+            None => Settings::resolve(&request, &preset.settings, &Settings::default()),
+        };
         // Nonsense that is cheap to see is seen before a large picture is decoded.
-        preset.settings.check()?;
-        Job::new(picture()?, &preset)
+        settings.check()?;
+        Job::new(preset.scene(picture()?)?, settings, true)
     }
 
     /// Reads the parts `picture` and `preset` of a `multipart/form-data` body.
@@ -237,7 +240,6 @@ async fn in_time<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dragentity_core::scene::Settings;
     use dragentity_pipeline::model::Kind;
     use proptest::prelude::*;
 

@@ -1,7 +1,7 @@
 //! What page and worker say to each other.
 
 use dragentity_core::error::Result;
-use dragentity_core::scene::{Entity, Mask, Picture, Scene, Settings, Trajectory};
+use dragentity_core::scene::{Entity, Mask, Order, Part, Picture, Scene, Settings, Trajectory};
 use dragentity_core::{Click, Job, JobEvent, Video};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -75,12 +75,14 @@ struct EntityData {
     mask: Pixels,
     trajectory: Option<Trajectory>,
     group: Option<u32>,
+    part: Option<Part>,
 }
 
 /// A job without its picture, which the worker has already.
 #[derive(Serialize, Deserialize)]
 pub struct JobData {
     entities: Vec<EntityData>,
+    order: Order,
     background: Option<Trajectory>,
     settings: Settings,
 }
@@ -93,15 +95,20 @@ impl JobData {
             mask: Pixels::of_mask(&e.mask),
             trajectory: e.trajectory.clone(),
             group: e.group,
+            part: e.part,
         };
         Self {
             entities: scene.entities.iter().map(entity).collect(),
+            order: scene.order,
             background: scene.background.clone(),
             settings: settings.clone(),
         }
     }
 
     /// The job on this picture.
+    ///
+    /// # Errors
+    /// [`dragentity_core::Error`] of masks that are none, and those of [`Job::new`].
     pub fn on(self, picture: Picture) -> Result<Job> {
         let entity = |e: EntityData| {
             Ok(Entity {
@@ -109,20 +116,18 @@ impl JobData {
                 mask: e.mask.mask()?,
                 trajectory: e.trajectory,
                 group: e.group,
+                part: e.part,
             })
         };
-        Ok(Job {
-            scene: Scene {
-                picture,
-                entities: self
-                    .entities
-                    .into_iter()
-                    .map(entity)
-                    .collect::<Result<_>>()?,
-                background: self.background,
-            },
-            settings: self.settings,
-        })
+        let entities = self.entities.into_iter().map(entity);
+        let scene = Scene {
+            picture,
+            entities: entities.collect::<Result<_>>()?,
+            order: self.order,
+            background: self.background,
+        };
+        // The page runs DragEntity's own models, which all follow paths.
+        Job::new(scene, self.settings, true)
     }
 }
 
@@ -232,12 +237,12 @@ pub enum FromWorker {
         /// The mask.
         mask: Pixels,
     },
-    /// A person's parts: their numbers in [`dragentity_core::scene::parts`], and masks.
+    /// A person's parts, and their masks.
     Parts {
         /// Of which request.
         number: u64,
         /// The parts.
-        parts: Vec<(usize, Pixels)>,
+        parts: Vec<(Part, Pixels)>,
     },
     /// How a job's video looks so far.
     Preview {

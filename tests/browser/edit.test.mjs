@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { at, click, drag, entities, link, paint, pixels, settings, stage, unpack, until } from './actions.mjs';
+import { at, click, drag, entities, link, paint, pixels, said, settings, stage, unpack, until } from './actions.mjs';
 import { open } from './harness.mjs';
 
 const slow = { timeout: 240_000 };
@@ -121,6 +121,54 @@ test('two entities, a pin, and a path that leaves the picture', slow, async (t) 
   assert.match(await at(page, 'entity-1').textContent(), /Pinned/);
   await drag(page, [[0.22, 0.5], [-0.05, 0.5]]);
   await until(async () => /leaves the picture/.test(await at(page, 'entity-0').textContent()), 'the warning');
+});
+
+test('an entity is brought forward and sent back, by button and by key, and undo takes it back', slow, async (t) => {
+  const page = await open(t);
+  await stage(page);
+  const listed = () =>
+    page.locator('#entities [data-index] .name').evaluateAll((names) => names.map((name) => name.value).join(' '));
+  for (const [i, name] of ['car', 'bird', 'ground'].entries()) {
+    if (i > 0) await at(page, 'new-entity').click();
+    const x = 0.2 + 0.25 * i;
+    await paint(page, [[x, 0.5], [x + 0.05, 0.5]]);
+    await entities(page, i + 1);
+    await at(page, `entity-name-${i}`).fill(name);
+    await at(page, `entity-name-${i}`).press('Enter');
+    // With one alone there is nothing to lie in front of.
+    assert.equal(await at(page, 'entity-forward-0').isVisible(), i > 0);
+    if (i < 2) await drag(page, [[x + 0.02, 0.5], [x + 0.02, 0.3]]);
+  }
+  await at(page, 'entity-pin-2').click();
+  assert.equal(await listed(), 'car bird ground');
+  assert.equal(unpack(await link(page)).order, 'automatic');
+  for (const part of ['forward', 'back']) {
+    assert.match(await at(page, `entity-${part}-0`).getAttribute('aria-label'), /front|behind/);
+  }
+
+  // The ground lies behind both as it is; one step forward is in front of the first of them.
+  await at(page, 'entity-forward-2').click();
+  const [first, second, third] = (await listed()).split(' ');
+  assert.equal(second, 'ground');
+  assert.deepEqual([first, third].sort(), ['bird', 'car']);
+  // Pressed again it is the same entity that goes on.
+  await page.keyboard.press('Enter');
+  assert.equal(await listed(), `${first} ${third} ground`);
+  await page.keyboard.press('Enter');
+  await said(page, /Nothing lies in front of it/);
+  // The ground was selected and still is; the keys mean it.
+  assert.equal(await at(page, 'entity-2').getAttribute('data-selected'), 'true');
+  await page.keyboard.press('[');
+  assert.equal(await listed(), `${first} ground ${third}`);
+  await page.keyboard.press(']');
+  assert.equal(await listed(), `${first} ${third} ground`);
+  const set = unpack(await link(page));
+  assert.deepEqual([set.order, set.entities.map(({ name }) => name).join(' ')], [undefined, await listed()]);
+  for (let i = 0; i < 4; i++) await at(page, 'undo').click();
+  assert.equal(await listed(), 'car bird ground');
+  assert.equal(unpack(await link(page)).order, 'automatic');
+  await at(page, 'redo').click();
+  assert.equal(await listed(), `${first} ground ${third}`);
 });
 
 test('a link restores entities, paths and settings in another browser', slow, async (t) => {

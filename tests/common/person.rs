@@ -1,6 +1,6 @@
 //! A person that the parser has never seen, rendered from the held-out pack: for the terminal's test and the page's.
 
-use dragentity_core::scene::parts::COUNT;
+use dragentity_core::scene::Part;
 use dragentity_lab::data::{ClipSpec, Dataset, EVAL_SEED, Pack, Split};
 use image::{GrayImage, Luma, Rgb, RgbImage};
 use std::path::Path;
@@ -18,19 +18,23 @@ pub fn person() -> (RgbImage, GrayImage) {
     let portrait = (0..400)
         .map(|index| data.portrait(index, SIDE))
         .find(|portrait| {
-            let of = |class: usize| &portrait.shares[class * area..(class + 1) * area];
-            let all = (1..=COUNT).all(|class| of(class).iter().sum::<f32>() > 0.004 * area as f32);
-            let height = |class: usize| {
-                let rows = of(class).iter().enumerate();
+            let of = |part: Part| &portrait.shares[part.class() * area..][..area];
+            let seen = |part: Part| of(part).iter().sum::<f32>() > 0.004 * area as f32;
+            let height = |part: Part| {
+                let rows = of(part).iter().enumerate();
                 let sum: f32 = rows.map(|(at, share)| share * (at / SIDE) as f32).sum();
-                sum / of(class).iter().sum::<f32>().max(1.0) / SIDE as f32
+                sum / of(part).iter().sum::<f32>().max(1.0) / SIDE as f32
             };
+            let torso = height(Part::Torso);
             // Head, torso and both knees one below the other, the arms at the torso's sides.
-            all && height(2) > height(1) + 0.15
-                && [8, 11].iter().all(|&leg| height(leg) > height(2) + 0.25)
-                && [3, 5]
+            Part::ALL.into_iter().all(seen)
+                && torso > height(Part::Head) + 0.15
+                && [Part::LeftLowerLeg, Part::RightLowerLeg]
                     .iter()
-                    .all(|&arm| (height(arm) - height(2)).abs() < 0.15)
+                    .all(|&leg| height(leg) > torso + 0.25)
+                && [Part::LeftUpperArm, Part::RightUpperArm]
+                    .iter()
+                    .all(|&arm| (height(arm) - torso).abs() < 0.15)
         })
         .expect("one of 400 stands upright");
     let picture = RgbImage::from_fn(SIDE as u32, SIDE as u32, |x, y| {

@@ -2,7 +2,7 @@
 //! share. What is said meanwhile are [`JobEvent`](super::JobEvent)s.
 
 use crate::Result;
-use crate::scene::{Mask, Picture, Preset, Scene, Settings};
+use crate::scene::{Mask, Picture, Scene, Settings};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,18 +17,17 @@ pub struct Job {
 }
 
 impl Job {
-    /// What a preset asks for on a picture.
+    /// What is to be done with a scene: how every front makes its jobs. A picture alone is a job for a model that does
+    /// not follow paths; what such a model is given beside it has to make sense all the same.
     ///
     /// # Errors
-    /// Those of [`Settings::check`], [`Preset::scene`] and [`Scene::check`].
-    pub fn new(picture: Picture, preset: &Preset) -> Result<Self> {
-        preset.settings.check()?;
-        let scene = preset.scene(picture)?;
-        scene.check()?;
-        Ok(Self {
-            scene,
-            settings: preset.settings.clone(),
-        })
+    /// Those of [`Settings::check`] and [`Scene::check`].
+    pub fn new(scene: Scene, settings: Settings, follows_paths: bool) -> Result<Self> {
+        settings.check()?;
+        if follows_paths || !scene.is_picture_alone() {
+            scene.check()?;
+        }
+        Ok(Self { scene, settings })
     }
 }
 
@@ -99,5 +98,45 @@ impl Cancel {
     /// Whether it was asked to.
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scene::Trajectory;
+
+    #[test]
+    fn a_picture_alone_is_a_job_for_what_follows_no_paths() {
+        let plain = || Scene {
+            picture: Picture::from_rgb(2, 1, vec![0; 6]).unwrap(),
+            ..Scene::default()
+        };
+        let refused = |scene, settings, follows_paths| {
+            let made = Job::new(scene, settings, follows_paths);
+            made.err().map(|e| e.to_string()).unwrap_or_default()
+        };
+        let settings = Settings::default;
+        assert_eq!(refused(plain(), settings(), false), "");
+        assert!(refused(plain(), settings(), true).contains("nothing is to move"));
+        let moved = Scene {
+            background: Some(Trajectory::pin(0.5, 0.5)),
+            ..plain()
+        };
+        assert_eq!(refused(moved.clone(), settings(), true), "");
+        assert_eq!(refused(moved, settings(), false), "");
+        for follows_paths in [false, true] {
+            assert!(refused(Scene::default(), settings(), follows_paths).contains("no picture"));
+            let none = Settings {
+                frames: 0,
+                ..settings()
+            };
+            assert!(refused(plain(), none, follows_paths).contains("number of frames is 0"));
+            let empty = Scene {
+                entities: vec![Default::default()],
+                ..plain()
+            };
+            assert!(refused(empty, settings(), follows_paths).contains("empty mask"));
+        }
     }
 }

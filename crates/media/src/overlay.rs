@@ -291,13 +291,13 @@ mod tests {
             name: "a".into(),
             mask: Mask::empty(4, 4),
             trajectory: t,
-            group: None,
+            ..Entity::default()
         };
         let line = Trajectory::line([0.1, 0.5], [0.9, 0.5]);
         let scene = Scene {
             picture: Picture::default(),
             entities: vec![entity(Some(line)), entity(None)],
-            background: None,
+            ..Scene::default()
         };
         let video = with_trajectories(&grey(5), &scene).unwrap();
         assert_eq!(video.frames.len(), 5);

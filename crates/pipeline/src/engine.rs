@@ -13,7 +13,7 @@ use dragentity_core::Result;
 use dragentity_core::event::Preview;
 use dragentity_core::scene::draft::Holes;
 use dragentity_core::scene::picture::model_size;
-use dragentity_core::scene::{Mask, Picture};
+use dragentity_core::scene::{Mask, Part, Picture};
 use dragentity_core::scheduler::{EulerDiscreteScheduler, guidance_per_frame};
 use dragentity_core::{Cancel, Job, JobEvent, Video};
 use dragentity_networks::dragentity::bundle::Bundle;
@@ -139,7 +139,7 @@ impl<B: Backend> Engine<B> {
     /// # Errors
     /// [`Error::Model`] for a model without a human parser, [`Error::Job`] when there is no person,
     /// [`Error::Device`] when the device fails.
-    pub async fn parts(&mut self, picture: &Picture, mask: &Mask) -> Result<Vec<(usize, Mask)>> {
+    pub async fn parts(&mut self, picture: &Picture, mask: &Mask) -> Result<Vec<(Part, Mask)>> {
         let device = &self.bundle.device;
         let parser = match self.parser.take() {
             Some(parser) => parser,

@@ -8,7 +8,9 @@ use super::svd::{Svd, SvdConfig};
 use burn::tensor::{DType, FloatDType, backend::Backend};
 use dragentity_core::Error;
 use dragentity_core::Result;
-use dragentity_core::scene::{Mask, Settings};
+use dragentity_core::scene::demo::Demo;
+use dragentity_core::scene::settings::Choice;
+use dragentity_core::scene::{Mask, Preset, Settings};
 use dragentity_core::{Cancel, ClickJob, Job, JobEvent, Video};
 use dragentity_networks::dragentity::bundle::ModelIndex;
 use dragentity_networks::weights::ModelDir;
@@ -21,6 +23,17 @@ pub enum Kind {
     DragEntity,
     /// `diffusers.StableVideoDiffusionPipeline`, as [`Svd`] runs it.
     StableVideoDiffusion,
+}
+
+/// Where a job's scene comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum SceneFrom<'a> {
+    /// A picture, and nothing else.
+    Picture,
+    /// A preset on a picture.
+    Preset(&'a Preset),
+    /// A demo folder of DragAnything.
+    Demo(&'a Demo),
 }
 
 /// What can be said of a model before any of its weights is read.
@@ -44,19 +57,18 @@ impl About {
         self.kind == Kind::DragEntity || self.steered
     }
 
-    /// What a job with a preset's settings is run with. Presets are made for DragEntity's own models: of their
-    /// settings, a published model takes those that do not depend on what it was trained for.
-    pub fn settings_for(&self, preset: &Settings) -> Settings {
-        match self.kind {
-            Kind::DragEntity => preset.clone(),
-            Kind::StableVideoDiffusion => Settings {
-                seed: preset.seed,
-                motion_bucket: preset.motion_bucket,
-                size: preset.size,
-                representation: preset.representation,
-                ..self.settings.clone()
-            },
-        }
+    /// What a job is run with, by [`Settings::resolve`]: `request` is what was asked for with the job itself. Presets
+    /// are made for DragEntity's own models, demo folders for published ones: of what was made for the others, a model
+    /// takes what does not depend on how it was trained.
+    pub fn settings(&self, request: &Choice, scene: SceneFrom<'_>) -> Settings {
+        let chosen = match (scene, self.kind) {
+            (SceneFrom::Picture, _) => Choice::default(),
+            (SceneFrom::Preset(preset), Kind::DragEntity) => preset.settings.clone(),
+            (SceneFrom::Demo(demo), Kind::StableVideoDiffusion) => demo.settings(),
+            (SceneFrom::Preset(preset), _) => preset.settings.for_another_model(),
+            (SceneFrom::Demo(demo), _) => demo.settings().for_another_model(),
+        };
+        Settings::resolve(request, &chosen, &self.settings)
     }
 
     /// Reads what a directory or URL says of itself, and of the ControlNet that is to steer it.
@@ -298,5 +310,81 @@ pub fn parse_dtype(text: &str) -> std::result::Result<FloatDType, String> {
         "f16" => Ok(FloatDType::F16),
         "bf16" => Ok(FloatDType::BF16),
         _ => Err("choose f32, f16 or bf16".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dragentity_core::scene::Scene;
+
+    /// A model that was trained for 25 frames and steps.
+    fn about(kind: Kind) -> About {
+        About {
+            kind,
+            name: "a model".into(),
+            settings: Settings {
+                frames: 25,
+                steps: 25,
+                ..Settings::default()
+            },
+            steered: true,
+            note: None,
+        }
+    }
+
+    #[test]
+    fn a_request_counts_before_a_preset_and_a_preset_before_the_model() {
+        let json = r#"{"dragentity": 1, "picture": {"width": 16, "height": 12},
+            "settings": {"frames": 4, "seed": 7, "motion_bucket": 90}}"#;
+        let preset = Preset::parse(json).unwrap();
+        let request = Choice {
+            frames: Some(3),
+            ..Choice::default()
+        };
+        let told = |kind, request: &Choice| {
+            let settings = about(kind).settings(request, SceneFrom::Preset(&preset));
+            let Settings {
+                frames,
+                steps,
+                seed,
+                motion_bucket,
+                ..
+            } = settings;
+            (frames, steps, seed, motion_bucket)
+        };
+        // What the preset does not say is the model's.
+        assert_eq!(told(Kind::DragEntity, &Choice::default()), (4, 25, 7, 90));
+        assert_eq!(told(Kind::DragEntity, &request), (3, 25, 7, 90));
+        // A published model was trained for other numbers of frames than presets have.
+        let published = Kind::StableVideoDiffusion;
+        assert_eq!(told(published, &Choice::default()), (25, 25, 7, 90));
+        assert_eq!(told(published, &request), (3, 25, 7, 90));
+    }
+
+    #[test]
+    fn a_demo_folder_says_how_many_frames_to_those_it_was_made_for() {
+        let demo = |frames| Demo {
+            scene: Scene::default(),
+            frames,
+            notes: Vec::new(),
+        };
+        let frames = |kind, frames, request: Choice| {
+            let settings = about(kind).settings(&request, SceneFrom::Demo(&demo(frames)));
+            assert!(settings.check().is_ok());
+            settings.frames
+        };
+        let published = Kind::StableVideoDiffusion;
+        assert_eq!(frames(published, 14, Choice::default()), 14);
+        assert_eq!(frames(published, 1, Choice::default()), 2);
+        assert_eq!(frames(published, usize::MAX, Choice::default()), 64);
+        assert_eq!(frames(Kind::DragEntity, 14, Choice::default()), 25);
+        let request = Choice {
+            frames: Some(9),
+            ..Choice::default()
+        };
+        assert_eq!(frames(published, 14, request), 9);
+        let plain = about(published).settings(&Choice::default(), SceneFrom::Picture);
+        assert_eq!(plain, about(published).settings);
     }
 }

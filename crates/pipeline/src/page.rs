@@ -5,7 +5,7 @@ use crate::engine::{Engine, Observer};
 use crate::segmenter::Segmenter;
 use burn::backend::wgpu::WgpuDevice;
 use burn::tensor::backend::Backend;
-use dragentity_core::scene::{Mask, Picture};
+use dragentity_core::scene::{Mask, Part, Picture};
 use dragentity_core::{Cancel, ClickJob, Job, JobEvent, Result, Video};
 use dragentity_networks::device::{Cpu, Gpu, cpu_device_name};
 use dragentity_networks::weights::Weights;
@@ -102,7 +102,7 @@ impl PageModel {
         &'a mut self,
         picture: &'a Picture,
         mask: &'a Mask,
-    ) -> Work<'a, Vec<(usize, Mask)>> {
+    ) -> Work<'a, Vec<(Part, Mask)>> {
         Box::pin(async move {
             match &mut self.0 {
                 Place::Cpu(on) => on.engine.parts(picture, mask).await,

@@ -8,7 +8,7 @@ use super::host::{pictures, read};
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use dragentity_core::Error;
 use dragentity_core::Result;
-use dragentity_core::scene::parts::{CLASSES, mirrored, share_out};
+use dragentity_core::scene::parts::{CLASSES, Part, share_out};
 use dragentity_core::scene::picture::resize_rgb;
 use dragentity_core::scene::{Mask, Picture, raster};
 use dragentity_networks::dragentity::human_parser::{HumanParser, HumanParserConfig};
@@ -53,10 +53,8 @@ pub async fn parse<B: Backend>(
     for at in 0..area {
         let opposite = at / half * half + half - 1 - at % half;
         let mean: [f32; CLASSES] = std::array::from_fn(|class| {
-            let swapped = match class {
-                0 => 0,
-                class => mirrored(class - 1) + 1,
-            };
+            let part = Part::of_class(class);
+            let swapped = part.map_or(0, |part| part.mirrored().class());
             (own[class * area + at] + mirror[swapped * area + opposite]) / 2.0
         });
         let most = mean.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -89,11 +87,14 @@ impl Parsed {
     }
 
     /// The likeliest part at a place of the crop, in fractions of it.
-    pub fn part(&self, place: [f32; 2]) -> usize {
+    pub fn part(&self, place: [f32; 2]) -> Part {
         let probabilities = self.at(place);
-        (0..CLASSES - 1)
-            .max_by(|a, b| probabilities[a + 1].total_cmp(&probabilities[b + 1]))
-            .unwrap_or(0)
+        let of = |part: &Part| probabilities[part.class()];
+        let parts = Part::ALL.into_iter();
+        // There always is one; the head is the first of them.
+        parts
+            .max_by(|a, b| of(a).total_cmp(&of(b)))
+            .unwrap_or(Part::Head)
     }
 
     /// Whether what is at these places, the mask's, is a person.
@@ -220,7 +221,7 @@ impl<B: Backend> PersonParser<B> {
         picture: &Picture,
         mask: &Mask,
         device: &B::Device,
-    ) -> Result<Vec<(usize, Mask)>> {
+    ) -> Result<Vec<(Part, Mask)>> {
         let crop = Crop::around(mask, picture)?;
         let side = self.config.crop_side;
         let rgb = crop.picture(picture, side, 128);
@@ -306,10 +307,10 @@ mod tests {
             let (a, b) = (own.at([x, 0.4]), other.at([1.0 - x, 0.4]));
             assert!((a.iter().sum::<f32>() - 1.0).abs() < 1e-4);
             assert!((a[0] - b[0]).abs() < 1e-4);
-            for part in 0..CLASSES - 1 {
+            for part in Part::ALL {
                 assert!(
-                    (a[part + 1] - b[mirrored(part) + 1]).abs() < 1e-4,
-                    "part {part}"
+                    (a[part.class()] - b[part.mirrored().class()]).abs() < 1e-4,
+                    "{part}"
                 );
             }
         }

@@ -93,6 +93,7 @@ pub(super) fn conditions(
     max_entities: usize,
 ) -> ConditionInput {
     let size = [width as f32, height as f32];
+    let held = held_together(&job.scene.entities, max_entities);
     let track = |trajectory: &Trajectory| -> Vec<[f32; 2]> {
         let start = trajectory.start();
         trajectory
@@ -107,13 +108,12 @@ pub(super) fn conditions(
         height: height as usize,
         entities: job
             .scene
-            .entities
-            .iter()
-            .zip(held_together(&job.scene.entities, max_entities))
-            .filter_map(|(entity, trajectory)| {
+            .layers()
+            .into_iter()
+            .filter_map(|i| {
                 Some(EntityInput {
-                    mask: entity.mask.resized(width, height),
-                    track: track(&trajectory?),
+                    mask: job.scene.entities[i].mask.resized(width, height),
+                    track: track(held[i].as_ref()?),
                 })
             })
             .collect(),
@@ -171,5 +171,52 @@ impl Plan {
             detail,
             input: conditions(job, width, height, frames, index.max_entities),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dragentity_core::scene::{Entity, Mask, Order, Scene};
+
+    #[test]
+    fn entities_are_laid_out_back_to_front() {
+        let square = |from: usize, trajectory| {
+            let mut mask = Mask::empty(8, 8);
+            mask.alpha[from..from + 3].fill(255);
+            Entity {
+                mask,
+                trajectory: Some(trajectory),
+                ..Entity::default()
+            }
+        };
+        let mut job = Job {
+            scene: Scene {
+                picture: Picture::from_rgb(8, 8, vec![90; 192]).unwrap(),
+                // What moves was made before what stays.
+                entities: vec![
+                    square(0, Trajectory::line([0.2, 0.1], [0.8, 0.1])),
+                    square(40, Trajectory::pin(0.2, 0.7)),
+                ],
+                ..Scene::default()
+            },
+            ..Job::default()
+        };
+        let laid_out = |job: &Job| -> Vec<(bool, f32)> {
+            let input = conditions(job, 8, 8, 2, 12);
+            let entities = input.entities.iter();
+            entities
+                .map(|e| (e.mask.alpha[0] > 0, e.track[1][0] - e.track[0][0]))
+                .collect()
+        };
+        let near = |made: Vec<(bool, f32)>, wanted: [(bool, f32); 2]| {
+            assert_eq!(made.len(), 2);
+            for ((mask, way), (its, to)) in made.into_iter().zip(wanted) {
+                assert!(mask == its && (way - to).abs() < 1e-4, "{mask} {way}");
+            }
+        };
+        near(laid_out(&job), [(false, 0.0), (true, 4.8)]);
+        job.scene.order = Order::AsListed;
+        near(laid_out(&job), [(true, 4.8), (false, 0.0)]);
     }
 }

@@ -5,7 +5,7 @@ use super::parts::{Crop, nobody};
 use burn::tensor::backend::Backend;
 use dragentity_core::Result;
 use dragentity_core::scene::lip::{LABELS, parts_of};
-use dragentity_core::scene::parts::share_out;
+use dragentity_core::scene::parts::{Part, share_out};
 use dragentity_core::scene::{Mask, Picture};
 use dragentity_networks::schp::{DEVIATION, MEAN, SIDE, Schp, SchpConfig};
 
@@ -33,7 +33,7 @@ impl<B: Backend> SchpParser<B> {
         picture: &Picture,
         mask: &Mask,
         device: &B::Device,
-    ) -> Result<Vec<(usize, Mask)>> {
+    ) -> Result<Vec<(Part, Mask)>> {
         let crop = Crop::around(mask, picture)?;
         let rgb = crop.picture(picture, SIDE, 0);
         let bgr: Vec<f32> = rgb

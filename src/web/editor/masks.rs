@@ -3,7 +3,7 @@
 use super::{Editor, MAX_ENTITIES, Outcome, SegmentRequest, SplitRequest, anchor};
 use dragentity_core::Click;
 use dragentity_core::scene::history::Edit;
-use dragentity_core::scene::{Entity, Mask, parts};
+use dragentity_core::scene::{Entity, Mask, Part, parts};
 
 impl Editor {
     pub(super) fn request(
@@ -65,7 +65,7 @@ impl Editor {
 
     /// The human parser's answer to request `number`: its parts take the entity's place, as a group. `None` when there
     /// is none.
-    pub fn answer_parts(&mut self, number: u64, parts: Option<Vec<(usize, Mask)>>) -> Outcome {
+    pub fn answer_parts(&mut self, number: u64, parts: Option<Vec<(Part, Mask)>>) -> Outcome {
         let Some(request) = self.splitting.take_if(|s| s.number == number) else {
             return Outcome::Nothing;
         };
@@ -105,8 +105,7 @@ impl Editor {
             entity: Box::new(Entity {
                 name,
                 mask,
-                trajectory: None,
-                group: None,
+                ..Entity::default()
             }),
         });
         self.select(Some(index));

@@ -10,8 +10,9 @@ mod pointer;
 
 use dragentity_core::Click;
 use dragentity_core::scene::history::{Edit, History};
+use dragentity_core::scene::order::Step;
 use dragentity_core::scene::trajectory::DragPoint;
-use dragentity_core::scene::{Entity, Mask, Picture, Scene, Settings, Trajectory};
+use dragentity_core::scene::{Entity, Mask, Order, Picture, Scene, Settings, Trajectory};
 
 pub use hint::Status;
 
@@ -355,6 +356,27 @@ impl Editor {
         self.edit(Edit::Remove { index })
     }
 
+    /// Has an entity, or the body it is a part of, lie in front of what lies next to it, or behind that. From then on
+    /// all of them lie as they are listed; it stays selected if it was.
+    pub fn step(&mut self, index: usize, step: Step) -> Outcome {
+        let Some(positions) = self.scene.stepped(index, step) else {
+            return match step {
+                _ if index >= self.scene.entities.len() => Outcome::Nothing,
+                Step::Forward => Outcome::Say("Nothing lies in front of it."),
+                Step::Back => Outcome::Say("Nothing lies behind it."),
+            };
+        };
+        self.drop_unfinished();
+        let selected = self.selected;
+        let selected = positions.iter().position(|&from| Some(from) == selected);
+        // The clicks that made the selected mask are still its own.
+        self.selected = selected;
+        self.edit(Edit::Reorder {
+            positions,
+            order: Order::AsListed,
+        })
+    }
+
     /// One step back.
     pub fn undo(&mut self) -> Outcome {
         self.travel(History::undo)
@@ -374,6 +396,7 @@ impl Editor {
     ) -> Outcome {
         self.drop_unfinished();
         let before = self.scene.entities.len();
+        let selected = self.selected_entity().cloned();
         match step(&mut self.history, &mut self.scene) {
             Ok(None) => return Outcome::Nothing,
             Ok(Some(_)) => {}
@@ -382,9 +405,12 @@ impl Editor {
         }
         self.revision += 1;
         self.clicks.clear();
-        // With another number of entities the same position may be another entity.
+        // With another number of entities the same position may be another entity, and so it may in another order.
         let same = before == self.scene.entities.len();
-        self.select(self.selected.filter(|_| same))
+        let at = |index: usize| self.scene.entities.get(index) == selected.as_ref();
+        let moved = (0..before).find(|&i| at(i));
+        let selected = self.selected.filter(|_| same);
+        self.select(selected.map(|i| if at(i) { i } else { moved.unwrap_or(i) }))
     }
 
     fn edit(&mut self, edit: Edit) -> Outcome {

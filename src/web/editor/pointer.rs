@@ -9,7 +9,8 @@ use dragentity_core::scene::trajectory::DragPoint;
 use dragentity_core::scene::{Entity, Mask, Trajectory};
 
 impl Editor {
-    /// The front-most entity there, the selected one first: it may lie behind another and still be what is meant.
+    /// The entity there that was made last (or, in an order that somebody has set, lies in front), the selected one first:
+    /// it may lie behind another and still be what is meant.
     pub fn hit(&self, at: [f32; 2]) -> Option<usize> {
         let inside = |i: &usize| self.scene.entities[*i].mask.contains(at[0], at[1]);
         self.selected

@@ -1,4 +1,5 @@
 use super::*;
+use dragentity_core::scene::Part;
 
 fn disc(x: f32, y: f32, r: f32) -> Mask {
     let mut mask = Mask::empty(96, 64);
@@ -133,7 +134,10 @@ fn a_person_becomes_a_group_of_parts_in_one_step() {
     };
     let old = request(e.split(e.selected()));
     let new = request(e.split(e.selected()));
-    let parts = |count: usize| Some((0..count).map(|part| (part, disc(0.5, 0.5, 0.1))).collect());
+    let parts = |count: usize| {
+        let first = Part::ALL.into_iter().take(count);
+        Some(first.map(|part| (part, disc(0.5, 0.5, 0.1))).collect())
+    };
     // Late, or none.
     assert!(matches!(
         e.answer_parts(old.number, parts(3)),
@@ -168,6 +172,92 @@ fn a_person_becomes_a_group_of_parts_in_one_step() {
     assert_eq!(e.scene().entities[1].name, "Entity 2");
     e.redo();
     assert_eq!(e.scene().entities.len(), 12);
+}
+
+/// The names of the entities as they are listed, and the position of the selected one.
+fn listed(editor: &Editor) -> (Vec<&str>, Option<usize>) {
+    let entities = editor.scene().entities.iter();
+    (
+        entities.map(|e| e.name.as_str()).collect(),
+        editor.selected(),
+    )
+}
+
+#[test]
+fn an_entity_is_brought_forward_and_sent_back_and_that_is_undone_and_redone() {
+    let mut e = new_editor();
+    for (i, name) in ["car", "ground", "bird"].into_iter().enumerate() {
+        e.select(None);
+        let x = 0.2 + 0.3 * i as f32;
+        click(&mut e, x, 0.5);
+        if name == "ground" {
+            e.toggle_pin(i);
+        } else {
+            drag(&mut e, &[[x, 0.5], [x, 0.3]]);
+        }
+        e.rename(i, name);
+    }
+    assert_eq!(listed(&e), (vec!["car", "ground", "bird"], Some(2)));
+    // Nobody has set an order: the ground lies behind the car, which is no change of the list.
+    assert_eq!(e.scene().layers(), [1, 0, 2]);
+
+    e.select(Some(0));
+    assert!(matches!(e.step(0, Step::Back), Outcome::Changed));
+    // From now on the list is the order, and what was selected still is.
+    assert_eq!(listed(&e), (vec!["car", "ground", "bird"], Some(0)));
+    assert_eq!(
+        (e.scene().order, e.scene().layers()),
+        (Order::AsListed, vec![0, 1, 2])
+    );
+    assert!(matches!(e.step(0, Step::Back), Outcome::Say(_)));
+    assert!(matches!(e.step(7, Step::Back), Outcome::Nothing));
+    assert!(matches!(e.step(0, Step::Forward), Outcome::Changed));
+    assert_eq!(listed(&e), (vec!["ground", "car", "bird"], Some(1)));
+    e.step(1, Step::Forward);
+    assert_eq!(listed(&e), (vec!["ground", "bird", "car"], Some(2)));
+    assert!(matches!(e.step(2, Step::Forward), Outcome::Say(_)));
+
+    assert_eq!(e.undo_label(), Some("reorder"));
+    e.undo();
+    assert_eq!(listed(&e), (vec!["ground", "car", "bird"], Some(1)));
+    e.undo();
+    e.undo();
+    assert_eq!(listed(&e), (vec!["car", "ground", "bird"], Some(0)));
+    assert_eq!(e.scene().order, Order::Automatic);
+    for _ in 0..3 {
+        e.redo();
+    }
+    assert_eq!(listed(&e), (vec!["ground", "bird", "car"], Some(2)));
+    assert_eq!(e.scene().order, Order::AsListed);
+    // What is made after an order was set lies in front.
+    e.select(None);
+    click(&mut e, 0.1, 0.1);
+    assert_eq!(e.scene().layers(), [0, 1, 2, 3]);
+    assert_eq!(listed(&e).0[3], "Entity 1");
+}
+
+#[test]
+fn a_mask_that_is_waited_for_is_not_put_on_what_took_its_entitys_place() {
+    let mut e = new_editor();
+    click(&mut e, 0.2, 0.5);
+    e.select(None);
+    click(&mut e, 0.8, 0.5);
+    e.press(
+        [0.5, 0.9],
+        0.0,
+        Held {
+            add: true,
+            ..Held::default()
+        },
+    );
+    let Outcome::Segment(request) = e.release([0.5, 0.9]) else {
+        panic!("no request")
+    };
+    assert_eq!(request.target, Some(1));
+    e.step(1, Step::Back);
+    let late = e.answer(request.number, Some(disc(0.5, 0.9, 0.3)));
+    assert!(matches!(late, Outcome::Nothing));
+    assert_eq!(listed(&e), (vec!["Entity 2", "Entity 1"], Some(0)));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::messages::{Kind, say};
 use super::{App, act, dom, now, open_example, open_link, open_own, open_sample};
 use crate::web::editor::{Editor, Gesture, Held, Tool};
+use dragentity_core::scene::order::Step;
 use dragentity_core::scene::preset::FRAGMENT;
 use std::cell::RefCell;
 use wasm_bindgen::JsCast;
@@ -381,6 +382,22 @@ fn keydown(event: KeyboardEvent) {
     let element = target.and_then(|t| t.dyn_into::<Element>().ok());
     let tag = element.as_ref().map(Element::tag_name).unwrap_or_default();
     let on_stage = element.as_ref().is_some_and(|e| e.id() == "stage");
+    let step = match key.as_str() {
+        "[" => Some(Step::Back),
+        "]" => Some(Step::Forward),
+        _ => None,
+    };
+    // Many keyboards have brackets behind AltGr, which some browsers report as Ctrl and Alt and others as neither.
+    let plain = !event.meta_key() && event.ctrl_key() <= event.alt_key();
+    if let Some(step) = step.filter(|_| plain) {
+        act(move |app| {
+            if let Some(i) = app.editor.selected() {
+                app.done(|e| e.step(i, step));
+            }
+        });
+        event.prevent_default();
+        return;
+    }
     if event.ctrl_key() || event.meta_key() {
         let redo = match key.to_ascii_lowercase().as_str() {
             "z" => event.shift_key(),

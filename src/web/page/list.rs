@@ -2,6 +2,7 @@
 
 use super::{act, dom, stage};
 use crate::web::editor::Editor;
+use dragentity_core::scene::order::Step;
 use dragentity_core::scene::{Entity, Trajectory};
 use dragentity_media::overlay::colour;
 use wasm_bindgen::JsCast;
@@ -87,6 +88,9 @@ fn fill(row: &Element, i: usize, entity: &Entity, editor: &Editor) {
     if let Some(parts) = part(".parts").and_then(|p| p.dyn_into::<HtmlElement>().ok()) {
         dom::show(&parts, entity.group.is_none());
     }
+    if let Some(layers) = part(".layers").and_then(|l| l.dyn_into::<HtmlElement>().ok()) {
+        dom::show(&layers, editor.scene().entities.len() > 1);
+    }
     if let Some(clear) = part(".clear").and_then(|c| c.dyn_into::<HtmlElement>().ok()) {
         dom::show(&clear, entity.trajectory.is_some() && !pinned);
     }
@@ -133,34 +137,65 @@ fn row(i: usize) -> Element {
 
     let state: HtmlElement = dom::create("span", "state");
     let acts: HtmlElement = dom::create("div", "acts");
-    let button = |icon: &str, class: &str, label: &str, id: &str| {
+    let layers: HtmlElement = dom::create("div", "layers");
+    let button_in = |place: &HtmlElement, icon: &str, class: &str, label: &str| {
         let button: HtmlElement = dom::create("button", &format!("icon {class}"));
         dom::set(&button, "type", "button");
         dom::set(&button, "aria-label", label);
         dom::set(&button, "title", label);
-        dom::set(&button, "data-testid", &format!("entity-{id}-{i}"));
+        dom::set(&button, "data-testid", &format!("entity-{class}-{i}"));
         dom::append(&button, &dom::icon(icon));
-        dom::append(&acts, &button);
+        dom::append(place, &button);
         button
     };
-    let pin = button("pin", "pin", "Pin: hold it where it is", "pin");
+    let button = |icon: &str, class: &str, label: &str| button_in(&acts, icon, class, label);
+    let pin = button("pin", "pin", "Pin: hold it where it is");
     dom::listen(&pin, "click", move |_: MouseEvent| {
         act(move |app| app.done(|e| e.toggle_pin(i)))
     });
-    let parts = button("parts", "parts", "Split a person into parts (P)", "parts");
+    let parts = button("parts", "parts", "Split a person into parts (P)");
     dom::listen(&parts, "click", move |_: MouseEvent| {
         act(move |app| app.done(|e| e.split(Some(i))))
     });
-    let clear = button("clear", "clear", "Remove the path", "clear");
+    let clear = button("clear", "clear", "Remove the path");
     dom::listen(&clear, "click", move |_: MouseEvent| {
         act(move |app| app.done(|e| e.set_trajectory(i, None)))
     });
-    let delete = button("trash", "delete", "Delete", "delete");
+    let delete = button("trash", "delete", "Delete");
     dom::listen(&delete, "click", move |_: MouseEvent| {
         act(move |app| app.done(|e| e.delete(i)))
     });
+    for (class, label, step) in [
+        ("back", "Send back, behind what lies next ([)", Step::Back),
+        (
+            "forward",
+            "Bring forward, in front of what lies next (])",
+            Step::Forward,
+        ),
+    ] {
+        let button = button_in(&layers, class, class, label);
+        dom::listen(&button, "click", move |_: MouseEvent| {
+            act(move |app| {
+                let positions = app.editor.scene().stepped(i, step).unwrap_or_default();
+                let to = positions.iter().position(|&from| from == i);
+                app.done(|e| e.step(i, step));
+                // Whoever presses again means the same entity, which is in another row now.
+                let selector = |to| format!("#entities [data-index=\"{to}\"] .{class}");
+                let moved = to.and_then(|to| dom::document().query_selector(&selector(to)).ok()?);
+                if let Some(button) = moved.and_then(|b| b.dyn_into::<HtmlElement>().ok()) {
+                    let _ = button.focus();
+                }
+            })
+        });
+    }
 
-    for child in [swatch.as_ref(), name.as_ref(), &acts, state.as_ref()] {
+    for child in [
+        swatch.as_ref(),
+        name.as_ref(),
+        &acts,
+        state.as_ref(),
+        &layers,
+    ] {
         dom::append(&row, child);
     }
     row

@@ -6,6 +6,7 @@ use crate::web::protocol::{DeviceChoice, FromWorker, Of, Pixels, ToWorker};
 use dragentity_core::JobEvent;
 use dragentity_core::error::Result;
 use dragentity_core::event::Preview;
+use dragentity_core::scene::Part;
 use wasm_bindgen::JsValue;
 
 /// After how many crashes in a row the worker is not started again by itself.
@@ -210,7 +211,7 @@ impl App {
     }
 
     /// The parts that the worker found.
-    pub(super) fn take_parts(&mut self, number: u64, parts: Vec<(usize, Pixels)>) {
+    pub(super) fn take_parts(&mut self, number: u64, parts: Vec<(Part, Pixels)>) {
         let masks = parts
             .into_iter()
             .map(|(part, mask)| Ok((part, mask.mask()?)));

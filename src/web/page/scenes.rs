@@ -4,7 +4,8 @@ use super::messages::{Kind, say, sentence};
 use super::{APP, App, act, dom, keep, open};
 use dragentity_core::error::Result;
 use dragentity_core::scene::preset::{FRAGMENT, Fit, Preset};
-use dragentity_core::scene::{Picture, Scene};
+use dragentity_core::scene::settings::Choice;
+use dragentity_core::scene::{Picture, Scene, Settings};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::Blob;
@@ -226,7 +227,10 @@ impl App {
         let scene = match &preset {
             Some(preset) => match preset.scene(picture.clone()) {
                 Ok(scene) => {
-                    self.editor.settings = preset.settings.clone();
+                    // The page's settings are the job's own; what a preset does not say is as in a new scene.
+                    let nothing = Choice::default();
+                    let model = Settings::default();
+                    self.editor.settings = Settings::resolve(&nothing, &preset.settings, &model);
                     scene
                 }
                 Err(error) => {

@@ -23,8 +23,9 @@ pub struct Stage {
     pub canvas: HtmlCanvasElement,
     ctx: CanvasRenderingContext2d,
     picture: Option<HtmlCanvasElement>,
-    /// The mask tints and the cut-outs, for the revision and size they were made for.
+    /// The mask tints, the cut-outs and the order in which they are drawn, for the revision and size they were made for.
     made_for: (u64, u32),
+    layers: Vec<usize>,
     tints: Vec<HtmlCanvasElement>,
     cutouts: Vec<Option<HtmlCanvasElement>>,
     stroke: Option<HtmlCanvasElement>,
@@ -82,6 +83,7 @@ impl Stage {
             ctx,
             picture: None,
             made_for: (u64::MAX, 0),
+            layers: Vec::new(),
             tints: Vec::new(),
             cutouts: Vec::new(),
             stroke: None,
@@ -144,7 +146,8 @@ impl Stage {
                 .map(|(a, b)| (*index, [b.x - a.x, b.y - a.y])),
             _ => None,
         };
-        for (i, entity) in scene.entities.iter().enumerate() {
+        for &i in &self.layers {
+            let entity = &scene.entities[i];
             let carried = match (led, carry) {
                 (Some((index, by)), _) if index == i => Some(by),
                 (None, Some(t)) => entity
@@ -228,6 +231,7 @@ impl Stage {
         };
         if self.made_for != (editor.revision(), width) {
             self.made_for = (editor.revision(), width);
+            self.layers = scene.layers();
             self.tints = scene
                 .entities
                 .iter()

@@ -7,7 +7,7 @@ use crate::web::protocol::{DeviceChoice, FromWorker, Of};
 use burn::tensor::Tensor;
 use dragentity_core::error::{Error, Result};
 use dragentity_core::platform::yield_now;
-use dragentity_core::scene::{Mask, Picture};
+use dragentity_core::scene::{Mask, Part, Picture};
 use dragentity_core::{Cancel, ClickJob, Job, JobEvent, Video};
 use dragentity_networks::device::{Gpu, cpu_device_name};
 use dragentity_networks::weights::Weights;
@@ -150,7 +150,7 @@ pub async fn parts(
     model: &mut Option<PageModel>,
     picture: &Picture,
     mask: &Mask,
-) -> Result<Vec<(usize, Mask)>> {
+) -> Result<Vec<(Part, Mask)>> {
     let model = model.as_mut().ok_or_else(no_model)?;
     model.parts(picture, mask).await
 }

@@ -1,6 +1,6 @@
 //! Undo and redo: every change to a scene is an [`Edit`], and applying one gives the edit that takes it back.
 
-use super::{Entity, Mask, Scene, Trajectory};
+use super::{Entity, Mask, Order, Scene, Trajectory};
 use crate::error::{Error, Result};
 use std::collections::VecDeque;
 
@@ -33,12 +33,12 @@ pub enum Edit {
         /// What to put in.
         entities: Vec<Entity>,
     },
-    /// Brings an entity to the front or back.
+    /// Puts the entities into another order.
     Reorder {
-        /// Which.
-        from: usize,
-        /// Its position afterwards.
-        to: usize,
+        /// The position so far of each entity, in the new order.
+        positions: Vec<usize>,
+        /// Who says which lie in front of which from now on.
+        order: Order,
     },
     /// Replaces an entity's mask.
     SetMask {
@@ -103,7 +103,7 @@ impl Edit {
         let missing = |index: usize| {
             Err(Error::Job(format!(
                 "there is no entity {} (the scene has {count}); select one again",
-                index + 1
+                index.saturating_add(1)
             )))
         };
         Ok(match self {
@@ -140,13 +140,31 @@ impl Edit {
                     entities: before,
                 }
             }
-            Edit::Reorder { from, to } => {
-                if from.max(to) >= count {
-                    return missing(from.max(to));
+            Edit::Reorder { positions, order } => {
+                if let Some(beyond) = positions.iter().find(|&&from| from >= count) {
+                    return missing(*beyond);
                 }
-                let entity = scene.entities.remove(from);
-                scene.entities.insert(to, entity);
-                Edit::Reorder { from: to, to: from }
+                // Where each of them has gone: the way back.
+                let mut back = vec![None; count];
+                for (to, &from) in positions.iter().enumerate() {
+                    back[from] = Some(to);
+                }
+                let back: Option<Vec<usize>> = back.into_iter().collect();
+                let Some(back) = back.filter(|back| back.len() == positions.len()) else {
+                    return Err(Error::Job(format!(
+                        "an order of {} of the scene's {count} entities leaves some out; name each once",
+                        positions.len()
+                    )));
+                };
+                let mut entities: Vec<_> = scene.entities.drain(..).map(Some).collect();
+                let taken = positions
+                    .into_iter()
+                    .filter_map(|from| entities[from].take());
+                scene.entities.extend(taken);
+                Edit::Reorder {
+                    positions: back,
+                    order: std::mem::replace(&mut scene.order, order),
+                }
             }
             Edit::SetBackground { trajectory } => Edit::SetBackground {
                 trajectory: std::mem::replace(&mut scene.background, trajectory),
@@ -272,18 +290,24 @@ mod tests {
         Entity {
             name: name.into(),
             mask: Mask::empty(side, side),
-            trajectory: None,
-            group: None,
+            ..Entity::default()
         }
     }
 
     /// The parts of a scene that edits change, comparable.
-    fn state(scene: &Scene) -> (Vec<Entity>, Option<Trajectory>, Picture) {
+    fn state(scene: &Scene) -> (Vec<Entity>, Order, Option<Trajectory>, Picture) {
         (
             scene.entities.clone(),
+            scene.order,
             scene.background.clone(),
             scene.picture.clone(),
         )
+    }
+
+    /// Orders of up to four entities, and lists that are none.
+    fn reorderings() -> impl Strategy<Value = Vec<usize>> {
+        let orders = (0usize..5).prop_flat_map(|n| Just((0..n).collect()).prop_shuffle());
+        prop_oneof![4 => orders, 1 => prop::collection::vec(0usize..6, 0..6)]
     }
 
     fn edits() -> impl Strategy<Value = Edit> {
@@ -294,7 +318,14 @@ mod tests {
                 entity: Box::new(entity(&n, 3))
             }),
             (0usize..4).prop_map(|index| Edit::Remove { index }),
-            (0usize..4, 0usize..4).prop_map(|(from, to)| Edit::Reorder { from, to }),
+            (reorderings(), any::<bool>()).prop_map(|(positions, listed)| Edit::Reorder {
+                positions,
+                order: if listed {
+                    Order::AsListed
+                } else {
+                    Order::Automatic
+                },
+            }),
             (0usize..4, 1u32..9).prop_map(|(index, n)| Edit::SetMask {
                 index,
                 mask: Mask::empty(n, n)
@@ -357,6 +388,49 @@ mod tests {
         history.apply(add("b"), &mut scene).unwrap();
         assert_eq!(history.redo_label(), None);
         assert_eq!(scene.entities[0].name, "b");
+    }
+
+    #[test]
+    fn another_order_is_undone_and_redone_and_has_to_name_each_entity_once() {
+        let mut scene = Scene {
+            entities: ["a", "b", "c"].map(|name| entity(name, 2)).into(),
+            ..Scene::default()
+        };
+        let names = |scene: &Scene| -> String { scene.entities.iter().map(|e| &*e.name).collect() };
+        let reorder = |positions: &[usize]| Edit::Reorder {
+            positions: positions.into(),
+            order: Order::AsListed,
+        };
+        for wrong in [
+            &[][..],
+            &[0, 1],
+            &[0, 1, 3],
+            &[0, 1, 1],
+            &[0, 1, 2, 2],
+            &[usize::MAX, 0, 1],
+        ] {
+            assert!(reorder(wrong).apply(&mut scene).is_err(), "{wrong:?}");
+            assert_eq!(
+                (names(&scene), scene.order),
+                ("abc".into(), Order::Automatic)
+            );
+        }
+        let mut history = History::new();
+        history.apply(reorder(&[2, 0, 1]), &mut scene).unwrap();
+        assert_eq!(
+            (names(&scene), scene.order),
+            ("cab".into(), Order::AsListed)
+        );
+        history.undo(&mut scene).unwrap();
+        assert_eq!(
+            (names(&scene), scene.order),
+            ("abc".into(), Order::Automatic)
+        );
+        history.redo(&mut scene).unwrap();
+        assert_eq!(
+            (names(&scene), scene.order),
+            ("cab".into(), Order::AsListed)
+        );
     }
 
     #[test]

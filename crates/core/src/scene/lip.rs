@@ -14,7 +14,7 @@
 //!   if there is one: to [`SEAT`] of it pants are the torso, to [`KNEE`] it is the upper leg, then the lower leg;
 //! - shoes are feet, socks are lower legs.
 
-use super::parts::{HEAD, Side, TORSO};
+use super::parts::{Part, Side};
 use super::raster::{squared_distances, squared_distances_within};
 use super::{Mask, parts};
 use std::collections::VecDeque;
@@ -52,9 +52,9 @@ pub const KNEE: f32 = 0.55;
 const LEAST_SLEEVE: f32 = 0.03;
 
 /// The part of each pixel of a map of LIP's labels; `None` for the background.
-pub fn parts_of(labels: &[u8], width: usize) -> Vec<Option<usize>> {
+pub fn parts_of(labels: &[u8], width: usize) -> Vec<Option<Part>> {
     let map = Map::new(labels, width);
-    let mut parts: Vec<Option<usize>> = labels.iter().map(|&label| plain(label)).collect();
+    let mut parts: Vec<Option<Part>> = labels.iter().map(|&label| plain(label)).collect();
     let legs = map.legs();
     let torso = map.arms(&legs, &mut parts);
     map.divide_legs(&legs, &torso, &mut parts);
@@ -62,12 +62,12 @@ pub fn parts_of(labels: &[u8], width: usize) -> Vec<Option<usize>> {
 }
 
 /// The part of a label that has but one.
-fn plain(label: u8) -> Option<usize> {
+fn plain(label: u8) -> Option<Part> {
     match label {
-        HAT | HAIR | SUNGLASSES | FACE => Some(HEAD),
-        UPPER_CLOTHES | DRESS | COAT | PANTS | JUMPSUITS | SCARF | SKIRT => Some(TORSO),
-        LEFT_SHOE => Some(Side::Left.leg()[2]),
-        RIGHT_SHOE => Some(Side::Right.leg()[2]),
+        HAT | HAIR | SUNGLASSES | FACE => Some(Part::Head),
+        UPPER_CLOTHES | DRESS | COAT | PANTS | JUMPSUITS | SCARF | SKIRT => Some(Part::Torso),
+        LEFT_SHOE => Some(Part::LeftFoot),
+        RIGHT_SHOE => Some(Part::RightFoot),
         _ => None,
     }
 }
@@ -201,7 +201,7 @@ impl<'a> Map<'a> {
     }
 
     /// Divides arms, and takes sleeves from the torso; returns the pixels of the torso that limbs hang from.
-    fn arms(&self, legs: &[Option<Side>], parts: &mut [Option<usize>]) -> Vec<usize> {
+    fn arms(&self, legs: &[Option<Side>], parts: &mut [Option<Part>]) -> Vec<usize> {
         let count = self.labels.len();
         let cloth: Vec<bool> = (0..count)
             .map(|at| {
@@ -299,7 +299,7 @@ impl<'a> Map<'a> {
         nearest.into_iter().collect()
     }
 
-    fn divide_legs(&self, legs: &[Option<Side>], torso: &[usize], parts: &mut [Option<usize>]) {
+    fn divide_legs(&self, legs: &[Option<Side>], torso: &[usize], parts: &mut [Option<Part>]) {
         let count = self.labels.len();
         let hem = self.lower(DRESS, 0.6);
         let seeds: Vec<usize> = torso.iter().copied().filter(|&at| !hem[at]).collect();
@@ -317,7 +317,7 @@ impl<'a> Map<'a> {
                 let worn = matches!(self.labels[at], PANTS | JUMPSUITS);
                 parts[at] = Some(match share {
                     _ if self.labels[at] == SOCKS => side.leg()[1],
-                    Some(share) if worn && share < SEAT => TORSO,
+                    Some(share) if worn && share < SEAT => Part::Torso,
                     Some(share) if share < KNEE => side.leg()[0],
                     _ => side.leg()[1],
                 });
@@ -346,8 +346,8 @@ impl<'a> Map<'a> {
 
     /// Pixels that hang together.
     fn pieces(&self, wanted: impl Fn(usize) -> bool) -> Vec<Vec<usize>> {
-        let labels: Vec<Option<usize>> = (0..self.labels.len())
-            .map(|at| wanted(at).then_some(0))
+        let labels: Vec<Option<()>> = (0..self.labels.len())
+            .map(|at| wanted(at).then_some(()))
             .collect();
         let pieces = parts::pieces(&labels, self.width);
         pieces.into_iter().map(|(_, piece)| piece).collect()
@@ -363,7 +363,6 @@ fn longest(steps: &[Option<u32>], wanted: &[bool]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scene::parts::NAMES;
 
     const W: usize = 80;
     const H: usize = 120;
@@ -384,7 +383,7 @@ mod tests {
         }
 
         fn part(&self, x: usize, y: usize) -> &'static str {
-            parts_of(&self.0, W)[y * W + x].map_or("none", |part| NAMES[part])
+            parts_of(&self.0, W)[y * W + x].map_or("none", Part::name)
         }
     }
 
@@ -490,6 +489,6 @@ mod tests {
     fn an_empty_map_and_one_of_a_face_alone_have_what_they_have() {
         assert!(parts_of(&[0; 12], 4).iter().all(Option::is_none));
         let face = parts_of(&[FACE; 12], 4);
-        assert!(face.iter().all(|part| *part == Some(HEAD)));
+        assert!(face.iter().all(|part| *part == Some(Part::Head)));
     }
 }

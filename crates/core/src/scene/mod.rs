@@ -7,6 +7,7 @@ pub mod draft;
 pub mod history;
 pub mod lip;
 pub mod mask;
+pub mod order;
 pub mod parts;
 pub mod picture;
 pub mod preset;
@@ -16,6 +17,8 @@ pub mod settings;
 pub mod trajectory;
 
 pub use history::{Edit, History};
+pub use order::Order;
+pub use parts::Part;
 pub use preset::{Fit, Preset};
 pub use representation::Representation;
 
@@ -83,7 +86,7 @@ pub struct Trajectory {
 }
 
 /// A thing in the picture.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Entity {
     /// Its name, shown beside it.
     pub name: String,
@@ -93,6 +96,8 @@ pub struct Entity {
     pub trajectory: Option<Trajectory>,
     /// Entities of one group are parts of one body.
     pub group: Option<u32>,
+    /// Which part of a person it is, whatever it is called.
+    pub part: Option<Part>,
 }
 
 /// How to generate.
@@ -141,13 +146,15 @@ impl Default for Settings {
     }
 }
 
-/// A picture and what is to move in it. Later entities lie in front of earlier ones.
+/// A picture and what is to move in it. What lies in front of what, [`Scene::layers`] says.
 #[derive(Clone, Debug, Default)]
 pub struct Scene {
     /// The first frame.
     pub picture: Picture,
-    /// The things in it, back to front.
+    /// The things in it.
     pub entities: Vec<Entity>,
+    /// Who says which of them lie in front of which.
+    pub order: Order,
     /// The camera: the background's own trajectory; `None` holds the camera still.
     pub background: Option<Trajectory>,
 }

@@ -3,33 +3,43 @@
 
 use super::{Entity, Mask, Trajectory};
 use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
+use std::fmt;
 
-/// Number of parts.
-pub const COUNT: usize = 12;
-/// Number of classes that pixels are told apart into: what is not of the person, then the parts.
-pub const CLASSES: usize = COUNT + 1;
+/// A part of a person. Files have its name with underscores, people are told [`Part::name`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// With hair, hat and neck.
+    Head,
+    /// From the shoulders to the hips, with a skirt.
+    Torso,
+    /// From the shoulder to the elbow.
+    LeftUpperArm,
+    /// From the elbow on, with the hand.
+    LeftLowerArm,
+    /// From the shoulder to the elbow.
+    RightUpperArm,
+    /// From the elbow on, with the hand.
+    RightLowerArm,
+    /// From the hip to the knee.
+    LeftUpperLeg,
+    /// From the knee to the ankle.
+    LeftLowerLeg,
+    /// With the shoe.
+    LeftFoot,
+    /// From the hip to the knee.
+    RightUpperLeg,
+    /// From the knee to the ankle.
+    RightLowerLeg,
+    /// With the shoe.
+    RightFoot,
+}
 
-/// Their names, in the order of their numbers.
-pub const NAMES: [&str; COUNT] = [
-    "head",
-    "torso",
-    "left upper arm",
-    "left lower arm",
-    "right upper arm",
-    "right lower arm",
-    "left upper leg",
-    "left lower leg",
-    "left foot",
-    "right upper leg",
-    "right lower leg",
-    "right foot",
-];
-
-/// With hair, hat and neck.
-pub const HEAD: usize = 0;
-/// From the shoulders to the hips, with a skirt.
-pub const TORSO: usize = 1;
+/// Number of classes that pixels are told apart into: what is not of the person, then the parts in the order of
+/// [`Part::ALL`].
+pub const CLASSES: usize = Part::ALL.len() + 1;
 
 /// A side of a person, its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,62 +55,146 @@ impl Side {
     pub const BOTH: [Self; 2] = [Self::Left, Self::Right];
 
     /// Upper arm, and lower arm with the hand.
-    pub fn arm(self) -> [usize; 2] {
+    pub fn arm(self) -> [Part; 2] {
         match self {
-            Self::Left => [2, 3],
-            Self::Right => [4, 5],
+            Self::Left => [Part::LeftUpperArm, Part::LeftLowerArm],
+            Self::Right => [Part::RightUpperArm, Part::RightLowerArm],
         }
     }
 
     /// Upper leg, lower leg and foot.
-    pub fn leg(self) -> [usize; 3] {
+    pub fn leg(self) -> [Part; 3] {
         match self {
-            Self::Left => [6, 7, 8],
-            Self::Right => [9, 10, 11],
+            Self::Left => [Part::LeftUpperLeg, Part::LeftLowerLeg, Part::LeftFoot],
+            Self::Right => [Part::RightUpperLeg, Part::RightLowerLeg, Part::RightFoot],
+        }
+    }
+
+    /// The other one.
+    pub fn opposite(self) -> Self {
+        match self {
+            Self::Left => Self::Right,
+            Self::Right => Self::Left,
         }
     }
 }
 
-/// The part that a part becomes in a mirror.
-pub fn mirrored(part: usize) -> usize {
-    match part {
-        2 | 3 => part + 2,
-        4 | 5 => part - 2,
-        6..=8 => part + 3,
-        9..=11 => part - 3,
-        _ => part,
+impl Part {
+    /// All of them, in the order of a parser's classes.
+    pub const ALL: [Self; 12] = [
+        Self::Head,
+        Self::Torso,
+        Self::LeftUpperArm,
+        Self::LeftLowerArm,
+        Self::RightUpperArm,
+        Self::RightLowerArm,
+        Self::LeftUpperLeg,
+        Self::LeftLowerLeg,
+        Self::LeftFoot,
+        Self::RightUpperLeg,
+        Self::RightLowerLeg,
+        Self::RightFoot,
+    ];
+
+    /// From back to front, of who faces the viewer: arms lie on the torso, the torso on the legs.
+    const BACK_TO_FRONT: [Self; 12] = [
+        Self::LeftFoot,
+        Self::RightFoot,
+        Self::LeftLowerLeg,
+        Self::RightLowerLeg,
+        Self::LeftUpperLeg,
+        Self::RightUpperLeg,
+        Self::Torso,
+        Self::Head,
+        Self::LeftUpperArm,
+        Self::RightUpperArm,
+        Self::LeftLowerArm,
+        Self::RightLowerArm,
+    ];
+
+    /// What people are told it is.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Head => "head",
+            Self::Torso => "torso",
+            Self::LeftUpperArm => "left upper arm",
+            Self::LeftLowerArm => "left lower arm",
+            Self::RightUpperArm => "right upper arm",
+            Self::RightLowerArm => "right lower arm",
+            Self::LeftUpperLeg => "left upper leg",
+            Self::LeftLowerLeg => "left lower leg",
+            Self::LeftFoot => "left foot",
+            Self::RightUpperLeg => "right upper leg",
+            Self::RightLowerLeg => "right lower leg",
+            Self::RightFoot => "right foot",
+        }
+    }
+
+    /// Its class, from 1: 0 is what is not of the person.
+    pub const fn class(self) -> usize {
+        self as usize + 1
+    }
+
+    /// The part of a class; `None` for what is not of the person, and for numbers that are no class.
+    pub fn of_class(class: usize) -> Option<Self> {
+        Self::ALL.get(class.checked_sub(1)?).copied()
+    }
+
+    /// The side it is on; `None` for what there is but one of.
+    pub fn side(self) -> Option<Side> {
+        let has = |side: &Side| side.arm().contains(&self) || side.leg().contains(&self);
+        Side::BOTH.into_iter().find(has)
+    }
+
+    /// The part that it becomes in a mirror.
+    pub fn mirrored(self) -> Self {
+        let Some(side) = self.side() else {
+            return self;
+        };
+        let limbs = |side: Side| [side.arm().as_slice(), &side.leg()].concat();
+        let pairs = limbs(side).into_iter().zip(limbs(side.opposite()));
+        let mut other = pairs.filter(|(own, _)| *own == self);
+        other.next().map_or(self, |(_, other)| other)
+    }
+
+    /// The part that it hangs from and follows; `None` for the torso.
+    pub fn parent(self) -> Option<Self> {
+        match self {
+            Self::Torso => None,
+            Self::LeftLowerArm => Some(Self::LeftUpperArm),
+            Self::RightLowerArm => Some(Self::RightUpperArm),
+            Self::LeftLowerLeg => Some(Self::LeftUpperLeg),
+            Self::RightLowerLeg => Some(Self::RightUpperLeg),
+            Self::LeftFoot => Some(Self::LeftLowerLeg),
+            Self::RightFoot => Some(Self::RightLowerLeg),
+            Self::Head
+            | Self::LeftUpperArm
+            | Self::RightUpperArm
+            | Self::LeftUpperLeg
+            | Self::RightUpperLeg => Some(Self::Torso),
+        }
     }
 }
 
-/// The part that a part hangs from and follows; `None` for the torso.
-pub fn parent(part: usize) -> Option<usize> {
-    match part {
-        TORSO => None,
-        3 | 5 | 7 | 8 | 10 | 11 => Some(part - 1),
-        _ => Some(TORSO),
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
-
-/// The part of a name, as long as nobody has changed it.
-pub fn named(name: &str) -> Option<usize> {
-    NAMES.iter().position(|known| *known == name)
-}
-
-/// From back to front, of who faces the viewer: arms lie on the torso, the torso on the legs.
-const ORDER: [usize; COUNT] = [8, 11, 7, 10, 6, 9, TORSO, HEAD, 2, 4, 3, 5];
 
 /// The parts of an entity as entities of `group`, back to front; what it did, each of them does.
-pub fn split(whole: &Entity, parts: Vec<(usize, Mask)>, group: u32) -> Vec<Entity> {
-    let place = |part: usize| ORDER.iter().position(|p| *p == part);
+pub fn split(whole: &Entity, parts: Vec<(Part, Mask)>, group: u32) -> Vec<Entity> {
+    let place = |part: Part| Part::BACK_TO_FRONT.iter().position(|p| *p == part);
     let mut parts = parts;
     parts.sort_by_key(|(part, _)| place(*part));
     parts
         .into_iter()
         .map(|(part, mask)| Entity {
-            name: NAMES[part % COUNT].to_owned(),
+            name: part.name().to_owned(),
             mask,
             trajectory: whole.trajectory.clone(),
             group: Some(group),
+            part: Some(part),
         })
         .collect()
 }
@@ -116,17 +210,17 @@ pub fn held_together(entities: &[Entity], most: usize) -> Vec<Option<Trajectory>
             .filter_map(|e| e.trajectory.as_ref())
             .any(|t| !t.is_pin())
     };
-    let own = |group: u32, part: usize| {
-        let other = |e: &&Entity| e.group == Some(group) && named(&e.name) == Some(part);
+    let own = |group: u32, part: Part| {
+        let other = |e: &&Entity| e.group == Some(group) && e.part == Some(part);
         entities.iter().find(other)?.trajectory.clone()
     };
     let following = |entity: &Entity| {
-        let mut above = named(&entity.name).and_then(parent);
+        let mut above = entity.part.and_then(Part::parent);
         while let Some(part) = above {
             if let Some(trajectory) = own(entity.group?, part) {
                 return Some(trajectory);
             }
-            above = parent(part);
+            above = part.parent();
         }
         None
     };
@@ -159,21 +253,24 @@ const LEAST_PIECE: f32 = 0.3;
 ///
 /// # Errors
 /// [`Error::Job`] when fewer than two parts are left.
-pub fn share_out(mask: &Mask, labels: Vec<Option<usize>>) -> Result<Vec<(usize, Mask)>> {
+pub fn share_out(mask: &Mask, labels: Vec<Option<Part>>) -> Result<Vec<(Part, Mask)>> {
     let width = mask.width as usize;
     let least = LEAST_PART * mask.area() as f32;
     let mut kept = pieces(&labels, width);
-    let mut largest = [0usize; COUNT];
-    let mut whole = [0usize; COUNT];
+    let mut largest = [0usize; CLASSES];
+    let mut whole = [0usize; CLASSES];
     for (part, piece) in &kept {
-        largest[*part] = largest[*part].max(piece.len());
-        whole[*part] += piece.len();
+        let class = part.class();
+        largest[class] = largest[class].max(piece.len());
+        whole[class] += piece.len();
     }
     kept.retain(|(part, piece)| {
-        whole[*part] as f32 >= least && piece.len() as f32 >= LEAST_PIECE * largest[*part] as f32
+        let (whole, largest) = (whole[part.class()], largest[part.class()]);
+        whole as f32 >= least && piece.len() as f32 >= LEAST_PIECE * largest as f32
     });
     let nearest = nearest(kept, labels.len(), width);
-    let made: Vec<(usize, Mask)> = (0..COUNT)
+    let made: Vec<(Part, Mask)> = Part::ALL
+        .into_iter()
         .map(|part| {
             let alpha = nearest.iter().zip(&mask.alpha);
             let alpha = alpha.map(|(own, a)| if *own == Some(part) { *a } else { 0 });
@@ -194,14 +291,14 @@ pub fn share_out(mask: &Mask, labels: Vec<Option<usize>>) -> Result<Vec<(usize, 
     Ok(made)
 }
 
-/// Pixels of one part that hang together.
-pub(crate) type Piece = (usize, Vec<usize>);
+/// Pixels of one label that hang together.
+pub(crate) type Piece<L> = (L, Vec<usize>);
 
-pub(crate) fn pieces(labels: &[Option<usize>], width: usize) -> Vec<Piece> {
+pub(crate) fn pieces<L: Copy + PartialEq>(labels: &[Option<L>], width: usize) -> Vec<Piece<L>> {
     let mut seen = vec![false; labels.len()];
     let mut found = Vec::new();
     for (start, label) in labels.iter().enumerate() {
-        let Some(part) = *label else { continue };
+        let Some(own) = *label else { continue };
         if std::mem::replace(&mut seen[start], true) {
             continue;
         }
@@ -215,13 +312,13 @@ pub(crate) fn pieces(labels: &[Option<usize>], width: usize) -> Vec<Piece> {
                 }
             }
         }
-        found.push((part, piece));
+        found.push((own, piece));
     }
     found
 }
 
 /// The part of the piece that is nearest to each of `count` pixels, by steps from pixel to pixel.
-fn nearest(pieces: Vec<Piece>, count: usize, width: usize) -> Vec<Option<usize>> {
+fn nearest(pieces: Vec<Piece<Part>>, count: usize, width: usize) -> Vec<Option<Part>> {
     let mut nearest = vec![None; count];
     let mut edge = VecDeque::new();
     for (part, piece) in pieces {
@@ -259,23 +356,63 @@ mod tests {
 
     #[test]
     fn mirrors_swap_sides_and_names_say_so() {
-        for part in 0..COUNT {
-            assert_eq!(mirrored(mirrored(part)), part);
-            let swapped = match NAMES[part].split_once(' ') {
+        for part in Part::ALL {
+            let other = part.mirrored();
+            assert_eq!(other.mirrored(), part);
+            let swapped = match part.name().split_once(' ') {
                 Some(("left", rest)) => format!("right {rest}"),
                 Some(("right", rest)) => format!("left {rest}"),
-                _ => NAMES[part].to_owned(),
+                _ => part.name().to_owned(),
             };
-            assert_eq!(NAMES[mirrored(part)], swapped);
+            assert_eq!(other.name(), swapped);
+            assert_eq!(other.side(), part.side().map(Side::opposite));
+            assert_eq!(other.parent(), part.parent().map(Part::mirrored));
+            let side = part.name().split_once(' ').map(|(side, _)| side);
+            let known = part.side().map(|side| match side {
+                Side::Left => "left",
+                Side::Right => "right",
+            });
+            assert_eq!(side, known);
         }
         let limbs = |side: Side| [&side.arm()[..], &side.leg()[..]].concat();
         for (left, right) in limbs(Side::Left).into_iter().zip(limbs(Side::Right)) {
-            assert_eq!(mirrored(left), right);
-            assert!(NAMES[left].starts_with("left"));
+            assert_eq!(left.mirrored(), right);
+            assert!(left.name().starts_with("left"));
         }
     }
 
-    fn entity(name: &str, group: Option<u32>, to: Option<[f32; 2]>) -> Entity {
+    #[test]
+    fn classes_and_names_in_files_are_those_that_weights_and_presets_have() {
+        for (at, part) in Part::ALL.into_iter().enumerate() {
+            assert_eq!((part.class(), Part::of_class(at + 1)), (at + 1, Some(part)));
+            let written = serde_json::to_string(&part).unwrap();
+            assert_eq!(written, format!("\"{}\"", part.name().replace(' ', "_")));
+            assert_eq!(serde_json::from_str::<Part>(&written).unwrap(), part);
+        }
+        for none in [0, CLASSES, usize::MAX] {
+            assert_eq!(Part::of_class(none), None);
+        }
+        let mut drawn = Part::BACK_TO_FRONT;
+        drawn.sort();
+        assert_eq!(drawn, Part::ALL);
+        // The order in which the shipped parser was trained.
+        let named = [
+            (1, "head"),
+            (2, "torso"),
+            (6, "right lower arm"),
+            (9, "left foot"),
+        ];
+        for (class, name) in named {
+            assert_eq!(Part::of_class(class).unwrap().name(), name);
+        }
+        // Everything hangs from the torso in the end.
+        for part in Part::ALL {
+            let above = std::iter::successors(Some(part), |p| p.parent());
+            assert_eq!(above.take(5).last(), Some(Part::Torso));
+        }
+    }
+
+    fn entity(part: Option<Part>, group: Option<u32>, to: Option<[f32; 2]>) -> Entity {
         let mut mask = Mask::empty(8, 8);
         mask.alpha[27] = 255;
         let trajectory = to.map(|[x, y]| {
@@ -285,10 +422,12 @@ mod tests {
             path
         });
         Entity {
-            name: name.into(),
+            // What it is called says nothing.
+            name: "head".into(),
             mask,
             trajectory,
             group,
+            part,
         }
     }
 
@@ -303,14 +442,16 @@ mod tests {
         };
         let body = |torso, arm| {
             [
-                entity("torso", Some(4), torso),
-                entity("left upper arm", Some(4), arm),
-                entity("left lower arm", Some(4), None),
-                entity("head", Some(4), None),
-                entity("a hat", Some(4), None),
-                entity("left foot", Some(4), None),
-                entity("head", Some(5), None),
-                entity("dog", None, None),
+                entity(Some(Part::Torso), Some(4), torso),
+                entity(Some(Part::LeftUpperArm), Some(4), arm),
+                entity(Some(Part::LeftLowerArm), Some(4), None),
+                entity(Some(Part::Head), Some(4), None),
+                // A hat.
+                entity(None, Some(4), None),
+                entity(Some(Part::LeftFoot), Some(4), None),
+                entity(Some(Part::Head), Some(5), None),
+                // A dog.
+                entity(None, None, None),
             ]
         };
         // The middle of the one pixel.
@@ -341,43 +482,46 @@ mod tests {
             let (x, y) = (at % 20, at / 20);
             if (2..18).contains(&x) && (2..18).contains(&y) {
                 mask.alpha[at] = if x == 2 { 90 } else { 255 };
-                *label = Some(if y < 10 { HEAD } else { TORSO });
+                *label = Some(if y < 10 { Part::Head } else { Part::Torso });
             }
         }
         // One pixel of the head in the torso, and three of a foot.
-        labels[15 * 20 + 9] = Some(HEAD);
-        labels[5 * 20 + 9] = Some(8);
+        labels[15 * 20 + 9] = Some(Part::Head);
+        labels[5 * 20 + 9] = Some(Part::LeftFoot);
         let made = share_out(&mask, labels.clone()).unwrap();
-        let parts: Vec<usize> = made.iter().map(|(part, _)| *part).collect();
-        assert_eq!(parts, [HEAD, TORSO]);
+        let parts: Vec<Part> = made.iter().map(|(part, _)| *part).collect();
+        assert_eq!(parts, [Part::Head, Part::Torso]);
         for at in 0..400 {
             let sum: u32 = made.iter().map(|(_, m)| u32::from(m.alpha[at])).sum();
             assert_eq!(sum, u32::from(mask.alpha[at]), "pixel {at}");
         }
         assert_eq!(made[1].1.alpha[15 * 20 + 9], 255);
         assert_eq!(made[0].1.alpha[5 * 20 + 9], 255);
-        labels.iter_mut().flatten().for_each(|label| *label = HEAD);
+        labels
+            .iter_mut()
+            .flatten()
+            .for_each(|label| *label = Part::Head);
         let said = share_out(&mask, labels).unwrap_err().to_string();
         assert!(said.contains("no two parts"), "{said}");
     }
 
     #[test]
     fn parts_are_entities_of_one_group_in_front_of_each_other() {
-        let whole = entity("Entity 1", None, Some([0.9, 0.5]));
-        let parts = (0..COUNT).map(|part| (part, whole.mask.clone())).collect();
+        let whole = entity(None, None, Some([0.9, 0.5]));
+        let parts = Part::ALL.map(|part| (part, whole.mask.clone())).into();
         let made = split(&whole, parts, 3);
-        assert_eq!(made.len(), COUNT);
+        assert_eq!(made.len(), Part::ALL.len());
         assert!(
             made.iter()
                 .all(|e| e.group == Some(3) && e.trajectory == whole.trajectory)
         );
-        let place = |name: &str| made.iter().position(|e| e.name == name).unwrap();
+        let place = |part: Part| made.iter().position(|e| e.part == Some(part)).unwrap();
         assert!(
-            place("left upper leg") < place("torso") && place("torso") < place("right lower arm")
+            place(Part::LeftUpperLeg) < place(Part::Torso)
+                && place(Part::Torso) < place(Part::RightLowerArm)
         );
-        for (part, name) in NAMES.iter().enumerate() {
-            assert_eq!(named(name), Some(part));
-            assert_eq!(parent(mirrored(part)), parent(part).map(mirrored));
+        for entity in &made {
+            assert_eq!(entity.name, entity.part.unwrap().name());
         }
     }
 }

@@ -1,8 +1,9 @@
-//! The limits of what can be asked for.
+//! Which settings count, and the limits of what can be asked for.
 
 use super::preset::MAX_ENTITIES;
-use super::{Entity, Scene, Settings};
+use super::{Entity, Representation, Scene, Settings};
 use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
 
 /// Most frames of one video.
 pub const MAX_FRAMES: u32 = 64;
@@ -11,7 +12,118 @@ pub const MAX_STEPS: u32 = 200;
 /// Shortest and longest side of a video in pixels; no public model was trained on more than 1,024.
 pub const SIDES: [u32; 2] = [16, 2048];
 
+/// Settings of which somebody has chosen some. See [`Settings`] for what they are.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Choice {
+    /// Number of frames.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frames: Option<u32>,
+    /// Frames a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fps: Option<u32>,
+    /// Denoising steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u32>,
+    /// Seed of the noise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// Guidance scale at the first frame.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_guidance: Option<f32>,
+    /// Guidance scale at the last frame.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_guidance: Option<f32>,
+    /// SVD's motion bucket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub motion_bucket: Option<u32>,
+    /// Noise added to the conditioning picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noise_augmentation: Option<f32>,
+    /// Width and height of the video.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<[u32; 2]>,
+    /// The representation of trajectories.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub representation: Option<Representation>,
+}
+
+impl From<&Settings> for Choice {
+    /// Everything chosen.
+    fn from(settings: &Settings) -> Self {
+        let Settings {
+            frames,
+            fps,
+            steps,
+            seed,
+            min_guidance,
+            max_guidance,
+            motion_bucket,
+            noise_augmentation,
+            size,
+            representation,
+        } = settings.clone();
+        Self {
+            frames: Some(frames),
+            fps: Some(fps),
+            steps: Some(steps),
+            seed: Some(seed),
+            min_guidance: Some(min_guidance),
+            max_guidance: Some(max_guidance),
+            motion_bucket: Some(motion_bucket),
+            noise_augmentation: Some(noise_augmentation),
+            size,
+            representation,
+        }
+    }
+}
+
+impl Choice {
+    /// `settings` but for what is chosen.
+    fn over(&self, settings: Settings) -> Settings {
+        Settings {
+            frames: self.frames.unwrap_or(settings.frames),
+            fps: self.fps.unwrap_or(settings.fps),
+            steps: self.steps.unwrap_or(settings.steps),
+            seed: self.seed.unwrap_or(settings.seed),
+            min_guidance: self.min_guidance.unwrap_or(settings.min_guidance),
+            max_guidance: self.max_guidance.unwrap_or(settings.max_guidance),
+            motion_bucket: self.motion_bucket.unwrap_or(settings.motion_bucket),
+            noise_augmentation: self
+                .noise_augmentation
+                .unwrap_or(settings.noise_augmentation),
+            size: self.size.or(settings.size),
+            representation: self.representation.or(settings.representation),
+        }
+    }
+
+    /// What of it makes sense for a model that it was not made for: what does not depend on how one was trained.
+    pub fn for_another_model(&self) -> Self {
+        Self {
+            seed: self.seed,
+            motion_bucket: self.motion_bucket,
+            size: self.size,
+            representation: self.representation,
+            ..Self::default()
+        }
+    }
+
+    /// Whether what is chosen lies in its range.
+    ///
+    /// # Errors
+    /// [`Error::Job`] naming the first that does not.
+    pub fn check(&self) -> Result<()> {
+        self.over(Settings::default()).check()
+    }
+}
+
 impl Settings {
+    /// Which settings count, the one rule for all fronts: the request's own, else those that came with the scene, else
+    /// the model's.
+    pub fn resolve(request: &Choice, scene: &Choice, model: &Settings) -> Self {
+        request.over(scene.over(model.clone()))
+    }
+
     /// Whether a job can be run with these settings; the error names the first that is out of its range.
     pub fn check(&self) -> Result<()> {
         let range = |name: &str, value: f64, low: f64, high: f64| {
@@ -90,6 +202,11 @@ impl Scene {
         Ok(())
     }
 
+    /// Whether there is a picture, and nothing said of what is in it.
+    pub fn is_picture_alone(&self) -> bool {
+        !self.picture.is_empty() && self.entities.is_empty() && self.background.is_none()
+    }
+
     /// Whether anything has a path, be it a pin.
     pub fn moves(&self) -> bool {
         self.background.is_some() || self.entities.iter().any(|e| e.trajectory.is_some())
@@ -154,7 +271,7 @@ mod tests {
             name: "dog".into(),
             mask: mask.clone(),
             trajectory,
-            group: None,
+            ..Entity::default()
         };
         scene.entities = vec![entity(&mask, None), entity(&Mask::empty(3, 3), None)];
         assert!(said(&scene).contains("entity 2 (dog) has an empty mask"));
@@ -178,6 +295,70 @@ mod tests {
             Some(Trajectory::line([0.5, 0.5], [0.9, 0.5])),
         )];
         assert!(scene.notes(8).is_empty());
+    }
+
+    #[test]
+    fn the_request_counts_before_the_scene_and_the_scene_before_the_model() {
+        let all = |n: u32| Settings {
+            frames: n,
+            fps: n,
+            steps: n,
+            seed: u64::from(n),
+            min_guidance: n as f32,
+            max_guidance: n as f32,
+            motion_bucket: n,
+            noise_augmentation: n as f32,
+            size: Some([n, n]),
+            representation: Some(Representation::ALL[n as usize]),
+        };
+        let (request, scene, model) = (Choice::from(&all(3)), Choice::from(&all(4)), all(5));
+        let nothing = Choice::default();
+        assert_eq!(Settings::resolve(&request, &scene, &model), all(3));
+        assert_eq!(Settings::resolve(&nothing, &scene, &model), all(4));
+        assert_eq!(Settings::resolve(&request, &nothing, &model), all(3));
+        assert_eq!(Settings::resolve(&nothing, &nothing, &model), all(5));
+        // One by one.
+        let request = Choice {
+            steps: Some(3),
+            ..Choice::default()
+        };
+        let scene = Choice {
+            steps: Some(4),
+            seed: Some(4),
+            size: Some([4, 4]),
+            ..Choice::default()
+        };
+        let wanted = Settings {
+            steps: 3,
+            seed: 4,
+            size: Some([4, 4]),
+            ..all(5)
+        };
+        assert_eq!(Settings::resolve(&request, &scene, &model), wanted);
+        // What is no model's own business.
+        let all = Choice::from(&all(4)).for_another_model();
+        let wanted = Settings {
+            seed: 4,
+            motion_bucket: 4,
+            size: Some([4, 4]),
+            representation: Some(Representation::ALL[4]),
+            ..model.clone()
+        };
+        assert_eq!(Settings::resolve(&nothing, &all, &model), wanted);
+    }
+
+    #[test]
+    fn what_is_chosen_is_checked_and_written_and_nothing_else() {
+        let choice = |json: &str| serde_json::from_str::<Choice>(json).unwrap();
+        let some = choice(r#"{"steps": 9, "unknown": [1]}"#);
+        assert!(some.check().is_ok());
+        assert_eq!(serde_json::to_string(&some).unwrap(), r#"{"steps":9}"#);
+        let said = choice(r#"{"steps": 9000}"#)
+            .check()
+            .unwrap_err()
+            .to_string();
+        assert!(said.contains("steps is 9000"), "{said}");
+        assert!(choice(r#"{"max_guidance": 1e39}"#).check().is_err());
     }
 
     #[test]

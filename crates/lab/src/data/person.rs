@@ -5,7 +5,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use super::look::{Limb, Worn};
-use dragentity_core::scene::parts::{HEAD, Side, TORSO};
+use dragentity_core::scene::parts::{Part, Side};
 
 type Vector = [f32; 3];
 
@@ -26,7 +26,7 @@ pub(super) struct Outfit<'a> {
 /// One shape of a person.
 pub(super) struct Shape<'a> {
     /// The part it belongs to.
-    pub part: usize,
+    pub part: Part,
     /// Where its origin is, in heights of the person, y down.
     pub at: [f32; 2],
     /// What it looks like, in the same unit.
@@ -114,7 +114,7 @@ impl<'a> Builder<'a, '_> {
     /// A shape between two places, nearer by `nearer` than it is.
     fn shape(
         &mut self,
-        part: usize,
+        part: Part,
         [from, to]: [Vector; 2],
         radii: [f32; 2],
         cloth: &Cloth<'a>,
@@ -288,7 +288,7 @@ impl<'a> Builder<'a, '_> {
         };
         let middle = 1.0 + 0.45 / size;
         self.shape(
-            HEAD,
+            Part::Head,
             [base, place(middle, 0.1, 0.0)],
             [0.55 * radius, 0.5 * radius],
             &outfit.skin,
@@ -310,7 +310,7 @@ impl<'a> Builder<'a, '_> {
                 place(middle - 0.1, -0.3, 0.0),
             ];
             self.shape(
-                HEAD,
+                Part::Head,
                 crown,
                 [mass * radius, 0.95 * mass * radius],
                 &outfit.hair,
@@ -320,7 +320,13 @@ impl<'a> Builder<'a, '_> {
                 let to = self.range(-1.6, 0.3);
                 let fall = [place(middle, -0.4, 0.0), place(to, -0.5, 0.0)];
                 let order = if shows > 0.0 { -0.03 } else { near + 0.02 };
-                self.shape(HEAD, fall, [radius, 0.7 * radius], &outfit.hair, order);
+                self.shape(
+                    Part::Head,
+                    fall,
+                    [radius, 0.7 * radius],
+                    &outfit.hair,
+                    order,
+                );
             }
         }
         let face = [
@@ -328,7 +334,7 @@ impl<'a> Builder<'a, '_> {
             place(middle - 0.45, 0.25, 0.0),
         ];
         self.shape(
-            HEAD,
+            Part::Head,
             face,
             [0.95 * radius, 0.72 * radius],
             &outfit.skin,
@@ -338,7 +344,7 @@ impl<'a> Builder<'a, '_> {
             let fringe = self.range(0.55, 0.85);
             let top = place(middle + 0.62, -0.05, 0.0);
             self.shape(
-                HEAD,
+                Part::Head,
                 [top, top],
                 [fringe * radius; 2],
                 &outfit.hair,
@@ -352,7 +358,7 @@ impl<'a> Builder<'a, '_> {
                 // One that is turned away is behind the face.
                 if self.turn.of(add(eye, times(base, -1.0)))[2] > 0.2 * real {
                     self.shape(
-                        HEAD,
+                        Part::Head,
                         [eye, eye],
                         [brows * radius; 2],
                         &outfit.hair,
@@ -364,7 +370,13 @@ impl<'a> Builder<'a, '_> {
                 place(middle - 0.45, 0.85, -0.2),
                 place(middle - 0.45, 0.85, 0.2),
             ];
-            self.shape(HEAD, mouth, [0.07 * radius; 2], &outfit.other, near + 0.01);
+            self.shape(
+                Part::Head,
+                mouth,
+                [0.07 * radius; 2],
+                &outfit.other,
+                near + 0.01,
+            );
         }
         if self.rng.random_bool(0.16) {
             let brim = self.range(0.9, 1.5);
@@ -373,9 +385,15 @@ impl<'a> Builder<'a, '_> {
                 place(middle + 0.75, 0.0, brim * 0.6),
             ];
             let crown = place(middle + 0.9, -0.1, 0.0);
-            self.shape(HEAD, hat, [0.3 * radius; 2], &outfit.other, near + 0.04);
             self.shape(
-                HEAD,
+                Part::Head,
+                hat,
+                [0.3 * radius; 2],
+                &outfit.other,
+                near + 0.04,
+            );
+            self.shape(
+                Part::Head,
                 [crown, crown],
                 [0.85 * radius; 2],
                 &outfit.other,
@@ -446,13 +464,13 @@ impl<'a> Person<'a> {
 
         // Trunk, shoulders and hips are one part.
         b.shape(
-            TORSO,
+            Part::Torso,
             [times(spine, length - 0.06), times(spine, 0.03)],
             [chest, waist],
             &outfit.shirt,
             0.0,
         );
-        b.shape(TORSO, shoulders, [0.042; 2], &outfit.shirt, 0.002);
+        b.shape(Part::Torso, shoulders, [0.042; 2], &outfit.shirt, 0.002);
         let tucked = b.rng.random_bool(0.6);
         let below = if tucked {
             &outfit.trousers
@@ -460,7 +478,7 @@ impl<'a> Person<'a> {
             &outfit.shirt
         };
         let order = if tucked { -0.01 } else { 0.004 };
-        b.shape(TORSO, hips, [0.062; 2], below, order);
+        b.shape(Part::Torso, hips, [0.062; 2], below, order);
         if b.rng.random_bool(0.3) {
             // An open collar or a scarf.
             let open = add(neck, times(FORWARD, 0.04));
@@ -470,7 +488,7 @@ impl<'a> Person<'a> {
                 &outfit.other
             };
             b.shape(
-                TORSO,
+                Part::Torso,
                 [add(open, [0.0, 0.01, 0.0]), add(open, [0.0, 0.05, 0.0])],
                 [0.035, 0.012],
                 cloth,
@@ -491,7 +509,13 @@ impl<'a> Person<'a> {
             let flare = b.range(0.07, 0.13);
             let dress = b.rng.random_bool(0.5);
             let cloth = if dress { &outfit.shirt } else { &outfit.other };
-            b.shape(TORSO, [[0.0, 0.0, 0.0], hem], [0.07, flare], cloth, 0.05);
+            b.shape(
+                Part::Torso,
+                [[0.0, 0.0, 0.0], hem],
+                [0.07, flare],
+                cloth,
+                0.05,
+            );
         }
         b.head(neck, 1.0 + 0.8 * young);
 
@@ -530,7 +554,6 @@ impl<'a> Person<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dragentity_core::scene::parts::COUNT;
     use rand::SeedableRng;
 
     fn outfit() -> Outfit<'static> {
@@ -555,7 +578,7 @@ mod tests {
     fn people_have_all_parts_and_stand_on_their_feet() {
         for seed in 0..40 {
             let person = Person::random(&mut ChaCha8Rng::seed_from_u64(seed), &outfit());
-            for part in 0..COUNT {
+            for part in Part::ALL {
                 assert!(
                     person.shapes.iter().any(|s| s.part == part),
                     "{seed}: {part}"

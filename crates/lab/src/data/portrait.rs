@@ -9,7 +9,7 @@ use super::motion::Pose;
 use super::pack::Pack;
 use super::person::{Cloth, Outfit, Person};
 use super::render::{Body, Choice, ClipSpec, Part, Plan, View, draw, thing};
-use dragentity_core::scene::parts::{CLASSES, COUNT};
+use dragentity_core::scene::parts::{CLASSES, Part as BodyPart};
 
 /// A crop around somebody (or something that is nobody), as the parser is shown it.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,11 +81,12 @@ pub(super) fn portrait(
             &[Pose::new(at, 0.0, 1.0)],
             large,
         );
-        about..about + 1
+        vec![(about, None)]
     } else {
         placed.add_to(&mut plan, [0.0, 0.0], true);
         border = placed.border;
-        about..about + COUNT
+        let parts = BodyPart::ALL.map(Some);
+        (about..).zip(parts).collect()
     };
     // Something in front, now and then.
     if rng.random_bool(0.2) {
@@ -102,15 +103,15 @@ pub(super) fn portrait(
     let within = |at: usize| ((at / side) as f32) < border;
     let mut shares = vec![0.0f32; CLASSES * area];
     let mut whole = vec![0.0f32; area];
-    for (index, body) in asked.enumerate() {
+    for (body, part) in asked {
         for (at, &seen) in canvas.seen[body]
             .iter()
             .enumerate()
             .filter(|(at, _)| within(*at))
         {
             whole[at] = (whole[at] + seen).min(1.0);
-            if !is_nobody {
-                shares[(index + 1) * area + at] = seen;
+            if let Some(part) = part {
+                shares[part.class() * area + at] = seen;
             }
         }
     }
@@ -211,7 +212,10 @@ impl<'a> Placed<'a> {
                 shadow: None,
             });
         }
-        for part in 0..if parts { COUNT } else { 0 } {
+        if !parts {
+            return;
+        }
+        for part in BodyPart::ALL {
             let shapes = self.person.shapes.iter().enumerate();
             let own = shapes
                 .filter(|(_, s)| s.part == part)

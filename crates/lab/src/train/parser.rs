@@ -8,7 +8,7 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
 use dragentity_core::Result;
-use dragentity_core::scene::parts::{CLASSES, COUNT, mirrored};
+use dragentity_core::scene::parts::{CLASSES, Part};
 use dragentity_media::overlay::colour;
 use dragentity_networks::dragentity::human_parser::HumanParser;
 use dragentity_pipeline::host::{pictures, shrink};
@@ -46,14 +46,15 @@ pub struct Portraits {
 }
 
 /// What an error in a class costs: small parts are as wanted as large ones.
-fn cost(class: usize) -> f32 {
+fn cost(class: Option<Part>) -> f32 {
+    use Part::*;
     match class {
-        0 => 1.0,
-        1 => 1.2,
-        2 => 0.8,
-        9 | 12 => 2.0,
-        3..=6 => 1.8,
-        _ => 1.4,
+        None => 1.0,
+        Some(Head) => 1.2,
+        Some(Torso) => 0.8,
+        Some(LeftFoot | RightFoot) => 2.0,
+        Some(LeftUpperArm | LeftLowerArm | RightUpperArm | RightLowerArm) => 1.8,
+        Some(LeftUpperLeg | LeftLowerLeg | RightUpperLeg | RightLowerLeg) => 1.4,
     }
 }
 
@@ -81,7 +82,7 @@ fn portraits(made: Vec<Portrait>, side: usize) -> Portraits {
             let asked = mask[at].max(1.0 - of(0)).max(ELSEWHERE);
             asked
                 * (0..CLASSES)
-                    .map(|class| of(class) * cost(class))
+                    .map(|class| of(class) * cost(Part::of_class(class)))
                     .sum::<f32>()
         }));
         batch.masks.extend(portrait.mask);
@@ -133,8 +134,8 @@ impl<B: AutodiffBackend> Stage<B> for ParserStage<B> {
         let entropy = (log.clone() * truth.clone()).sum_dim(1).neg();
         let entropy = (entropy * weights.clone()).sum() / weights.sum();
         // And Dice of each part over the batch, so that small ones are not given up.
-        let made = log.exp().narrow(1, 1, COUNT);
-        let truth = truth.narrow(1, 1, COUNT);
+        let made = log.exp().narrow(1, 1, Part::ALL.len());
+        let truth = truth.narrow(1, 1, Part::ALL.len());
         let sum = |x: Tensor<B, 4>| x.sum_dim(3).sum_dim(2).sum_dim(0);
         let overlap = sum(made.clone() * truth.clone()) * 2.0 + 4.0;
         let dice = overlap / (sum(made) + sum(truth) + 4.0);
@@ -204,57 +205,48 @@ impl<B: AutodiffBackend> Stage<B> for ParserStage<B> {
     }
 }
 
-/// The class of each pixel.
-fn truth(portrait: &Portrait) -> Vec<usize> {
+/// The part of each pixel.
+fn truth(portrait: &Portrait) -> Vec<Option<Part>> {
     let area = portrait.side * portrait.side;
     (0..area)
         .map(|at| {
             let of = |class: usize| portrait.shares[class * area + at];
             let most = (1..CLASSES).max_by(|a, b| of(*a).total_cmp(&of(*b)));
-            most.filter(|_| of(0) < 0.5).unwrap_or(0)
+            most.filter(|_| of(0) < 0.5).and_then(Part::of_class)
         })
         .collect()
 }
 
-/// The class the parser gives each pixel; nothing outside the mask, and nothing at all to what is nobody.
-fn answer(parsed: &Parsed, portrait: &Portrait) -> Vec<usize> {
+/// The part the parser gives each pixel; none outside the mask, and none at all to what is nobody.
+fn answer(parsed: &Parsed, portrait: &Portrait) -> Vec<Option<Part>> {
     let side = portrait.side;
     let inside = |at: usize| portrait.mask[at] >= 0.5;
     let place = |at: usize| [at % side, at / side].map(|v| (v as f32 + 0.5) / side as f32);
     let places = (0..side * side).filter(|&at| inside(at)).map(place);
     if !parsed.is_somebody(places) {
-        return vec![0; side * side];
+        return vec![None; side * side];
     }
     (0..side * side)
-        .map(|at| {
-            if inside(at) {
-                parsed.part(place(at)) + 1
-            } else {
-                0
-            }
-        })
+        .map(|at| inside(at).then(|| parsed.part(place(at))))
         .collect()
 }
 
 /// The same with the left for either side.
-fn without_sides(classes: &[usize]) -> Vec<usize> {
-    let left = |class: &usize| match *class {
-        0 => 0,
-        class => class.min(mirrored(class - 1) + 1),
-    };
-    classes.iter().map(left).collect()
+fn without_sides(parts: &[Option<Part>]) -> Vec<Option<Part>> {
+    let left = |part: &Option<Part>| part.map(|part| part.min(part.mirrored()));
+    parts.iter().map(left).collect()
 }
 
-fn painted(classes: &[usize]) -> Vec<f32> {
-    let paint = |class: usize| match class {
-        0 => [-0.8; 3],
+fn painted(parts: &[Option<Part>]) -> Vec<f32> {
+    let paint = |part: Option<Part>| match part.map(Part::class) {
+        None => [-0.8; 3],
         // There are fewer colours than parts: the last ones are darker.
-        class => colour(class - 1).map(|c| {
+        Some(class) => colour(class - 1).map(|c| {
             let light = if class > 8 { 0.5 } else { 1.0 };
             light * f32::from(c) / 127.5 - 1.0
         }),
     };
-    classes.iter().flat_map(|&class| paint(class)).collect()
+    parts.iter().flat_map(|&part| paint(part)).collect()
 }
 
 /// Right and wrong pixels of many portraits.
@@ -271,20 +263,21 @@ struct Score {
 }
 
 impl Score {
-    fn add(&mut self, truth: &[usize], made: &[usize]) {
+    fn add(&mut self, truth: &[Option<Part>], made: &[Option<Part>]) {
+        let class = |part: Option<Part>| part.map_or(0, Part::class);
         for (&truth, &made) in truth.iter().zip(made) {
-            self.either[truth] += 1;
+            self.either[class(truth)] += 1;
             if truth == made {
-                self.both[truth] += 1;
+                self.both[class(truth)] += 1;
             } else {
-                self.either[made] += 1;
+                self.either[class(made)] += 1;
             }
-            if truth > 0 {
+            if truth.is_some() {
                 self.all += 1;
                 self.right += u64::from(truth == made);
             }
         }
-        let somebody = |classes: &[usize]| classes.iter().any(|&class| class > 0);
+        let somebody = |parts: &[Option<Part>]| parts.iter().any(Option::is_some);
         self.portraits += 1;
         self.told += u64::from(somebody(truth) == somebody(made));
     }
@@ -348,17 +341,20 @@ mod tests {
     fn scores_count_each_part_alike() {
         let mut score = Score::default();
         // Of each part two pixels are right; one of the first is taken for the second.
-        let mut truth: Vec<usize> = (1..CLASSES).flat_map(|class| [class; 2]).collect();
+        let two = |part: Part| [Some(part); 2];
+        let mut truth: Vec<Option<Part>> = Part::ALL.into_iter().flat_map(two).collect();
         let mut made = truth.clone();
-        truth.extend([0, 1]);
-        made.extend([0, 2]);
+        truth.extend([None, Some(Part::Head)]);
+        made.extend([None, Some(Part::Torso)]);
         score.add(&truth, &made);
-        let expected = (10.0 + 2.0 / 3.0 * 2.0) / COUNT as f64;
+        let expected = (10.0 + 2.0 / 3.0 * 2.0) / Part::ALL.len() as f64;
         assert!((score.mean() - expected).abs() < 1e-9, "{}", score.mean());
         assert_eq!((score.all, score.right, score.told), (25, 24, 1));
         // What is swapped is right where sides do not count.
         let (mut swapped, mut folded) = (Score::default(), Score::default());
-        let (truth, made) = (vec![1, 3, 5], vec![1, 5, 3]);
+        let arms = [Part::LeftUpperArm, Part::RightUpperArm].map(Some);
+        let truth = vec![Some(Part::Head), arms[0], arms[1]];
+        let made = vec![Some(Part::Head), arms[1], arms[0]];
         swapped.add(&truth, &made);
         folded.add(&without_sides(&truth), &without_sides(&made));
         assert!((swapped.mean() - 1.0 / 3.0).abs() < 1e-9);

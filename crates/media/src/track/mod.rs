@@ -133,10 +133,10 @@ impl Tracks {
                     name: entity.name.clone(),
                     mask: mask.clone(),
                     trajectory: Some(self.trajectory(entity)),
-                    group: None,
+                    ..Entity::default()
                 })
                 .collect(),
-            background: None,
+            ..Scene::default()
         })
     }
 

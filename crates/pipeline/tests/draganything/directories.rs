@@ -6,7 +6,7 @@ use dragentity_core::Cancel;
 use dragentity_core::Job;
 use dragentity_core::JobEvent;
 use dragentity_core::Video;
-use dragentity_core::scene::{Entity, Mask, Picture, Scene, Settings, Trajectory, raster};
+use dragentity_core::scene::{Entity, Mask, Order, Picture, Scene, Settings, Trajectory, raster};
 use dragentity_core::scheduler::{EulerDiscreteScheduler, guidance_per_frame};
 use dragentity_networks::dragentity::condition::{
     ConditionBatch, ConditionConfig, ConditionInput, EntityInput, masked_mean,
@@ -46,7 +46,7 @@ fn job() -> Job {
             name: "box".into(),
             mask,
             trajectory: Some(trajectory),
-            group: None,
+            ..Entity::default()
         }
     };
     let entities = vec![
@@ -57,7 +57,8 @@ fn job() -> Job {
         scene: Scene {
             picture: Picture::from_rgb(SIZE[0], SIZE[1], rgb).unwrap(),
             entities,
-            background: None,
+            order: Order::AsListed,
+            ..Scene::default()
         },
         settings: Settings {
             frames: FRAMES,

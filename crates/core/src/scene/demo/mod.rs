@@ -6,6 +6,7 @@
 //! the folder is asked for.
 
 use super::preset::{MAX_ENTITIES, clean_name};
+use super::settings::{Choice, MAX_FRAMES};
 use super::trajectory::MAX_REACH;
 use super::{Entity, Mask, Picture, Scene, Trajectory, TrajectoryPoint};
 use crate::error::{Error, Result};
@@ -21,7 +22,7 @@ const STILL: f64 = 1e-3;
 /// A demo folder, read.
 #[derive(Clone, Debug)]
 pub struct Demo {
-    /// What is to move.
+    /// What is to move. The file says nothing of depth: what lies in front of what is told by [`Scene::layers`].
     pub scene: Scene,
     /// Positions of the longest trajectory: frames that the folder was made for.
     pub frames: usize,
@@ -38,7 +39,7 @@ struct Entry {
     trajectory: Vec<[f64; 2]>,
 }
 
-/// The entries as they stand in the file: later ones lie in front.
+/// The entries as they stand in the file.
 struct Entries(Vec<(String, Entry)>);
 
 impl<'de> Deserialize<'de> for Entries {
@@ -76,6 +77,14 @@ fn refuse<T>(reason: String) -> Result<T> {
 }
 
 impl Demo {
+    /// What it asks for beside its scene: as many frames as it has positions, within the limits.
+    pub fn settings(&self) -> Choice {
+        Choice {
+            frames: Some(self.frames.clamp(2, MAX_FRAMES as usize) as u32),
+            ..Choice::default()
+        }
+    }
+
     /// Reads a folder whose files `read` gives by name.
     ///
     /// Entries that share a mask divide it: each gets what lies nearest to where its trajectory starts.
@@ -135,7 +144,7 @@ impl Demo {
                 }),
                 mask,
                 trajectory: Some(trajectories[i].clone()),
-                group: None,
+                ..Entity::default()
             });
         }
         let frames = entries.iter().map(|(_, entry)| entry.trajectory.len());
@@ -144,7 +153,7 @@ impl Demo {
             scene: Scene {
                 picture,
                 entities,
-                background: None,
+                ..Scene::default()
             },
             notes,
         })

@@ -49,7 +49,7 @@ fn refusal(json: &str) -> String {
 }
 
 #[test]
-fn a_folder_becomes_a_scene_in_the_order_of_the_file() {
+fn a_folder_becomes_a_scene() {
     let json = r#"{
         "6": {"comment": "fixed ground", "mask_name": "left.jpg", "trajectory": [[10, 20], [10, 20], [10, 20]]},
         "1": {"comment": " ", "mask_name": "box.jpg", "trajectory": [[44.5, 14.5], [34.5, 14.5], [24.5, 24.5], [14.5, 34.5], [-5.5, 39.5]], "more": 1}
@@ -77,6 +77,24 @@ fn a_folder_becomes_a_scene_in_the_order_of_the_file() {
         assert!(near(at[frames - 1], [-5.0 / 60.0, 1.0]), "{at:?}");
     }
     assert!(demo.scene.check().is_ok());
+}
+
+/// Nothing in the file says what lies in front of what.
+#[test]
+fn what_moves_lies_in_front_of_what_stays_whatever_the_file_begins_with() {
+    let car = r#"{"comment": "car", "mask_name": "box.jpg", "trajectory": [[44, 14], [4, 14]]}"#;
+    let ground = r#"{"comment": "ground", "mask_name": "left.jpg", "trajectory": [[10, 20]]}"#;
+    let dot = r#"{"comment": "dot", "mask_name": "dot.jpg", "trajectory": [[2, 2], [40, 2]]}"#;
+    for entries in [[car, ground, dot], [ground, car, dot], [dot, car, ground]] {
+        let [a, b, c] = entries;
+        let mut folder = Folder::new(&format!(r#"{{"1": {a}, "2": {b}, "3": {c}}}"#));
+        let lit = |x, y| if x < 4 && y < 4 { 255 } else { 0 };
+        folder.0.insert("dot.jpg".into(), picture(60, 40, lit));
+        let scene = folder.read().unwrap().scene;
+        let layers = scene.layers().into_iter();
+        let names: Vec<&str> = layers.map(|i| scene.entities[i].name.as_str()).collect();
+        assert_eq!(names, ["ground", "car", "dot"]);
+    }
 }
 
 #[test]

@@ -6,18 +6,25 @@
 //! ```json
 //! {"dragentity": 1,
 //!  "picture": {"width": 512, "height": 341, "hash": "5c3a9e0b71d2f846"},
+//!  "order": "automatic",
 //!  "entities": [{"name": "cat", "mask": {"width": 160, "height": 107, "runs": [1200, 31, 120, 40]},
-//!                "trajectory": [[0.4, 0.5, 0.0], [0.6, 0.45, 1.0]], "group": 1}],
+//!                "trajectory": [[0.4, 0.5, 0.0], [0.6, 0.45, 1.0]], "group": 1, "part": "head"}],
 //!  "background": [[0.5, 0.5, 0.0]],
 //!  "settings": {"frames": 8, "seed": 0}}
 //! ```
 //!
 //! Runs are [`Mask::to_runs`]; trajectory points are x, y (fractions of the picture) and t (fraction of the video).
-//! What is missing takes its default; what is not known is ignored.
+//! What is missing takes its default, a setting the model's ([`Settings::resolve`]); what is not known is ignored.
+//!
+//! Without an `order` the entities lie as they are listed, back to front: somebody has set it, or the preset is of a
+//! time when there was no other. A group's entities without a `part` are of such a time, too: the names that parts are
+//! given then say which they are.
 
 use super::picture::PictureHash;
+use super::settings::Choice;
 use super::{
-    Entity, Mask, Picture, Scene, Settings, Trajectory, TrajectoryPoint, mask, trajectory,
+    Entity, Mask, Order, Part, Picture, Scene, Settings, Trajectory, TrajectoryPoint, mask,
+    trajectory,
 };
 use crate::error::{Error, Result};
 use base64::Engine;
@@ -53,12 +60,14 @@ pub struct Preset {
     pub height: u32,
     /// What the picture shows; `None` in a preset that was written by hand.
     pub hash: Option<PictureHash>,
-    /// The entities, back to front; masks of at most [`MASK_SIDE`] pixels when made by [`Preset::new`].
+    /// The entities; masks of at most [`MASK_SIDE`] pixels when made by [`Preset::new`].
     pub entities: Vec<Entity>,
+    /// Who says which of them lie in front of which.
+    pub order: Order,
     /// The camera.
     pub background: Option<Trajectory>,
-    /// How to generate.
-    pub settings: Settings,
+    /// How to generate, as far as it says.
+    pub settings: Choice,
 }
 
 /// Whether a preset can be used on a picture.
@@ -101,8 +110,9 @@ impl Preset {
                     ..e.clone()
                 })
                 .collect(),
+            order: scene.order,
             background: scene.background.as_ref().map(Trajectory::cleaned),
-            settings: settings.clone(),
+            settings: Choice::from(settings),
         }
     }
 
@@ -143,6 +153,7 @@ impl Preset {
         Ok(Scene {
             picture,
             entities,
+            order: self.order,
             background: self.background.clone(),
         })
     }
@@ -156,8 +167,12 @@ impl Preset {
             .iter()
             .map(|e| format!("    {}", json(e)))
             .collect();
+        let order = match &file.order {
+            Some(order) => format!("  \"order\": {},\n", json(order)),
+            None => String::new(),
+        };
         format!(
-            "{{\n  \"dragentity\": {VERSION},\n  \"picture\": {},\n  \"entities\": [\n{}\n  ],\n  \"background\": {},\n  \"settings\": {}\n}}\n",
+            "{{\n  \"dragentity\": {VERSION},\n  \"picture\": {},\n{order}  \"entities\": [\n{}\n  ],\n  \"background\": {},\n  \"settings\": {}\n}}\n",
             json(&file.picture),
             entities.join(",\n"),
             json(&file.background),
@@ -381,12 +396,14 @@ fn small(mask: &Mask) -> Mask {
 struct File {
     dragentity: u32,
     picture: FilePicture,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    order: Option<Order>,
     #[serde(default)]
     entities: Vec<FileEntity>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     background: Option<Vec<[f32; 3]>>,
     #[serde(default)]
-    settings: Settings,
+    settings: Choice,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -406,6 +423,8 @@ struct FileEntity {
     trajectory: Option<Vec<[f32; 3]>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     group: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    part: Option<Part>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -430,6 +449,7 @@ impl From<&Preset> for File {
                 height: p.height,
                 hash: p.hash.map(|h| h.to_string()).unwrap_or_default(),
             },
+            order: Some(p.order).filter(|order| *order != Order::AsListed),
             entities: p
                 .entities
                 .iter()
@@ -442,6 +462,7 @@ impl From<&Preset> for File {
                     },
                     trajectory: e.trajectory.as_ref().map(points),
                     group: e.group,
+                    part: e.part,
                 })
                 .collect(),
             background: p.background.as_ref().map(points),
@@ -485,6 +506,7 @@ impl TryFrom<File> for Preset {
             // A hash that cannot be read only costs the certainty that it is the same picture.
             hash: file.picture.hash.parse().ok(),
             entities,
+            order: file.order.unwrap_or(Order::AsListed),
             background,
             settings: file.settings,
         })
@@ -505,11 +527,19 @@ fn entity(index: usize, e: FileEntity) -> Result<Entity> {
     }
     const { assert!(MAX_MASK_SIDE <= mask::MAX_SIDE) };
     Ok(Entity {
+        part: e
+            .part
+            .or_else(|| part_of_old(&e.name).filter(|_| e.group.is_some())),
         name: clean_name(&e.name),
         mask: Mask::from_runs(width, height, &runs)?,
         trajectory: e.trajectory.map(|points| path(&what, points)).transpose()?,
         group: e.group,
     })
+}
+
+/// The part that an entity of a group was in presets that told it by its name alone.
+fn part_of_old(name: &str) -> Option<Part> {
+    Part::ALL.into_iter().find(|part| part.name() == name)
 }
 
 fn path(what: &str, points: Vec<[f32; 3]>) -> Result<Trajectory> {

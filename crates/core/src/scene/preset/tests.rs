@@ -15,19 +15,20 @@ fn scene() -> Scene {
         mask,
         trajectory: Some(Trajectory::line([0.3, 0.4], [0.70004, 0.2])),
         group: Some(3),
+        part: Some(Part::Head),
     };
     let mut dot = Mask::empty(300, 200);
     dot.alpha[40_000] = 255;
     let still = Entity {
         name: "a dot".into(),
         mask: dot,
-        trajectory: None,
-        group: None,
+        ..Entity::default()
     };
     Scene {
         picture,
         entities: vec![cat, still],
         background: Some(Trajectory::pin(0.5, 0.5)),
+        ..Scene::default()
     }
 }
 
@@ -215,6 +216,90 @@ fn hostile_numbers_are_named() {
     assert!(said(&nested).contains("cut short"));
 }
 
+#[test]
+fn an_order_that_somebody_set_is_kept_and_so_is_that_of_old_presets() {
+    let old = r#"{"dragentity": 1, "picture": {"width": 300, "height": 200}, "entities": [
+        {"name": "car", "mask": {"width": 2, "height": 2, "runs": [0, 1, 3]}, "trajectory": [[0.2, 0.2, 0], [0.7, 0.2, 1]]},
+        {"name": "ground", "mask": {"width": 2, "height": 2, "runs": [2, 2]}, "trajectory": [[0.5, 0.7, 0]]}]}"#;
+    let preset = Preset::parse(old).unwrap();
+    let picture = scene().picture;
+    let kept = preset.scene(picture.clone()).unwrap();
+    assert_eq!((kept.order, kept.layers()), (Order::AsListed, vec![0, 1]));
+    // What it was is what it is when it is written again, and a link of it is no longer than it was.
+    assert!(!preset.to_json().contains("order"));
+    assert_eq!(Preset::parse(&preset.to_fragment()).unwrap(), preset);
+
+    // Where nobody has set one, whoever opens it puts the ground behind the car, and goes on doing so.
+    let automatic = old.replacen("\"entities\"", "\"order\": \"automatic\", \"entities\"", 1);
+    let preset = Preset::parse(&automatic).unwrap();
+    let made = preset.scene(picture).unwrap();
+    assert_eq!((made.order, made.layers()), (Order::Automatic, vec![1, 0]));
+    let names: Vec<&str> = made.entities.iter().map(|e| e.name.as_str()).collect();
+    assert_eq!(names, ["car", "ground"], "the list stays as it is");
+    for again in [
+        Preset::new(&made, &Settings::default()),
+        Preset::whole(&made, &Settings::default()),
+    ] {
+        for text in [again.to_json(), again.to_fragment()] {
+            assert_eq!(Preset::parse(&text).unwrap().order, Order::Automatic);
+        }
+    }
+    for nonsense in ["3", "\"sideways\"", "[1, 0]", "{}", "true"] {
+        let why = said(&automatic.replace("\"automatic\"", nonsense));
+        assert!(why.contains("cannot be read"), "{why}");
+    }
+}
+
+#[test]
+fn parts_are_told_by_their_kind_and_in_old_presets_by_their_name() {
+    let part = |entity: &str| {
+        let mask = r#""mask": {"width": 2, "height": 2, "runs": [0, 4]}"#;
+        let text = format!(
+            r#"{{"dragentity": 1, "picture": {{"width": 3, "height": 2}}, "entities": [{{{mask}, {entity}}}]}}"#
+        );
+        Preset::parse(&text).map(|preset| preset.entities[0].part)
+    };
+    let of = |entity| part(entity).unwrap();
+    assert_eq!(
+        of(r#""name": "left upper arm", "group": 1"#),
+        Some(Part::LeftUpperArm)
+    );
+    assert_eq!(
+        of(r#""name": "wing", "group": 1, "part": "left_upper_arm""#),
+        Some(Part::LeftUpperArm)
+    );
+    assert_eq!(
+        of(r#""name": "head", "group": 1, "part": "torso""#),
+        Some(Part::Torso)
+    );
+    // A cat's head is nobody's part.
+    assert_eq!(of(r#""name": "head""#), None);
+    assert_eq!(of(r#""name": "Head", "group": 1"#), None);
+    for nonsense in ["7", "\"tail\"", "[]"] {
+        let why = part(&format!(r#""group": 1, "part": {nonsense}"#))
+            .unwrap_err()
+            .to_string();
+        assert!(why.contains("cannot be read"), "{why}");
+    }
+    let text = preset().to_json();
+    assert!(text.contains(r#""group":3,"part":"head""#), "{text}");
+    // Whoever is no part says nothing of it.
+    assert_eq!(text.matches("\"part\"").count(), 1);
+}
+
+#[test]
+fn what_a_preset_does_not_say_is_left_open() {
+    let text =
+        r#"{"dragentity": 1, "picture": {"width": 3, "height": 2}, "settings": {"frames": 12}}"#;
+    let preset = Preset::parse(text).unwrap();
+    let chosen = Choice {
+        frames: Some(12),
+        ..Choice::default()
+    };
+    assert_eq!(preset.settings, chosen);
+    assert_eq!(Preset::parse(&preset.to_json()).unwrap().settings, chosen);
+}
+
 fn trajectories() -> impl Strategy<Value = Option<Trajectory>> {
     prop::option::of(
         prop::collection::vec((-2f32..3.0, -2f32..3.0, 0f32..1.0), 1..30).prop_map(|points| {
@@ -236,8 +321,11 @@ fn entities() -> impl Strategy<Value = Entity> {
         "\\PC{0,20}",
         trajectories(),
         any::<Option<u32>>(),
+        prop::option::of(prop::sample::select(Part::ALL.to_vec())),
     )
-        .prop_map(|(w, h, seed, name, trajectory, group)| {
+        .prop_map(|(w, h, seed, name, trajectory, group, part)| {
+            // Named as a part is and in a group, an entity is that part.
+            let named = part_of_old(&name).filter(|_| group.is_some());
             let alpha = (0..w * h)
                 .map(|i| if seed >> (i % 61) & 1 == 1 { 255 } else { 0 })
                 .collect();
@@ -250,6 +338,7 @@ fn entities() -> impl Strategy<Value = Entity> {
                 },
                 trajectory,
                 group,
+                part: part.or(named),
             }
         })
 }
@@ -260,10 +349,12 @@ proptest! {
         entities in prop::collection::vec(entities(), 0..6),
         background in trajectories(),
         (width, height, hash, seed) in (1u32..5000, 1u32..5000, any::<Option<u64>>(), any::<u64>()),
-        (frames, steps, guidance) in (2u32..=64, 1u32..=200, 0f32..20.0),
+        (frames, steps, guidance) in (prop::option::of(2u32..=64), 1u32..=200, 0f32..20.0),
+        listed: bool,
     ) {
-        let settings = Settings { frames, steps, seed, max_guidance: guidance, ..Default::default() };
-        let preset = Preset { width, height, hash: hash.map(PictureHash), entities, background, settings };
+        let settings = Choice { frames, steps: Some(steps), seed: Some(seed), max_guidance: Some(guidance), ..Default::default() };
+        let order = if listed { Order::AsListed } else { Order::Automatic };
+        let preset = Preset { width, height, hash: hash.map(PictureHash), entities, order, background, settings };
         for text in [preset.to_json(), preset.to_fragment(), preset.to_link("https://a.b/c?d=e")] {
             prop_assert!(Preset::parse(&text).is_ok_and(|p| p == preset), "{}", text);
         }
@@ -300,9 +391,11 @@ proptest! {
             && let Ok(scene) = preset.scene(picture)
         {
             let _ = scene.check();
-            let _ = scene.notes(preset.settings.frames);
+            prop_assert_eq!(scene.layers().len(), scene.entities.len());
+            let settings = Settings::resolve(&Choice::default(), &preset.settings, &Settings::default());
+            let _ = scene.notes(settings.frames);
             for trajectory in scene.entities.iter().filter_map(|e| e.trajectory.as_ref()) {
-                let offsets = trajectory.offsets(preset.settings.frames as usize);
+                let offsets = trajectory.offsets(settings.frames as usize);
                 prop_assert!(offsets.iter().flatten().all(|v| v.is_finite()));
             }
         }
