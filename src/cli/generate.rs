@@ -2,6 +2,7 @@
 
 use super::batch::Batch;
 use super::demo;
+use super::files::{MAX_PICTURE_FILE, check_output, read};
 use super::model::ModelArgs;
 use super::request::Request;
 use dragentity_core::Cancel;
@@ -11,7 +12,6 @@ use dragentity_core::scene::demo::Demo;
 use dragentity_core::scene::settings::MAX_FRAMES;
 use dragentity_core::scene::{Fit, Picture, Preset, Scene};
 use dragentity_media as media;
-use dragentity_media::Format;
 use dragentity_networks::device::Device;
 use dragentity_pipeline::model::{About, Kind};
 use dragentity_pipeline::runner::{Runner, with_runner};
@@ -22,8 +22,6 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Largest picture file that is read, in bytes.
-pub(super) const MAX_PICTURE_FILE: u64 = 256 << 20;
 /// Largest preset file that is read, in bytes; the codec has a limit of its own.
 const MAX_PRESET_FILE: u64 = 16 << 20;
 
@@ -57,7 +55,11 @@ pub fn run(args: Args) -> Result<()> {
         progress.notes(about.note.as_slice());
         on_interrupt(move || stop.cancel());
         with_runner(args.device, &options, |runner| {
-            batch.run(runner, &about, &cancel, &mut progress)
+            batch.run(&mut progress, |request, progress| {
+                let (job, notes) = job(request, &about)?;
+                progress.notes(&notes);
+                make(request, &job, runner, &cancel, progress)
+            })
         })
     } else {
         // What can be refused is refused before the long work.
@@ -77,7 +79,7 @@ pub fn run(args: Args) -> Result<()> {
 
 /// What has been made, for programs.
 #[derive(Serialize)]
-pub(super) struct Made {
+struct Made {
     output: String,
     frames: usize,
     width: u32,
@@ -87,7 +89,7 @@ pub(super) struct Made {
 }
 
 /// Runs a job, writes its video and says so.
-pub(super) fn make(
+fn make(
     request: &Request,
     job: &Job,
     runner: &mut dyn Runner,
@@ -126,14 +128,8 @@ pub(super) fn make(
     Ok(made)
 }
 
-/// Whether a video can be written to `output`.
-pub(super) fn check_output(output: &Path) -> Result<()> {
-    Format::of(output)?;
-    writable(output)
-}
-
 /// The job that is asked for, and what the person should know about it.
-pub(super) fn job(args: &Request, about: &About) -> Result<(Job, Vec<String>)> {
+fn job(args: &Request, about: &About) -> Result<(Job, Vec<String>)> {
     if let Some(folder) = &args.demo {
         let Demo {
             scene,
@@ -233,46 +229,8 @@ fn preset_text(given: &str) -> Result<String> {
     })
 }
 
-pub(super) fn read(path: &Path, limit: u64, what: &str) -> Result<Vec<u8>> {
-    let io = |source| Error::Io {
-        path: path.display().to_string(),
-        source,
-    };
-    let file = std::fs::File::open(path).map_err(io)?;
-    let mut bytes = Vec::new();
-    // By what is read rather than by what is said to be there: a device or pipe has no length.
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(io)?;
-    if bytes.len() as u64 > limit {
-        let reason = format!(
-            "is larger than {} MB, too large for a {what}; scale it down",
-            limit >> 20
-        );
-        return Err(Error::Picture {
-            name: path.display().to_string(),
-            reason,
-        });
-    }
-    Ok(bytes)
-}
-
 fn file_name(path: &Path) -> String {
     path.display().to_string()
-}
-
-/// Whether there is a folder to write into.
-pub(super) fn writable(output: &Path) -> Result<()> {
-    let parent = output
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    if parent.is_dir() {
-        return Ok(());
-    }
-    Err(Error::Job(format!(
-        "{}: there is no folder {} to write into; make it first or choose another place",
-        output.display(),
-        parent.display()
-    )))
 }
 
 #[cfg(test)]

@@ -399,6 +399,20 @@ impl Drafts {
     }
 }
 
+/// Says how far the weights of `part` are read.
+pub(crate) fn loading<B: Backend>(
+    observer: &mut impl Observer<B>,
+    part: &'static str,
+) -> impl FnMut(u64, u64) {
+    move |done, total| {
+        observer.message(Message::Loading {
+            part: part.to_owned(),
+            done,
+            total,
+        });
+    }
+}
+
 /// Stable Video Diffusion's added ids, `[batch, 3]`: frames a second less one, motion bucket, noise augmentation.
 pub fn added_time_ids<B: Backend>(
     fps: u32,

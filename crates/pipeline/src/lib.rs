@@ -5,6 +5,7 @@ pub mod clicks;
 #[cfg(not(target_family = "wasm"))]
 pub mod cotracker;
 pub mod detail;
+pub mod dtype;
 pub mod engine;
 pub mod host;
 pub mod memory;

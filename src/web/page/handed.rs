@@ -1,6 +1,5 @@
 //! A job that a server runs: sent, followed, fetched.
 
-use super::job::{At, Running};
 use super::messages::{Kind, say};
 use super::remote::{Server, Trouble};
 use super::{APP, App, act, dom};
@@ -48,7 +47,7 @@ struct Follower {
 
 impl App {
     /// Sends job `number` of the scene as it is to a server.
-    pub fn hand_over(&mut self, number: u64, server: Server) -> Result<At, String> {
+    pub fn hand_over(&mut self, number: u64, server: Server) -> Result<Handed, String> {
         let abort = AbortController::new().map_err(|e| dom::reason(&e))?;
         let scene = self.editor.scene();
         let picture = scene.picture.clone();
@@ -60,11 +59,11 @@ impl App {
             fetching: Rc::default(),
         };
         spawn_local(follower.run(picture, preset));
-        Ok(At::Server(Handed {
+        Ok(Handed {
             server,
             id: None,
             abort,
-        }))
+        })
     }
 
     /// The job has a name at its server.
@@ -83,7 +82,9 @@ impl App {
 
     /// The page is left.
     pub fn leave_job(&mut self) {
-        if let Some(handed) = self.job.as_mut().and_then(Running::handed) {
+        if let Some(job) = &mut self.job
+            && let Some(handed) = job.handed()
+        {
             handed.forget();
         }
     }

@@ -1,7 +1,7 @@
 //! A generation as the page sees it: begin, progress, previews, end.
 
 use super::handed::Handed;
-use super::messages::{Kind, say, sentence};
+use super::messages::{Kind, amount, say, sentence};
 use super::{App, Model, dom, now};
 use crate::web::protocol::{JobData, ToWorker};
 use dragentity_core::Message;
@@ -62,15 +62,6 @@ impl Running {
     }
 }
 
-/// Megabytes read, of how many if that is known.
-pub fn amount(done: u64, total: u64) -> String {
-    let mb = |n: u64| format!("{:.0}", n as f64 / 1e6);
-    match total {
-        0 => format!("{} MB", mb(done)),
-        _ => format!("{} of {} MB", mb(done), mb(total)),
-    }
-}
-
 impl App {
     /// Begins to generate.
     pub fn generate(&mut self) {
@@ -88,7 +79,7 @@ impl App {
         self.jobs += 1;
         let number = self.jobs;
         let at = match self.places.for_jobs() {
-            Some(server) => self.hand_over(number, server),
+            Some(server) => self.hand_over(number, server).map(At::Server),
             None => Ok(self.generate_here(number)),
         };
         let at = match at {

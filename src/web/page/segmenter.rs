@@ -1,7 +1,6 @@
 //! What makes masks of clicks: the model's own click head, SAM's weights that the person opened, or the chosen server's.
 
-use super::job::amount;
-use super::messages::{Kind, say, sentence};
+use super::messages::{Kind, amount, say, sentence};
 use super::remote::{Server, Trouble};
 use super::{App, Model, act, dom};
 use crate::web::editor::SegmentRequest;

@@ -72,31 +72,6 @@ fn open_file(location: &str) -> std::io::Result<(File, u64)> {
     Ok((file, meta.len()))
 }
 
-/// Fills `into` with what begins at byte `at` of the file.
-#[cfg(unix)]
-pub(super) fn read_exact_at(file: &File, at: u64, into: &mut [u8]) -> std::io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, into, at)
-}
-
-/// Fills `into` with what begins at byte `at` of the file.
-#[cfg(windows)]
-pub(super) fn read_exact_at(file: &File, mut at: u64, mut into: &mut [u8]) -> std::io::Result<()> {
-    use std::io::ErrorKind;
-    use std::os::windows::fs::FileExt;
-    while !into.is_empty() {
-        match file.seek_read(into, at) {
-            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-            Ok(read) => {
-                at += read as u64;
-                into = &mut into[read..];
-            }
-            Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(())
-}
-
 /// Writes a file beside its place, then moves it there, so that a full disk or an interruption leaves no half file
 /// under its name.
 ///

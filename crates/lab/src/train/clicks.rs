@@ -1,8 +1,7 @@
 //! Stage 2: the entity encoder, by its click head: simulated clicks on entities of synthetic clips.
 
-use super::fit::Stage;
-use super::source::{Clips, Sample, sheet};
-use super::vae::to_vec;
+use super::source::{Clips, Sample, sheet, to_vec};
+use super::stage::Stage;
 use burn::module::AutodiffModule;
 use burn::tensor::activation::{log_sigmoid, sigmoid};
 use burn::tensor::backend::{AutodiffBackend, Backend};

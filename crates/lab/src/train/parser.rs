@@ -1,7 +1,7 @@
 //! The human parser, on crops of rendered people ([`crate::data::portrait`]).
 
-use super::fit::Stage;
 use super::source::{Clips, sheet};
+use super::stage::Stage;
 use crate::data::portrait::Portrait;
 use burn::module::AutodiffModule;
 use burn::tensor::activation::log_softmax;

@@ -9,7 +9,8 @@ pub use text::{CLIPTextConfig, CLIPTextModel};
 
 use crate::nn::attention::scaled_dot_product;
 use crate::nn::layers::{Affine, Convolution};
-use crate::nn::precision::{Norm, as_type, like};
+use crate::nn::norm::Norm;
+use crate::nn::precision::{as_type, like};
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{

@@ -2,7 +2,8 @@
 //! `text_encoder/config.json` and loaded under its published tensor names.
 
 use super::{CLIPEncoder, HiddenAct, Layers, MAX_TOKENS, within};
-use crate::nn::precision::{Norm, in_f32};
+use crate::nn::norm::Norm;
+use crate::nn::precision::in_f32;
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig};
 use burn::tensor::activation::softmax;

@@ -1,7 +1,8 @@
 //! What the small networks over pictures, [`super::entity_encoder`] and [`super::human_parser`], are made of: residual
 //! blocks at strides 4, 8 and 16, joined top down.
 
-use crate::nn::layers::{Convolution, norm_silu, silu};
+use crate::nn::layers::{Convolution, silu};
+use crate::nn::norm::norm_silu;
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{GroupNorm, GroupNormConfig, PaddingConfig2d};

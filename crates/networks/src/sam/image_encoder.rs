@@ -2,9 +2,10 @@
 //! and a few at all of it, with relative positions taken apart into rows and columns.
 
 use super::common::{EPSILON, MlpBlock, Neck, from_windows, new_neck, through_neck, windows};
-use crate::nn::attention::{ScoreBias, biased_dot_product};
+use crate::nn::attention::biased_dot_product;
+use crate::nn::layers::ScoreBias;
 use crate::nn::layers::{Affine, Convolution};
-use crate::nn::precision::Norm;
+use crate::nn::norm::Norm;
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig};

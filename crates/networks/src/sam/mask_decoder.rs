@@ -4,7 +4,7 @@
 use super::common::{LayerNorm2d, MlpBlock};
 use crate::nn::attention::scaled_dot_product;
 use crate::nn::layers::{Affine, gelu};
-use crate::nn::precision::Norm;
+use crate::nn::norm::Norm;
 use burn::module::Module;
 use burn::nn::conv::{ConvTranspose2d, ConvTranspose2dConfig};
 use burn::nn::{

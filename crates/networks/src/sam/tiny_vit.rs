@@ -2,10 +2,11 @@
 //! within windows with a bias for each distance; a depthwise convolution in every block joins the windows.
 
 use super::common::{Neck, from_windows, new_neck, through_neck, windows};
-use crate::nn::attention::{ScoreBias, biased_dot_product};
+use crate::nn::attention::biased_dot_product;
 use crate::nn::batch_norm::FrozenBatchNorm;
+use crate::nn::layers::ScoreBias;
 use crate::nn::layers::{Affine, Convolution, gelu};
-use crate::nn::precision::Norm;
+use crate::nn::norm::Norm;
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{

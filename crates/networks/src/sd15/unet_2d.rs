@@ -3,7 +3,8 @@
 //! [`crate::sd15::diffusion_features`]), not to denoise.
 
 use crate::nn::embedding::{TimestepEmbedding, TimestepEmbeddingConfig, timesteps};
-use crate::nn::layers::{Convolution, norm_silu};
+use crate::nn::layers::Convolution;
+use crate::nn::norm::norm_silu;
 use crate::nn::precision::{as_type, like};
 use crate::nn::resnet::{
     Downsample2D, Downsample2DConfig, ResnetBlock2D, ResnetBlockConfig, Upsample2D,

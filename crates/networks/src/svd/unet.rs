@@ -8,7 +8,8 @@ use burn::tensor::{Tensor, backend::Backend};
 use serde::{Deserialize, Serialize};
 
 use crate::nn::embedding::{TimestepEmbedding, TimestepEmbeddingConfig};
-use crate::nn::layers::{Convolution, norm_silu};
+use crate::nn::layers::Convolution;
+use crate::nn::norm::norm_silu;
 use crate::nn::precision::{as_type, like};
 use crate::nn::resnet::{NORM_GROUPS, conv3x3, group_norm};
 use crate::svd::blocks::{

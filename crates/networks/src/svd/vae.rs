@@ -2,7 +2,8 @@
 //! layers that look along time (`diffusers.AutoencoderKLTemporalDecoder`).
 
 use crate::nn::attention_block::{AttentionBlock, AttentionBlockConfig};
-use crate::nn::layers::{Convolution, norm_silu};
+use crate::nn::layers::Convolution;
+use crate::nn::norm::norm_silu;
 use crate::nn::resnet::{
     Downsample2D, Downsample2DConfig, MergeStrategy, NORM_GROUPS, ResnetBlock2D, ResnetBlockConfig,
     SpatioTemporalResBlock, SpatioTemporalResBlockConfig, Upsample2D, Upsample2DConfig, conv3x3,

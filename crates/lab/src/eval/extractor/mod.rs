@@ -6,7 +6,7 @@
 pub mod i3d;
 pub mod inception;
 
-use crate::train::vae::to_vec;
+use crate::train::source::to_vec;
 use burn::module::Module;
 use burn::tensor::{Tensor, backend::Backend};
 use dragentity_core::Error;

@@ -2,9 +2,9 @@
 //! errors go back through it to the ControlNet and change nothing in it.
 
 use super::denoiser::{ClipBatch, clip_batch, noisy, weighted_error};
-use super::fit::Stage;
 use super::gradients::lowered;
 use super::source::{Clips, psnr, sheet};
+use super::stage::Stage;
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{FloatDType, Tensor, TensorData};

@@ -1,9 +1,8 @@
 //! Stage 3: UNet, ControlNet and relation module, with VAE and entity encoder frozen.
 
-use super::fit::Stage;
 use super::gradients::lowered;
-use super::source::{Clips, Sample, psnr, sheet};
-use super::vae::to_vec;
+use super::source::{Clips, Sample, psnr, sheet, to_vec};
+use super::stage::Stage;
 use burn::module::AutodiffModule;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{ElementConversion, FloatDType, Tensor, TensorData};

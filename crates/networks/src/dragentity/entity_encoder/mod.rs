@@ -11,7 +11,8 @@
 //! Fully convolutional: any height and width that are multiples of 16.
 
 use super::pyramid::{ConvBlock, Pyramid, conv1, conv3, double};
-use crate::nn::layers::{Convolution, norm_silu, silu};
+use crate::nn::layers::{Convolution, silu};
+use crate::nn::norm::norm_silu;
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, GroupNormConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
