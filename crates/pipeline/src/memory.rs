@@ -60,8 +60,8 @@ struct Sizes {
 impl Sizes {
     fn of<B: Backend>(config: &SvdConfig, device: &B::Device) -> Result<Self> {
         Ok(Self {
-            image_encoder: number_count(&config.image_encoder.init::<B>(device)) as f64,
-            vae: number_count(&config.vae.init::<B>(device)) as f64,
+            image_encoder: number_count(&config.image_encoder.init::<B>(device)?) as f64,
+            vae: number_count(&config.vae.init::<B>(device)?) as f64,
             unet: number_count(&config.unet.init::<B>(device)?) as f64,
         })
     }

@@ -228,7 +228,9 @@ mod tests {
                 ..MaskDecoderConfig::default()
             },
         };
-        let networks = config.networks::<Flex, _>(vit.init(&device), &device);
+        let networks = config
+            .networks::<Flex, _>(vit.init(&device).unwrap(), &device)
+            .unwrap();
         let bytes = save_bytes("sam", &networks, Precision::F32).unwrap();
         let weights = Weights::from_bytes("sam", bytes).unwrap();
         pollster::block_on(Segmenter::load(&weights, &device, &mut |_| {})).unwrap()

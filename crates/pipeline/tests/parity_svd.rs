@@ -76,7 +76,7 @@ fn image_encoder<B: Backend>(device: &B::Device) {
         config.validate(name).unwrap();
         let side = config.image_size;
         let pictures = picture(&format!("{name}.pictures"), [2, 3, side, side], device);
-        let embeds = fill(config.init::<B>(device)).forward(pictures);
+        let embeds = fill(config.init::<B>(device).unwrap()).forward(pictures);
         assert_golden(&goldens, name, embeds, TOLERANCE);
     }
 }
@@ -168,8 +168,8 @@ fn whole_pipeline<B: Backend>(device: &B::Device) {
     SMALL.compare(
         &golden_file(GOLDENS),
         &config,
-        || fill(config.image_encoder.init::<B>(device)),
-        || fill(config.vae.init::<B>(device)),
+        || fill(config.image_encoder.init::<B>(device).unwrap()),
+        || fill(config.vae.init::<B>(device).unwrap()),
         || fill(config.unet.init::<B>(device).unwrap()),
         device,
     );
@@ -327,8 +327,8 @@ fn a_published_directory_makes_a_video() {
     assert!(matches!(said.last(), Some(Message::Done(done)) if *done == video));
 
     let config = svd_config();
-    let encoder = fill(config.image_encoder.init::<Flex>(&device));
-    let vae = fill(config.vae.init::<Flex>(&device));
+    let encoder = fill(config.image_encoder.init::<Flex>(&device).unwrap());
+    let vae = fill(config.vae.init::<Flex>(&device).unwrap());
     let unet = fill(config.unet.init::<Flex>(&device).unwrap());
     let embedding = config.embed(&encoder, &SMALL.picture(), &device).unwrap();
     let pixels = pictures(
@@ -554,13 +554,17 @@ fn published_image_encoder_has_transformers_tensors() {
     let expected: BTreeMap<_, _> = expected.into_iter().collect();
     assert_eq!(expected.len(), 520);
     // Nothing is allocated: parameters are drawn when they are first used.
-    let encoder = CLIPVisionConfig::default().init::<Flex>(&Default::default());
+    let encoder = CLIPVisionConfig::default()
+        .init::<Flex>(&Default::default())
+        .unwrap();
     assert_eq!(tensor_list(&encoder), expected);
 }
 
 #[test]
 fn position_ids_of_older_files_are_not_needed() {
-    let encoder = config::<CLIPVisionConfig>("clip").init::<Flex>(&Default::default());
+    let encoder = config::<CLIPVisionConfig>("clip")
+        .init::<Flex>(&Default::default())
+        .unwrap();
     let tensors = synthetic(&encoder);
     let file = safetensors_file(&tensors);
     let mut views = safetensors::SafeTensors::deserialize(&file)

@@ -329,7 +329,7 @@ mod tests {
             side: 32,
             device,
         };
-        let mut network = config.init::<A>(&device);
+        let mut network = config.init::<A>(&device).unwrap();
         let mut optimizer = AdamConfig::new().init::<A, HumanParser<A>>();
         let mut losses: Vec<f32> = Vec::new();
         for _ in 0..30 {

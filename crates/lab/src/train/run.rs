@@ -251,7 +251,7 @@ fn encoder<B: Backend>(
         batch: options.batch,
         device: device.clone(),
     };
-    let network = warm(options, dir, "entity_encoder", config.encoder.init(device))?;
+    let network = warm(options, dir, "entity_encoder", config.encoder.init(device)?)?;
     let trained = fit_recorded(&stage, network, options, None, device)?;
     write(dir, "entity_encoder", &trained)
 }
@@ -274,7 +274,7 @@ fn parser<B: Backend>(
         side: config.crop_side,
         device: device.clone(),
     };
-    let network = warm(options, dir, "human_parser", config.init(device))?;
+    let network = warm(options, dir, "human_parser", config.init(device)?)?;
     let trained = fit_recorded(&stage, network, options, None, device)?;
     write(dir, "human_parser", &trained)?;
     write_json(Path::new(&name), &config)
@@ -377,7 +377,9 @@ fn controlnet<A: AutodiffBackend>(options: &RunOptions, device: &A::Device) -> R
     index
         .condition
         .validate(&target.file("", "model_index.json"))?;
-    sizes.check_fits(&config.unet)?;
+    let file = target.file("controlnet", "config.json");
+    sizes.validate(&file)?;
+    sizes.check_fits(&file, &config.unet)?;
 
     let frames = options.frames.unwrap_or(config.unet.num_frames);
     let [clips, held_out] = clips(options, frames, index.max_entities)?;

@@ -2,7 +2,8 @@
 //! them: resized with antialiasing, then normed by `feature_extractor/preprocessor_config.json`. On the
 //! host: a few million multiplications once a job.
 
-use dragentity_core::error::{Error, Result};
+use crate::fields::Fields;
+use dragentity_core::error::Result;
 use serde::{Deserialize, Serialize};
 
 /// `feature_extractor/preprocessor_config.json`, as far as it is used: the pipeline resizes by itself and
@@ -34,10 +35,7 @@ impl CLIPImageProcessor {
         if fine {
             return Ok(());
         }
-        Err(Error::Model {
-            name: name.to_owned(),
-            reason: "image_mean must be three numbers and image_std three above 0".into(),
-        })
+        Fields::of(name).fail("image_mean must be three numbers and image_std three above 0")
     }
 
     /// What the image encoder sees of a picture.

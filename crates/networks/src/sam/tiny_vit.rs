@@ -1,11 +1,13 @@
 //! MobileSAM's image encoder: TinyViT-5M (Wu and others, 2022). Convolutions at the first resolution, then attention
 //! within windows with a bias for each distance; a depthwise convolution in every block joins the windows.
 
-use super::common::{Neck, from_windows, new_neck, through_neck, windows};
+use super::common::{
+    MOST, MOST_LAYERS, MOST_PATCHES, Neck, from_windows, new_neck, through_neck, windows,
+};
+use crate::fields::Fields;
 use crate::nn::attention::biased_dot_product;
 use crate::nn::batch_norm::FrozenBatchNorm;
-use crate::nn::layers::ScoreBias;
-use crate::nn::layers::{Affine, Convolution, gelu};
+use crate::nn::layers::{Affine, Convolution, ScoreBias, gelu};
 use crate::nn::norm::Norm;
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -13,6 +15,7 @@ use burn::nn::{
     Gelu, Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig, PaddingConfig2d,
 };
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
+use dragentity_core::error::Result;
 
 /// Of batch norms.
 const EPSILON: f64 = 1e-5;
@@ -57,8 +60,43 @@ impl Default for TinyViTConfig {
 }
 
 impl TinyViTConfig {
+    /// Checks that the network can be built; `name` is what the error calls the file of its weights.
+    ///
+    /// # Errors
+    /// [`dragentity_core::Error::Model`].
+    pub fn validate(&self, name: &str) -> Result<()> {
+        let fields = Fields::of(name);
+        for (field, value) in [
+            ("img_size", self.img_size),
+            ("conv_dim", self.conv_dim),
+            ("out_chans", self.out_chans),
+        ] {
+            fields.within(field, value, 1..=MOST)?;
+        }
+        for (field, values, most) in [
+            ("embed_dims", &self.embed_dims[..], MOST),
+            ("depths", &self.depths, MOST_LAYERS),
+            ("num_heads", &self.num_heads, MOST),
+            ("window_sizes", &self.window_sizes, MOST_PATCHES),
+            ("mlp_dims", &self.mlp_dims, MOST),
+        ] {
+            fields.all_within(field, values, 1..=most)?;
+        }
+        fields.multiple("img_size", self.img_size, "", STRIDE)?;
+        // Half of the channels come from the first convolution.
+        fields.multiple("embed_dims", self.embed_dims[0], "", 2)?;
+        for (&dim, &heads) in self.embed_dims[1..].iter().zip(&self.num_heads) {
+            fields.multiple("embed_dims", dim, "num_heads", heads)?;
+        }
+        Ok(())
+    }
+
     /// The network, its weights random.
-    pub fn init<B: Backend>(&self, device: &B::Device) -> TinyViT<B> {
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn init<B: Backend>(&self, device: &B::Device) -> Result<TinyViT<B>> {
+        self.validate("MobileSAM's image encoder")?;
         let dims = self.embed_dims;
         let layer = |i: usize| BasicLayer {
             blocks: (0..self.depths[i])
@@ -70,7 +108,7 @@ impl TinyViTConfig {
                 PatchMerging::new(dims[i], dims[i + 1], stride, device)
             }),
         };
-        TinyViT {
+        Ok(TinyViT {
             patch_embed: PatchEmbed {
                 seq: (
                     ConvBn::new(3, dims[0] / 2, 3, 2, 1, device),
@@ -90,7 +128,7 @@ impl TinyViTConfig {
                 layer(3),
             ),
             neck: new_neck(dims[3], self.out_chans, device),
-        }
+        })
     }
 }
 

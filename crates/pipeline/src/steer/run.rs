@@ -162,7 +162,7 @@ impl Steer {
                     .dir
                     .load(
                         RELATION,
-                        relation.init(device),
+                        relation.init(device)?,
                         &mut loading(observer, RELATION),
                     )
                     .await?;

@@ -64,7 +64,7 @@ impl SvdConfig {
             "{location}/feature_extractor/preprocessor_config.json"
         ))?;
         self.vae.validate(&file(VAE))?;
-        self.unet.check()?;
+        self.unet.validate(&file(UNET))?;
         let fail = |reason: String| {
             Err(Error::Model {
                 name: location.to_owned(),
@@ -106,7 +106,7 @@ impl SvdConfig {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<CLIPVisionModelWithProjection<B>> {
         Ok(dir
-            .load(IMAGE_ENCODER, self.image_encoder.init(device), progress)
+            .load(IMAGE_ENCODER, self.image_encoder.init(device)?, progress)
             .await?
             .0)
     }
@@ -121,7 +121,7 @@ impl SvdConfig {
         device: &B::Device,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<AutoencoderKLTemporalDecoder<B>> {
-        Ok(dir.load(VAE, self.vae.init(device), progress).await?.0)
+        Ok(dir.load(VAE, self.vae.init(device)?, progress).await?.0)
     }
 
     /// Loads the UNet, likewise.

@@ -132,7 +132,7 @@ impl<B: Backend> Steerer<B> {
         network.mid_block = unet.mid_block.clone();
         Ok(Self {
             controlnet: network,
-            relation: relation.init(device),
+            relation: relation.init(device)?,
         })
     }
 }
