@@ -94,7 +94,7 @@ impl App {
             FromWorker::Loading { part, done, total } => {
                 self.segmenter_loading(&part, done, total);
                 let text = format!("Loading {part}: {}", amount(done, total));
-                if self.job.is_none() && self.places.device().is_none() {
+                if self.job.is_none() && self.compute_targets.device().is_none() {
                     dom::set_text(&dom::by_id("device-text"), &text);
                 }
             }
