@@ -4,7 +4,7 @@ use super::check;
 use crate::collect::{FrameCollector, damaged, refused};
 use dragentity_core::Video;
 use dragentity_core::error::{Error, Result};
-use dragentity_core::platform::quietly;
+use dragentity_core::platform::catch_panic;
 use muxide::api::{MuxerBuilder, VideoCodec};
 use openh264::OpenH264API;
 use openh264::decoder::{DecodedYUV, Decoder, DecoderConfig, Flush};
@@ -94,7 +94,7 @@ impl<'a> Mp4Reader<'a> {
     /// [`Error::Picture`], naming the codec of a film that is not H.264.
     pub fn open(bytes: &'a [u8], name: &'a str) -> Result<Self> {
         // The crate indexes lists by what the file says: a damaged file makes it panic.
-        let mp4 = match quietly(|| Mp4::read_bytes(bytes)) {
+        let mp4 = match catch_panic(|| Mp4::read_bytes(bytes)) {
             Some(Ok(mp4)) => mp4,
             Some(Err(e)) => return Err(damaged(name, &e)),
             None => return Err(damaged(name, &"its index is damaged")),

@@ -135,7 +135,7 @@ pub fn end_with_the_reader() {
 }
 
 /// What `f` returns; `None` if it panics, of which nothing is printed. For libraries that panic where they should fail.
-pub fn quietly<T>(f: impl FnOnce() -> T) -> Option<T> {
+pub fn catch_panic<T>(f: impl FnOnce() -> T) -> Option<T> {
     thread_local! {
         static QUIET: Cell<bool> = const { Cell::new(false) };
     }
@@ -225,8 +225,8 @@ mod tests {
 
     #[test]
     fn a_panic_is_caught_without_a_word() {
-        assert_eq!(quietly(|| 3), Some(3));
-        assert_eq!(quietly(|| -> u8 { panic!("not shown") }), None);
+        assert_eq!(catch_panic(|| 3), Some(3));
+        assert_eq!(catch_panic(|| -> u8 { panic!("not shown") }), None);
     }
 
     #[test]
