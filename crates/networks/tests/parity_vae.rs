@@ -12,7 +12,7 @@ use dragentity_testkit::{assert_golden, fill, golden_file, picture};
 use std::collections::BTreeMap;
 
 /// One block: some thousand terms a sum in `f32` (unit 6e-8), in another order than PyTorch's, and two
-/// normalisations. Seen on flex: 8e-7 at most.
+/// normalizations. Seen on flex: 8e-7 at most.
 const BLOCK: f32 = 1e-5;
 /// Whole networks: some forty such layers one after another. Seen on flex: 2e-6 at most.
 const NETWORK: f32 = 1e-4;

@@ -194,7 +194,7 @@ impl<B: Backend> Engine<B> {
             ),
             None => Detail::none(),
         };
-        let base_latents = self.bundle.denormalise(flatten(base.clone()));
+        let base_latents = self.bundle.denormalize(flatten(base.clone()));
         let base_preview = self.bundle.preview.forward(base_latents.clone());
         let deviation = self.bundle.residual_std();
         let mut sampler = Sampler::new(
@@ -212,7 +212,7 @@ impl<B: Backend> Engine<B> {
             let preview = detail.apply(
                 self.bundle
                     .preview
-                    .forward(self.bundle.denormalise(latents)),
+                    .forward(self.bundle.denormalize(latents)),
                 || base_preview.clone(),
             );
             observer.frames(&preview, Some(step as u32 + 1));
@@ -231,7 +231,7 @@ impl<B: Backend> Engine<B> {
 
         let latents = self
             .bundle
-            .denormalise(flatten(base + sampler.sample() * deviation));
+            .denormalize(flatten(base + sampler.sample() * deviation));
         let mut decoded = Vec::new();
         let mut decoded_base = Vec::new();
         let vae = &self.bundle.vae;
@@ -312,7 +312,7 @@ pub struct Drafts {
     coverage: Vec<f32>,
 }
 
-/// What [`Drafts::encode`] gives: normalised latents.
+/// What [`Drafts::encode`] gives: normalized latents.
 pub struct DraftLatents<B: Backend> {
     /// The first frame's, `[batch, channels, height, width]`.
     pub first: Tensor<B, 4>,

@@ -362,7 +362,7 @@ pub(super) fn generate<B: Backend>(
         .reshape([shape[0] * shape[1], shape[2], shape[3], shape[4]]);
     let made = latents.base + clean * bundle.residual_std();
     let [_, _, c, lh, lw] = shape;
-    let decode = |latents: Tensor<B, 4>| bundle.vae.decode(bundle.denormalise(latents), f);
+    let decode = |latents: Tensor<B, 4>| bundle.vae.decode(bundle.denormalize(latents), f);
     let videos = |frames: Tensor<B, 4>| -> Result<Videos> {
         let values = to_vec(frames.permute([0, 2, 3, 1]))?;
         Ok(values

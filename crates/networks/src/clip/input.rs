@@ -1,5 +1,5 @@
 //! Pictures as CLIP's image encoder takes them, the way `diffusers.StableVideoDiffusionPipeline` prepares
-//! them: resized with antialiasing, then normed by `feature_extractor/preprocessor_config.json`. On the
+//! them: resized with antialiasing, then normalized by `feature_extractor/preprocessor_config.json`. On the
 //! host: a few million multiplications once a job.
 
 use crate::fields::Fields;
@@ -28,7 +28,7 @@ impl Default for CLIPImageProcessor {
 
 impl CLIPImageProcessor {
     /// # Errors
-    /// [`Error::Model`] for numbers that no picture can be normed with.
+    /// [`Error::Model`] for numbers that no picture can be normalized with.
     pub fn validate(&self, name: &str) -> Result<()> {
         let fine = self.image_mean.iter().all(|v| v.is_finite())
             && self.image_std.iter().all(|v| v.is_finite() && *v > 0.0);

@@ -251,7 +251,7 @@ impl<B: Backend> CLIPMlp<B> {
     }
 }
 
-/// Attention and feed-forward, each normed before and added to its input.
+/// Attention and feed-forward, each normalized before and added to its input.
 #[derive(Module, Debug)]
 pub struct CLIPEncoderLayer<B: Backend> {
     /// Over all tokens.
@@ -266,8 +266,8 @@ pub struct CLIPEncoderLayer<B: Backend> {
 
 impl<B: Backend> CLIPEncoderLayer<B> {
     fn forward(&self, x: Tensor<B, 3>, causal: bool) -> Tensor<B, 3> {
-        let normed = self.layer_norm1.apply(x.clone());
-        let x = self.self_attn.forward(normed, causal) + x;
+        let normalized = self.layer_norm1.apply(x.clone());
+        let x = self.self_attn.forward(normalized, causal) + x;
         self.mlp.forward(self.layer_norm2.apply(x.clone())) + x
     }
 }

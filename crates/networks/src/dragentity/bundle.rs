@@ -270,7 +270,7 @@ impl<B: Backend> Bundle<B> {
         Ok(bundle)
     }
 
-    /// Normalised latents of pictures.
+    /// Normalized latents of pictures.
     ///
     /// # Shapes
     /// - pictures: `[n, 3, height, width]`, -1..1
@@ -280,8 +280,8 @@ impl<B: Backend> Bundle<B> {
         self.config.vae.normalize(mean)
     }
 
-    /// Latents as the VAE's decoder takes them, from normalised ones.
-    pub fn denormalise(&self, latents: Tensor<B, 4>) -> Tensor<B, 4> {
+    /// Latents as the VAE's decoder takes them, from normalized ones.
+    pub fn denormalize(&self, latents: Tensor<B, 4>) -> Tensor<B, 4> {
         self.config.vae.denormalize(latents)
     }
 

@@ -37,7 +37,7 @@ pub struct Denoiser<B: Backend> {
 
 /// What is known before the first step.
 pub struct Known<'a, B: Backend> {
-    /// The first frame's normalised latents, `[batch, channels, height, width]`.
+    /// The first frame's normalized latents, `[batch, channels, height, width]`.
     pub first: Tensor<B, 4>,
     /// What is concatenated to the noisy latents: the first frame's latents in every frame, or the
     /// draft's, `[batch, frames, channels, height, width]`.

@@ -39,7 +39,7 @@ pub struct HumanParserConfig {
     pub layers_per_block: [usize; 3],
     /// Channels in which the strides are joined.
     pub merge_channels: usize,
-    /// Groups of every group normalisation; must divide all channel counts.
+    /// Groups of every group normalization; must divide all channel counts.
     pub norm_num_groups: usize,
 }
 
@@ -69,7 +69,7 @@ pub struct HumanParser<B: Backend> {
     pub downsamplers: Vec<Conv2d<B>>,
     /// Residual blocks, those of each stride after those of the stride before.
     pub blocks: Vec<ConvBlock<B>>,
-    /// Normalises each stride before its lateral convolution.
+    /// Normalizes each stride before its lateral convolution.
     pub lateral_norms: Vec<GroupNorm<B>>,
     /// 1x1 convolutions from strides 4, 8, 16 into the top-down path.
     pub laterals: Vec<Conv2d<B>>,

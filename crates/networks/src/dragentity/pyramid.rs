@@ -81,7 +81,7 @@ pub(super) struct Pyramid<'a, B: Backend> {
     pub(super) blocks: &'a [ConvBlock<B>],
     /// How many of them each stride has.
     pub(super) layers_per_block: [usize; 3],
-    /// Normalises each stride before its lateral convolution.
+    /// Normalizes each stride before its lateral convolution.
     pub(super) lateral_norms: &'a [GroupNorm<B>],
     /// 1x1 convolutions from each stride into the top-down path.
     pub(super) laterals: &'a [Conv2d<B>],

@@ -5,8 +5,8 @@
 //! - Eq. 3 is misprinted (numerator and denominator are the same sum): the product of the two
 //!   kernels is divided by its sum over all entities `j`.
 //! - Eq. 1 and 2 give 64 pairs of kernels, Eq. 5 needs one spatial weight per head: each head takes
-//!   its own convex mixture of the 64 normalised kernels (softmax over learned logits). Normalising
-//!   before mixing keeps Eq. 3 in force; normalised after it, it would cancel in Eq. 5.
+//!   its own convex mixture of the 64 normalized kernels (softmax over learned logits). Normalizing
+//!   before mixing keeps Eq. 3 in force; normalized after it, it would cancel in Eq. 5.
 //! - `j = i` takes part, at distance 0 and angle 0, as in the sums from 1 to N.
 //! - The product of Eq. 5 is computed as a softmax of logarithms, which is the same and never 0/0.
 
@@ -198,10 +198,10 @@ impl<B: Backend> Relation<B> {
         // Eq. 1 times Eq. 2, as logarithms; Eq. 3 is their softmax over j.
         let log_kernels =
             fall(rho, self.rho_width.val()) + fall(theta, self.theta_width.val()) + absent;
-        let normalised = softmax(log_kernels.swap_dims(2, 3), 3);
+        let normalized = softmax(log_kernels.swap_dims(2, 3), 3);
         // [batch, i, kernels, j] -> [batch, i, heads, j] -> [batch, heads, i, j]
         let mix = softmax(self.mix.val(), 1).reshape([1, 1, heads, kernels]);
-        mix.matmul(normalised).swap_dims(1, 2)
+        mix.matmul(normalized).swap_dims(1, 2)
     }
 }
 

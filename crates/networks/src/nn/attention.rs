@@ -319,12 +319,12 @@ fn add_context<B: Backend>(
 ) -> Tensor<B, 2> {
     let [rows, width] = x.dims();
     let batch = context.dims()[0];
-    let normed = norm.apply(x.clone());
-    let said = attention.over_context(normed, context);
+    let normalized = norm.apply(x.clone());
+    let said = attention.over_context(normalized, context);
     (x.reshape([batch, rows / batch, width]) + said).reshape([rows, width])
 }
 
-/// Attention within each frame, attention to the context, feed-forward; each normed before and
+/// Attention within each frame, attention to the context, feed-forward; each normalized before and
 /// added to its input.
 #[derive(Module, Debug)]
 pub struct BasicTransformerBlock<B: Backend> {
@@ -370,7 +370,7 @@ impl<B: Backend> BasicTransformerBlock<B> {
 }
 
 /// Feed-forward, attention of each pixel over the frames, attention to the context, feed-forward;
-/// each normed before and added to its input.
+/// each normalized before and added to its input.
 #[derive(Module, Debug)]
 pub struct TemporalBasicTransformerBlock<B: Backend> {
     /// Before `ff_in`.

@@ -160,7 +160,7 @@ impl<B: Backend> ImageEncoderViT<B> {
     }
 }
 
-/// Attention within windows, feed-forward; each normed before and added to its input.
+/// Attention within windows, feed-forward; each normalized before and added to its input.
 #[derive(Module, Debug)]
 pub struct Block<B: Backend> {
     /// Before `attn`.

@@ -206,7 +206,8 @@ impl<B: Backend> Attention<B> {
     }
 }
 
-/// Tokens attend to each other and to the picture, then the picture to them; each added to its input and normed after.
+/// Tokens attend to each other and to the picture, then the picture to them; each added to its input and normalized
+/// after.
 #[derive(Module, Debug)]
 pub struct TwoWayAttentionBlock<B: Backend> {
     /// Between tokens.

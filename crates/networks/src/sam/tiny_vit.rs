@@ -244,7 +244,7 @@ impl<B: Backend> PatchMerging<B> {
     }
 }
 
-/// Attention within a window, normed before, with a bias for each distance.
+/// Attention within a window, normalized before, with a bias for each distance.
 #[derive(Module, Debug)]
 pub struct Attention<B: Backend> {
     /// Before everything.
@@ -299,7 +299,7 @@ impl<B: Backend> Attention<B> {
     }
 }
 
-/// Feed-forward, normed before.
+/// Feed-forward, normalized before.
 #[derive(Module, Debug)]
 pub struct Mlp<B: Backend> {
     /// Before everything.
@@ -348,8 +348,8 @@ impl<B: Backend> TinyViTBlock<B> {
         let pixels = pixels + from_windows(seen, self.window, [height, width]);
         let pixels = self.local_conv.forward(pixels.permute([0, 3, 1, 2]));
         let pixels = pixels.permute([0, 2, 3, 1]);
-        let normed = self.mlp.norm.apply(pixels.clone());
-        let inner = gelu(self.mlp.fc1.apply(normed));
+        let normalized = self.mlp.norm.apply(pixels.clone());
+        let inner = gelu(self.mlp.fc1.apply(normalized));
         (pixels + self.mlp.fc2.apply(inner)).permute([0, 3, 1, 2])
     }
 }

@@ -266,7 +266,7 @@ impl<B: AutodiffBackend> Stage<B> for DenoiserStage<B> {
         Ok(Denoiser {
             unet: lowered(network.unet.clone(), dtype),
             controlnet: lowered(network.controlnet.clone(), dtype),
-            // It is small, and its weights are normalised by what they sum to.
+            // It is small, and its weights are normalized by what they sum to.
             relation: network.relation.clone(),
         })
     }
@@ -387,10 +387,10 @@ fn base_name(base: ResidualBase) -> &'static str {
     }
 }
 
-/// Frames `[batch * frames, 3, height, width]` of normalised latents.
+/// Frames `[batch * frames, 3, height, width]` of normalized latents.
 fn decode<B: Backend>(bundle: &Bundle<B>, latents: Tensor<B, 5>) -> Tensor<B, 4> {
     let [n, f, c, h, w] = latents.dims();
-    let flat = bundle.denormalise(latents.reshape([n * f, c, h, w]));
+    let flat = bundle.denormalize(latents.reshape([n * f, c, h, w]));
     bundle.vae.decode(flat, f).clamp(-1.0, 1.0)
 }
 

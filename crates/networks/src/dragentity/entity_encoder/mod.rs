@@ -60,7 +60,7 @@ pub struct EntityEncoderConfig {
     pub click_channels: usize,
     /// Channels of the click head at half resolution.
     pub click_fine_channels: usize,
-    /// Groups of every group normalisation; must divide all channel counts but V's.
+    /// Groups of every group normalization; must divide all channel counts but V's.
     pub norm_num_groups: usize,
 }
 
@@ -100,7 +100,7 @@ pub struct EntityEncoder<B: Backend> {
     pub blocks: Vec<ConvBlock<B>>,
     /// 1x1 convolutions from strides 4, 8, 16 into the top-down path.
     pub laterals: Vec<Conv2d<B>>,
-    /// Normalises each stride before its lateral convolution.
+    /// Normalizes each stride before its lateral convolution.
     pub lateral_norms: Vec<GroupNorm<B>>,
     /// The last convolution before V.
     pub feature_conv: Conv2d<B>,
@@ -108,7 +108,7 @@ pub struct EntityEncoder<B: Backend> {
     pub feature_norm: GroupNorm<B>,
     /// Stride 8 and position to tokens.
     pub token_proj: Linear<B>,
-    /// Normalises each token.
+    /// Normalizes each token.
     pub token_norm: LayerNorm<B>,
     /// Clicks to masks.
     pub click_head: ClickHead<B>,
@@ -133,7 +133,7 @@ impl EntityEncoderConfig {
     pub fn validate(&self, name: &str) -> Result<()> {
         let fields = Fields::of(name);
         let groups = self.norm_num_groups;
-        let normed = [
+        let normalized = [
             ("stem_channels", self.stem_channels),
             ("click_channels", self.click_channels),
             ("click_fine_channels", self.click_fine_channels),
@@ -144,12 +144,12 @@ impl EntityEncoderConfig {
             ("token_dim", self.token_dim),
             ("norm_num_groups", groups),
         ];
-        for (field, value) in normed.into_iter().chain(others) {
+        for (field, value) in normalized.into_iter().chain(others) {
             fields.within(field, value, 1..=MAX_SIZE)?;
         }
         fields.within("layers_per_block", self.layers_per_block, 1..=MAX_LAYERS)?;
         fields.all_within("block_out_channels", &self.block_out_channels, 1..=MAX_SIZE)?;
-        for (field, value) in normed {
+        for (field, value) in normalized {
             fields.grouped(field, &[value], groups)?;
         }
         fields.grouped("block_out_channels", &self.block_out_channels, groups)?;
