@@ -210,7 +210,7 @@ fn a_controlnet_steers_the_pipeline() {
     .unwrap();
     control["moved_latent_channels"] = Value::Null;
     let control: ControlNetConfig = serde_json::from_value(control).unwrap();
-    control.check_fits(&config.unet).unwrap();
+    control.check_fits("controlnet", &config.unet).unwrap();
     let conditions = Conditions {
         entity_map: picture("svd.entities", [1, 3, 5, 24, 32], &device),
         heat_map: picture("svd.heat", [1, 3, 3, 24, 32], &device),

@@ -170,8 +170,7 @@ fn a_few_steps_fit_a_mask() {
     let clicks = ClickMaps::new(&[vec![click(0.42, 0.5, true)]], 32, 32, None, &device);
     let loss = BinaryCrossEntropyLossConfig::new()
         .with_logits(true)
-        .init::<A>(&device)
-        .unwrap();
+        .init::<A>(&device);
     let mut values = Vec::new();
     for _ in 0..25 {
         let encoded = encoder.encode(picture.clone());
