@@ -1,11 +1,11 @@
 //! A loaded model that segments clicks and runs jobs, on any backend.
 
 use super::detail::Detail;
-use super::host::{pause, pictures, settle, shrink, video};
 use super::parts::PersonParser;
 use super::plan::{Plan, draft_of, push_planes, to_unit};
 use super::sample::Sampler;
 use super::segment::{Clickable, clickable};
+use super::transfer::{pause, pictures, settle, shrink, video};
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use dragentity_core::Click;
 use dragentity_core::Error;
@@ -17,7 +17,7 @@ use dragentity_core::scheduler::{EulerDiscreteScheduler, guidance_per_frame};
 use dragentity_core::{Cancel, Job, Message, Video};
 use dragentity_networks::dragentity::bundle::Bundle;
 use dragentity_networks::dragentity::condition::{ConditionBatch, ConditionInput};
-use dragentity_networks::dragentity::denoiser::{Known, Prepared, ResidualBase};
+use dragentity_networks::dragentity::denoiser::{DenoiserInputs, Prepared, ResidualBase};
 use dragentity_networks::weights::ModelDir;
 
 /// Frames that the VAE decodes at once: as many as the published pipeline, and enough for its
@@ -281,7 +281,7 @@ impl<B: Backend> Engine<B> {
             index.condition.vae_factor,
         );
         let latents = drafts.encode(bundle, index.residual_base);
-        let known = Known {
+        let known = DenoiserInputs {
             first: latents.first,
             image_latents: latents.image,
             coverage: drafts.coverage(device),

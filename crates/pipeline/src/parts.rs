@@ -4,7 +4,7 @@
 //! both answers is taken. Every pixel of the mask becomes one part's: what is left over would stay behind when the
 //! parts move.
 
-use super::host::{pictures, read};
+use super::transfer::{pictures, read};
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use dragentity_core::Error;
 use dragentity_core::Result;

@@ -5,7 +5,7 @@
 //! edges at random, and part of that averages out.
 
 use super::clicks::obey;
-use super::host::{pictures, read};
+use super::transfer::{pictures, read};
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use dragentity_core::Click;

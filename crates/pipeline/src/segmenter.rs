@@ -4,8 +4,8 @@
 //! best of three masks is taken; further clicks refine the mask so far, whose logits are kept.
 
 use super::clicks::obey;
-use super::host::{pause, read};
 use super::segment::clickable;
+use super::transfer::{pause, read};
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use dragentity_core::Click;
 use dragentity_core::error::{Error, Result};

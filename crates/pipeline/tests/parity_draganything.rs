@@ -21,10 +21,10 @@ use dragentity_networks::svd::controlnet::{Conditions, ControlNet, ControlNetCon
 use dragentity_networks::svd::vae::AutoencoderKLTemporalDecoderConfig;
 use dragentity_networks::weights::{ModelDir, Weights, tensor_list};
 use dragentity_pipeline::engine::added_time_ids;
-use dragentity_pipeline::host::pictures;
 use dragentity_pipeline::plan::to_unit;
 use dragentity_pipeline::sample::Sampler;
 use dragentity_pipeline::svd::{image_latents, prepare};
+use dragentity_pipeline::transfer::pictures;
 use dragentity_testkit::steer::{stable_diffusion_config, stable_diffusion_directory, written};
 use dragentity_testkit::svd::svd_config;
 use dragentity_testkit::{assert_golden, fill, fill_as, golden_file, picture, uniform};

@@ -14,12 +14,12 @@ use dragentity_core::scheduler::EulerDiscreteScheduler;
 use dragentity_media::track::template::Target;
 use dragentity_networks::dragentity::bundle::Bundle;
 use dragentity_networks::dragentity::condition::ConditionBatch;
-use dragentity_networks::dragentity::denoiser::{Known, ResidualBase};
+use dragentity_networks::dragentity::denoiser::{DenoiserInputs, ResidualBase};
 use dragentity_pipeline::detail::Detail;
 use dragentity_pipeline::engine::{Drafts, added_time_ids};
-use dragentity_pipeline::host::pictures;
 use dragentity_pipeline::plan::draft_of;
 use dragentity_pipeline::sample::Sampler;
+use dragentity_pipeline::transfer::pictures;
 use image::RgbImage;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -335,7 +335,7 @@ pub(super) fn generate<B: Backend>(
     let latents = drafts.encode(bundle, config.index.residual_base);
     let firsts: Vec<_> = samples.iter().map(|s| s.frames[0].clone()).collect();
     let seen = bundle.encoder.encode(pictures(&firsts, w, h, device));
-    let prepared = bundle.denoiser.prepare(Known {
+    let prepared = bundle.denoiser.prepare(DenoiserInputs {
         first: latents.first,
         image_latents: latents.image,
         coverage: drafts.coverage(device),

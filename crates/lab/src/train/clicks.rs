@@ -10,7 +10,7 @@ use dragentity_core::Click;
 use dragentity_core::Result;
 use dragentity_core::scene::{Mask, raster};
 use dragentity_networks::dragentity::entity_encoder::{ClickMaps, EntityEncoder};
-use dragentity_pipeline::host::{pictures, shrink};
+use dragentity_pipeline::transfer::{pictures, shrink};
 use image::RgbImage;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

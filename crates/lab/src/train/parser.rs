@@ -11,8 +11,8 @@ use dragentity_core::Result;
 use dragentity_core::scene::parts::{CLASSES, COUNT, mirrored};
 use dragentity_media::overlay::colour;
 use dragentity_networks::dragentity::human_parser::HumanParser;
-use dragentity_pipeline::host::{pictures, shrink};
 use dragentity_pipeline::parts::{Parsed, parse};
+use dragentity_pipeline::transfer::{pictures, shrink};
 use image::RgbImage;
 use std::sync::Arc;
 

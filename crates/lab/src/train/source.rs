@@ -8,7 +8,7 @@ use dragentity_core::Error;
 use dragentity_core::Result;
 use dragentity_core::scene::Mask;
 use dragentity_networks::dragentity::condition::{ConditionInput, EntityInput};
-use dragentity_pipeline::host;
+use dragentity_pipeline::transfer;
 use image::RgbImage;
 use rayon::prelude::*;
 
@@ -186,7 +186,7 @@ pub fn psnr<B: Backend>(made: &Tensor<B, 4>, truth: &Tensor<B, 4>) -> f64 {
 /// # Errors
 /// [`Error::Device`] when it cannot be read back.
 pub fn to_vec<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Result<Vec<f32>> {
-    pollster::block_on(host::read(tensor))
+    pollster::block_on(transfer::read(tensor))
 }
 
 /// A contact sheet: one row for each tensor `[n, 3, height, width]` in -1..1, drawn twice as large.

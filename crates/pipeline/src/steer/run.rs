@@ -2,8 +2,8 @@
 
 use super::{CONTROLNET, Conditioning, RELATION, Steer};
 use crate::engine::{Observer, loading};
-use crate::host::{pause, settle};
 use crate::noise::noise;
+use crate::transfer::{pause, settle};
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use dragentity_core::Cancel;
 use dragentity_core::Message;

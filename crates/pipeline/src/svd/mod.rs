@@ -10,12 +10,12 @@ mod config;
 pub use config::{SvdConfig, published_settings};
 
 use crate::engine::{Observer, added_time_ids, loading};
-use crate::host::{pause, pictures, settle, video};
 use crate::memory::{MemoryLimits, MemoryPlan};
 use crate::noise::noise;
 use crate::plan::{conditions, to_unit};
 use crate::sample::Sampler;
 use crate::steer::{Steer, Steered};
+use crate::transfer::{pause, pictures, settle, video};
 use burn::tensor::{FloatDType, Tensor, backend::Backend};
 use config::{IMAGE_ENCODER, UNET, VAE};
 use dragentity_core::Error;

@@ -16,12 +16,12 @@ use dragentity_networks::dragentity::draganything::{Maps, vectors};
 use dragentity_networks::sd15::diffusion_features::{Recipe, video_features};
 use dragentity_networks::svd::controlnet::Conditions;
 use dragentity_pipeline::engine::added_time_ids;
-use dragentity_pipeline::host::{pictures, video};
 use dragentity_pipeline::noise::noise;
 use dragentity_pipeline::plan::to_unit;
 use dragentity_pipeline::sample::Sampler;
 use dragentity_pipeline::steer::{Conditioning, Steer};
 use dragentity_pipeline::svd::{Svd, decode, image_latents, prepare};
+use dragentity_pipeline::transfer::{pictures, video};
 use dragentity_testkit::fill;
 use dragentity_testkit::steer::{
     controlnet_config, draganything_directory, dragentity_directory, relation_config,

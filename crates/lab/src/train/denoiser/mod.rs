@@ -11,13 +11,13 @@ use dragentity_core::scheduler::EulerDiscreteScheduler;
 use dragentity_networks::dragentity::bundle::{Bundle, residual_std};
 use dragentity_networks::dragentity::condition::{ConditionBatch, ConditionConfig, ConditionInput};
 use dragentity_networks::dragentity::denoiser::{
-    Denoiser, Known, Prepared, ResidualBase, velocity_target,
+    Denoiser, DenoiserInputs, Prepared, ResidualBase, velocity_target,
 };
 use dragentity_pipeline::engine::{Drafts, added_time_ids};
-use dragentity_pipeline::host::shrink;
 use dragentity_pipeline::noise::noise_from;
 use dragentity_pipeline::plan::push_planes;
 use dragentity_pipeline::sample::Sampler;
+use dragentity_pipeline::transfer::shrink;
 use image::RgbImage;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -171,7 +171,7 @@ impl<B: Backend> Encoded<B> {
 
     /// What stays the same at every step.
     fn prepared<'a>(&'a self, network: &'a Denoiser<B>) -> Result<Prepared<'a, B>> {
-        network.prepare(Known {
+        network.prepare(DenoiserInputs {
             first: self.first.clone(),
             image_latents: self.image.clone(),
             coverage: self.coverage.clone(),
