@@ -3,8 +3,8 @@
 
 #[path = "serve/client.rs"]
 mod client;
-#[path = "serve/strangers.rs"]
-mod strangers;
+#[path = "serve/hostile_clients.rs"]
+mod hostile_clients;
 
 use client::{PRESET, Program, Reply, long_preset, picture};
 use serde_json::Value;

@@ -1,12 +1,9 @@
 //! `dragentity generate --batch`: many videos from a list, a JSON object a line. Beside the list grows a file with a
 //! line of result for each; started again, only what is not done yet is done.
 
-use super::generate::{check_output, job, make};
+use super::files::check_output;
 use super::request::Request;
-use dragentity_core::Cancel;
 use dragentity_core::error::{Error, Result};
-use dragentity_pipeline::model::About;
-use dragentity_pipeline::runner::Runner;
 use dragentity_terminal::progress::Progress;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -121,17 +118,15 @@ impl Batch {
         })
     }
 
-    /// Makes all videos that are not made yet. One that fails does not stop the others.
+    /// Makes all videos that are not made yet, each by `make`. One that fails does not stop the others.
     ///
     /// # Errors
     /// [`Error::Cancelled`], [`Error::Io`] when the results cannot be written, and [`Error::Job`] at the end if a
     /// video failed.
-    pub fn run(
+    pub fn run<M: Serialize>(
         &self,
-        runner: &mut dyn Runner,
-        about: &About,
-        cancel: &Cancel,
         progress: &mut Progress,
+        mut make: impl FnMut(&Request, &mut Progress) -> Result<M>,
     ) -> Result<()> {
         let mut results = open_results(&self.results)?;
         let (mut failed, mut skipped) = (0, 0);
@@ -149,11 +144,7 @@ impl Batch {
                 self.requests.len(),
                 output.display()
             )]);
-            let made = job(&request, about).and_then(|(job, notes)| {
-                progress.notes(&notes);
-                make(&request, &job, runner, cancel, progress)
-            });
-            let outcome = match made {
+            let outcome = match make(&request, progress) {
                 Ok(made) => Outcome {
                     job: line,
                     made: serde_json::to_value(&made).ok(),

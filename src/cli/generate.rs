@@ -2,6 +2,7 @@
 
 use super::batch::Batch;
 use super::demo;
+use super::files::{MAX_PICTURE_FILE, check_output, read};
 use super::model::ModelArgs;
 use super::request::Request;
 use dragentity_core::Cancel;
@@ -9,7 +10,6 @@ use dragentity_core::Job;
 use dragentity_core::error::{Error, Result};
 use dragentity_core::scene::{Fit, Picture, Preset, Scene};
 use dragentity_media as media;
-use dragentity_media::Format;
 use dragentity_networks::device::Device;
 use dragentity_pipeline::model::{About, SceneFrom};
 use dragentity_pipeline::runner::{Runner, with_runner};
@@ -21,8 +21,6 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Largest picture file that is read, in bytes.
-pub(super) const MAX_PICTURE_FILE: u64 = 256 << 20;
 /// Largest preset file that is read, in bytes; the codec has a limit of its own.
 const MAX_PRESET_FILE: u64 = 16 << 20;
 
@@ -56,7 +54,11 @@ pub fn run(args: Args) -> Result<()> {
         progress.notes(about.note.as_slice());
         on_interrupt(move || stop.cancel());
         with_runner(args.device, &options, |runner| {
-            batch.run(runner, &about, &cancel, &mut progress)
+            batch.run(&mut progress, |request, progress| {
+                let (job, notes) = job(request, &about)?;
+                progress.notes(&notes);
+                make(request, &job, runner, &cancel, progress)
+            })
         })
     } else {
         // What can be refused is refused before the long work.
@@ -76,7 +78,7 @@ pub fn run(args: Args) -> Result<()> {
 
 /// What has been made, for programs.
 #[derive(Serialize)]
-pub(super) struct Made {
+struct Made {
     output: String,
     frames: usize,
     width: u32,
@@ -86,7 +88,7 @@ pub(super) struct Made {
 }
 
 /// Runs a job, writes its video and says so.
-pub(super) fn make(
+fn make(
     request: &Request,
     job: &Job,
     runner: &mut dyn Runner,
@@ -125,14 +127,8 @@ pub(super) fn make(
     Ok(made)
 }
 
-/// Whether a video can be written to `output`.
-pub(super) fn check_output(output: &Path) -> Result<()> {
-    Format::of(output)?;
-    writable(output)
-}
-
 /// The job that is asked for, and what the person should know about it.
-pub(super) fn job(args: &Request, about: &About) -> Result<(Job, Vec<String>)> {
+fn job(args: &Request, about: &About) -> Result<(Job, Vec<String>)> {
     let request = args.choice();
     if let Some(folder) = &args.demo {
         let demo = demo::open(folder)?;
@@ -225,46 +221,8 @@ fn preset_text(given: &str) -> Result<String> {
     })
 }
 
-pub(super) fn read(path: &Path, limit: u64, what: &str) -> Result<Vec<u8>> {
-    let io = |source| Error::Io {
-        path: path.display().to_string(),
-        source,
-    };
-    let file = std::fs::File::open(path).map_err(io)?;
-    let mut bytes = Vec::new();
-    // By what is read rather than by what is said to be there: a device or pipe has no length.
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(io)?;
-    if bytes.len() as u64 > limit {
-        let reason = format!(
-            "is larger than {} MB, too large for a {what}; scale it down",
-            limit >> 20
-        );
-        return Err(Error::Picture {
-            name: path.display().to_string(),
-            reason,
-        });
-    }
-    Ok(bytes)
-}
-
 fn file_name(path: &Path) -> String {
     path.display().to_string()
-}
-
-/// Whether there is a folder to write into.
-pub(super) fn writable(output: &Path) -> Result<()> {
-    let parent = output
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    if parent.is_dir() {
-        return Ok(());
-    }
-    Err(Error::Job(format!(
-        "{}: there is no folder {} to write into; make it first or choose another place",
-        output.display(),
-        parent.display()
-    )))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod batch;
 pub mod convert;
 mod demo;
+mod files;
 pub mod generate;
 mod model;
 pub mod parts;

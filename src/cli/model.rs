@@ -1,7 +1,8 @@
 //! Options that say which model, and how it is loaded: the same wherever a model runs.
 
 use burn::tensor::FloatDType;
-use dragentity_pipeline::model::{ControlNetSource, ModelOptions, parse_dtype};
+use dragentity_pipeline::dtype::parse_dtype;
+use dragentity_pipeline::model::{ControlNetSource, ModelOptions};
 use std::path::{Path, PathBuf};
 
 /// Which model.

@@ -1,6 +1,6 @@
 //! `dragentity parts`: the parts of a person in a picture, as a preset.
 
-use super::generate::{MAX_PICTURE_FILE, read};
+use super::files::{MAX_PICTURE_FILE, read};
 use super::model::{ModelArgs, SegmenterArgs};
 use burn::tensor::backend::Backend;
 use dragentity_core::Cancel;

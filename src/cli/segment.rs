@@ -1,6 +1,6 @@
 //! `dragentity segment`: the page's clicks, without the page.
 
-use super::generate::{MAX_PICTURE_FILE, read, writable};
+use super::files::{MAX_PICTURE_FILE, read, writable};
 use super::model::{ModelArgs, SegmenterArgs};
 use dragentity_core::Cancel;
 use dragentity_core::Click;

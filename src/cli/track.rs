@@ -10,7 +10,7 @@ use dragentity_media::read::{PICTURES, Reading, files_with, read};
 use dragentity_media::track::EntityTrack;
 use dragentity_media::track::Tracks;
 use dragentity_media::track::flow;
-use dragentity_media::track::grip;
+use dragentity_media::track::mask_and_circle;
 use dragentity_networks::device::Device;
 use dragentity_pipeline::cotracker;
 use indicatif::ProgressBar;
@@ -181,7 +181,7 @@ fn given(path: &Path, entities: &[(String, Mask)], video: &Video) -> Result<Trac
         .cut(video.frames.len())?;
     for (track, (name, mask)) in tracks.entities.iter_mut().zip(entities) {
         let EntityTrack { radius, .. } = track;
-        *radius = grip(mask, video.width, video.height)?.1.radius;
+        *radius = mask_and_circle(mask, video.width, video.height)?.1.radius;
         track.name.clone_from(name);
     }
     Ok(tracks)

@@ -1,6 +1,6 @@
 //! Who may use the jobs: by address, by the page that asks, by token.
 
-use super::api::{Refused, refuse};
+use super::answer::{Refused, refuse};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};

@@ -17,6 +17,7 @@
 //! `{"error": "a sentence"}`.
 
 use super::about::About;
+use super::answer::{RETRY_AFTER, Refused, answer, refuse, with_type};
 use super::clicks::{Clicks, NoMask};
 use super::entry::Entry;
 use super::events;
@@ -33,7 +34,7 @@ use dragentity_core::scene::picture::{MAX_PIXELS, MAX_SIDE, encode_png};
 use dragentity_core::scene::settings::{MAX_FRAMES, MAX_STEPS, SIDES};
 use dragentity_core::{JobEvent, Video};
 use dragentity_media as media;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -41,9 +42,6 @@ use tokio::sync::Semaphore;
 const UPLOADS: usize = 4;
 /// Pictures that are decoded, and films that are encoded, at the same time.
 const CODECS: usize = 2;
-/// Seconds after which somebody who was turned away may ask again.
-const RETRY_AFTER: u32 = 5;
-
 /// What the handlers share.
 pub struct Api {
     /// The jobs.
@@ -116,48 +114,6 @@ fn failed(error: Error) -> Refused {
 
 type Shared = State<Arc<Api>>;
 type Answer = Result<Response, Refused>;
-
-/// Why a request is not answered: a status, and a sentence that says what to do.
-#[derive(Debug)]
-pub struct Refused {
-    status: StatusCode,
-    why: String,
-}
-
-/// An error as every route tells it.
-pub fn refuse(status: StatusCode, why: impl Into<String>) -> Refused {
-    Refused {
-        status,
-        why: why.into(),
-    }
-}
-
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response {
-        let mut response = answer(self.status, &json!({"error": self.why}));
-        let header = match self.status {
-            StatusCode::TOO_MANY_REQUESTS => (header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER)),
-            StatusCode::UNAUTHORIZED => {
-                (header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
-            }
-            _ => return response,
-        };
-        response.headers_mut().extend([header]);
-        response
-    }
-}
-
-fn answer(status: StatusCode, value: &Value) -> Response {
-    with_type(status, "application/json", value.to_string())
-}
-
-fn with_type(status: StatusCode, kind: &'static str, body: impl Into<Body>) -> Response {
-    let mut response = (status, body.into()).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
 
 /// Everything under `/api`.
 pub fn routes(api: Arc<Api>) -> Router {

@@ -2,6 +2,7 @@
 
 mod about;
 mod access;
+mod answer;
 mod api;
 mod clicks;
 mod entry;

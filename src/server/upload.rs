@@ -1,6 +1,6 @@
 //! From the body of a request to a [`Job`] or a [`ClickJob`].
 
-use super::api::{Refused, refuse};
+use super::answer::{Refused, refuse};
 use axum::extract::Multipart;
 use axum::extract::multipart::{Field, MultipartError};
 use axum::http::StatusCode;

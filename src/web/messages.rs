@@ -87,3 +87,12 @@ pub fn sentence(text: &str) -> String {
     }
     out
 }
+
+/// Megabytes read, of how many if that is known.
+pub fn amount(done: u64, total: u64) -> String {
+    let mb = |n: u64| format!("{:.0}", n as f64 / 1e6);
+    match total {
+        0 => format!("{} MB", mb(done)),
+        _ => format!("{} of {} MB", mb(done), mb(total)),
+    }
+}

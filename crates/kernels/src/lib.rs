@@ -18,11 +18,13 @@ mod linear;
 mod matmul;
 mod norm;
 mod parallel;
+mod shape;
 mod wide;
 mod winograd;
 
 pub use activation::{geglu, gelu, silu};
 pub use attention::{Attention, Bias, attention};
-pub use convolution::{Conv2d, conv2d, temporal_conv};
+pub use convolution::{conv2d, temporal_conv};
 pub use linear::linear;
 pub use norm::{GroupNorm, group_norm};
+pub use shape::Conv2d;

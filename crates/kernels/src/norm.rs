@@ -78,7 +78,7 @@ fn sum(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
     sums.iter().sum::<f32>() + rest
 }
 
-/// Normalises `x`, `[pictures, channels, ...]`, whose first dimension is a multiple of `norm.frames`.
+/// Normalizes `x`, `[pictures, channels, ...]`, whose first dimension is a multiple of `norm.frames`.
 pub fn group_norm(x: &[f32], pictures: usize, norm: &GroupNorm<'_>) -> Vec<f32> {
     let (channels, groups, frames) = (norm.channels, norm.groups, norm.frames);
     assert!(pictures > 0 && frames > 0 && pictures.is_multiple_of(frames));

@@ -2,9 +2,9 @@
 //! Winograd's F(2x2, 3x3) (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks"). Its coefficients are
 //! 0, 1 and 1/2, so that single precision loses little; larger tiles would save more and lose too much.
 
-use crate::convolution::{Conv2d, runs};
 use crate::matmul::{Matrix, matmul};
 use crate::parallel::{for_each, for_each_chunk, for_each_stripe, threads, with_scratch};
+use crate::shape::{Conv2d, runs};
 use crate::wide::wide;
 use gemm::Parallelism;
 use std::ops::Range;

@@ -8,6 +8,8 @@ pub mod gif;
 pub mod overlay;
 
 #[cfg(not(target_family = "wasm"))]
+mod collect;
+#[cfg(not(target_family = "wasm"))]
 mod file;
 #[cfg(all(not(target_family = "wasm"), feature = "mp4"))]
 pub mod mp4;

@@ -1,10 +1,10 @@
 //! MP4 (H.264, 4:2:0, index first), as every browser plays it, and back.
 
 use super::check;
-use super::read::{Keep, damaged, refused};
+use crate::collect::{FrameCollector, damaged, refused};
 use dragentity_core::Video;
 use dragentity_core::error::{Error, Result};
-use dragentity_core::platform::quietly;
+use dragentity_core::platform::catch_panic;
 use muxide::api::{MuxerBuilder, VideoCodec};
 use openh264::OpenH264API;
 use openh264::decoder::{DecodedYUV, Decoder, DecoderConfig, Flush};
@@ -80,21 +80,21 @@ fn cropped(frame: &[u8], width: u32, size: (u32, u32)) -> Vec<u8> {
 }
 
 /// An MP4 (or QuickTime) file with a track of H.264, opened.
-pub struct Film<'a> {
+pub struct Mp4Reader<'a> {
     bytes: &'a [u8],
     name: &'a str,
     mp4: Mp4,
     track: u32,
 }
 
-impl<'a> Film<'a> {
+impl<'a> Mp4Reader<'a> {
     /// Reads the index.
     ///
     /// # Errors
     /// [`Error::Picture`], naming the codec of a film that is not H.264.
     pub fn open(bytes: &'a [u8], name: &'a str) -> Result<Self> {
         // The crate indexes lists by what the file says: a damaged file makes it panic.
-        let mp4 = match quietly(|| Mp4::read_bytes(bytes)) {
+        let mp4 = match catch_panic(|| Mp4::read_bytes(bytes)) {
             Some(Ok(mp4)) => mp4,
             Some(Err(e)) => return Err(damaged(name, &e)),
             None => return Err(damaged(name, &"its index is damaged")),
@@ -140,8 +140,8 @@ impl<'a> Film<'a> {
         self.frames() as f64 / seconds.max(1e-3)
     }
 
-    /// Hands frames to `keep` in the order in which they are shown, from frame `start` or a little before.
-    pub(crate) fn decode(&self, keep: &mut Keep, start: usize) -> Result<()> {
+    /// Hands frames to `collector` in the order in which they are shown, from frame `start` or a little before.
+    pub(crate) fn decode(&self, collector: &mut FrameCollector, start: usize) -> Result<()> {
         let Some(avc) = self.avc() else {
             return Ok(());
         };
@@ -158,13 +158,13 @@ impl<'a> Film<'a> {
             .rev()
             .find(|&i| samples[i].is_sync)
             .unwrap_or(0);
-        keep.seen = from;
+        collector.seen = from;
         // A flush would give frames out of order where some are predicted from later ones.
         let config = DecoderConfig::new().flush_after_decode(Flush::NoFlush);
         let mut decoder = Decoder::with_api_config(OpenH264API::from_source(), config)
             .map_err(|e| damaged(self.name, &e))?;
         for (index, sample) in samples.iter().enumerate().skip(from) {
-            if keep.is_full() {
+            if collector.is_full() {
                 return Ok(());
             }
             let data = (sample.offset.try_into().ok())
@@ -187,7 +187,7 @@ impl<'a> Film<'a> {
                 data = rest;
             }
             match decoder.decode(&unit) {
-                Ok(Some(yuv)) => keep_yuv(&yuv, keep)?,
+                Ok(Some(yuv)) => collect_yuv(&yuv, collector)?,
                 Ok(None) => {}
                 Err(e) => {
                     return Err(damaged(self.name, &format!("at frame {}: {e}", index + 1)));
@@ -195,9 +195,9 @@ impl<'a> Film<'a> {
             }
         }
         for yuv in decoder.flush_remaining().unwrap_or_default() {
-            keep_yuv(&yuv, keep)?;
+            collect_yuv(&yuv, collector)?;
         }
-        if keep.seen == from && !samples.is_empty() {
+        if collector.seen == from && !samples.is_empty() {
             return Err(refused(
                 self.name,
                 "has no frame that H.264's decoder could make out",
@@ -207,9 +207,9 @@ impl<'a> Film<'a> {
     }
 }
 
-fn keep_yuv(yuv: &DecodedYUV<'_>, keep: &mut Keep) -> Result<()> {
+fn collect_yuv(yuv: &DecodedYUV<'_>, collector: &mut FrameCollector) -> Result<()> {
     let (width, height) = yuv.dimensions();
-    keep.next(width as u32, height as u32, || {
+    collector.next(width as u32, height as u32, || {
         let mut rgb = vec![0; width * height * 3];
         yuv.write_rgb8(&mut rgb);
         rgb

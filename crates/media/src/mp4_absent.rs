@@ -1,6 +1,6 @@
 //! In place of [`crate::mp4`] where the feature `mp4` is off: files are recognised, and refused with how to go on.
 
-use crate::read::Keep;
+use crate::collect::{FrameCollector, refused};
 use dragentity_core::{Error, Result, Video};
 
 /// What is said of any MP4.
@@ -16,15 +16,15 @@ pub fn encode(_: &Video) -> Result<Vec<u8>> {
 }
 
 /// A film that cannot be read; there is never one.
-pub enum Film {}
+pub enum Mp4Reader {}
 
-impl Film {
+impl Mp4Reader {
     /// Refuses.
     ///
     /// # Errors
     /// [`Error::Picture`], always.
     pub fn open(_: &[u8], name: &str) -> Result<Self> {
-        Err(crate::read::refused(name, ABSENT))
+        Err(refused(name, ABSENT))
     }
 
     /// Number of frames.
@@ -37,8 +37,8 @@ impl Film {
         match *self {}
     }
 
-    /// Hands frames to `keep`.
-    pub(crate) fn decode(&self, _: &mut Keep, _: usize) -> Result<()> {
+    /// Hands frames to `collector`.
+    pub(crate) fn decode(&self, _: &mut FrameCollector, _: usize) -> Result<()> {
         match *self {}
     }
 }

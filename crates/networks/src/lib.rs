@@ -9,6 +9,7 @@ pub mod clip;
 pub mod cotracker;
 pub mod device;
 pub mod dragentity;
+mod fields;
 pub mod nn;
 pub mod sam;
 #[cfg(not(target_family = "wasm"))]

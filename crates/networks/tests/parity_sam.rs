@@ -62,12 +62,16 @@ fn small_mobile() -> SamConfig {
 fn tensors(config: &SamConfig) -> BTreeMap<String, Vec<usize>> {
     let device = Default::default();
     match &config.image_encoder {
-        ImageEncoderConfig::Vit(vit) => {
-            tensor_list(&config.networks::<Flex, _>(vit.init(&device), &device))
-        }
-        ImageEncoderConfig::Tiny(tiny) => {
-            tensor_list(&config.networks::<Flex, _>(tiny.init(&device), &device))
-        }
+        ImageEncoderConfig::Vit(vit) => tensor_list(
+            &config
+                .networks::<Flex, _>(vit.init(&device).unwrap(), &device)
+                .unwrap(),
+        ),
+        ImageEncoderConfig::Tiny(tiny) => tensor_list(
+            &config
+                .networks::<Flex, _>(tiny.init(&device).unwrap(), &device)
+                .unwrap(),
+        ),
     }
 }
 

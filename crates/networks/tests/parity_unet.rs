@@ -259,16 +259,22 @@ fn garbled_configurations_are_refused() {
         "",
     ];
     for text in broken {
-        let built = UNetConfig::from_json("unet", text).and_then(|c| c.check());
+        let built = UNetConfig::from_json("unet", text).and_then(|c| c.validate("unet"));
         assert!(built.is_err(), "{text}");
     }
-    assert!(UNetConfig::from_json("unet", "{}").unwrap().check().is_ok());
+    assert!(
+        UNetConfig::from_json("unet", "{}")
+            .unwrap()
+            .validate("unet")
+            .is_ok()
+    );
     let lists = r#"{"conditioning_embedding_out_channels": [16, 32]}"#;
-    let built = ControlNetConfig::from_json("controlnet", lists).and_then(|c| c.check());
+    let built =
+        ControlNetConfig::from_json("controlnet", lists).and_then(|c| c.validate("controlnet"));
     assert!(built.is_err());
     let small = controlnet_config();
-    assert!(small.check_fits(&unet_config()).is_ok());
-    assert!(small.check_fits(&UNetConfig::default()).is_err());
+    assert!(small.check_fits("c", &unet_config()).is_ok());
+    assert!(small.check_fits("c", &UNetConfig::default()).is_err());
     assert_eq!(small.downscale(), 4);
     assert_eq!(ControlNetConfig::default().downscale(), 8);
 }

@@ -12,7 +12,7 @@ use dragentity_testkit::{assert_golden, fill, golden_file, picture};
 use std::collections::BTreeMap;
 
 /// One block: some thousand terms a sum in `f32` (unit 6e-8), in another order than PyTorch's, and two
-/// normalisations. Seen on flex: 8e-7 at most.
+/// normalizations. Seen on flex: 8e-7 at most.
 const BLOCK: f32 = 1e-5;
 /// Whole networks: some forty such layers one after another. Seen on flex: 2e-6 at most.
 const NETWORK: f32 = 1e-4;
@@ -100,7 +100,7 @@ fn autoencoder<B: Backend>(
 ) {
     let goldens = golden_file(GOLDENS);
     let config = AutoencoderKLTemporalDecoderConfig::new(channels, layers, latent);
-    let vae = fill(config.init::<B>(device));
+    let vae = fill(config.init::<B>(device).unwrap());
     let x = picture(&format!("{name}.picture"), [2, 3, height, width], device);
     let (mean, logvar) = vae.encode(x);
     assert_golden(&goldens, &format!("{name}.mean"), mean, NETWORK);
@@ -143,7 +143,9 @@ fn published_autoencoder_has_diffusers_tensors() {
     let expected: BTreeMap<String, Vec<usize>> = expected.into_iter().collect();
     assert_eq!(expected.len(), 374);
     // Nothing is allocated: parameters are drawn when they are first used.
-    let vae = AutoencoderKLTemporalDecoderConfig::default().init::<Flex>(&Default::default());
+    let vae = AutoencoderKLTemporalDecoderConfig::default()
+        .init::<Flex>(&Default::default())
+        .unwrap();
     assert_eq!(tensor_list(&vae), expected);
 }
 
@@ -188,7 +190,9 @@ fn training_reaches_every_parameter() {
     type B = Autodiff<Flex>;
     let device = Default::default();
     // More than 32 channels: a norm with one channel a group takes away what a bias before it adds.
-    let vae = AutoencoderKLTemporalDecoderConfig::new(&[64, 96], 2, 4).init::<B>(&device);
+    let vae = AutoencoderKLTemporalDecoderConfig::new(&[64, 96], 2, 4)
+        .init::<B>(&device)
+        .unwrap();
     let x = picture::<B, 4>("training", [2, 3, 8, 8], &device);
     let (mean, logvar) = vae.encode(x.clone());
     let z = mean.clone() + (logvar.clone() * 0.5).exp();

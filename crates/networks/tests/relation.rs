@@ -14,7 +14,7 @@ fn embeddings_are_those_of_the_equations<B: Backend>(device: &B::Device) {
     // The file holds inputs and output beside the weights.
     let ours = ["features", "boxes", "valid", "embeddings"];
     let weights = golden.renamed(|name| (!ours.contains(&name)).then(|| name.to_owned()));
-    let (relation, report) = weights.load(config.init::<B>(device)).unwrap();
+    let (relation, report) = weights.load(config.init::<B>(device).unwrap()).unwrap();
     assert_eq!(report.loaded, 7);
     let data = |name: &str| {
         let (values, shape) = golden.read(name).unwrap();

@@ -431,7 +431,7 @@ fn a_model_directory_is_read_back() {
     let error = read("vae").0.unwrap_err().to_string();
     assert!(error.contains("no weights"), "{error}");
 
-    let vae = config.init::<Flex>(&device);
+    let vae = config.init::<Flex>(&device).unwrap();
     let path = std::path::PathBuf::from(dir.weights_file("vae"));
     save_file(&path, &vae, Precision::F16).unwrap();
     let size = std::fs::metadata(&path).unwrap().len();

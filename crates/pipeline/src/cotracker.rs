@@ -1,13 +1,13 @@
 //! CoTracker3 as a tracker, for who brings its weights: see `docs/src/tracks.md`.
 
-use crate::host::{pictures, read};
+use crate::transfer::{pictures, read};
 use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{Tensor, activation::sigmoid, backend::Backend};
 use dragentity_core::Video;
 use dragentity_core::error::{Error, Result};
 use dragentity_core::scene::Mask;
-use dragentity_media::track::{EntityTrack, Tracks, grip};
+use dragentity_media::track::{EntityTrack, Tracks, mask_and_circle};
 use dragentity_networks::cotracker::{CoTracker, CoTrackerConfig, STRIDE, Window};
 use dragentity_networks::device::{Device, Task};
 
@@ -130,7 +130,7 @@ impl Task for Follow<'_> {
         let mut tracks = Vec::with_capacity(self.entities.len());
         let mut queries = Vec::new();
         for (name, mask) in self.entities {
-            let circle = grip(mask, video.width, video.height)
+            let circle = mask_and_circle(mask, video.width, video.height)
                 .map_err(|e| Error::Job(format!("{name}: {e}")))?
                 .1;
             queries.push([0, 1].map(|axis| (circle.center[axis] - 0.5) * scale[axis]));

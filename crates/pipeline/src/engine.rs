@@ -1,11 +1,11 @@
 //! A loaded model that segments clicks and runs jobs, on any backend.
 
 use super::detail::Detail;
-use super::host::{pause, pictures, settle, shrink, video};
 use super::parts::PersonParser;
 use super::plan::{Plan, draft_of, push_planes, to_unit};
 use super::sample::Sampler;
 use super::segment::{Clickable, clickable};
+use super::transfer::{pause, pictures, settle, shrink, video};
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use dragentity_core::Click;
 use dragentity_core::Error;
@@ -18,7 +18,7 @@ use dragentity_core::scheduler::{EulerDiscreteScheduler, guidance_per_frame};
 use dragentity_core::{Cancel, Job, JobEvent, Video};
 use dragentity_networks::dragentity::bundle::Bundle;
 use dragentity_networks::dragentity::condition::{ConditionBatch, ConditionInput};
-use dragentity_networks::dragentity::denoiser::{Known, Prepared, ResidualBase};
+use dragentity_networks::dragentity::denoiser::{DenoiserInputs, Prepared, ResidualBase};
 use dragentity_networks::weights::ModelDir;
 
 /// Frames that the VAE decodes at once: as many as the published pipeline, and enough for its
@@ -195,7 +195,7 @@ impl<B: Backend> Engine<B> {
             ),
             None => Detail::none(),
         };
-        let base_latents = self.bundle.denormalise(flatten(base.clone()));
+        let base_latents = self.bundle.denormalize(flatten(base.clone()));
         let base_preview = self.bundle.preview.forward(base_latents.clone());
         let deviation = self.bundle.residual_std();
         let mut sampler = Sampler::new(
@@ -213,7 +213,7 @@ impl<B: Backend> Engine<B> {
             let preview = detail.apply(
                 self.bundle
                     .preview
-                    .forward(self.bundle.denormalise(latents)),
+                    .forward(self.bundle.denormalize(latents)),
                 || base_preview.clone(),
             );
             observer.frames(&preview, Some(step as u32 + 1));
@@ -232,7 +232,7 @@ impl<B: Backend> Engine<B> {
 
         let latents = self
             .bundle
-            .denormalise(flatten(base + sampler.sample() * deviation));
+            .denormalize(flatten(base + sampler.sample() * deviation));
         let mut decoded = Vec::new();
         let mut decoded_base = Vec::new();
         let vae = &self.bundle.vae;
@@ -280,7 +280,7 @@ impl<B: Backend> Engine<B> {
             index.condition.vae_factor,
         );
         let latents = drafts.encode(bundle, index.residual_base);
-        let known = Known {
+        let known = DenoiserInputs {
             first: latents.first,
             image_latents: latents.image,
             coverage: drafts.coverage(device),
@@ -311,7 +311,7 @@ pub struct Drafts {
     coverage: Vec<f32>,
 }
 
-/// What [`Drafts::encode`] gives: normalised latents.
+/// What [`Drafts::encode`] gives: normalized latents.
 pub struct DraftLatents<B: Backend> {
     /// The first frame's, `[batch, channels, height, width]`.
     pub first: Tensor<B, 4>,
@@ -395,6 +395,20 @@ impl Drafts {
                 }
             }
         }
+    }
+}
+
+/// Says how far the weights of `part` are read.
+pub(crate) fn loading<B: Backend>(
+    observer: &mut impl Observer<B>,
+    part: &'static str,
+) -> impl FnMut(u64, u64) {
+    move |done, total| {
+        observer.event(JobEvent::Loading {
+            part: part.to_owned(),
+            done,
+            total,
+        });
     }
 }
 

@@ -8,8 +8,8 @@ pub mod clicks;
 #[cfg(not(target_family = "wasm"))]
 pub mod cotracker;
 pub mod detail;
+pub mod dtype;
 pub mod engine;
-pub mod host;
 pub mod memory;
 pub mod model;
 pub mod noise;
@@ -28,3 +28,4 @@ pub mod segmenter;
 pub mod selftest;
 pub mod steer;
 pub mod svd;
+pub mod transfer;

@@ -1,8 +1,8 @@
 //! How a published model is run in the memory there is: in which type, and how many frames are decoded at once. The
 //! largest networks are loaded in turn whatever there is, and attention goes in pieces (`nn::attention`).
 
+use super::dtype::dtype_name;
 use super::engine::DECODE_CHUNK;
-use super::model::dtype_name;
 use super::svd::SvdConfig;
 use burn::tensor::{DType, FloatDType, backend::Backend};
 use dragentity_core::Error;
@@ -60,8 +60,8 @@ struct Sizes {
 impl Sizes {
     fn of<B: Backend>(config: &SvdConfig, device: &B::Device) -> Result<Self> {
         Ok(Self {
-            image_encoder: number_count(&config.image_encoder.init::<B>(device)) as f64,
-            vae: number_count(&config.vae.init::<B>(device)) as f64,
+            image_encoder: number_count(&config.image_encoder.init::<B>(device)?) as f64,
+            vae: number_count(&config.vae.init::<B>(device)?) as f64,
             unet: number_count(&config.unet.init::<B>(device)?) as f64,
         })
     }

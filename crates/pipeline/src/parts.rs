@@ -4,7 +4,7 @@
 //! both answers is taken. Every pixel of the mask becomes one part's: what is left over would stay behind when the
 //! parts move.
 
-use super::host::{pictures, read};
+use super::transfer::{pictures, read};
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use dragentity_core::Error;
 use dragentity_core::Result;
@@ -205,7 +205,7 @@ impl<B: Backend> PersonParser<B> {
         const PART: &str = "human_parser";
         let config: HumanParserConfig = dir.read_config(PART).await?;
         config.validate(&dir.file(PART, "config.json"))?;
-        let network = config.init(device);
+        let network = config.init(device)?;
         let (network, _) = dir.load(PART, network, &mut |_, _| {}).await?;
         Ok(Self { config, network })
     }
@@ -289,7 +289,7 @@ mod tests {
     fn the_mirror_image_has_the_mirrored_parts() {
         let device = Default::default();
         let side = 32;
-        let network = HumanParserConfig::default().init::<Flex>(&device);
+        let network = HumanParserConfig::default().init::<Flex>(&device).unwrap();
         let rgb: Vec<f32> = (0..side * side * 3)
             .map(|i| (i * 7 % 23) as f32 / 12.0 - 0.9)
             .collect();

@@ -1,7 +1,7 @@
 //! SCHP as what knows a person's parts, for who brings its weights: see `docs/src/parts.md`.
 
-use super::host::{pictures, read};
 use super::parts::{Crop, nobody};
+use super::transfer::{pictures, read};
 use burn::tensor::backend::Backend;
 use dragentity_core::Result;
 use dragentity_core::scene::lip::{LABELS, parts_of};

@@ -5,7 +5,7 @@
 //! edges at random, and part of that averages out.
 
 use super::clicks::obey;
-use super::host::{pictures, read};
+use super::transfer::{pictures, read};
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use dragentity_core::Click;
@@ -139,7 +139,9 @@ mod tests {
     #[test]
     fn the_mirrored_picture_gets_the_mirrored_mask() {
         let device = Default::default();
-        let encoder = EntityEncoderConfig::default().init::<Flex>(&device);
+        let encoder = EntityEncoderConfig::default()
+            .init::<Flex>(&device)
+            .unwrap();
         let (w, h) = (32, 16);
         let picture: Vec<f32> = (0..w * h * 3)
             .map(|i| (i * 7 % 23) as f32 / 12.0 - 0.9)
@@ -188,7 +190,9 @@ mod tests {
     #[test]
     fn what_was_clicked_is_in_the_mask_and_what_was_taken_away_is_not() {
         let device = Default::default();
-        let encoder = EntityEncoderConfig::default().init::<Flex>(&device);
+        let encoder = EntityEncoderConfig::default()
+            .init::<Flex>(&device)
+            .unwrap();
         let (w, h) = (48, 32);
         let clickable = Clickable::new(&encoder, &vec![0.1; w * h * 3], w, h, &device);
         let [wanted, unwanted] =

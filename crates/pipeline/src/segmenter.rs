@@ -4,8 +4,8 @@
 //! best of three masks is taken; further clicks refine the mask so far, whose logits are kept.
 
 use super::clicks::obey;
-use super::host::{pause, read};
 use super::segment::clickable;
+use super::transfer::{pause, read};
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use dragentity_core::Click;
 use dragentity_core::error::{Error, Result};
@@ -228,7 +228,9 @@ mod tests {
                 ..MaskDecoderConfig::default()
             },
         };
-        let networks = config.networks::<Flex, _>(vit.init(&device), &device);
+        let networks = config
+            .networks::<Flex, _>(vit.init(&device).unwrap(), &device)
+            .unwrap();
         let bytes = save_bytes("sam", &networks, Precision::F32).unwrap();
         let weights = Weights::from_bytes("sam", bytes).unwrap();
         pollster::block_on(Segmenter::load(&weights, &device, &mut |_| {})).unwrap()

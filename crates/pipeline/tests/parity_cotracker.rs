@@ -35,7 +35,7 @@ fn small() -> CoTrackerConfig {
 
 /// The small network as a file, as a user would bring it.
 fn file() -> Vec<(String, Vec<usize>, Vec<f32>)> {
-    let wanted = tensor_list(&small().init::<Flex>(&Default::default()));
+    let wanted = tensor_list(&small().init::<Flex>(&Default::default()).unwrap());
     let mut tensors: Vec<_> = wanted
         .into_iter()
         .map(|(name, shape)| {
@@ -54,7 +54,7 @@ fn file() -> Vec<(String, Vec<usize>, Vec<f32>)> {
 fn network<B: Backend>(device: &B::Device) -> CoTracker<B> {
     let weights = Weights::from_bytes("synthetic", safetensors_file(&file())).unwrap();
     let weights = weights.renamed(|name| (name != "time_emb").then(|| name.to_owned()));
-    weights.load(small().init(device)).unwrap().0
+    weights.load(small().init(device).unwrap()).unwrap().0
 }
 
 fn one_window<B: Backend>(device: &B::Device) {
@@ -107,7 +107,11 @@ fn names_and_shapes_are_those_of_the_public_checkpoint() {
             .collect();
     // A table, which is computed.
     assert_eq!(published.remove("time_emb"), Some(vec![1, 16, 1110]));
-    let ours = tensor_list(&CoTrackerConfig::default().init::<Flex>(&Default::default()));
+    let ours = tensor_list(
+        &CoTrackerConfig::default()
+            .init::<Flex>(&Default::default())
+            .unwrap(),
+    );
     assert_eq!(ours, published);
 }
 

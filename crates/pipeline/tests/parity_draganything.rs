@@ -21,10 +21,10 @@ use dragentity_networks::svd::controlnet::{Conditions, ControlNet, ControlNetCon
 use dragentity_networks::svd::vae::AutoencoderKLTemporalDecoderConfig;
 use dragentity_networks::weights::{ModelDir, Weights, tensor_list};
 use dragentity_pipeline::engine::added_time_ids;
-use dragentity_pipeline::host::pictures;
 use dragentity_pipeline::plan::to_unit;
 use dragentity_pipeline::sample::Sampler;
 use dragentity_pipeline::svd::{image_latents, prepare};
+use dragentity_pipeline::transfer::pictures;
 use dragentity_testkit::steer::{stable_diffusion_config, stable_diffusion_directory, written};
 use dragentity_testkit::svd::svd_config;
 use dragentity_testkit::{assert_golden, fill, fill_as, golden_file, picture, uniform};
@@ -123,7 +123,7 @@ const RECIPE: Recipe = Recipe {
 fn stable_diffusion<B: Backend>(device: &B::Device) {
     let goldens = golden_file(GOLDENS);
     let config = stable_diffusion_config();
-    let text: CLIPTextModel<B> = fill(config.text_encoder.init(device));
+    let text: CLIPTextModel<B> = fill(config.text_encoder.init(device).unwrap());
     let tokens = TensorData::new(vec![18i64, 3, 7, 7, 12, 19, 19], [1, 7]);
     let tokens = Tensor::<B, 2, Int>::from_data(tokens, device);
     let tokens = Tensor::cat(vec![tokens, config.text_encoder.empty_text(device)], 0);
@@ -131,13 +131,13 @@ fn stable_diffusion<B: Backend>(device: &B::Device) {
     assert_golden(&goldens, "sd.text", context.clone(), TOLERANCE);
     let empty = context.narrow(0, 1, 1);
 
-    let encoder = fill(config.vae.init_encoder::<B>(device));
+    let encoder = fill(config.vae.init_encoder::<B>(device).unwrap());
     let image = picture("sd.picture", [1, 3, 24, 32], device);
     let shape = [2, 4, 6, 8];
     let latents = config.draw(&encoder, image, picture("sd.draw", shape, device));
     assert_golden(&goldens, "sd.latents", latents.clone(), TOLERANCE);
 
-    let unet = fill(config.unet.init::<B>(device));
+    let unet = fill(config.unet.init::<B>(device).unwrap());
     let noise = picture("sd.noise", shape, device);
     let features = config
         .features(
@@ -174,9 +174,9 @@ fn steered_pipeline<B: Backend>(device: &B::Device) {
         .map(|v| ((v as f32 + 1.0) * 127.5) as u8)
         .collect();
     let scene = Picture::from_rgb(width as u32, height as u32, rgb).unwrap();
-    let encoder = fill(config.image_encoder.init::<B>(device));
+    let encoder = fill(config.image_encoder.init::<B>(device).unwrap());
     let embedding = config.embed(&encoder, &scene, device).unwrap();
-    let vae = fill(config.vae.init::<B>(device));
+    let vae = fill(config.vae.init::<B>(device).unwrap());
     let pixels = pictures(&[to_unit(&scene)], width, height, device);
     let grain = picture("svd.noise", pixels.dims(), device);
     let latents = image_latents(&vae, pixels, grain, 0.3);
@@ -288,12 +288,12 @@ fn published_stable_diffusion_has_diffusers_tensors() {
     let device = Default::default();
     assert_eq!(expected("unet").len(), 686);
     assert_eq!(
-        tensor_list(&UNet2DConfig::default().init::<Flex>(&device)),
+        tensor_list(&UNet2DConfig::default().init::<Flex>(&device).unwrap()),
         expected("unet")
     );
     assert_eq!(expected("text_encoder").len(), 196);
     assert_eq!(
-        tensor_list(&CLIPTextConfig::default().init::<Flex>(&device)),
+        tensor_list(&CLIPTextConfig::default().init::<Flex>(&device).unwrap()),
         expected("text_encoder")
     );
     // Of the VAE, what makes latents.
@@ -301,7 +301,10 @@ fn published_stable_diffusion_has_diffusers_tensors() {
     assert_eq!(half.len(), 248);
     half.retain(|name, _| name.starts_with("encoder.") || name.starts_with("quant_conv."));
     let vae = AutoencoderKLTemporalDecoderConfig::default();
-    assert_eq!(tensor_list(&vae.init_encoder::<Flex>(&device)), half);
+    assert_eq!(
+        tensor_list(&vae.init_encoder::<Flex>(&device).unwrap()),
+        half
+    );
 }
 
 #[test]

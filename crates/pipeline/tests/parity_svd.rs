@@ -18,13 +18,13 @@ use dragentity_networks::svd::unet::UNetSpatioTemporalConditionModel;
 use dragentity_networks::svd::vae::AutoencoderKLTemporalDecoder;
 use dragentity_networks::weights::{ModelDir, Weights, tensor_list};
 use dragentity_pipeline::engine::added_time_ids;
-use dragentity_pipeline::host::{pictures, read};
 use dragentity_pipeline::model::ModelOptions;
 use dragentity_pipeline::noise::noise;
 use dragentity_pipeline::plan::to_unit;
 use dragentity_pipeline::runner::with_runner;
 use dragentity_pipeline::sample::Sampler;
 use dragentity_pipeline::svd::{Svd, SvdConfig, decode, image_latents, prepare};
+use dragentity_pipeline::transfer::{pictures, read};
 use dragentity_testkit::svd::{config, published_directory, svd_config, synthetic};
 use dragentity_testkit::{assert_golden, fill, golden_file, picture, safetensors_file, uniform};
 use safetensors::Dtype;
@@ -76,7 +76,7 @@ fn image_encoder<B: Backend>(device: &B::Device) {
         config.validate(name).unwrap();
         let side = config.image_size;
         let pictures = picture(&format!("{name}.pictures"), [2, 3, side, side], device);
-        let embeds = fill(config.init::<B>(device)).forward(pictures);
+        let embeds = fill(config.init::<B>(device).unwrap()).forward(pictures);
         assert_golden(&goldens, name, embeds, TOLERANCE);
     }
 }
@@ -168,8 +168,8 @@ fn whole_pipeline<B: Backend>(device: &B::Device) {
     SMALL.compare(
         &golden_file(GOLDENS),
         &config,
-        || fill(config.image_encoder.init::<B>(device)),
-        || fill(config.vae.init::<B>(device)),
+        || fill(config.image_encoder.init::<B>(device).unwrap()),
+        || fill(config.vae.init::<B>(device).unwrap()),
         || fill(config.unet.init::<B>(device).unwrap()),
         device,
     );
@@ -210,7 +210,7 @@ fn a_controlnet_steers_the_pipeline() {
     .unwrap();
     control["moved_latent_channels"] = Value::Null;
     let control: ControlNetConfig = serde_json::from_value(control).unwrap();
-    control.check_fits(&config.unet).unwrap();
+    control.check_fits("controlnet", &config.unet).unwrap();
     let conditions = Conditions {
         entity_map: picture("svd.entities", [1, 3, 5, 24, 32], &device),
         heat_map: picture("svd.heat", [1, 3, 3, 24, 32], &device),
@@ -331,8 +331,8 @@ fn a_published_directory_makes_a_video() {
     ));
 
     let config = svd_config();
-    let encoder = fill(config.image_encoder.init::<Flex>(&device));
-    let vae = fill(config.vae.init::<Flex>(&device));
+    let encoder = fill(config.image_encoder.init::<Flex>(&device).unwrap());
+    let vae = fill(config.vae.init::<Flex>(&device).unwrap());
     let unet = fill(config.unet.init::<Flex>(&device).unwrap());
     let embedding = config.embed(&encoder, &SMALL.picture(), &device).unwrap();
     let pixels = pictures(
@@ -558,13 +558,17 @@ fn published_image_encoder_has_transformers_tensors() {
     let expected: BTreeMap<_, _> = expected.into_iter().collect();
     assert_eq!(expected.len(), 520);
     // Nothing is allocated: parameters are drawn when they are first used.
-    let encoder = CLIPVisionConfig::default().init::<Flex>(&Default::default());
+    let encoder = CLIPVisionConfig::default()
+        .init::<Flex>(&Default::default())
+        .unwrap();
     assert_eq!(tensor_list(&encoder), expected);
 }
 
 #[test]
 fn position_ids_of_older_files_are_not_needed() {
-    let encoder = config::<CLIPVisionConfig>("clip").init::<Flex>(&Default::default());
+    let encoder = config::<CLIPVisionConfig>("clip")
+        .init::<Flex>(&Default::default())
+        .unwrap();
     let tensors = synthetic(&encoder);
     let file = safetensors_file(&tensors);
     let mut views = safetensors::SafeTensors::deserialize(&file)

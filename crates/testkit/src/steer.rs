@@ -49,11 +49,11 @@ pub fn stable_diffusion_directory() -> tempfile::TempDir {
             std::fs::write(dir.join(file), safetensors_file(&tensors)).unwrap();
         }
     };
-    let mut text = synthetic(&config.text_encoder.init::<Flex>(&device));
+    let mut text = synthetic(&config.text_encoder.init::<Flex>(&device).unwrap());
     let ids = (0..7).map(|i| i as f32).collect();
     text.push(("text_model.embeddings.position_ids".into(), vec![1, 7], ids));
     write("text_encoder", "model.safetensors", text);
-    let mut vae = synthetic(&config.vae.init_encoder::<Flex>(&device));
+    let mut vae = synthetic(&config.vae.init_encoder::<Flex>(&device).unwrap());
     for (name, ..) in &mut vae {
         for (now, then) in [
             ("to_q", "query"),
@@ -70,7 +70,7 @@ pub fn stable_diffusion_directory() -> tempfile::TempDir {
     write(
         "unet",
         weights,
-        synthetic(&config.unet.init::<Flex>(&device)),
+        synthetic(&config.unet.init::<Flex>(&device).unwrap()),
     );
     write("scheduler", "", Vec::new());
     folder
@@ -120,7 +120,7 @@ pub fn dragentity_directory() -> tempfile::TempDir {
     let network = controlnet_config().init::<Flex>(&device).unwrap();
     write_part(&folder.path().join("controlnet"), &config, &network);
     let relation = serde_json::to_value(relation_config()).unwrap();
-    let network = relation_config().init::<Flex>(&device);
+    let network = relation_config().init::<Flex>(&device).unwrap();
     write_part(&folder.path().join("relation"), &relation, &network);
     let index = json!({"max_entities": 2, "condition": {"vae_factor": 4, "map_factor": 1}});
     std::fs::write(folder.path().join("model_index.json"), index.to_string()).unwrap();

@@ -61,8 +61,8 @@ pub fn published_directory() -> tempfile::TempDir {
         r#"{"_class_name": "StableVideoDiffusionPipeline", "_diffusers_version": "0.24.0.dev0"}"#;
     std::fs::write(root.join("model_index.json"), index).unwrap();
     let weights = "diffusion_pytorch_model.fp16.safetensors";
-    let encoder = expected.image_encoder.init(&device);
-    let vae = expected.vae.init(&device);
+    let encoder = expected.image_encoder.init(&device).unwrap();
+    let vae = expected.vae.init(&device).unwrap();
     let unet = expected.unet.init(&device).unwrap();
     write_part(root, "image_encoder", "model.safetensors", "clip", &encoder);
     write_part(root, "vae", weights, "vae", &vae);

@@ -107,6 +107,6 @@ pub fn tiny_sam(file: &Path) -> Result<(), Box<dyn Error>> {
             ..MaskDecoderConfig::default()
         },
     };
-    let networks = config.networks::<Flex, _>(vit.init(&device), &device);
+    let networks = config.networks::<Flex, _>(vit.init(&device)?, &device)?;
     Ok(save_file(file, &networks, Precision::F32)?)
 }

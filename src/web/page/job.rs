@@ -1,7 +1,7 @@
 //! A generation as the page sees it: begin, progress, previews, end.
 
-use super::handed::Handed;
-use super::messages::{Kind, say, sentence};
+use super::messages::{Kind, amount, say, sentence};
+use super::remote_job::RemoteJob;
 use super::{App, Model, dom, now};
 use crate::web::protocol::{JobData, ToWorker};
 use dragentity_core::scene::{Picture, Scene};
@@ -17,7 +17,7 @@ pub enum At {
     /// In the page's worker.
     Worker,
     /// By a server.
-    Server(Handed),
+    Server(RemoteJob),
 }
 
 /// The job that runs.
@@ -47,26 +47,17 @@ impl Running {
         self.cancelled
     }
 
-    /// The page's hold on it, if a server has it.
-    pub fn handed(&mut self) -> Option<&mut Handed> {
+    /// The job at its server, if one runs it.
+    pub fn remote_job(&mut self) -> Option<&mut RemoteJob> {
         match &mut self.at {
             At::Worker => None,
-            At::Server(handed) => Some(handed),
+            At::Server(remote) => Some(remote),
         }
     }
 
     /// Whether it runs in the page's worker, and ends with it.
     pub fn is_worker(&self) -> bool {
         matches!(self.at, At::Worker)
-    }
-}
-
-/// Megabytes read, of how many if that is known.
-pub fn amount(done: u64, total: u64) -> String {
-    let mb = |n: u64| format!("{:.0}", n as f64 / 1e6);
-    match total {
-        0 => format!("{} MB", mb(done)),
-        _ => format!("{} of {} MB", mb(done), mb(total)),
     }
 }
 
@@ -86,8 +77,8 @@ impl App {
         self.carry_since = None;
         self.jobs += 1;
         let number = self.jobs;
-        let at = match self.places.for_jobs() {
-            Some(server) => self.hand_over(number, server),
+        let at = match self.compute_targets.for_jobs() {
+            Some(server) => self.hand_over(number, server).map(At::Server),
             None => Ok(self.generate_here(number)),
         };
         let at = match at {
@@ -144,7 +135,7 @@ impl App {
         let number = job.number;
         match &job.at {
             At::Worker => self.link.send(&ToWorker::Cancel),
-            At::Server(handed) => handed.forget(),
+            At::Server(remote) => remote.forget(),
         }
         self.show_job();
         dom::after(PATIENCE, move || {
@@ -159,8 +150,8 @@ impl App {
                         app.restart_worker();
                         say(Kind::Note, "Stopped. The model is being loaded again.");
                     }
-                    Some(At::Server(handed)) => {
-                        handed.abandon();
+                    Some(At::Server(remote)) => {
+                        remote.abandon();
                         app.job_failed(number, None);
                     }
                     None => {}

@@ -1,16 +1,16 @@
 //! The page's half: translates events into calls of [`Editor`], draws, and has the worker do the model's work.
 
+mod compute_targets;
 mod events;
-mod handed;
 mod job;
 mod keep;
 mod link;
 mod list;
 mod model;
 mod open;
-mod places;
 mod player;
 mod remote;
+mod remote_job;
 mod scenes;
 mod segmenter;
 mod settings;
@@ -21,11 +21,11 @@ use super::editor::{Editor, Outcome};
 use super::messages::{Kind, say};
 use super::protocol::{DeviceChoice, Pixels, ToWorker};
 use super::{dom, messages};
+use compute_targets::ComputeTargets;
 use dragentity_core::scene::preset::Preset;
 use job::Running;
 use link::Link;
 use model::{Device, Model};
-use places::Places;
 use player::Player;
 use scenes::{first_scene, open_example, open_link, open_own, open_sample};
 use segmenter::Segmenter;
@@ -44,7 +44,7 @@ pub struct App {
     model_url: String,
     choice: DeviceChoice,
     device: Option<Device>,
-    places: Places,
+    compute_targets: ComputeTargets,
     segmenter: Segmenter,
     job: Option<Running>,
     /// Number of the last job.
@@ -117,7 +117,7 @@ pub fn start() {
         model_url: asked("model").unwrap_or_else(|| "models/mini/".into()),
         choice,
         device: None,
-        places: Places::new(),
+        compute_targets: ComputeTargets::new(),
         segmenter: Segmenter::default(),
         job: None,
         jobs: 0,

@@ -1,7 +1,7 @@
 //! The model's worker: started, heard, and started again when it is lost.
 
-use super::messages::{Kind, say, sentence};
-use super::{App, act, dom, job};
+use super::messages::{Kind, amount, say, sentence};
+use super::{App, act, dom};
 use crate::web::protocol::{DeviceChoice, FromWorker, Of, Pixels, ToWorker};
 use dragentity_core::JobEvent;
 use dragentity_core::error::Result;
@@ -170,8 +170,8 @@ impl App {
         match event {
             JobEvent::Loading { part, done, total } => {
                 self.segmenter_loading(&part, done, total);
-                let text = format!("Loading {part}: {}", job::amount(done, total));
-                if self.job.is_none() && self.places.device().is_none() {
+                let text = format!("Loading {part}: {}", amount(done, total));
+                if self.job.is_none() && self.compute_targets.device().is_none() {
                     dom::set_text(&dom::by_id("device-text"), &text);
                 }
             }

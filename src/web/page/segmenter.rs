@@ -1,7 +1,6 @@
 //! What makes masks of clicks: the model's own click head, SAM's weights that the person opened, or the chosen server's.
 
-use super::job::amount;
-use super::messages::{Kind, say, sentence};
+use super::messages::{Kind, amount, say, sentence};
 use super::remote::{Server, Trouble};
 use super::{App, Model, act, dom};
 use crate::web::editor::SegmentRequest;
@@ -77,7 +76,7 @@ impl App {
 
     /// Has a mask made.
     pub fn segment(&mut self, request: SegmentRequest) {
-        let there = self.places.for_clicks().map(|(server, _)| server);
+        let there = self.compute_targets.for_clicks().map(|(server, _)| server);
         if let Some(server) = there {
             self.segment_there(request, server);
         } else if self.model == Model::Missing {
@@ -166,7 +165,7 @@ impl App {
 
     /// What makes masks, in the settings.
     pub fn show_segmenter(&self) {
-        let text = match (self.places.for_clicks(), &self.segmenter.name) {
+        let text = match (self.compute_targets.for_clicks(), &self.segmenter.name) {
             (Some((_, name)), _) => format!("{name}, on the server"),
             (None, Some(name)) => name.clone(),
             (None, None) if self.segmenter.file.is_some() => "opening…".into(),

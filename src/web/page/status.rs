@@ -121,7 +121,7 @@ impl App {
             (Some(d), Model::Ready) => (if d.gpu { "gpu" } else { "cpu" }, d.name.clone()),
         };
         dom::set_text(&dom::by_id("place-here-on"), &here.1);
-        let (kind, text) = match self.places.device() {
+        let (kind, text) = match self.compute_targets.device() {
             Some(device) => {
                 let kind = if device.starts_with("CPU") {
                     "cpu"

@@ -55,7 +55,31 @@ impl Contents {
                 Ok(())
             }
             #[cfg(not(target_family = "wasm"))]
-            Self::File { file, .. } => super::native::read_exact_at(file, at, into),
+            Self::File { file, .. } => read_exact_at(file, at, into),
         }
     }
+}
+
+/// Fills `into` with what begins at byte `at` of the file.
+#[cfg(unix)]
+fn read_exact_at(file: &std::fs::File, at: u64, into: &mut [u8]) -> Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, into, at)
+}
+
+/// Fills `into` with what begins at byte `at` of the file.
+#[cfg(windows)]
+fn read_exact_at(file: &std::fs::File, mut at: u64, mut into: &mut [u8]) -> Result<()> {
+    use std::os::windows::fs::FileExt;
+    while !into.is_empty() {
+        match file.seek_read(into, at) {
+            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            Ok(read) => {
+                at += read as u64;
+                into = &mut into[read..];
+            }
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
 }

@@ -10,8 +10,8 @@ mod wasm;
 pub use contents::Contents;
 #[cfg(not(target_family = "wasm"))]
 pub use native::{
-    end_with_the_reader, make_dir, now_seconds, open, quietly, read_bytes, write_json, write_whole,
-    yield_now,
+    catch_panic, end_with_the_reader, make_dir, now_seconds, open, read_bytes, write_json,
+    write_whole, yield_now,
 };
 #[cfg(target_family = "wasm")]
 pub use wasm::{now_seconds, open, read_bytes, yield_now};

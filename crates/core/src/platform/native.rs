@@ -72,31 +72,6 @@ fn open_file(location: &str) -> std::io::Result<(File, u64)> {
     Ok((file, meta.len()))
 }
 
-/// Fills `into` with what begins at byte `at` of the file.
-#[cfg(unix)]
-pub(super) fn read_exact_at(file: &File, at: u64, into: &mut [u8]) -> std::io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, into, at)
-}
-
-/// Fills `into` with what begins at byte `at` of the file.
-#[cfg(windows)]
-pub(super) fn read_exact_at(file: &File, mut at: u64, mut into: &mut [u8]) -> std::io::Result<()> {
-    use std::io::ErrorKind;
-    use std::os::windows::fs::FileExt;
-    while !into.is_empty() {
-        match file.seek_read(into, at) {
-            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-            Ok(read) => {
-                at += read as u64;
-                into = &mut into[read..];
-            }
-            Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(())
-}
-
 /// Writes a file beside its place, then moves it there, so that a full disk or an interruption leaves no half file
 /// under its name.
 ///
@@ -160,7 +135,7 @@ pub fn end_with_the_reader() {
 }
 
 /// What `f` returns; `None` if it panics, of which nothing is printed. For libraries that panic where they should fail.
-pub fn quietly<T>(f: impl FnOnce() -> T) -> Option<T> {
+pub fn catch_panic<T>(f: impl FnOnce() -> T) -> Option<T> {
     thread_local! {
         static QUIET: Cell<bool> = const { Cell::new(false) };
     }
@@ -250,8 +225,8 @@ mod tests {
 
     #[test]
     fn a_panic_is_caught_without_a_word() {
-        assert_eq!(quietly(|| 3), Some(3));
-        assert_eq!(quietly(|| -> u8 { panic!("not shown") }), None);
+        assert_eq!(catch_panic(|| 3), Some(3));
+        assert_eq!(catch_panic(|| -> u8 { panic!("not shown") }), None);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use burn::tensor::{FloatDType, Tensor, backend::Backend};
 use dragentity_core::Result;
 use dragentity_networks::nn::precision::as_type;
-use dragentity_pipeline::host::settle;
 use dragentity_pipeline::noise::noise;
+use dragentity_pipeline::transfer::settle;
 use std::time::Instant;
 
 /// Sides of the square matrices that are tried.

@@ -21,11 +21,12 @@ use dragentity_networks::device::{Device, Task};
 use dragentity_networks::dragentity::denoiser::Prepared;
 use dragentity_networks::svd::unet::UNetSpatioTemporalConditionModel;
 use dragentity_networks::weights::ModelDir;
+use dragentity_pipeline::dtype::{check_dtype, dtype_name};
 use dragentity_pipeline::engine::added_time_ids;
-use dragentity_pipeline::host::settle;
-use dragentity_pipeline::model::{About, Kind, ModelOptions, check_dtype, dtype_name};
+use dragentity_pipeline::model::{About, Kind, ModelOptions};
 use dragentity_pipeline::noise::noise;
 use dragentity_pipeline::svd::{Svd, SvdConfig};
+use dragentity_pipeline::transfer::settle;
 use reference::Reference;
 use std::time::{Duration, Instant};
 

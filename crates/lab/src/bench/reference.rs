@@ -3,8 +3,8 @@
 use super::{Options, Sample};
 use dragentity_core::Error;
 use dragentity_core::Result;
+use dragentity_pipeline::dtype::dtype_name;
 use dragentity_pipeline::engine::DECODE_CHUNK;
-use dragentity_pipeline::model::dtype_name;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::io::{BufRead, BufReader, Write};

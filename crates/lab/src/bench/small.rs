@@ -51,13 +51,13 @@ pub fn directory() -> Result<TempDir> {
     let device = Default::default();
     const WEIGHTS: &str = "diffusion_pytorch_model.safetensors";
     let half = Precision::F16;
-    let encoder = config.image_encoder.init::<Flex>(&device);
+    let encoder = config.image_encoder.init::<Flex>(&device)?;
     save_file(
         &root.join("image_encoder/model.safetensors"),
         &encoder,
         half,
     )?;
-    let vae = config.vae.init::<Flex>(&device);
+    let vae = config.vae.init::<Flex>(&device)?;
     save_file(&root.join("vae").join(WEIGHTS), &vae, half)?;
     let unet = config.unet.init::<Flex>(&device)?;
     save_file(&root.join("unet").join(WEIGHTS), &unet, half)?;

@@ -4,7 +4,7 @@ use crate::bench::{Options, ReferenceOptions, bench};
 use burn::tensor::FloatDType;
 use dragentity_core::error::{Error, Result};
 use dragentity_networks::device::Device;
-use dragentity_pipeline::model::parse_dtype;
+use dragentity_pipeline::dtype::parse_dtype;
 use dragentity_terminal::options::size;
 use std::path::PathBuf;
 

@@ -2,7 +2,7 @@
 
 use rand::Rng;
 
-use super::look::Limb;
+use super::appearance::Limb;
 use super::motion::Pose;
 
 /// Parts of a figure.

@@ -4,11 +4,11 @@
 //! `scripts/fetch-assets` brings the pictures, [`gather::pack`] chooses among them and makes a [`pack::Pack`],
 //! a [`Dataset`] renders clips from it, each the function of its number alone.
 
+pub mod appearance;
 pub mod dataset;
 pub mod figure;
 pub mod gather;
 mod licence;
-pub mod look;
 pub mod motion;
 pub mod pack;
 mod person;

@@ -4,7 +4,7 @@
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use super::look::{Limb, Worn};
+use super::appearance::{Limb, Worn};
 use dragentity_core::scene::parts::{Part, Side};
 
 type Vector = [f32; 3];

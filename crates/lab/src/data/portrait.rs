@@ -4,7 +4,7 @@ use rand::Rng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::look::{Limb, Look, Texture, Tint, Worn};
+use super::appearance::{Appearance, Limb, Texture, Tint, Worn};
 use super::motion::Pose;
 use super::pack::Pack;
 use super::person::{Cloth, Outfit, Person};
@@ -206,7 +206,7 @@ impl<'a> Placed<'a> {
         for shape in &self.person.shapes {
             let at = [0, 1].map(|i| self.origin[i] + aside[i] + shape.at[i] * self.scale);
             plan.parts.push(Part {
-                look: Look::Worn(shape.look.clone()),
+                look: Appearance::Worn(shape.look.clone()),
                 tint: self.tint,
                 poses: vec![Pose::new(at, 0.0, self.scale)],
                 shadow: None,

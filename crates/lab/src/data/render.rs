@@ -4,8 +4,8 @@ use rand::Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
+use super::appearance::{Appearance, Outline, Texture, Tint};
 use super::figure::{Figure, PARTS, TORSO};
-use super::look::{Look, Outline, Texture, Tint};
 use super::motion::{Motion, Pose};
 use super::pack::Pack;
 use super::sprite::Surface;
@@ -193,7 +193,7 @@ pub(super) struct Shadow {
 
 /// One thing to draw, its pose in every frame known.
 pub(super) struct Part<'a> {
-    pub(super) look: Look<'a>,
+    pub(super) look: Appearance<'a>,
     pub(super) tint: Tint,
     pub(super) poses: Vec<Pose>,
     pub(super) shadow: Option<Shadow>,
@@ -683,7 +683,7 @@ pub(super) fn thing<'a>(
         0..13 => {
             let index = *list(kind < 8).choose(rng).expect("a data set has cut-outs");
             (
-                Look::Cutout {
+                Appearance::Cutout {
                     sprite: pack.cutout(index),
                     mirrored: rng.random_bool(0.5),
                 },
@@ -697,7 +697,7 @@ pub(super) fn thing<'a>(
             let sprite = pack.cutout(index);
             let units = sprite.width().max(sprite.height()) as f32;
             (
-                Look::Filled {
+                Appearance::Filled {
                     sprite,
                     texture: texture(rng, plan, pack, choice, spec, poses[0].place, units, size),
                 },
@@ -713,7 +713,7 @@ pub(super) fn thing<'a>(
                 0.0
             };
             (
-                Look::Blob {
+                Appearance::Blob {
                     outline,
                     texture,
                     relief,
@@ -841,7 +841,7 @@ fn figure(rng: &mut ChaCha8Rng, plan: &mut Plan, poses: &[Pose], size: f32, offe
     }
     for (part, poses) in figure.parts.iter().zip(tracks) {
         plan.parts.push(Part {
-            look: Look::Limb(part.limb),
+            look: Appearance::Limb(part.limb),
             tint,
             poses,
             shadow: None,

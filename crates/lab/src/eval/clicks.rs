@@ -8,7 +8,7 @@ use burn::tensor::backend::Backend;
 use dragentity_core::Result;
 use dragentity_core::scene::{Mask, Picture, raster};
 use dragentity_pipeline::engine::Engine;
-use dragentity_pipeline::host::shrink;
+use dragentity_pipeline::transfer::shrink;
 use image::RgbImage;
 use serde::Serialize;
 

@@ -5,8 +5,8 @@ use super::extractor::Describe;
 use super::frechet::frechet_distance;
 use crate::data::Dataset;
 use crate::data::render::Clip;
+use crate::train::source::to_vec;
 use crate::train::source::{Sample, sample};
-use crate::train::vae::to_vec;
 use burn::tensor::{Tensor, backend::Backend};
 use dragentity_core::Result;
 use dragentity_core::scene::draft::Holes;
@@ -14,12 +14,12 @@ use dragentity_core::scheduler::EulerDiscreteScheduler;
 use dragentity_media::track::template::Target;
 use dragentity_networks::dragentity::bundle::Bundle;
 use dragentity_networks::dragentity::condition::ConditionBatch;
-use dragentity_networks::dragentity::denoiser::{Known, ResidualBase};
+use dragentity_networks::dragentity::denoiser::{DenoiserInputs, ResidualBase};
 use dragentity_pipeline::detail::Detail;
 use dragentity_pipeline::engine::{Drafts, added_time_ids};
-use dragentity_pipeline::host::pictures;
 use dragentity_pipeline::plan::draft_of;
 use dragentity_pipeline::sample::Sampler;
+use dragentity_pipeline::transfer::pictures;
 use image::RgbImage;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -335,7 +335,7 @@ pub(super) fn generate<B: Backend>(
     let latents = drafts.encode(bundle, config.index.residual_base);
     let firsts: Vec<_> = samples.iter().map(|s| s.frames[0].clone()).collect();
     let seen = bundle.encoder.encode(pictures(&firsts, w, h, device));
-    let prepared = bundle.denoiser.prepare(Known {
+    let prepared = bundle.denoiser.prepare(DenoiserInputs {
         first: latents.first,
         image_latents: latents.image,
         coverage: drafts.coverage(device),
@@ -362,7 +362,7 @@ pub(super) fn generate<B: Backend>(
         .reshape([shape[0] * shape[1], shape[2], shape[3], shape[4]]);
     let made = latents.base + clean * bundle.residual_std();
     let [_, _, c, lh, lw] = shape;
-    let decode = |latents: Tensor<B, 4>| bundle.vae.decode(bundle.denormalise(latents), f);
+    let decode = |latents: Tensor<B, 4>| bundle.vae.decode(bundle.denormalize(latents), f);
     let videos = |frames: Tensor<B, 4>| -> Result<Videos> {
         let values = to_vec(frames.permute([0, 2, 3, 1]))?;
         Ok(values

@@ -1,8 +1,7 @@
 //! Stage 2: the entity encoder, by its click head: simulated clicks on entities of synthetic clips.
 
-use super::fit::Stage;
-use super::source::{Clips, Sample, sheet};
-use super::vae::to_vec;
+use super::source::{Clips, Sample, sheet, to_vec};
+use super::stage::Stage;
 use burn::module::AutodiffModule;
 use burn::tensor::activation::{log_sigmoid, sigmoid};
 use burn::tensor::backend::{AutodiffBackend, Backend};
@@ -11,7 +10,7 @@ use dragentity_core::Click;
 use dragentity_core::Result;
 use dragentity_core::scene::{Mask, raster};
 use dragentity_networks::dragentity::entity_encoder::{ClickMaps, EntityEncoder};
-use dragentity_pipeline::host::{pictures, shrink};
+use dragentity_pipeline::transfer::{pictures, shrink};
 use image::RgbImage;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

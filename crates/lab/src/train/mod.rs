@@ -15,5 +15,6 @@ pub mod record;
 pub mod run;
 pub mod schedule;
 pub mod source;
+pub mod stage;
 pub mod table;
 pub mod vae;

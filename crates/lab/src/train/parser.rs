@@ -1,7 +1,7 @@
 //! The human parser, on crops of rendered people ([`crate::data::portrait`]).
 
-use super::fit::Stage;
 use super::source::{Clips, sheet};
+use super::stage::Stage;
 use crate::data::portrait::Portrait;
 use burn::module::AutodiffModule;
 use burn::tensor::activation::log_softmax;
@@ -11,8 +11,8 @@ use dragentity_core::Result;
 use dragentity_core::scene::parts::{CLASSES, Part};
 use dragentity_media::overlay::colour;
 use dragentity_networks::dragentity::human_parser::HumanParser;
-use dragentity_pipeline::host::{pictures, shrink};
 use dragentity_pipeline::parts::{Parsed, parse};
+use dragentity_pipeline::transfer::{pictures, shrink};
 use image::RgbImage;
 use std::sync::Arc;
 
@@ -322,7 +322,7 @@ mod tests {
             side: 32,
             device,
         };
-        let mut network = config.init::<A>(&device);
+        let mut network = config.init::<A>(&device).unwrap();
         let mut optimizer = AdamConfig::new().init::<A, HumanParser<A>>();
         let mut losses: Vec<f32> = Vec::new();
         for _ in 0..30 {

@@ -1,8 +1,8 @@
 //! The gradients of one optimiser step: of one batch or of several, in single or in half precision.
 
-use super::fit::Stage;
 use super::gradients;
 use super::peers::{Made, Peers};
+use super::stage::Stage;
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{ElementConversion, FloatDType};
@@ -84,11 +84,26 @@ pub struct Passed {
     pub gradients: Option<GradientsParams>,
 }
 
+/// Why a pass gave no gradients.
+#[derive(Debug)]
+pub enum PassError {
+    /// A loss or a gradient is not a number: which, and where. Smaller steps help.
+    Diverged(String),
+    /// Anything else: what could not be done, with a remedy of its own.
+    Failed(Error),
+}
+
+impl From<Error> for PassError {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
 /// Runs forward and backward passes over the batches of a step, of which `peers` take their share.
 ///
 /// # Errors
-/// Those of the stage and of `next`, and [`Error::Job`] if a loss or a gradient is not a number: which, and in which
-/// batch. Nothing has been changed then.
+/// [`PassError::Failed`] with those of the stage and of `next`, and [`PassError::Diverged`] if a loss or a gradient is
+/// not a number: which, and in which batch. Nothing has been changed then.
 pub fn pass<B: AutodiffBackend, S: Stage<B> + Send>(
     stage: &S,
     peers: &mut Peers<B, S>,
@@ -97,7 +112,7 @@ pub fn pass<B: AutodiffBackend, S: Stage<B> + Send>(
     scale: &mut LossScale,
     step: u64,
     mut next: impl FnMut() -> Result<S::Batch>,
-) -> Result<Passed> {
+) -> Result<Passed, PassError> {
     let batches = options.accumulate.max(1) as u64;
     gradients::join_graphs::<B, _>(network);
     let copy = match options.dtype {
@@ -106,17 +121,18 @@ pub fn pass<B: AutodiffBackend, S: Stage<B> + Send>(
     };
     let computes = copy.as_ref().unwrap_or(network);
     let factor = scale.factor / batches as f64;
-    let of_batch = |stage: &S, network: &S::Network, batch: S::Batch, index: u64| -> Result<Made> {
-        let loss = stage.loss(network, batch, index)?;
-        let value: f64 = loss.clone().into_scalar().elem();
-        if !value.is_finite() {
-            return Err(Error::Job(format!(
-                "the loss is {value} at step {step}, in batch {index}"
-            )));
-        }
-        let made = GradientsParams::from_grads((loss * factor).backward(), network);
-        Ok((value, gradients::scaled::<B, _>(network, made, 1.0)))
-    };
+    let of_batch =
+        |stage: &S, network: &S::Network, batch: S::Batch, index: u64| -> Result<Made, PassError> {
+            let loss = stage.loss(network, batch, index)?;
+            let value: f64 = loss.clone().into_scalar().elem();
+            if !value.is_finite() {
+                return Err(PassError::Diverged(format!(
+                    "the loss is {value} at step {step}, in batch {index}"
+                )));
+            }
+            let made = GradientsParams::from_grads((loss * factor).backward(), network);
+            Ok((value, gradients::scaled::<B, _>(network, made, 1.0)))
+        };
     let mut sum = GradientsAccumulator::new();
     let mut loss_sum = 0.0;
     let at_once = peers.count();
@@ -142,7 +158,7 @@ pub fn pass<B: AutodiffBackend, S: Stage<B> + Send>(
             });
         }
         let name = gradients::first_not_finite::<B, _>(network, &made);
-        return Err(Error::Job(format!(
+        return Err(PassError::Diverged(format!(
             "the gradient of {} is not a number at step {step}, though the loss is {loss:.4}",
             name.as_deref().unwrap_or("a parameter")
         )));

@@ -3,7 +3,7 @@
 //! Burn's learner trains on several devices (`MultiDevicesTrainStep` of `burn-train`). A step is the same, whatever the
 //! number of devices: its batches are shared out, not multiplied.
 
-use super::fit::Stage;
+use super::stage::Stage;
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::backend::{AutodiffBackend, Backend, Device, DeviceId, DeviceOps};
@@ -71,13 +71,13 @@ impl<B: AutodiffBackend, S: Stage<B> + Send> Peers<B, S> {
     ///
     /// # Errors
     /// The first of those of `make`.
-    pub fn share_out(
+    pub fn share_out<E: Send>(
         &mut self,
         stage: &S,
         network: &S::Network,
         batches: Vec<S::Batch>,
-        make: impl Fn(&S, &S::Network, S::Batch, usize) -> Result<Made> + Sync,
-    ) -> Result<Vec<Made>> {
+        make: impl Fn(&S, &S::Network, S::Batch, usize) -> Result<Made, E> + Sync,
+    ) -> Result<Vec<Made>, E> {
         let (make, home) = (&make, &self.home);
         let mut batches = batches.into_iter();
         let own = batches.next();

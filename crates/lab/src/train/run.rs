@@ -3,10 +3,11 @@
 use super::clicks::ClickStage;
 use super::controlnet::{ControlNetStage, Steerer, configs};
 use super::denoiser::{DenoiserStage, ENTITY_WEIGHT, Turn, residual_statistics};
-use super::fit::{FitOptions, Fitted, Stage, fit};
+use super::fit::{FitOptions, Fitted, fit};
 use super::parser::ParserStage;
 use super::record::{Lock, Record, Results};
 use super::source::Clips;
+use super::stage::Stage;
 use super::vae::{Autoencoder, VaeStage, latent_statistics};
 use crate::data::{ClipSpec, Data, Split};
 use crate::event::LabEvent;
@@ -24,7 +25,7 @@ use dragentity_networks::dragentity::condition::ConditionConfig;
 use dragentity_networks::dragentity::denoiser::ResidualBase;
 use dragentity_networks::dragentity::human_parser::HumanParserConfig;
 use dragentity_networks::weights::{ModelDir, Precision, save_file};
-use dragentity_pipeline::model::dtype_name;
+use dragentity_pipeline::dtype::dtype_name;
 use dragentity_pipeline::steer::SteerIndex;
 use dragentity_pipeline::svd::SvdConfig;
 use std::path::{Path, PathBuf};
@@ -260,7 +261,7 @@ fn encoder<B: Backend>(
         batch: options.batch,
         device: device.clone(),
     };
-    let network = warm(options, dir, "entity_encoder", config.encoder.init(device))?;
+    let network = warm(options, dir, "entity_encoder", config.encoder.init(device)?)?;
     let trained = fit_recorded(&stage, network, options, None, device, on_event)?;
     write(dir, "entity_encoder", &trained)
 }
@@ -284,7 +285,7 @@ fn parser<B: Backend>(
         side: config.crop_side,
         device: device.clone(),
     };
-    let network = warm(options, dir, "human_parser", config.init(device))?;
+    let network = warm(options, dir, "human_parser", config.init(device)?)?;
     let trained = fit_recorded(&stage, network, options, None, device, on_event)?;
     write(dir, "human_parser", &trained)?;
     write_json(Path::new(&name), &config)
@@ -390,7 +391,9 @@ fn controlnet<A: AutodiffBackend>(
     index
         .condition
         .validate(&target.file("", "model_index.json"))?;
-    sizes.check_fits(&config.unet)?;
+    let file = target.file("controlnet", "config.json");
+    sizes.validate(&file)?;
+    sizes.check_fits(&file, &config.unet)?;
 
     let frames = options.frames.unwrap_or(config.unet.num_frames);
     let [clips, held_out] = clips(options, frames, index.max_entities)?;

@@ -8,6 +8,7 @@ use dragentity_core::Error;
 use dragentity_core::Result;
 use dragentity_core::scene::Mask;
 use dragentity_networks::dragentity::condition::{ConditionInput, EntityInput};
+use dragentity_pipeline::transfer;
 use image::RgbImage;
 use rayon::prelude::*;
 
@@ -180,6 +181,14 @@ pub fn psnr<B: Backend>(made: &Tensor<B, 4>, truth: &Tensor<B, 4>) -> f64 {
     sum / errors.len().max(1) as f64
 }
 
+/// The values of a tensor, waited for.
+///
+/// # Errors
+/// [`Error::Device`] when it cannot be read back.
+pub fn to_vec<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Result<Vec<f32>> {
+    pollster::block_on(transfer::read(tensor))
+}
+
 /// A contact sheet: one row for each tensor `[n, 3, height, width]` in -1..1, drawn twice as large.
 ///
 /// # Errors
@@ -198,7 +207,7 @@ pub fn sheet<B: Backend>(rows: &[Tensor<B, 4>]) -> Result<RgbImage> {
         image::Rgb([255; 3]),
     );
     for (row, tensor) in rows.iter().enumerate() {
-        let values = super::vae::to_vec(tensor.clone())?;
+        let values = to_vec(tensor.clone())?;
         for (column, planes) in values.chunks_exact(3 * h * w).enumerate() {
             for y in 0..h * SCALE {
                 for x in 0..w * SCALE {

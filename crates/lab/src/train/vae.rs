@@ -1,7 +1,7 @@
 //! Stage 1: the VAE, on frames of synthetic clips, with the preview decoder beside it.
 
-use super::fit::Stage;
-use super::source::{Clips, Sample, psnr, sheet};
+use super::source::{Clips, Sample, psnr, sheet, to_vec};
+use super::stage::Stage;
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::module::avg_pool2d;
@@ -9,7 +9,6 @@ use burn::tensor::{ElementConversion, Tensor, TensorData};
 use dragentity_core::Result;
 use dragentity_networks::dragentity::preview::PreviewDecoder;
 use dragentity_networks::svd::vae::AutoencoderKLTemporalDecoder;
-use dragentity_pipeline::host;
 use dragentity_pipeline::noise::noise_from;
 use dragentity_pipeline::plan::push_planes;
 use image::RgbImage;
@@ -205,14 +204,6 @@ pub fn latent_statistics<B: Backend>(
             (mean, (squares / count - mean * mean).max(1e-8).sqrt())
         })
         .unzip())
-}
-
-/// The values of a tensor, waited for.
-///
-/// # Errors
-/// [`dragentity_core::Error::Device`] when it cannot be read back.
-pub fn to_vec<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Result<Vec<f32>> {
-    pollster::block_on(host::read(tensor))
 }
 
 #[cfg(test)]

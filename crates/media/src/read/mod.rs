@@ -1,10 +1,12 @@
 //! Videos become frames: MP4 (H.264), GIF, animated WebP, and folders of pictures.
 
-use super::mp4::Film;
+pub use crate::collect::Reading;
+
+use crate::collect::{CONVERT, FrameCollector, damaged, refused};
+use crate::mp4::Mp4Reader;
 use dragentity_core::Video;
 use dragentity_core::error::{Error, Result};
 use dragentity_core::scene::Picture;
-use dragentity_core::scene::picture::resize_rgb;
 use image::AnimationDecoder;
 use image::codecs::{gif::GifDecoder, webp::WebPDecoder};
 use std::cmp::Ordering;
@@ -14,151 +16,12 @@ use std::sync::Arc;
 
 /// Largest file that is read, in bytes.
 const MAX_FILE: u64 = 4 << 30;
-/// Most bytes of frames that are kept.
-const MAX_FRAMES_BYTES: usize = 2 << 30;
 /// What a decoder of moving pictures may allocate.
 const MAX_ALLOC: u64 = 1 << 30;
 /// Frames a second of a folder of pictures, which does not say.
 pub const FOLDER_FPS: u32 = 8;
 /// Extensions of the pictures that a folder of frames may hold.
 pub const PICTURES: [&str; 5] = ["jpg", "jpeg", "png", "bmp", "webp"];
-/// How to make a file that can be read of one that cannot.
-const CONVERT: &str = "convert it, for example with `ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p OUT.mp4`, or to a \
-                       folder of frames";
-
-/// Which frames of a video are read, and how large they may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reading {
-    /// The first one, from 0.
-    pub start: usize,
-    /// Every how many-th.
-    pub stride: usize,
-    /// How many at most.
-    pub frames: usize,
-    /// Longest side in pixels; larger frames are scaled down.
-    pub side: u32,
-}
-
-impl Default for Reading {
-    fn default() -> Self {
-        Self {
-            start: 0,
-            stride: 1,
-            frames: usize::MAX,
-            side: super::MAX_SIDE,
-        }
-    }
-}
-
-/// A file or folder of frames that cannot be used.
-pub(crate) fn refused(name: &str, reason: impl Into<String>) -> Error {
-    Error::Picture {
-        name: name.to_owned(),
-        reason: reason.into(),
-    }
-}
-
-/// Collects the frames that are asked for.
-pub(crate) struct Keep {
-    name: String,
-    reading: Reading,
-    /// Frames that have come by.
-    pub(crate) seen: usize,
-    video: Video,
-    /// Width and height of the frames as they come.
-    size: Option<(u32, u32)>,
-}
-
-impl Keep {
-    fn new(name: &str, reading: &Reading) -> Self {
-        Self {
-            name: name.to_owned(),
-            reading: *reading,
-            seen: 0,
-            video: Video::default(),
-            size: None,
-        }
-    }
-
-    /// Whether nothing more is wanted.
-    pub(crate) fn is_full(&self) -> bool {
-        self.video.frames.len() >= self.reading.frames
-    }
-
-    /// The next frame, whose RGB bytes `rgb` gives if they are wanted.
-    pub(crate) fn next(
-        &mut self,
-        width: u32,
-        height: u32,
-        rgb: impl FnOnce() -> Vec<u8>,
-    ) -> Result<()> {
-        let index = self.seen;
-        self.seen += 1;
-        let Some(from_start) = index.checked_sub(self.reading.start) else {
-            return Ok(());
-        };
-        if self.is_full() || from_start % self.reading.stride.max(1) != 0 {
-            return Ok(());
-        }
-        let first = *self.size.get_or_insert((width, height));
-        if (width, height) != first {
-            return Err(refused(
-                &self.name,
-                format!(
-                    "frame {} has {width} x {height} pixels and the first one {} x {}; all frames must have one size",
-                    index + 1,
-                    first.0,
-                    first.1
-                ),
-            ));
-        }
-        let longer = width.max(height).max(1);
-        let scale = f64::from(self.reading.side.clamp(1, super::MAX_SIDE)) / f64::from(longer);
-        let side = |n: u32| ((f64::from(n) * scale.min(1.0)).round() as u32).max(1);
-        let to = (side(width), side(height));
-        (self.video.width, self.video.height) = to;
-        let bytes = (self.video.frames.len() + 1).saturating_mul(to.0 as usize * to.1 as usize * 3);
-        if bytes > MAX_FRAMES_BYTES {
-            return Err(refused(
-                &self.name,
-                format!(
-                    "is too long: its first {} frames of {} x {} pixels take {} GB; read fewer frames, or every \
-                     second one",
-                    self.video.frames.len(),
-                    to.0,
-                    to.1,
-                    MAX_FRAMES_BYTES >> 30
-                ),
-            ));
-        }
-        let rgb = rgb();
-        self.video.frames.push(if to == (width, height) {
-            rgb
-        } else {
-            resize_rgb(&rgb, (width, height), to)
-        });
-        Ok(())
-    }
-
-    /// What was kept of a video that plays at `fps`.
-    fn finish(self, fps: f64) -> Result<Video> {
-        if self.video.frames.is_empty() {
-            let why = match self.seen {
-                0 => "has no frames; the file may be damaged".to_owned(),
-                n => format!(
-                    "has {n} frames and ends before frame {}",
-                    self.reading.start + 1
-                ),
-            };
-            return Err(refused(&self.name, why));
-        }
-        let fps = (fps / self.reading.stride.max(1) as f64).round();
-        Ok(Video {
-            fps: fps.clamp(1.0, 240.0) as u32,
-            ..self.video
-        })
-    }
-}
 
 /// Reads a video: an MP4 with H.264, a GIF, an animated WebP, or a folder whose pictures are the frames, in the order
 /// of their names (numbers in them count as numbers).
@@ -167,37 +30,37 @@ impl Keep {
 /// [`Error::Picture`] and [`Error::Io`], naming the file and what to do about it.
 pub fn read(path: &Path, reading: &Reading) -> Result<Video> {
     let name = path.display().to_string();
-    let mut keep = Keep::new(&name, reading);
+    let mut collector = FrameCollector::new(&name, reading);
     if path.is_dir() {
         let files = frame_files(path)?;
         let (start, stride) = (reading.start, reading.stride.max(1));
-        keep.seen = start.min(files.len());
+        collector.seen = start.min(files.len());
         for (index, file) in files.iter().enumerate().skip(start) {
-            if keep.is_full() {
+            if collector.is_full() {
                 break;
             }
             // What is not wanted is not decoded either.
             if (index - start) % stride != 0 {
-                keep.seen += 1;
+                collector.seen += 1;
                 continue;
             }
             let picture = Picture::from_rgb_image(decode_picture(file)?.into_rgb8());
-            keep.next(picture.width, picture.height, || {
+            collector.next(picture.width, picture.height, || {
                 Arc::unwrap_or_clone(picture.rgb)
             })?;
         }
-        return keep.finish(f64::from(FOLDER_FPS));
+        return collector.finish(f64::from(FOLDER_FPS));
     }
     let bytes = read_file(path)?;
     match Kind::of(&bytes) {
         Kind::Mp4 => {
-            let film = Film::open(&bytes, &name)?;
-            film.decode(&mut keep, reading.start)?;
-            keep.finish(film.fps())
+            let mp4 = Mp4Reader::open(&bytes, &name)?;
+            mp4.decode(&mut collector, reading.start)?;
+            collector.finish(mp4.fps())
         }
         Kind::Gif => {
             let decoder = GifDecoder::new(Cursor::new(&bytes[..]));
-            animation(decoder.map_err(|e| damaged(&name, &e))?, keep)
+            animation(decoder.map_err(|e| damaged(&name, &e))?, collector)
         }
         Kind::WebP => {
             let decoder = WebPDecoder::new(Cursor::new(&bytes[..]));
@@ -205,7 +68,7 @@ pub fn read(path: &Path, reading: &Reading) -> Result<Video> {
             if !decoder.has_animation() {
                 return Err(refused(&name, "is one picture, and a video is needed"));
             }
-            animation(decoder, keep)
+            animation(decoder, collector)
         }
         Kind::Other(what) => Err(refused(&name, what)),
     }
@@ -225,8 +88,8 @@ pub fn length(path: &Path) -> Result<Option<(usize, f64)>> {
     match Kind::of(&bytes) {
         Kind::Mp4 => {
             let name = path.display().to_string();
-            let film = Film::open(&bytes, &name)?;
-            Ok(Some((film.frames(), film.fps())))
+            let mp4 = Mp4Reader::open(&bytes, &name)?;
+            Ok(Some((mp4.frames(), mp4.fps())))
         }
         _ => Ok(None),
     }
@@ -267,11 +130,6 @@ impl Kind {
             Self::Other(format!("{what} cannot be read; {CONVERT}"))
         }
     }
-}
-
-/// The reason with the way out.
-pub(crate) fn damaged(name: &str, why: &dyn std::fmt::Display) -> Error {
-    refused(name, format!("cannot be decoded ({why}); {CONVERT}"))
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>> {
@@ -396,9 +254,9 @@ fn by_name(a: &Path, b: &Path) -> Ordering {
 /// Frames of a GIF or WebP, transparency over white.
 fn animation<'a>(
     decoder: impl AnimationDecoder<'a> + image::ImageDecoder,
-    mut keep: Keep,
+    mut collector: FrameCollector,
 ) -> Result<Video> {
-    let name = keep.name.clone();
+    let name = collector.name.clone();
     let mut decoder = decoder;
     let (width, height) = decoder.dimensions();
     let mut limits = image::Limits::default();
@@ -408,14 +266,17 @@ fn animation<'a>(
     decoder.set_limits(limits).map_err(|e| damaged(&name, &e))?;
     let (mut shown, mut seconds) = (0, 0.0);
     for frame in decoder.into_frames() {
-        if keep.is_full() {
+        if collector.is_full() {
             break;
         }
         let frame = match frame {
             Ok(frame) => frame,
             // The frames before a damaged end can be used.
-            Err(e) if keep.seen > 0 => {
-                log::warn!("{name}: frame {} cannot be decoded ({e})", keep.seen + 1);
+            Err(e) if collector.seen > 0 => {
+                log::warn!(
+                    "{name}: frame {} cannot be decoded ({e})",
+                    collector.seen + 1
+                );
                 break;
             }
             Err(e) => return Err(damaged(&name, &e)),
@@ -424,7 +285,7 @@ fn animation<'a>(
         shown += 1;
         seconds += f64::from(numerator) / f64::from(denominator.max(1)) / 1000.0;
         let buffer = frame.into_buffer();
-        keep.next(width, height, || {
+        collector.next(width, height, || {
             let over = |c: u8, a: u8| {
                 ((u32::from(c) * u32::from(a) + 255 * (255 - u32::from(a))) / 255) as u8
             };
@@ -439,7 +300,7 @@ fn animation<'a>(
     } else {
         10.0
     };
-    keep.finish(fps)
+    collector.finish(fps)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@ use super::*;
 use crate::Format;
 use crate::save;
 use crate::tests::{moving_disc, psnr};
+use dragentity_core::scene::picture::resize_rgb;
 
 #[test]
 fn every_kind_that_is_written_is_read_again() {

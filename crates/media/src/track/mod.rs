@@ -47,11 +47,11 @@ pub struct Tracks {
     pub entities: Vec<EntityTrack>,
 }
 
-/// The largest circle inside a mask, in pixels of a video of `width` x `height`, and the mask at that size.
+/// A mask at the size of a video, `width` x `height`, and the largest circle inside it, in pixels of the video.
 ///
 /// # Errors
 /// [`Error::Job`] when nothing is inside.
-pub fn grip(mask: &Mask, width: u32, height: u32) -> Result<(Mask, Circle)> {
+pub fn mask_and_circle(mask: &Mask, width: u32, height: u32) -> Result<(Mask, Circle)> {
     let mask = mask.resized(width, height);
     let circle = inscribed_circle(&mask).ok_or_else(|| {
         Error::Job("a mask has nothing inside; mark the entity in the video's first frame".into())

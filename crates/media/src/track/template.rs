@@ -9,7 +9,7 @@
 //!
 //! It follows position only: turning and scaling entities are found where they fit best.
 
-use super::{EntityTrack, Tracks, grip};
+use super::{EntityTrack, Tracks, mask_and_circle};
 use dragentity_core::Video;
 use dragentity_core::error::{Error, Result};
 use dragentity_core::scene::Mask;
@@ -198,7 +198,7 @@ pub fn track(video: &Video, entities: &[(String, Mask)]) -> Result<Tracks> {
     let (width, height) = (video.width, video.height);
     let one = |(name, mask): &(String, Mask)| {
         let (mask, circle) =
-            grip(mask, width, height).map_err(|e| Error::Job(format!("{name}: {e}")))?;
+            mask_and_circle(mask, width, height).map_err(|e| Error::Job(format!("{name}: {e}")))?;
         let alpha: Vec<f32> = mask.alpha.iter().map(|&a| f32::from(a) / 255.0).collect();
         let target = (frames.first())
             .and_then(|first| Target::new(first, &alpha, width as usize, height as usize));

@@ -1,8 +1,9 @@
 //! Pictures as CLIP's image encoder takes them, the way `diffusers.StableVideoDiffusionPipeline` prepares
-//! them: resized with antialiasing, then normed by `feature_extractor/preprocessor_config.json`. On the
+//! them: resized with antialiasing, then normalized by `feature_extractor/preprocessor_config.json`. On the
 //! host: a few million multiplications once a job.
 
-use dragentity_core::error::{Error, Result};
+use crate::fields::Fields;
+use dragentity_core::error::Result;
 use serde::{Deserialize, Serialize};
 
 /// `feature_extractor/preprocessor_config.json`, as far as it is used: the pipeline resizes by itself and
@@ -27,17 +28,14 @@ impl Default for CLIPImageProcessor {
 
 impl CLIPImageProcessor {
     /// # Errors
-    /// [`Error::Model`] for numbers that no picture can be normed with.
+    /// [`Error::Model`] for numbers that no picture can be normalized with.
     pub fn validate(&self, name: &str) -> Result<()> {
         let fine = self.image_mean.iter().all(|v| v.is_finite())
             && self.image_std.iter().all(|v| v.is_finite() && *v > 0.0);
         if fine {
             return Ok(());
         }
-        Err(Error::Model {
-            name: name.to_owned(),
-            reason: "image_mean must be three numbers and image_std three above 0".into(),
-        })
+        Fields::of(name).fail("image_mean must be three numbers and image_std three above 0")
     }
 
     /// What the image encoder sees of a picture.

@@ -7,9 +7,11 @@ mod text;
 
 pub use text::{CLIPTextConfig, CLIPTextModel};
 
+use crate::fields::Fields;
 use crate::nn::attention::scaled_dot_product;
 use crate::nn::layers::{Affine, Convolution};
-use crate::nn::precision::{Norm, as_type, like};
+use crate::nn::norm::Norm;
+use crate::nn::precision::{as_type, like};
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{
@@ -17,7 +19,7 @@ use burn::nn::{
 };
 use burn::tensor::activation::{gelu, sigmoid};
 use burn::tensor::{Tensor, backend::Backend};
-use dragentity_core::error::{Error, Result};
+use dragentity_core::error::Result;
 use serde::{Deserialize, Serialize};
 
 /// Bounds of a configuration that is not taken for garbled.
@@ -103,16 +105,11 @@ impl CLIPVisionConfig {
     /// Checks that the network can be built; `name` is what the error calls the configuration.
     ///
     /// # Errors
-    /// [`Error::Model`].
+    /// [`dragentity_core::Error::Model`].
     pub fn validate(&self, name: &str) -> Result<()> {
-        let fail = |reason: String| {
-            Err(Error::Model {
-                name: name.to_owned(),
-                reason,
-            })
-        };
+        let fields = Fields::of(name);
         if self.model_type != "clip_vision_model" {
-            return fail(format!(
+            return fields.fail(format!(
                 "model_type is {:?}; an image encoder of type \"clip_vision_model\" is needed",
                 self.model_type
             ));
@@ -122,17 +119,17 @@ impl CLIPVisionConfig {
             ("patch_size", self.patch_size, self.image_size),
             ("projection_dim", self.projection_dim, MAX_WIDTH),
         ] {
-            within(field, value, 1, most).or_else(fail)?;
+            fields.within(field, value, 1..=most)?;
         }
-        self.layers().check().or_else(fail)?;
+        self.layers().check(fields)?;
         if self.num_channels != 3 {
-            return fail(format!(
+            return fields.fail(format!(
                 "num_channels is {}; pictures have 3",
                 self.num_channels
             ));
         }
         if self.patches() > MAX_TOKENS {
-            return fail(format!(
+            return fields.fail(format!(
                 "image_size {} with patch_size {} gives {} patches; at most {MAX_TOKENS} are possible",
                 self.image_size,
                 self.patch_size,
@@ -144,12 +141,10 @@ impl CLIPVisionConfig {
 
     /// Initialises the network; nothing is allocated before it is first used.
     ///
-    /// # Panics
-    /// If [`validate`](Self::validate) fails.
-    pub fn init<B: Backend>(&self, device: &B::Device) -> CLIPVisionModelWithProjection<B> {
-        if let Err(e) = self.validate("image_encoder/config.json") {
-            panic!("{e}");
-        }
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn init<B: Backend>(&self, device: &B::Device) -> Result<CLIPVisionModelWithProjection<B>> {
+        self.validate("image_encoder/config.json")?;
         let (width, patch) = (self.hidden_size, [self.patch_size; 2]);
         let norm = || {
             LayerNormConfig::new(width)
@@ -160,7 +155,7 @@ impl CLIPVisionConfig {
             mean: 0.0,
             std: 1.0,
         };
-        CLIPVisionModelWithProjection {
+        Ok(CLIPVisionModelWithProjection {
             vision_model: CLIPVisionModel {
                 embeddings: CLIPVisionEmbeddings {
                     class_embedding: normal.init([width], device),
@@ -178,7 +173,7 @@ impl CLIPVisionConfig {
             visual_projection: LinearConfig::new(width, self.projection_dim)
                 .with_bias(false)
                 .init(device),
-        }
+        })
     }
 }
 
@@ -256,7 +251,7 @@ impl<B: Backend> CLIPMlp<B> {
     }
 }
 
-/// Attention and feed-forward, each normed before and added to its input.
+/// Attention and feed-forward, each normalized before and added to its input.
 #[derive(Module, Debug)]
 pub struct CLIPEncoderLayer<B: Backend> {
     /// Over all tokens.
@@ -271,8 +266,8 @@ pub struct CLIPEncoderLayer<B: Backend> {
 
 impl<B: Backend> CLIPEncoderLayer<B> {
     fn forward(&self, x: Tensor<B, 3>, causal: bool) -> Tensor<B, 3> {
-        let normed = self.layer_norm1.apply(x.clone());
-        let x = self.self_attn.forward(normed, causal) + x;
+        let normalized = self.layer_norm1.apply(x.clone());
+        let x = self.self_attn.forward(normalized, causal) + x;
         self.mlp.forward(self.layer_norm2.apply(x.clone())) + x
     }
 }
@@ -282,16 +277,6 @@ impl<B: Backend> CLIPEncoderLayer<B> {
 pub struct CLIPEncoder<B: Backend> {
     /// One after another.
     pub layers: Vec<CLIPEncoderLayer<B>>,
-}
-
-/// Whether a number of a configuration is possible.
-fn within(field: &str, value: usize, least: usize, most: usize) -> std::result::Result<(), String> {
-    if (least..=most).contains(&value) {
-        return Ok(());
-    }
-    Err(format!(
-        "{field} is {value}; {least} to {most} are possible"
-    ))
 }
 
 /// What the layers of either tower are made from.
@@ -305,29 +290,23 @@ struct Layers {
 }
 
 impl Layers {
-    /// Checks that they can be built; the error is a sentence with transformers' names.
-    fn check(&self) -> std::result::Result<(), String> {
+    /// Checks that they can be built; the fields have transformers' names.
+    fn check(&self, fields: Fields<'_>) -> Result<()> {
         for (field, value, most) in [
             ("hidden_size", self.width, MAX_WIDTH),
             ("intermediate_size", self.intermediate, 4 * MAX_WIDTH),
             ("num_hidden_layers", self.count, MAX_LAYERS),
             ("num_attention_heads", self.heads, MAX_WIDTH),
         ] {
-            within(field, value, 1, most)?;
+            fields.within(field, value, 1..=most)?;
         }
         if !self.width.is_multiple_of(self.heads) {
-            return Err(format!(
+            return fields.fail(format!(
                 "hidden_size {} cannot be shared by {} attention heads",
                 self.width, self.heads
             ));
         }
-        if !(self.eps > 0.0 && self.eps < 1.0) {
-            return Err(format!(
-                "layer_norm_eps is {}; it must be between 0 and 1",
-                self.eps
-            ));
-        }
-        Ok(())
+        fields.between("layer_norm_eps", self.eps, 0.0, 1.0)
     }
 
     fn init<B: Backend>(&self, device: &B::Device) -> CLIPEncoder<B> {

@@ -1,13 +1,15 @@
 //! The text encoder of Stable Diffusion 1.x (`transformers.CLIPTextModel`), configured by
 //! `text_encoder/config.json` and loaded under its published tensor names.
 
-use super::{CLIPEncoder, HiddenAct, Layers, MAX_TOKENS, within};
-use crate::nn::precision::{Norm, in_f32};
+use super::{CLIPEncoder, HiddenAct, Layers, MAX_TOKENS};
+use crate::fields::Fields;
+use crate::nn::norm::Norm;
+use crate::nn::precision::in_f32;
 use burn::module::Module;
 use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig};
 use burn::tensor::activation::softmax;
 use burn::tensor::{Bool, Int, Tensor, TensorData, backend::Backend};
-use dragentity_core::error::{Error, Result};
+use dragentity_core::error::Result;
 use serde::{Deserialize, Serialize};
 
 /// `text_encoder/config.json`. Missing fields take the values of Stable Diffusion 1.5; unknown fields are ignored.
@@ -65,37 +67,30 @@ impl CLIPTextConfig {
     /// Checks that the network can be built; `name` is what the error calls the configuration.
     ///
     /// # Errors
-    /// [`Error::Model`].
+    /// [`dragentity_core::Error::Model`].
     pub fn validate(&self, name: &str) -> Result<()> {
-        let fail = |reason: String| {
-            Err(Error::Model {
-                name: name.to_owned(),
-                reason,
-            })
-        };
+        let fields = Fields::of(name);
         if self.model_type != "clip_text_model" {
-            return fail(format!(
+            return fields.fail(format!(
                 "model_type is {:?}; a text encoder of type \"clip_text_model\" is needed",
                 self.model_type
             ));
         }
         let positions = self.max_position_embeddings;
-        within("vocab_size", self.vocab_size, 2, 1 << 20).or_else(fail)?;
-        within("max_position_embeddings", positions, 2, MAX_TOKENS).or_else(fail)?;
-        self.layers().check().or_else(fail)?;
+        fields.within("vocab_size", self.vocab_size, 2..=1 << 20)?;
+        fields.within("max_position_embeddings", positions, 2..=MAX_TOKENS)?;
+        self.layers().check(fields)?;
         Ok(())
     }
 
     /// Initialises the network; nothing is allocated before it is first used.
     ///
-    /// # Panics
-    /// If [`validate`](Self::validate) fails.
-    pub fn init<B: Backend>(&self, device: &B::Device) -> CLIPTextModel<B> {
-        if let Err(e) = self.validate("text_encoder/config.json") {
-            panic!("{e}");
-        }
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn init<B: Backend>(&self, device: &B::Device) -> Result<CLIPTextModel<B>> {
+        self.validate("text_encoder/config.json")?;
         let width = self.hidden_size;
-        CLIPTextModel {
+        Ok(CLIPTextModel {
             text_model: CLIPTextTransformer {
                 embeddings: CLIPTextEmbeddings {
                     token_embedding: EmbeddingConfig::new(self.vocab_size, width).init(device),
@@ -107,7 +102,7 @@ impl CLIPTextConfig {
                     .with_epsilon(self.layer_norm_eps)
                     .init(device),
             },
-        }
+        })
     }
 
     /// The tokens of the empty text: its beginning, then its end until the text is full. No tokenizer is needed.

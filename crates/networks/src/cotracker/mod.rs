@@ -10,6 +10,7 @@ mod updateformer;
 pub use encoder::BasicEncoder;
 pub use updateformer::{EfficientUpdateFormer, Mlp};
 
+use crate::fields::Fields;
 use crate::weights::Weights;
 use burn::module::Module;
 use burn::tensor::module::avg_pool2d;
@@ -27,6 +28,8 @@ const OCTAVES: usize = 10;
 const HEAD_WIDTH: usize = 48;
 /// Bounds of sizes that are not taken for garbled.
 const MOST: usize = 1 << 13;
+const MOST_LAYERS: usize = 64;
+const MOST_RADIUS: usize = 7;
 
 /// Sizes of the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,8 +98,8 @@ impl CoTrackerConfig {
             }
         };
         let correlations = shape("corr_mlp.fc1.weight", 2)?;
-        let radius = (0..8).find(|r| (2 * r + 1usize).pow(4) == correlations[1]);
-        let depth = (0..64)
+        let radius = (0..=MOST_RADIUS).find(|r| (2 * r + 1usize).pow(4) == correlations[1]);
+        let depth = (0..MOST_LAYERS)
             .take_while(|i| weights.has(&format!("updateformer.time_blocks.{i}.attn.to_q.weight")))
             .count();
         let config = Self {
@@ -114,12 +117,7 @@ impl CoTrackerConfig {
             num_virtual_tracks: shape("updateformer.virual_tracks", 4)?[1],
             ..Self::default()
         };
-        if !config.hidden_size.is_multiple_of(HEAD_WIDTH)
-            || !config.latent_dim.is_multiple_of(4)
-            || config.window_len < 2
-        {
-            return Err(fail(format!("{config:?} is no CoTracker3")));
-        }
+        config.validate(weights.name())?;
         Ok(config)
     }
 
@@ -128,10 +126,36 @@ impl CoTrackerConfig {
         2 + LEVELS * self.corr_mlp[1] + 4 * (2 * OCTAVES + 1)
     }
 
+    /// Checks that the network can be built; `name` is what the error calls the file of its weights.
+    ///
+    /// # Errors
+    /// [`Error::Model`].
+    pub fn validate(&self, name: &str) -> Result<()> {
+        let fields = Fields::of(name);
+        fields.within("window_len", self.window_len, 2..=MOST)?;
+        for (field, value, most) in [
+            ("corr_radius", self.corr_radius, MOST_RADIUS),
+            ("latent_dim", self.latent_dim, MOST),
+            ("hidden_size", self.hidden_size, MOST),
+            ("depth", self.depth, MOST_LAYERS),
+            ("num_virtual_tracks", self.num_virtual_tracks, MOST),
+        ] {
+            fields.within(field, value, 1..=most)?;
+        }
+        fields.all_within("corr_mlp", &self.corr_mlp, 1..=MOST)?;
+        fields.all_within("model_resolution", &self.model_resolution, 1..=MOST)?;
+        fields.multiple("hidden_size", self.hidden_size, "a head's", HEAD_WIDTH)?;
+        fields.multiple("latent_dim", self.latent_dim, "", 4)
+    }
+
     /// The network, its weights random.
-    pub fn init<B: Backend>(&self, device: &B::Device) -> CoTracker<B> {
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn init<B: Backend>(&self, device: &B::Device) -> Result<CoTracker<B>> {
+        self.validate("CoTracker3")?;
         let window = (2 * self.corr_radius + 1).pow(4);
-        CoTracker {
+        Ok(CoTracker {
             fnet: BasicEncoder::new(self.latent_dim, device),
             updateformer: EfficientUpdateFormer::new(
                 self.input_dim(),
@@ -142,7 +166,7 @@ impl CoTrackerConfig {
                 device,
             ),
             corr_mlp: Mlp::new([window, self.corr_mlp[0], self.corr_mlp[1]], device),
-        }
+        })
     }
 
     /// Opens the public weights.
@@ -157,7 +181,7 @@ impl CoTrackerConfig {
         let config = Self::of(&weights)?;
         // A table that is computed here.
         let weights = weights.renamed(|name| (name != "time_emb").then(|| name.to_owned()));
-        let (network, _) = weights.load(config.init(device))?;
+        let (network, _) = weights.load(config.init(device)?)?;
         Ok((config, network))
     }
 }

@@ -99,8 +99,8 @@ impl<B: Backend> AttnBlock<B> {
     }
 
     fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
-        let normed = plain_norm(x.clone());
-        let x = x + self.attn.forward(normed.clone(), normed);
+        let normalized = plain_norm(x.clone());
+        let x = x + self.attn.forward(normalized.clone(), normalized);
         x.clone() + self.mlp.approximate(plain_norm(x))
     }
 }

@@ -8,7 +8,7 @@ use cudarc::driver::{CudaContext, DriverError};
 use cudarc::nvrtc::{CompileError, CompileOptions, compile_ptx_with_opts};
 use dragentity_core::Error;
 use dragentity_core::Result;
-use dragentity_core::platform::quietly;
+use dragentity_core::platform::catch_panic;
 use std::path::{Path, PathBuf};
 
 /// The name of GPU `index`, if everything that kernels need is there.
@@ -21,7 +21,7 @@ pub(super) fn probe(index: usize) -> Result<String> {
             "{what}; or use another device, as --device cpu"
         )))
     };
-    let name = match quietly(move || {
+    let name = match catch_panic(move || {
         init()?;
         let count = device::get_count()?.max(0) as usize;
         if index >= count {
@@ -57,8 +57,9 @@ pub(super) fn probe(index: usize) -> Result<String> {
         include_paths: vec![headers.display().to_string()],
         ..Default::default()
     };
-    let compiled =
-        quietly(move || compile_ptx_with_opts("#include <cuda_runtime.h>\n", options).map(drop));
+    let compiled = catch_panic(move || {
+        compile_ptx_with_opts("#include <cuda_runtime.h>\n", options).map(drop)
+    });
     match compiled {
         Some(Ok(())) => Ok(name),
         Some(Err(CompileError::CompileError { log, .. })) => {
@@ -84,7 +85,8 @@ pub(super) fn probe(index: usize) -> Result<String> {
 /// Bytes of GPU `index`'s memory that are free.
 pub(super) fn free_memory(index: usize) -> Option<u64> {
     // Burn uses the same, the GPU's primary context.
-    let free = quietly(move || Ok::<_, DriverError>(CudaContext::new(index)?.mem_get_info()?.0))?;
+    let free =
+        catch_panic(move || Ok::<_, DriverError>(CudaContext::new(index)?.mem_get_info()?.0))?;
     Some(free.ok()? as u64)
 }
 

@@ -5,13 +5,15 @@ use crate::dragentity::denoiser::{Denoiser, ResidualBase};
 use crate::dragentity::entity_encoder::{EntityEncoder, EntityEncoderConfig};
 use crate::dragentity::preview::PreviewDecoder;
 use crate::dragentity::relation::RelationConfig;
+use crate::fields::Fields;
 use crate::svd::controlnet::ControlNetConfig;
 use crate::svd::unet::UNetConfig;
 use crate::svd::vae::{AutoencoderKLTemporalDecoder, AutoencoderKLTemporalDecoderConfig};
 use crate::weights::ModelDir;
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData, backend::Backend};
-use dragentity_core::error::{Error, Result};
+use dragentity_core::error::Result;
+use dragentity_core::scene::preset::MAX_ENTITIES;
 use dragentity_core::scheduler::EulerDiscreteConfig;
 use serde::{Deserialize, Serialize};
 
@@ -115,40 +117,42 @@ impl BundleConfig {
     /// # Errors
     /// [`Error::Model`].
     pub fn check(&self, name: &str) -> Result<()> {
-        let fail = |reason: String| {
-            Err(Error::Model {
-                name: format!("{name}/model_index.json"),
-                reason,
-            })
-        };
         let file = |part: &str| format!("{name}/{part}/config.json");
+        let index_file = format!("{name}/model_index.json");
+        let fields = Fields::of(&index_file);
+        let index = &self.index;
         self.vae.validate(&file("vae"))?;
+        self.unet.validate(&file("unet"))?;
+        self.controlnet.validate(&file("controlnet"))?;
         self.encoder.validate(&file("entity_encoder"))?;
         self.relation.validate(&file("relation"))?;
-        self.index
+        index.condition.validate(&index_file)?;
+        index
             .condition
-            .validate(&format!("{name}/model_index.json"))?;
-        self.index
-            .condition
-            .check_width(&format!("{name}/model_index.json"), self.relation.dim_out)?;
-        let index = &self.index;
+            .check_width(&index_file, self.relation.dim_out)?;
         let latents = self.vae.latent_channels;
         if !index.residual_std.is_empty() && index.residual_std.len() != latents {
-            return fail(format!(
+            return fields.fail(format!(
                 "residual_std has {} values for {latents} latent channels",
                 index.residual_std.len()
             ));
         }
-        if index.size_multiple == 0 || index.size_multiple > 256 || index.sample_side < 16 {
-            return fail("size_multiple must be 1 to 256 and sample_side at least 16".into());
+        for &std in &index.residual_std {
+            fields.between("residual_std", std.into(), 0.0, f64::INFINITY)?;
         }
-        if index.sample_side > 2048 || index.segment_side > 2048 || index.segment_side < 16 {
-            return fail("sample_side and segment_side must be 16 to 2048".into());
+        for (field, value, bounds) in [
+            ("size_multiple", index.size_multiple, 1..=256),
+            ("sample_side", index.sample_side, 16..=2048),
+            ("segment_side", index.segment_side, 16..=2048),
+            ("output_scale", index.output_scale, 1..=8),
+        ] {
+            fields.within(field, value as usize, bounds)?;
         }
+        fields.within("max_entities", index.max_entities, 1..=MAX_ENTITIES)?;
         let factors = index.condition.map_factor * self.controlnet.downscale();
         if factors != index.condition.vae_factor || index.condition.vae_factor != self.vae.factor()
         {
-            return fail(format!(
+            return fields.fail(format!(
                 "condition: map_factor {} times the condition encoders' {} and vae_factor {} must be the VAE's {}",
                 index.condition.map_factor,
                 self.controlnet.downscale(),
@@ -159,18 +163,14 @@ impl BundleConfig {
         if self.controlnet.entity_channels() != self.relation.dim_out
             || self.relation.dim != self.encoder.feature_dim
         {
-            return fail(
-                "entity encoder, relation module and ControlNet disagree on the features' width"
-                    .into(),
+            return fields.fail(
+                "entity encoder, relation module and ControlNet disagree on the features' width",
             );
         }
-        let scaled = index.output_scale != 1;
-        if !(1..=8).contains(&index.output_scale)
-            || scaled && index.residual_base != ResidualBase::Draft
-        {
-            return fail("output_scale must be 1 to 8, and 1 unless residual_base is draft".into());
+        if index.output_scale != 1 && index.residual_base != ResidualBase::Draft {
+            return fields.fail("output_scale must be 1 unless residual_base is draft");
         }
-        self.controlnet.check_fits(&self.unet)
+        self.controlnet.check_fits(&file("controlnet"), &self.unet)
     }
 
     /// Initialises all networks, untrained.
@@ -180,13 +180,13 @@ impl BundleConfig {
     pub fn init<B: Backend>(self, device: &B::Device) -> Result<Bundle<B>> {
         let factor = self.index.condition.vae_factor;
         Ok(Bundle {
-            vae: self.vae.init(device),
+            vae: self.vae.init(device)?,
             preview: PreviewDecoder::new(self.vae.latent_channels, factor, device),
-            encoder: self.encoder.init(device),
+            encoder: self.encoder.init(device)?,
             denoiser: Denoiser {
                 unet: self.unet.init(device)?,
                 controlnet: self.controlnet.init(device)?,
-                relation: self.relation.init(device),
+                relation: self.relation.init(device)?,
             },
             config: self,
             device: device.clone(),
@@ -270,7 +270,7 @@ impl<B: Backend> Bundle<B> {
         Ok(bundle)
     }
 
-    /// Normalised latents of pictures.
+    /// Normalized latents of pictures.
     ///
     /// # Shapes
     /// - pictures: `[n, 3, height, width]`, -1..1
@@ -280,8 +280,8 @@ impl<B: Backend> Bundle<B> {
         self.config.vae.normalize(mean)
     }
 
-    /// Latents as the VAE's decoder takes them, from normalised ones.
-    pub fn denormalise(&self, latents: Tensor<B, 4>) -> Tensor<B, 4> {
+    /// Latents as the VAE's decoder takes them, from normalized ones.
+    pub fn denormalize(&self, latents: Tensor<B, 4>) -> Tensor<B, 4> {
         self.config.vae.denormalize(latents)
     }
 

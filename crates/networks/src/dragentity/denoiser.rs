@@ -36,8 +36,8 @@ pub struct Denoiser<B: Backend> {
 }
 
 /// What is known before the first step.
-pub struct Known<'a, B: Backend> {
-    /// The first frame's normalised latents, `[batch, channels, height, width]`.
+pub struct DenoiserInputs<'a, B: Backend> {
+    /// The first frame's normalized latents, `[batch, channels, height, width]`.
     pub first: Tensor<B, 4>,
     /// What is concatenated to the noisy latents: the first frame's latents in every frame, or the
     /// draft's, `[batch, frames, channels, height, width]`.
@@ -127,7 +127,7 @@ impl<B: Backend> Denoiser<B> {
     ///
     /// # Errors
     /// As [`ControlNet::embed_conditions`].
-    pub fn prepare(&self, known: Known<'_, B>) -> Result<Prepared<'_, B>> {
+    pub fn prepare(&self, known: DenoiserInputs<'_, B>) -> Result<Prepared<'_, B>> {
         let embeddings = known.conditions.embeddings(known.features, &self.relation);
         let entity_map = known.conditions.represent(embeddings);
         let [batch, frames, channels, height, width] = known.image_latents.dims();

@@ -5,12 +5,14 @@
 
 use super::entity_encoder::fold_pixels;
 use super::pyramid::{ConvBlock, Pyramid, conv1, conv3, double};
-use crate::nn::layers::{Convolution, norm_silu, silu};
+use crate::fields::Fields;
+use crate::nn::layers::{Convolution, silu};
+use crate::nn::norm::norm_silu;
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, GroupNormConfig};
 use burn::tensor::{Tensor, backend::Backend};
-use dragentity_core::error::{Error, Result};
+use dragentity_core::error::Result;
 use dragentity_core::scene::parts::CLASSES;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +20,8 @@ use serde::{Deserialize, Serialize};
 pub const SIZE_MULTIPLE: usize = 16;
 /// Keeps a garbled configuration from asking for all memory.
 const MAX_SIZE: usize = 1024;
+/// Likewise, residual blocks of one stride.
+const MAX_LAYERS: usize = 64;
 /// Red, green, blue and the mask.
 const INPUTS: usize = 4;
 
@@ -35,7 +39,7 @@ pub struct HumanParserConfig {
     pub layers_per_block: [usize; 3],
     /// Channels in which the strides are joined.
     pub merge_channels: usize,
-    /// Groups of every group normalisation; must divide all channel counts.
+    /// Groups of every group normalization; must divide all channel counts.
     pub norm_num_groups: usize,
 }
 
@@ -65,7 +69,7 @@ pub struct HumanParser<B: Backend> {
     pub downsamplers: Vec<Conv2d<B>>,
     /// Residual blocks, those of each stride after those of the stride before.
     pub blocks: Vec<ConvBlock<B>>,
-    /// Normalises each stride before its lateral convolution.
+    /// Normalizes each stride before its lateral convolution.
     pub lateral_norms: Vec<GroupNorm<B>>,
     /// 1x1 convolutions from strides 4, 8, 16 into the top-down path.
     pub laterals: Vec<Conv2d<B>>,
@@ -90,57 +94,38 @@ impl HumanParserConfig {
     /// Checks that the network can be built; `name` is what the error calls the configuration.
     ///
     /// # Errors
-    /// [`Error::Model`].
+    /// [`dragentity_core::Error::Model`].
     pub fn validate(&self, name: &str) -> Result<()> {
-        let fail = |reason: String| {
-            Err(Error::Model {
-                name: name.to_owned(),
-                reason,
-            })
-        };
-        let mut normed = vec![self.stem_channels, self.merge_channels];
-        normed.extend(self.block_out_channels);
-        let mut others = vec![self.crop_side, self.norm_num_groups];
-        others.extend(self.layers_per_block);
-        if !normed
-            .iter()
-            .chain(&others)
-            .all(|size| (1..=MAX_SIZE).contains(size))
-        {
-            return fail(format!("every size must be 1 to {MAX_SIZE}"));
+        let fields = Fields::of(name);
+        let groups = self.norm_num_groups;
+        for (field, value) in [
+            ("crop_side", self.crop_side),
+            ("stem_channels", self.stem_channels),
+            ("merge_channels", self.merge_channels),
+            ("norm_num_groups", groups),
+        ] {
+            fields.within(field, value, 1..=MAX_SIZE)?;
         }
-        if normed
-            .iter()
-            .any(|c| !c.is_multiple_of(self.norm_num_groups))
-        {
-            return fail(format!(
-                "channels {normed:?} are not all multiples of norm_num_groups {}",
-                self.norm_num_groups
-            ));
-        }
-        if !self.crop_side.is_multiple_of(SIZE_MULTIPLE) {
-            return fail(format!(
-                "crop_side {} is not a multiple of {SIZE_MULTIPLE}",
-                self.crop_side
-            ));
-        }
-        Ok(())
+        fields.all_within("block_out_channels", &self.block_out_channels, 1..=MAX_SIZE)?;
+        fields.all_within("layers_per_block", &self.layers_per_block, 1..=MAX_LAYERS)?;
+        fields.grouped("stem_channels", &[self.stem_channels], groups)?;
+        fields.grouped("merge_channels", &[self.merge_channels], groups)?;
+        fields.grouped("block_out_channels", &self.block_out_channels, groups)?;
+        fields.multiple("crop_side", self.crop_side, "", SIZE_MULTIPLE)
     }
 
     /// The network with fresh weights.
     ///
-    /// # Panics
-    /// If [`validate`](Self::validate) fails.
-    pub fn init<B: Backend>(&self, device: &B::Device) -> HumanParser<B> {
-        if let Err(e) = self.validate("human_parser/config.json") {
-            panic!("{e}");
-        }
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn init<B: Backend>(&self, device: &B::Device) -> Result<HumanParser<B>> {
+        self.validate("human_parser/config.json")?;
         let groups = self.norm_num_groups;
         let [stem, merge] = [self.stem_channels, self.merge_channels];
         let norm = |channels| GroupNormConfig::new(groups, channels).init(device);
         let inputs = [stem, self.block_out_channels[0], self.block_out_channels[1]];
         let outputs = self.block_out_channels;
-        HumanParser {
+        Ok(HumanParser {
             stem_in: conv3([INPUTS, stem], 2, 1, device),
             stem_norm: norm(stem),
             stem_conv: conv3([stem, stem], 1, 1, device),
@@ -168,7 +153,7 @@ impl HumanParserConfig {
             norm_out: norm(stem),
             conv_out: conv3([stem, CLASSES], 1, 1, device),
             layers_per_block: self.layers_per_block,
-        }
+        })
     }
 }
 
@@ -217,7 +202,7 @@ mod tests {
     fn logits_are_of_half_the_side_and_pictures_of_a_batch_do_not_mix() {
         let device = Default::default();
         let config = HumanParserConfig::default();
-        let parser = config.init::<Flex>(&device);
+        let parser = config.init::<Flex>(&device).unwrap();
         let parameters = parser.num_params();
         assert!(
             (400_000..900_000).contains(&parameters),

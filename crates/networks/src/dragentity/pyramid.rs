@@ -1,7 +1,8 @@
 //! What the small networks over pictures, [`super::entity_encoder`] and [`super::human_parser`], are made of: residual
 //! blocks at strides 4, 8 and 16, joined top down.
 
-use crate::nn::layers::{Convolution, norm_silu, silu};
+use crate::nn::layers::{Convolution, silu};
+use crate::nn::norm::norm_silu;
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{GroupNorm, GroupNormConfig, PaddingConfig2d};
@@ -80,7 +81,7 @@ pub(super) struct Pyramid<'a, B: Backend> {
     pub(super) blocks: &'a [ConvBlock<B>],
     /// How many of them each stride has.
     pub(super) layers_per_block: [usize; 3],
-    /// Normalises each stride before its lateral convolution.
+    /// Normalizes each stride before its lateral convolution.
     pub(super) lateral_norms: &'a [GroupNorm<B>],
     /// 1x1 convolutions from each stride into the top-down path.
     pub(super) laterals: &'a [Conv2d<B>],

@@ -5,17 +5,18 @@
 //! - Eq. 3 is misprinted (numerator and denominator are the same sum): the product of the two
 //!   kernels is divided by its sum over all entities `j`.
 //! - Eq. 1 and 2 give 64 pairs of kernels, Eq. 5 needs one spatial weight per head: each head takes
-//!   its own convex mixture of the 64 normalised kernels (softmax over learned logits). Normalising
-//!   before mixing keeps Eq. 3 in force; normalised after it, it would cancel in Eq. 5.
+//!   its own convex mixture of the 64 normalized kernels (softmax over learned logits). Normalizing
+//!   before mixing keeps Eq. 3 in force; normalized after it, it would cancel in Eq. 5.
 //! - `j = i` takes part, at distance 0 and angle 0, as in the sums from 1 to N.
 //! - The product of Eq. 5 is computed as a softmax of logarithms, which is the same and never 0/0.
 
+use crate::fields::Fields;
 use burn::module::{Module, Param};
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::activation::softmax;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
-use dragentity_core::error::{Error, Result};
+use dragentity_core::error::Result;
 use serde::{Deserialize, Serialize};
 use std::f32::consts::PI;
 
@@ -75,33 +76,26 @@ impl RelationConfig {
     /// Checks that the module can be built; `name` is what the error calls the configuration.
     ///
     /// # Errors
-    /// [`Error::Model`].
+    /// [`dragentity_core::Error::Model`].
     pub fn validate(&self, name: &str) -> Result<()> {
-        let sizes = [self.dim, self.dim_out, self.heads, self.kernels];
-        let reason = if sizes.iter().any(|s| !(1..=MAX_SIZE).contains(s)) {
-            format!("dim, dim_out, heads and kernels must be 1 to {MAX_SIZE}")
-        } else if !self.dim_out.is_multiple_of(self.heads) {
-            format!(
-                "dim_out {} is not a multiple of heads {}",
-                self.dim_out, self.heads
-            )
-        } else {
-            return Ok(());
-        };
-        Err(Error::Model {
-            name: name.to_owned(),
-            reason,
-        })
+        let fields = Fields::of(name);
+        for (field, value) in [
+            ("dim", self.dim),
+            ("dim_out", self.dim_out),
+            ("heads", self.heads),
+            ("kernels", self.kernels),
+        ] {
+            fields.within(field, value, 1..=MAX_SIZE)?;
+        }
+        fields.multiple("dim_out", self.dim_out, "heads", self.heads)
     }
 
     /// Kernels start on a regular grid: distances 0 to 1 by angles all around, each as wide as its cell.
     ///
-    /// # Panics
-    /// If [`validate`](Self::validate) fails.
-    pub fn init<B: Backend>(&self, device: &B::Device) -> Relation<B> {
-        if let Err(e) = self.validate("relation/config.json") {
-            panic!("{e}");
-        }
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn init<B: Backend>(&self, device: &B::Device) -> Result<Relation<B>> {
+        self.validate("relation/config.json")?;
         let angles = (self.kernels as f64).sqrt().ceil() as usize;
         let distances = self.kernels.div_ceil(angles);
         let param = |value: &dyn Fn(usize) -> f32| {
@@ -121,14 +115,14 @@ impl RelationConfig {
                 }
             })
             .collect::<Vec<f32>>();
-        Relation {
+        Ok(Relation {
             f: LinearConfig::new(self.dim, self.dim_out).init(device),
             rho_mean: param(&|k| (k / angles) as f32 * cell),
             rho_width: param(&|_| cell),
             theta_mean: param(&|k| (k % angles) as f32 * sector - PI),
             theta_width: param(&|_| sector),
             mix: Param::from_data(TensorData::new(mix, [self.heads, self.kernels]), device),
-        }
+        })
     }
 }
 
@@ -204,10 +198,10 @@ impl<B: Backend> Relation<B> {
         // Eq. 1 times Eq. 2, as logarithms; Eq. 3 is their softmax over j.
         let log_kernels =
             fall(rho, self.rho_width.val()) + fall(theta, self.theta_width.val()) + absent;
-        let normalised = softmax(log_kernels.swap_dims(2, 3), 3);
+        let normalized = softmax(log_kernels.swap_dims(2, 3), 3);
         // [batch, i, kernels, j] -> [batch, i, heads, j] -> [batch, heads, i, j]
         let mix = softmax(self.mix.val(), 1).reshape([1, 1, heads, kernels]);
-        mix.matmul(normalised).swap_dims(1, 2)
+        mix.matmul(normalized).swap_dims(1, 2)
     }
 }
 
@@ -243,7 +237,7 @@ mod tests {
     }
 
     fn relation(dim: usize) -> Relation<B> {
-        config(dim, 12).init(&Default::default())
+        config(dim, 12).init(&Default::default()).unwrap()
     }
 
     fn inputs(batch: usize, n: usize, dim: usize) -> (Tensor<B, 3>, Tensor<B, 3>) {
@@ -333,7 +327,7 @@ mod tests {
     fn gradients_are_finite_where_distances_angles_and_weights_vanish() {
         type A = Autodiff<Flex>;
         let device = Default::default();
-        let mut relation: Relation<A> = config(4, 6).init(&device);
+        let mut relation: Relation<A> = config(4, 6).init(&device).unwrap();
         // Kernels so narrow that all their weights underflow.
         relation.rho_width = Param::from_tensor(Tensor::zeros([64], &device));
         // Two entities at one place, one far away, one absent.

@@ -15,8 +15,9 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{Int, Tensor, backend::Backend};
 
 use super::embedding::{TimestepEmbedding, TimestepEmbeddingConfig, timesteps};
-use super::layers::{Affine, attention, geglu};
-use super::precision::{Norm, as_type, in_f32};
+use super::layers::{Affine, ScoreBias, attention, geglu};
+use super::norm::Norm;
+use super::precision::{as_type, in_f32};
 use super::resnet::{AlphaBlender, AlphaBlenderConfig, MergeStrategy, NORM_GROUPS, group_norm};
 
 /// Most attention weights held at once: 64 MiB in `f32`, half of what a browser's GPU lets one
@@ -165,20 +166,6 @@ pub(crate) fn scaled_dot_product<B: Backend>(
         Some(out) => out,
         None => attend_in_pieces(q, k, v, MAX_SCORES),
     }
-}
-
-/// What is added to the scaled products of queries and keys before the softmax.
-#[derive(Clone, Debug)]
-pub(crate) enum ScoreBias<B: Backend> {
-    /// The same for every element of the outer axis. `[inner, queries, keys]`
-    Table(Tensor<B, 3>),
-    /// The keys are the cells of a grid, row by row: what a query adds for a cell's row, and for its column.
-    Grid {
-        /// `[outer, queries, inner, height]`
-        rows: Tensor<B, 4>,
-        /// `[outer, queries, inner, width]`
-        columns: Tensor<B, 4>,
-    },
 }
 
 /// As [`scaled_dot_product`], of `softmax(q kᵀ / sqrt(dim) + bias) v`.
@@ -332,12 +319,12 @@ fn add_context<B: Backend>(
 ) -> Tensor<B, 2> {
     let [rows, width] = x.dims();
     let batch = context.dims()[0];
-    let normed = norm.apply(x.clone());
-    let said = attention.over_context(normed, context);
+    let normalized = norm.apply(x.clone());
+    let said = attention.over_context(normalized, context);
     (x.reshape([batch, rows / batch, width]) + said).reshape([rows, width])
 }
 
-/// Attention within each frame, attention to the context, feed-forward; each normed before and
+/// Attention within each frame, attention to the context, feed-forward; each normalized before and
 /// added to its input.
 #[derive(Module, Debug)]
 pub struct BasicTransformerBlock<B: Backend> {
@@ -383,7 +370,7 @@ impl<B: Backend> BasicTransformerBlock<B> {
 }
 
 /// Feed-forward, attention of each pixel over the frames, attention to the context, feed-forward;
-/// each normed before and added to its input.
+/// each normalized before and added to its input.
 #[derive(Module, Debug)]
 pub struct TemporalBasicTransformerBlock<B: Backend> {
     /// Before `ff_in`.

@@ -3,7 +3,7 @@
 
 use super::attention::scaled_dot_product;
 use super::layers::Affine;
-use super::precision::Norm;
+use super::norm::Norm;
 use super::resnet::group_norm;
 use burn::config::Config;
 use burn::module::Module;

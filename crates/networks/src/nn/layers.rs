@@ -14,9 +14,6 @@ use burn_flex::FlexTensor;
 use dragentity_kernels as kernels;
 use std::any::{Any, TypeId};
 
-use super::attention::ScoreBias;
-use super::precision::over_clips;
-
 /// A tensor that the kernels can read.
 struct Values(FlexTensor);
 
@@ -183,23 +180,6 @@ pub(super) fn group_norm<B: Backend, const D: usize>(
     ))
 }
 
-/// SiLU of a norm over each picture.
-pub fn norm_silu<B: Backend, const D: usize>(norm: &GroupNorm<B>, x: Tensor<B, D>) -> Tensor<B, D> {
-    norm_silu_over_clips(norm, x, 1)
-}
-
-/// SiLU of a norm over the `num_frames` pictures of each clip, see [`over_clips`].
-pub(super) fn norm_silu_over_clips<B: Backend, const D: usize>(
-    norm: &GroupNorm<B>,
-    x: Tensor<B, D>,
-    num_frames: usize,
-) -> Tensor<B, D> {
-    match group_norm(norm, &x, num_frames, true) {
-        Some(y) => y,
-        None => silu(over_clips(norm, x, num_frames)),
-    }
-}
-
 /// SiLU, element by element.
 pub fn silu<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
     match on_cpu(&x) {
@@ -258,6 +238,20 @@ fn linear<B: Backend, const D: usize>(layer: &Linear<B>, x: &Tensor<B, D>) -> Op
     let y = kernels::linear(Values::of(x)?.get(), weight.get(), bias, inputs);
     shape[D - 1] = outputs;
     Some(tensor(y, shape))
+}
+
+/// What is added to the scaled products of queries and keys before the softmax.
+#[derive(Clone, Debug)]
+pub(crate) enum ScoreBias<B: Backend> {
+    /// The same for every element of the outer axis. `[inner, queries, keys]`
+    Table(Tensor<B, 3>),
+    /// The keys are the cells of a grid, row by row: what a query adds for a cell's row, and for its column.
+    Grid {
+        /// `[outer, queries, inner, height]`
+        rows: Tensor<B, 4>,
+        /// `[outer, queries, inner, width]`
+        columns: Tensor<B, 4>,
+    },
 }
 
 /// Attention where the kernels have it, see [`super::attention::biased_dot_product`].
@@ -328,7 +322,7 @@ pub(super) fn geglu<B: Backend>(x: Tensor<B, 2>, proj: &Linear<B>) -> Tensor<B, 
 
 #[cfg(test)]
 mod tests {
-    use super::super::precision::Norm;
+    use super::super::norm::{Norm, norm_silu_over_clips};
     use super::*;
     use burn::backend::Autodiff;
     use burn::nn::conv::Conv2dConfig;

@@ -9,6 +9,7 @@ pub mod attention_block;
 pub mod batch_norm;
 pub mod embedding;
 pub mod layers;
+pub mod norm;
 pub mod precision;
 pub mod resnet;
 pub mod temporal_conv;

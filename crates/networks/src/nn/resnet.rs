@@ -1,7 +1,8 @@
 //! Residual blocks in space and time, and changes of resolution (`diffusers.models.resnet`,
 //! `downsampling`, `upsampling`). Field names equal the tensor names in the files.
 
-use super::layers::{Convolution, norm_silu, norm_silu_over_clips, silu};
+use super::layers::{Convolution, silu};
+use super::norm::{norm_silu, norm_silu_over_clips};
 use super::temporal_conv::{TemporalConv, TemporalConvConfig};
 use burn::config::Config;
 use burn::module::{Module, Param};

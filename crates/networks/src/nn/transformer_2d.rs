@@ -3,7 +3,7 @@
 
 use super::attention::{BasicTransformerBlock, TokenAxes};
 use super::layers::Convolution;
-use super::precision::Norm;
+use super::norm::Norm;
 use super::resnet::group_norm;
 use burn::config::Config;
 use burn::module::Module;

@@ -8,6 +8,13 @@ use burn::tensor::activation::relu;
 use burn::tensor::ops::PadMode;
 use burn::tensor::{Tensor, backend::Backend};
 
+/// Bounds of sizes that are not taken for garbled.
+pub(super) const MOST: usize = 1 << 13;
+/// Likewise, of blocks and of whatever else is built once for each.
+pub(super) const MOST_LAYERS: usize = 64;
+/// Likewise, of patches along a side of the picture.
+pub(super) const MOST_PATCHES: usize = 256;
+
 /// Of the norms over a picture's channels, and of the image encoder's.
 pub(super) const EPSILON: f64 = 1e-6;
 

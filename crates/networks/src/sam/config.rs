@@ -1,15 +1,12 @@
 //! Sizes of a SAM, read off its tensors.
 
+use super::common::{MOST, MOST_LAYERS, MOST_PATCHES};
 use super::image_encoder::ViTConfig;
 use super::mask_decoder::MaskDecoderConfig;
 use super::tiny_vit::{STRIDE, TinyViTConfig};
+use crate::fields::Fields;
 use crate::weights::Weights;
 use dragentity_core::error::{Error, Result};
-
-/// Bounds of sizes that are not taken for garbled.
-const MOST: usize = 1 << 13;
-const MOST_LAYERS: usize = 64;
-const MOST_PATCHES: usize = 256;
 
 /// Which image encoder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +76,35 @@ impl SamConfig {
         }
     }
 
+    /// Checks that the networks can be built and that they fit each other; `name` is what the error calls the file of
+    /// their weights.
+    ///
+    /// # Errors
+    /// [`Error::Model`].
+    pub fn validate(&self, name: &str) -> Result<()> {
+        let out_chans = match &self.image_encoder {
+            ImageEncoderConfig::Vit(config) => {
+                config.validate(name)?;
+                config.out_chans
+            }
+            ImageEncoderConfig::Tiny(config) => {
+                config.validate(name)?;
+                config.out_chans
+            }
+        };
+        self.mask_decoder.validate(name)?;
+        let fields = Fields::of(name);
+        fields.within("mask_in_chans", self.mask_in_chans, 4..=MOST)?;
+        fields.multiple("mask_in_chans", self.mask_in_chans, "", 4)?;
+        let width = self.mask_decoder.transformer_dim;
+        if out_chans != width {
+            return fields.fail(format!(
+                "out_chans is {out_chans} and transformer_dim {width}, which must be the same: this is no SAM"
+            ));
+        }
+        Ok(())
+    }
+
     /// The sizes of networks by their tensors.
     ///
     /// # Errors
@@ -110,20 +136,7 @@ impl SamConfig {
                     .into(),
             ));
         };
-        let out_chans = match &config.image_encoder {
-            ImageEncoderConfig::Vit(config) => config.out_chans,
-            ImageEncoderConfig::Tiny(config) => config.out_chans,
-        };
-        let decoder = &config.mask_decoder;
-        if out_chans != decoder.transformer_dim
-            || !decoder
-                .transformer_dim
-                .is_multiple_of(2 * decoder.num_heads)
-            || !config.mask_in_chans.is_multiple_of(4)
-            || decoder.num_mask_tokens < 2
-        {
-            return Err(sizes.error(format!("{config:?} is no SAM")));
-        }
+        config.validate(weights.name())?;
         Ok(config)
     }
 }

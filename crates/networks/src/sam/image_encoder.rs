@@ -1,14 +1,19 @@
 //! SAM's own image encoder (`ImageEncoderViT`): a vision transformer in which most blocks look at windows of the picture
 //! and a few at all of it, with relative positions taken apart into rows and columns.
 
-use super::common::{EPSILON, MlpBlock, Neck, from_windows, new_neck, through_neck, windows};
-use crate::nn::attention::{ScoreBias, biased_dot_product};
-use crate::nn::layers::{Affine, Convolution};
-use crate::nn::precision::Norm;
+use super::common::{
+    EPSILON, MOST, MOST_LAYERS, MOST_PATCHES, MlpBlock, Neck, from_windows, new_neck, through_neck,
+    windows,
+};
+use crate::fields::Fields;
+use crate::nn::attention::biased_dot_product;
+use crate::nn::layers::{Affine, Convolution, ScoreBias};
+use crate::nn::norm::Norm;
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
+use dragentity_core::error::Result;
 
 /// Sizes of [`ImageEncoderViT`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,8 +56,36 @@ impl ViTConfig {
         self.img_size / self.patch_size
     }
 
+    /// Checks that the network can be built; `name` is what the error calls the file of its weights.
+    ///
+    /// # Errors
+    /// [`dragentity_core::Error::Model`].
+    pub fn validate(&self, name: &str) -> Result<()> {
+        let fields = Fields::of(name);
+        for (field, value) in [
+            ("img_size", self.img_size),
+            ("patch_size", self.patch_size),
+            ("embed_dim", self.embed_dim),
+            ("num_heads", self.num_heads),
+            ("mlp_dim", self.mlp_dim),
+            ("out_chans", self.out_chans),
+        ] {
+            fields.within(field, value, 1..=MOST)?;
+        }
+        fields.multiple("img_size", self.img_size, "patch_size", self.patch_size)?;
+        fields.multiple("embed_dim", self.embed_dim, "num_heads", self.num_heads)?;
+        let grid = self.grid();
+        fields.within("the number of patches along a side", grid, 1..=MOST_PATCHES)?;
+        fields.within("the number of windows", self.windows.len(), 1..=MOST_LAYERS)?;
+        fields.all_within("windows", &self.windows, 1..=grid)
+    }
+
     /// The network, its weights random.
-    pub fn init<B: Backend>(&self, device: &B::Device) -> ImageEncoderViT<B> {
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn init<B: Backend>(&self, device: &B::Device) -> Result<ImageEncoderViT<B>> {
+        self.validate("SAM's image encoder")?;
         let (width, grid) = (self.embed_dim, self.grid());
         let norm = || {
             LayerNormConfig::new(width)
@@ -77,7 +110,7 @@ impl ViTConfig {
                 window: side,
             }
         };
-        ImageEncoderViT {
+        Ok(ImageEncoderViT {
             patch_embed: PatchEmbed {
                 proj: Conv2dConfig::new([3, width], patch)
                     .with_stride(patch)
@@ -86,7 +119,7 @@ impl ViTConfig {
             pos_embed: Initializer::Zeros.init([1, grid, grid, width], device),
             blocks: self.windows.iter().map(block).collect(),
             neck: new_neck(width, self.out_chans, device),
-        }
+        })
     }
 }
 
@@ -127,7 +160,7 @@ impl<B: Backend> ImageEncoderViT<B> {
     }
 }
 
-/// Attention within windows, feed-forward; each normed before and added to its input.
+/// Attention within windows, feed-forward; each normalized before and added to its input.
 #[derive(Module, Debug)]
 pub struct Block<B: Backend> {
     /// Before `attn`.

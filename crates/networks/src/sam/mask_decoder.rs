@@ -1,10 +1,11 @@
 //! Masks from embedding and prompt (`MaskDecoder`): tokens and picture attend to each other both ways; each mask token
 //! becomes the weights that read its mask off the enlarged embedding.
 
-use super::common::{LayerNorm2d, MlpBlock};
+use super::common::{LayerNorm2d, MOST, MOST_LAYERS, MlpBlock};
+use crate::fields::Fields;
 use crate::nn::attention::scaled_dot_product;
 use crate::nn::layers::{Affine, gelu};
-use crate::nn::precision::Norm;
+use crate::nn::norm::Norm;
 use burn::module::Module;
 use burn::nn::conv::{ConvTranspose2d, ConvTranspose2dConfig};
 use burn::nn::{
@@ -12,6 +13,7 @@ use burn::nn::{
 };
 use burn::tensor::activation::relu;
 use burn::tensor::{Tensor, backend::Backend};
+use dragentity_core::error::Result;
 
 /// Attention between tokens and picture happens in so many times fewer channels.
 const DOWNSAMPLE: usize = 2;
@@ -53,8 +55,36 @@ impl Default for MaskDecoderConfig {
 }
 
 impl MaskDecoderConfig {
+    /// Checks that the network can be built; `name` is what the error calls the file of its weights.
+    ///
+    /// # Errors
+    /// [`dragentity_core::Error::Model`].
+    pub fn validate(&self, name: &str) -> Result<()> {
+        let fields = Fields::of(name);
+        for (field, value, most) in [
+            ("transformer_dim", self.transformer_dim, MOST),
+            ("depth", self.depth, MOST_LAYERS),
+            ("num_heads", self.num_heads, MOST),
+            ("mlp_dim", self.mlp_dim, MOST),
+            ("iou_head_depth", self.iou_head_depth, MOST_LAYERS),
+            ("iou_head_hidden_dim", self.iou_head_hidden_dim, MOST),
+        ] {
+            fields.within(field, value, 1..=most)?;
+        }
+        fields.within("num_mask_tokens", self.num_mask_tokens, 2..=MOST_LAYERS)?;
+        let (width, heads) = (self.transformer_dim, self.num_heads);
+        // Some attentions are narrower, and masks are enlarged in an eighth of the channels.
+        let least = DOWNSAMPLE * heads;
+        fields.multiple("transformer_dim", width, "twice num_heads,", least)?;
+        fields.multiple("transformer_dim", width, "", 8)
+    }
+
     /// The network, its weights random.
-    pub fn init<B: Backend>(&self, device: &B::Device) -> MaskDecoder<B> {
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn init<B: Backend>(&self, device: &B::Device) -> Result<MaskDecoder<B>> {
+        self.validate("SAM's mask decoder")?;
         let width = self.transformer_dim;
         let enlarge = |channels| {
             ConvTranspose2dConfig::new(channels, [2, 2])
@@ -74,7 +104,7 @@ impl MaskDecoderConfig {
             cross_attn_image_to_token: attention(width / DOWNSAMPLE),
         };
         let hypernetwork = |_| Perceptron::new(width, width, width / 8, HYPERNETWORK_DEPTH, device);
-        MaskDecoder {
+        Ok(MaskDecoder {
             transformer: TwoWayTransformer {
                 layers: (0..self.depth).map(layer).collect(),
                 final_attn_token_to_image: attention(width / DOWNSAMPLE),
@@ -97,7 +127,7 @@ impl MaskDecoderConfig {
                 self.iou_head_depth,
                 device,
             ),
-        }
+        })
     }
 }
 
@@ -176,7 +206,8 @@ impl<B: Backend> Attention<B> {
     }
 }
 
-/// Tokens attend to each other and to the picture, then the picture to them; each added to its input and normed after.
+/// Tokens attend to each other and to the picture, then the picture to them; each added to its input and normalized
+/// after.
 #[derive(Module, Debug)]
 pub struct TwoWayAttentionBlock<B: Backend> {
     /// Between tokens.

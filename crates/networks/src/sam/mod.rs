@@ -78,17 +78,21 @@ fn needed(name: &str) -> Option<String> {
 
 impl SamConfig {
     /// The networks around an image encoder, their weights random.
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate).
     pub fn networks<B: Backend, E: Module<B>>(
         &self,
         image_encoder: E,
         device: &B::Device,
-    ) -> SamNetworks<B, E> {
+    ) -> Result<SamNetworks<B, E>> {
+        self.validate("SAM")?;
         let width = self.mask_decoder.transformer_dim;
-        SamNetworks {
+        Ok(SamNetworks {
             image_encoder,
             prompt_encoder: PromptEncoder::new(width, self.mask_in_chans, device),
-            mask_decoder: self.mask_decoder.init(device),
-        }
+            mask_decoder: self.mask_decoder.init(device)?,
+        })
     }
 }
 
@@ -107,7 +111,7 @@ impl<B: Backend> Sam<B> {
         let weights = weights.renamed(needed);
         match &config.image_encoder {
             ImageEncoderConfig::Vit(vit) => {
-                let networks = config.networks(vit.init(device), device);
+                let networks = config.networks(vit.init(device)?, device)?;
                 let (networks, _) = weights
                     .load_with(networks, FloatDType::F32, progress)
                     .await?;
@@ -116,7 +120,7 @@ impl<B: Backend> Sam<B> {
                 }))
             }
             ImageEncoderConfig::Tiny(tiny) => {
-                let networks = config.networks(tiny.init(device), device);
+                let networks = config.networks(tiny.init(device)?, device)?;
                 let (networks, _) = weights
                     .load_with(networks, FloatDType::F32, progress)
                     .await?;

@@ -1,17 +1,21 @@
 //! MobileSAM's image encoder: TinyViT-5M (Wu and others, 2022). Convolutions at the first resolution, then attention
 //! within windows with a bias for each distance; a depthwise convolution in every block joins the windows.
 
-use super::common::{Neck, from_windows, new_neck, through_neck, windows};
-use crate::nn::attention::{ScoreBias, biased_dot_product};
+use super::common::{
+    MOST, MOST_LAYERS, MOST_PATCHES, Neck, from_windows, new_neck, through_neck, windows,
+};
+use crate::fields::Fields;
+use crate::nn::attention::biased_dot_product;
 use crate::nn::batch_norm::FrozenBatchNorm;
-use crate::nn::layers::{Affine, Convolution, gelu};
-use crate::nn::precision::Norm;
+use crate::nn::layers::{Affine, Convolution, ScoreBias, gelu};
+use crate::nn::norm::Norm;
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{
     Gelu, Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig, PaddingConfig2d,
 };
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
+use dragentity_core::error::Result;
 
 /// Of batch norms.
 const EPSILON: f64 = 1e-5;
@@ -56,8 +60,43 @@ impl Default for TinyViTConfig {
 }
 
 impl TinyViTConfig {
+    /// Checks that the network can be built; `name` is what the error calls the file of its weights.
+    ///
+    /// # Errors
+    /// [`dragentity_core::Error::Model`].
+    pub fn validate(&self, name: &str) -> Result<()> {
+        let fields = Fields::of(name);
+        for (field, value) in [
+            ("img_size", self.img_size),
+            ("conv_dim", self.conv_dim),
+            ("out_chans", self.out_chans),
+        ] {
+            fields.within(field, value, 1..=MOST)?;
+        }
+        for (field, values, most) in [
+            ("embed_dims", &self.embed_dims[..], MOST),
+            ("depths", &self.depths, MOST_LAYERS),
+            ("num_heads", &self.num_heads, MOST),
+            ("window_sizes", &self.window_sizes, MOST_PATCHES),
+            ("mlp_dims", &self.mlp_dims, MOST),
+        ] {
+            fields.all_within(field, values, 1..=most)?;
+        }
+        fields.multiple("img_size", self.img_size, "", STRIDE)?;
+        // Half of the channels come from the first convolution.
+        fields.multiple("embed_dims", self.embed_dims[0], "", 2)?;
+        for (&dim, &heads) in self.embed_dims[1..].iter().zip(&self.num_heads) {
+            fields.multiple("embed_dims", dim, "num_heads", heads)?;
+        }
+        Ok(())
+    }
+
     /// The network, its weights random.
-    pub fn init<B: Backend>(&self, device: &B::Device) -> TinyViT<B> {
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn init<B: Backend>(&self, device: &B::Device) -> Result<TinyViT<B>> {
+        self.validate("MobileSAM's image encoder")?;
         let dims = self.embed_dims;
         let layer = |i: usize| BasicLayer {
             blocks: (0..self.depths[i])
@@ -69,7 +108,7 @@ impl TinyViTConfig {
                 PatchMerging::new(dims[i], dims[i + 1], stride, device)
             }),
         };
-        TinyViT {
+        Ok(TinyViT {
             patch_embed: PatchEmbed {
                 seq: (
                     ConvBn::new(3, dims[0] / 2, 3, 2, 1, device),
@@ -89,7 +128,7 @@ impl TinyViTConfig {
                 layer(3),
             ),
             neck: new_neck(dims[3], self.out_chans, device),
-        }
+        })
     }
 }
 
@@ -205,7 +244,7 @@ impl<B: Backend> PatchMerging<B> {
     }
 }
 
-/// Attention within a window, normed before, with a bias for each distance.
+/// Attention within a window, normalized before, with a bias for each distance.
 #[derive(Module, Debug)]
 pub struct Attention<B: Backend> {
     /// Before everything.
@@ -260,7 +299,7 @@ impl<B: Backend> Attention<B> {
     }
 }
 
-/// Feed-forward, normed before.
+/// Feed-forward, normalized before.
 #[derive(Module, Debug)]
 pub struct Mlp<B: Backend> {
     /// Before everything.
@@ -309,8 +348,8 @@ impl<B: Backend> TinyViTBlock<B> {
         let pixels = pixels + from_windows(seen, self.window, [height, width]);
         let pixels = self.local_conv.forward(pixels.permute([0, 3, 1, 2]));
         let pixels = pixels.permute([0, 2, 3, 1]);
-        let normed = self.mlp.norm.apply(pixels.clone());
-        let inner = gelu(self.mlp.fc1.apply(normed));
+        let normalized = self.mlp.norm.apply(pixels.clone());
+        let inner = gelu(self.mlp.fc1.apply(normalized));
         (pixels + self.mlp.fc2.apply(inner)).permute([0, 3, 1, 2])
     }
 }

@@ -5,6 +5,7 @@
 //! The names are those of the public checkpoint `exp-schp-201908261155-lip.pth`, with what is a number there because it
 //! stood in a `Sequential` named by [`tensor_name`].
 
+use crate::fields::Fields;
 use crate::nn::batch_norm::FrozenBatchNorm;
 use crate::nn::layers::Convolution;
 use crate::weights::Weights;
@@ -30,6 +31,9 @@ const POOLS: [usize; 4] = [1, 2, 3, 6];
 const EPSILON: f64 = 1e-5;
 /// Slope of what follows the batch norms of the heads, below zero.
 const SLOPE: f64 = 0.01;
+/// Bounds of sizes that are not taken for garbled.
+const MOST: usize = 1 << 12;
+const MOST_LAYERS: usize = 64;
 
 /// Sizes of a [`Schp`]; the default is the published one.
 #[derive(Clone, Debug, PartialEq)]
@@ -261,8 +265,30 @@ pub struct Schp<B: Backend> {
 }
 
 impl SchpConfig {
+    /// Checks that the network can be built; `name` is what the error calls it.
+    ///
+    /// # Errors
+    /// [`Error::Model`].
+    pub fn validate(&self, name: &str) -> Result<()> {
+        let fields = Fields::of(name);
+        for (field, value) in [
+            ("context", self.context),
+            ("head", self.head),
+            ("low", self.low),
+        ] {
+            fields.within(field, value, 1..=MOST)?;
+        }
+        fields.all_within("stem", &self.stem, 1..=MOST)?;
+        fields.all_within("planes", &self.planes, 1..=MOST)?;
+        fields.all_within("layers", &self.layers, 1..=MOST_LAYERS)
+    }
+
     /// The network with fresh weights.
-    pub fn init<B: Backend>(&self, device: &B::Device) -> Schp<B> {
+    ///
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn init<B: Backend>(&self, device: &B::Device) -> Result<Schp<B>> {
+        self.validate("SCHP")?;
         let [stem, inputs] = self.stem;
         let norm = |c| FrozenBatchNorm::new(c, EPSILON, device);
         let stage = |index: usize, stride: usize, dilation: usize| -> Vec<Bottleneck<B>> {
@@ -285,7 +311,7 @@ impl SchpConfig {
         let (context, head, low) = (self.context, self.head, self.low);
         let levels = self.planes.map(|planes| 4 * planes);
         let one = |from, to| ConvNorm::new([from, to], 1, 1, device);
-        Schp {
+        Ok(Schp {
             conv1: conv([3, stem], 3, 2, 1, device),
             bn1: norm(stem),
             conv2: conv([stem, stem], 3, 1, 1, device),
@@ -322,7 +348,7 @@ impl SchpConfig {
                 reduce: one(4 * head, head),
                 classify: classifier([head, LABELS], 1, device),
             },
-        }
+        })
     }
 
     /// Opens the public weights: the checkpoint itself, or safetensors.
@@ -352,7 +378,7 @@ impl SchpConfig {
                 ));
             }
         }
-        Ok(weights.load(Self::default().init(device))?.0)
+        Ok(weights.load(Self::default().init(device)?)?.0)
     }
 }
 

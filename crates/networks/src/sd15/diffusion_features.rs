@@ -108,7 +108,7 @@ impl StableDiffusionConfig {
         device: &B::Device,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<CLIPTextModel<B>> {
-        let network = self.text_encoder.init(device);
+        let network = self.text_encoder.init(device)?;
         let loaded = dir.load_renamed(TEXT_ENCODER, network, text_encoder_tensor, progress);
         Ok(loaded.await?.0)
     }
@@ -123,7 +123,7 @@ impl StableDiffusionConfig {
         device: &B::Device,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<LatentEncoder<B>> {
-        let network = self.vae.init_encoder(device);
+        let network = self.vae.init_encoder(device)?;
         let loaded = dir.load_renamed(VAE, network, encoder_tensor, progress);
         Ok(loaded.await?.0)
     }
@@ -138,7 +138,7 @@ impl StableDiffusionConfig {
         device: &B::Device,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<UNet2DConditionModel<B>> {
-        Ok(dir.load(UNET, self.unet.init(device), progress).await?.0)
+        Ok(dir.load(UNET, self.unet.init(device)?, progress).await?.0)
     }
 
     /// Scaled latents drawn from what the encoder says of a picture.

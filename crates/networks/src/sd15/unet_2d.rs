@@ -2,8 +2,10 @@
 //! and loaded under its tensor names. Here it is read for its features (see
 //! [`crate::sd15::diffusion_features`]), not to denoise.
 
+use crate::fields::Fields;
 use crate::nn::embedding::{TimestepEmbedding, TimestepEmbeddingConfig, timesteps};
-use crate::nn::layers::{Convolution, norm_silu};
+use crate::nn::layers::Convolution;
+use crate::nn::norm::norm_silu;
 use crate::nn::precision::{as_type, like};
 use crate::nn::resnet::{
     Downsample2D, Downsample2DConfig, ResnetBlock2D, ResnetBlockConfig, Upsample2D,
@@ -15,7 +17,7 @@ use burn::module::Module;
 use burn::nn::GroupNorm;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Tensor, backend::Backend};
-use dragentity_core::error::{Error, Result};
+use dragentity_core::error::Result;
 use serde::{Deserialize, Serialize};
 
 /// Bounds of a configuration that is not taken for garbled.
@@ -81,40 +83,33 @@ impl UNet2DConfig {
     /// Checks that the network can be built; `name` is what the error calls the configuration.
     ///
     /// # Errors
-    /// [`Error::Model`].
+    /// [`dragentity_core::Error::Model`].
     pub fn validate(&self, name: &str) -> Result<()> {
-        let fail = |reason: String| {
-            Err(Error::Model {
-                name: name.to_owned(),
-                reason,
-            })
-        };
+        let fields = Fields::of(name);
         if self.class_name != "UNet2DConditionModel" {
-            return fail(format!(
+            return fields.fail(format!(
                 "is of a {}, and a UNet2DConditionModel is needed, as Stable Diffusion 1.5 has it",
                 self.class_name
             ));
         }
         if self.use_linear_projection {
-            return fail("has linear projections, as Stable Diffusion 2; only 1.x is known".into());
+            return fields.fail("has linear projections, as Stable Diffusion 2; only 1.x is known");
         }
         let levels = self.block_out_channels.len();
-        if !(1..=MAX_LEVELS).contains(&levels) {
-            return fail(format!("block_out_channels needs 1 to {MAX_LEVELS} values"));
-        }
+        fields.within("the number of block_out_channels", levels, 1..=MAX_LEVELS)?;
         for (field, types, known) in [
             ("down_block_types", &self.down_block_types, DOWN),
             ("up_block_types", &self.up_block_types, UP),
         ] {
             if types.len() != levels || types.iter().any(|t| !known.contains(&t.as_str())) {
-                return fail(format!(
+                return fields.fail(format!(
                     "{field} must have {levels} values, each {} or {}",
                     known[0], known[1]
                 ));
             }
         }
         self.attention_head_dim
-            .check("attention_head_dim", levels, MAX_CHANNELS)?;
+            .check(fields, "attention_head_dim", levels, MAX_CHANNELS)?;
         for (field, value, most) in [
             ("in_channels", self.in_channels, MAX_CHANNELS),
             ("out_channels", self.out_channels, MAX_CHANNELS),
@@ -126,36 +121,26 @@ impl UNet2DConfig {
             ),
             ("norm_num_groups", self.norm_num_groups, MAX_CHANNELS),
         ] {
-            if !(1..=most).contains(&value) {
-                return fail(format!("{field} is {value}; 1 to {most} are possible"));
-            }
+            fields.within(field, value, 1..=most)?;
         }
-        for (level, &n) in self.block_out_channels.iter().enumerate() {
+        let channels = &self.block_out_channels;
+        fields.all_within("block_out_channels", channels, 1..=MAX_CHANNELS)?;
+        fields.grouped("block_out_channels", channels, self.norm_num_groups)?;
+        for (level, &n) in channels.iter().enumerate() {
+            // In the published files the number of heads has this name.
             let heads = self.attention_head_dim.at(level);
-            if n == 0 || n > MAX_CHANNELS || n % self.norm_num_groups != 0 || n % heads != 0 {
-                return fail(format!(
-                    "block_out_channels contains {n}; each must be a multiple of {} groups and of {heads} heads, up to {MAX_CHANNELS}",
-                    self.norm_num_groups
-                ));
-            }
+            fields.multiple("block_out_channels", n, "attention_head_dim", heads)?;
         }
-        if !(self.norm_eps > 0.0 && self.norm_eps < 1.0) {
-            return fail(format!(
-                "norm_eps is {}; it must be between 0 and 1",
-                self.norm_eps
-            ));
-        }
+        fields.between("norm_eps", self.norm_eps, 0.0, 1.0)?;
         Ok(())
     }
 
     /// Initialises the network; nothing is allocated before it is first used.
     ///
-    /// # Panics
-    /// If [`validate`](Self::validate) fails.
-    pub fn init<B: Backend>(&self, device: &B::Device) -> UNet2DConditionModel<B> {
-        if let Err(e) = self.validate("unet/config.json") {
-            panic!("{e}");
-        }
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn init<B: Backend>(&self, device: &B::Device) -> Result<UNet2DConditionModel<B>> {
+        self.validate("unet/config.json")?;
         let channels = &self.block_out_channels;
         let (levels, first) = (channels.len(), channels[0]);
         let last = channels[levels - 1];
@@ -196,7 +181,7 @@ impl UNet2DConfig {
                 }
             })
             .collect();
-        UNet2DConditionModel {
+        Ok(UNet2DConditionModel {
             conv_in: conv3x3(self.in_channels, first, device),
             time_embedding: TimestepEmbeddingConfig::new(first, temb, temb).init(device),
             down_blocks,
@@ -207,7 +192,7 @@ impl UNet2DConfig {
             up_blocks,
             conv_norm_out: group_norm(self.norm_num_groups, first, self.norm_eps, device),
             conv_out: conv3x3(first, self.out_channels, device),
-        }
+        })
     }
 
     fn resnet<B: Backend>(&self, from: usize, to: usize, device: &B::Device) -> ResnetBlock2D<B> {

@@ -12,13 +12,17 @@ use burn::nn::{Initializer, PaddingConfig2d};
 use burn::tensor::{Tensor, backend::Backend};
 use serde::{Deserialize, Serialize};
 
+use crate::fields::Fields;
 use crate::nn::embedding::TimestepEmbedding;
 use crate::nn::layers::{Convolution, silu};
 use crate::nn::precision::like;
 use crate::nn::resnet::conv3x3;
 use crate::svd::blocks::{DownBlock, MidBlock, TimeInputs};
-use crate::svd::unet::{ControlNetResiduals, UNetConfig, fail};
+use crate::svd::unet::{ControlNetResiduals, MAX_CHANNELS, UNetConfig};
 use dragentity_core::error::{Error, Result};
+
+/// Most values of the condition encoders' channels; every one after the first halves the resolution.
+const MAX_HALVINGS: usize = 8;
 
 /// `config.json` of the ControlNet: the UNet's fields and those of the condition encoders. Missing
 /// fields take DragAnything's values.
@@ -83,28 +87,51 @@ impl ControlNetConfig {
         self.feature_embedding_out_channels[0]
     }
 
+    /// Checks that the network can be built; `name` is what the error calls the configuration.
+    ///
     /// # Errors
-    /// [`Error::Model`] for a configuration that no network can be built from.
-    pub fn check(&self) -> Result<()> {
-        self.unet.check()?;
+    /// [`Error::Model`].
+    pub fn validate(&self, name: &str) -> Result<()> {
+        self.unet.validate(name)?;
+        let fields = Fields::of(name);
         let heat = &self.conditioning_embedding_out_channels;
         let entity = &self.feature_embedding_out_channels;
-        if heat.is_empty() || heat.len() > 8 || heat.len() != entity.len() {
-            return fail(
-                "conditioning_embedding_out_channels and feature_embedding_out_channels must have \
-                 the same number of values, 1 to 8",
-            );
+        fields.within(
+            "the number of conditioning_embedding_out_channels",
+            heat.len(),
+            1..=MAX_HALVINGS,
+        )?;
+        if heat.len() != entity.len() {
+            return fields.fail(format!(
+                "conditioning_embedding_out_channels has {} values and feature_embedding_out_channels {}: both must \
+                 have as many",
+                heat.len(),
+                entity.len()
+            ));
         }
-        let mut widths = heat.iter().chain(entity).chain(&self.moved_latent_channels);
-        if self.conditioning_channels == 0 || widths.any(|&n| n == 0 || n > 1 << 14) {
-            return fail("the condition encoders need 1 to 16384 channels everywhere");
+        let channels = 1..=MAX_CHANNELS;
+        for (field, list) in [
+            ("conditioning_embedding_out_channels", heat),
+            ("feature_embedding_out_channels", entity),
+        ] {
+            fields.all_within(field, list, channels.clone())?;
         }
-        Ok(())
+        fields.within(
+            "conditioning_channels",
+            self.conditioning_channels,
+            channels.clone(),
+        )?;
+        match self.moved_latent_channels {
+            Some(n) => fields.within("moved_latent_channels", n, channels),
+            None => Ok(()),
+        }
     }
 
+    /// Checks that the residuals fit a UNet; `name` is what the error calls this configuration.
+    ///
     /// # Errors
     /// [`Error::Model`] if the residuals would not fit a UNet of configuration `unet`.
-    pub fn check_fits(&self, unet: &UNetConfig) -> Result<()> {
+    pub fn check_fits(&self, name: &str, unet: &UNetConfig) -> Result<()> {
         let same = self.unet.in_channels == unet.in_channels
             && self.unet.block_out_channels == unet.block_out_channels
             && self.unet.skip_channels() == unet.skip_channels()
@@ -116,16 +143,17 @@ impl ControlNetConfig {
         if same {
             return Ok(());
         }
-        fail("the ControlNet was made for a UNet with other channels or layers than this one")
+        Fields::of(name)
+            .fail("the ControlNet was made for a UNet with other channels or layers than this one")
     }
 
     /// Initialises the network. To start from a trained UNet, load its weights into the result as
     /// well: the names of the copied encoder are the same.
     ///
     /// # Errors
-    /// As [`Self::check`].
+    /// As [`validate`](Self::validate).
     pub fn init<B: Backend>(&self, device: &B::Device) -> Result<ControlNet<B>> {
-        self.check()?;
+        self.validate("controlnet/config.json")?;
         let unet = &self.unet;
         let first = unet.block_out_channels[0];
         let last = *unet.block_out_channels.last().unwrap_or(&first);

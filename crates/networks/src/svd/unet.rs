@@ -7,8 +7,10 @@ use burn::nn::conv::Conv2d;
 use burn::tensor::{Tensor, backend::Backend};
 use serde::{Deserialize, Serialize};
 
+use crate::fields::Fields;
 use crate::nn::embedding::{TimestepEmbedding, TimestepEmbeddingConfig};
-use crate::nn::layers::{Convolution, norm_silu};
+use crate::nn::layers::Convolution;
+use crate::nn::norm::norm_silu;
 use crate::nn::precision::{as_type, like};
 use crate::nn::resnet::{NORM_GROUPS, conv3x3, group_norm};
 use crate::svd::blocks::{
@@ -18,7 +20,7 @@ use dragentity_core::error::{Error, Result};
 
 /// More channels, layers or levels than any network of this kind has; a garbled configuration must
 /// not ask for terabytes.
-const MAX_CHANNELS: usize = 1 << 14;
+pub(crate) const MAX_CHANNELS: usize = 1 << 14;
 const MAX_LAYERS: usize = 64;
 const MAX_LEVELS: usize = 8;
 
@@ -33,7 +35,7 @@ pub enum PerLevel {
 }
 
 impl PerLevel {
-    /// The value at `level`; [`UNetConfig::check`] has seen that there is one.
+    /// The value at `level`; [`UNetConfig::validate`] has seen that there is one.
     pub(crate) fn at(&self, level: usize) -> usize {
         match self {
             Self::All(n) => *n,
@@ -41,21 +43,21 @@ impl PerLevel {
         }
     }
 
-    pub(crate) fn check(&self, name: &str, levels: usize, most: usize) -> Result<()> {
-        let values: &[usize] = match self {
-            Self::All(n) => std::slice::from_ref(n),
-            Self::Each(list) if list.len() != levels => {
-                return fail(format!(
-                    "{name} has {} values for {levels} levels",
-                    list.len()
-                ));
-            }
-            Self::Each(list) => list,
-        };
-        if values.iter().any(|&n| n == 0 || n > most) {
-            return fail(format!("every value of {name} must be 1 to {most}"));
+    pub(crate) fn check(
+        &self,
+        fields: Fields<'_>,
+        field: &str,
+        levels: usize,
+        most: usize,
+    ) -> Result<()> {
+        match self {
+            Self::All(n) => fields.within(field, *n, 1..=most),
+            Self::Each(list) if list.len() != levels => fields.fail(format!(
+                "{field} has {} values for {levels} levels; give one for each, or one number for all",
+                list.len()
+            )),
+            Self::Each(list) => fields.all_within(field, list, 1..=most),
         }
-        Ok(())
     }
 }
 
@@ -146,14 +148,6 @@ impl Default for UNetConfig {
     }
 }
 
-/// A configuration's fault, in words.
-pub(crate) fn fail<T>(reason: impl Into<String>) -> Result<T> {
-    Err(Error::Model {
-        name: "config.json".into(),
-        reason: reason.into(),
-    })
-}
-
 impl UNetConfig {
     /// Reads `config.json`.
     ///
@@ -166,60 +160,64 @@ impl UNetConfig {
         })
     }
 
+    /// Checks that the network can be built; `name` is what the error calls the configuration.
+    ///
     /// # Errors
-    /// [`Error::Model`] for a configuration that no network can be built from.
-    pub fn check(&self) -> Result<()> {
-        let levels = self.block_out_channels.len();
-        if levels == 0 || levels > MAX_LEVELS {
-            return fail(format!("block_out_channels needs 1 to {MAX_LEVELS} values"));
-        }
+    /// [`Error::Model`].
+    pub fn validate(&self, name: &str) -> Result<()> {
+        let fields = Fields::of(name);
+        let channels = &self.block_out_channels;
+        let levels = channels.len();
+        fields.within("the number of block_out_channels", levels, 1..=MAX_LEVELS)?;
         if self.down_block_types.len() != levels || self.up_block_types.len() != levels {
-            return fail(format!(
+            return fields.fail(format!(
                 "block_out_channels has {levels} levels, down_block_types {} and up_block_types {}: \
                  all three must agree",
                 self.down_block_types.len(),
                 self.up_block_types.len()
             ));
         }
-        for (name, n) in [
+        let added = self.projection_class_embeddings_input_dim;
+        let each = self.addition_time_embed_dim;
+        for (field, value) in [
             ("in_channels", self.in_channels),
             ("out_channels", self.out_channels),
-            ("addition_time_embed_dim", self.addition_time_embed_dim),
+            ("addition_time_embed_dim", each),
+            ("projection_class_embeddings_input_dim", added),
         ] {
-            if n == 0 || n > MAX_CHANNELS {
-                return fail(format!("{name} must be 1 to {MAX_CHANNELS}"));
-            }
+            fields.within(field, value, 1..=MAX_CHANNELS)?;
         }
-        let added = self.projection_class_embeddings_input_dim;
-        if added == 0 || added > MAX_CHANNELS || !added.is_multiple_of(self.addition_time_embed_dim)
-        {
-            return fail(
-                "projection_class_embeddings_input_dim must be a multiple of addition_time_embed_dim",
-            );
-        }
-        let (channels, heads) = (&self.block_out_channels, &self.num_attention_heads);
-        self.layers_per_block
-            .check("layers_per_block", levels, MAX_LAYERS)?;
-        self.transformer_layers_per_block.check(
-            "transformer_layers_per_block",
-            levels,
-            MAX_LAYERS,
+        fields.multiple(
+            "projection_class_embeddings_input_dim",
+            added,
+            "addition_time_embed_dim",
+            each,
         )?;
-        self.cross_attention_dim
-            .check("cross_attention_dim", levels, MAX_CHANNELS)?;
-        heads.check("num_attention_heads", levels, MAX_CHANNELS)?;
+        for (field, values, most) in [
+            ("layers_per_block", &self.layers_per_block, MAX_LAYERS),
+            (
+                "transformer_layers_per_block",
+                &self.transformer_layers_per_block,
+                MAX_LAYERS,
+            ),
+            (
+                "cross_attention_dim",
+                &self.cross_attention_dim,
+                MAX_CHANNELS,
+            ),
+            (
+                "num_attention_heads",
+                &self.num_attention_heads,
+                MAX_CHANNELS,
+            ),
+        ] {
+            values.check(fields, field, levels, most)?;
+        }
+        fields.all_within("block_out_channels", channels, 1..=MAX_CHANNELS)?;
         for (level, &n) in channels.iter().enumerate() {
-            if n == 0 || n > MAX_CHANNELS || n % NORM_GROUPS != 0 {
-                return fail(format!(
-                    "block_out_channels must be multiples of {NORM_GROUPS}, not {n}"
-                ));
-            }
-            if n % heads.at(level) != 0 {
-                return fail(format!(
-                    "{n} channels cannot be shared by {} attention heads",
-                    heads.at(level)
-                ));
-            }
+            let heads = self.num_attention_heads.at(level);
+            fields.multiple("block_out_channels", n, "", NORM_GROUPS)?;
+            fields.multiple("block_out_channels", n, "num_attention_heads", heads)?;
         }
         Ok(())
     }
@@ -345,12 +343,12 @@ impl UNetConfig {
     /// Initialises the network as PyTorch does.
     ///
     /// # Errors
-    /// As [`Self::check`].
+    /// As [`validate`](Self::validate).
     pub fn init<B: Backend>(
         &self,
         device: &B::Device,
     ) -> Result<UNetSpatioTemporalConditionModel<B>> {
-        self.check()?;
+        self.validate("unet/config.json")?;
         let first = self.block_out_channels[0];
         Ok(UNetSpatioTemporalConditionModel {
             conv_in: conv3x3(self.in_channels, first, device),

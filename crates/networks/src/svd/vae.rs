@@ -1,8 +1,10 @@
 //! The autoencoder of Stable Video Diffusion: pictures to latents one by one, latents to frames with
 //! layers that look along time (`diffusers.AutoencoderKLTemporalDecoder`).
 
+use crate::fields::Fields;
 use crate::nn::attention_block::{AttentionBlock, AttentionBlockConfig};
-use crate::nn::layers::{Convolution, norm_silu};
+use crate::nn::layers::Convolution;
+use crate::nn::norm::norm_silu;
 use crate::nn::resnet::{
     Downsample2D, Downsample2DConfig, MergeStrategy, NORM_GROUPS, ResnetBlock2D, ResnetBlockConfig,
     SpatioTemporalResBlock, SpatioTemporalResBlockConfig, Upsample2D, Upsample2DConfig, conv3x3,
@@ -15,7 +17,7 @@ use burn::nn::GroupNorm;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
-use dragentity_core::error::{Error, Result};
+use dragentity_core::error::Result;
 use serde::{Deserialize, Serialize};
 
 /// Epsilon of the group norms in space.
@@ -105,76 +107,46 @@ impl AutoencoderKLTemporalDecoderConfig {
     /// # Errors
     /// [`Error::Model`].
     pub fn validate(&self, name: &str) -> Result<()> {
-        let fail = |reason: String| {
-            Err(Error::Model {
-                name: name.to_owned(),
-                reason,
-            })
-        };
+        let fields = Fields::of(name);
         let levels = &self.block_out_channels;
-        if levels.is_empty() || levels.len() > MAX_LEVELS {
-            return fail(format!(
-                "block_out_channels has {} levels; 1 to {MAX_LEVELS} are possible",
-                levels.len()
-            ));
-        }
         let groups = self.norm_num_groups;
-        if !(1..=MAX_CHANNELS).contains(&groups) {
-            return fail(format!(
-                "norm_num_groups is {groups}; 1 to {MAX_CHANNELS} are possible"
-            ));
+        for (field, value, most) in [
+            ("the number of block_out_channels", levels.len(), MAX_LEVELS),
+            ("norm_num_groups", groups, MAX_CHANNELS),
+            ("layers_per_block", self.layers_per_block, MAX_LAYERS),
+            ("in_channels", self.in_channels, MAX_CHANNELS),
+            ("out_channels", self.out_channels, MAX_CHANNELS),
+            ("latent_channels", self.latent_channels, MAX_CHANNELS),
+        ] {
+            fields.within(field, value, 1..=most)?;
         }
-        if let Some(c) = levels
-            .iter()
-            .find(|&&c| c == 0 || c % groups != 0 || c > MAX_CHANNELS)
-        {
-            return fail(format!(
-                "block_out_channels contains {c}; each must be a multiple of {groups} up to {MAX_CHANNELS}"
-            ));
-        }
+        fields.all_within("block_out_channels", levels, 1..=MAX_CHANNELS)?;
+        fields.grouped("block_out_channels", levels, groups)?;
         if self.down_block_types.len() != levels.len()
             || self.down_block_types.iter().any(|t| t != DOWN_BLOCK)
         {
-            return fail(format!(
+            return fields.fail(format!(
                 "down_block_types must be {DOWN_BLOCK:?}, once for each of the {} levels",
                 levels.len()
             ));
         }
-        if !(1..=MAX_LAYERS).contains(&self.layers_per_block) {
-            return fail(format!(
-                "layers_per_block is {}; 1 to {MAX_LAYERS} are possible",
-                self.layers_per_block
-            ));
-        }
-        for (field, c) in [
-            ("in_channels", self.in_channels),
-            ("out_channels", self.out_channels),
-            ("latent_channels", self.latent_channels),
-        ] {
-            if !(1..=MAX_CHANNELS).contains(&c) {
-                return fail(format!("{field} is {c}; 1 to {MAX_CHANNELS} are possible"));
-            }
-        }
-        if !(self.scaling_factor.is_finite() && self.scaling_factor > 0.0) {
-            return fail(format!(
-                "scaling_factor is {}; it must be above 0",
-                self.scaling_factor
-            ));
-        }
+        fields.between("scaling_factor", self.scaling_factor, 0.0, f64::INFINITY)?;
         for (field, list, above) in [
             ("latents_mean", &self.latents_mean, f64::NEG_INFINITY),
             ("latents_std", &self.latents_std, 0.0),
         ] {
             let Some(list) = list else { continue };
             if list.len() != self.latent_channels {
-                return fail(format!(
+                return fields.fail(format!(
                     "{field} has {} numbers for {} latent channels",
                     list.len(),
                     self.latent_channels
                 ));
             }
             if let Some(v) = list.iter().find(|v| !(v.is_finite() && **v > above)) {
-                return fail(format!("{field} contains {v}"));
+                return fields.fail(format!(
+                    "{field} contains {v}; each must be a number above {above}"
+                ));
             }
         }
         Ok(())
@@ -182,34 +154,32 @@ impl AutoencoderKLTemporalDecoderConfig {
 
     /// Creates the network with random parameters, ready for training.
     ///
-    /// # Panics
-    /// If [`validate`](Self::validate) fails.
-    pub fn init<B: Backend>(&self, device: &B::Device) -> AutoencoderKLTemporalDecoder<B> {
-        if let Err(e) = self.validate("vae/config.json") {
-            panic!("{e}");
-        }
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn init<B: Backend>(&self, device: &B::Device) -> Result<AutoencoderKLTemporalDecoder<B>> {
+        self.validate("vae/config.json")?;
         let moments = 2 * self.latent_channels;
-        AutoencoderKLTemporalDecoder {
+        Ok(AutoencoderKLTemporalDecoder {
             encoder: Encoder::new(self, device),
             decoder: TemporalDecoder::new(self, device),
             quant_conv: Conv2dConfig::new([moments, moments], [1, 1]).init(device),
-        }
+        })
     }
 
     /// Creates the half that makes latents.
     ///
-    /// # Panics
-    /// If [`validate`](Self::validate) fails.
-    pub fn init_encoder<B: Backend>(&self, device: &B::Device) -> LatentEncoder<B> {
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn init_encoder<B: Backend>(&self, device: &B::Device) -> Result<LatentEncoder<B>> {
         let AutoencoderKLTemporalDecoder {
             encoder,
             quant_conv,
             ..
-        } = self.init(device);
-        LatentEncoder {
+        } = self.init(device)?;
+        Ok(LatentEncoder {
             encoder,
             quant_conv,
-        }
+        })
     }
 
     /// Latents as the encoder gives them to latents for the denoiser: about zero mean and unit variance.
@@ -529,7 +499,7 @@ impl<B: Backend> AutoencoderKLTemporalDecoder<B> {
     ) -> Result<(Self, AutoencoderKLTemporalDecoderConfig)> {
         let config: AutoencoderKLTemporalDecoderConfig = dir.read_config(part).await?;
         config.validate(&dir.file(part, "config.json"))?;
-        let (vae, _) = dir.load(part, config.init::<B>(device), progress).await?;
+        let (vae, _) = dir.load(part, config.init::<B>(device)?, progress).await?;
         Ok((vae, config))
     }
 

@@ -110,7 +110,7 @@ impl Steer {
                 ),
             });
         }
-        controlnet.check().map_err(|e| named(&name, e))?;
+        controlnet.validate(&name)?;
         let conditioning = match dir.find_json(RELATION, "config.json").await? {
             None => Conditioning::DragAnything,
             Some(relation) => Conditioning::DragEntity {
@@ -191,7 +191,7 @@ impl Steer {
                 reason,
             })
         };
-        control.check_fits(&svd.unet).map_err(|e| named(name, e))?;
+        control.check_fits(name, &svd.unet)?;
         if control.moved_latent_channels.is_some() {
             return fail(
                 "its ControlNet wants moved latents, which there are for DragEntity's own models only".into(),
@@ -294,16 +294,5 @@ impl Steer {
             None => &svd.unet.block_out_channels,
         };
         channels[channels.len().saturating_sub(self.recipe.up_blocks)]
-    }
-}
-
-/// The error under the name of the model that is at fault.
-fn named(name: &str, error: Error) -> Error {
-    match error {
-        Error::Model { reason, .. } => Error::Model {
-            name: name.to_owned(),
-            reason,
-        },
-        other => other,
     }
 }

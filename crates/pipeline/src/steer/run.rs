@@ -1,10 +1,9 @@
 //! What a steered job runs before its first step: features of the picture, then the conditions, encoded.
 
 use super::{CONTROLNET, Conditioning, RELATION, Steer};
-use crate::engine::Observer;
-use crate::host::{pause, settle};
+use crate::engine::{Observer, loading};
 use crate::noise::noise;
-use crate::svd::loading;
+use crate::transfer::{pause, settle};
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use dragentity_core::Cancel;
 use dragentity_core::JobEvent;
@@ -163,7 +162,7 @@ impl Steer {
                     .dir
                     .load(
                         RELATION,
-                        relation.init(device),
+                        relation.init(device)?,
                         &mut loading(observer, RELATION),
                     )
                     .await?;

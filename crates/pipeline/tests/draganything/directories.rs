@@ -16,12 +16,12 @@ use dragentity_networks::dragentity::draganything::{Maps, vectors};
 use dragentity_networks::sd15::diffusion_features::{Recipe, video_features};
 use dragentity_networks::svd::controlnet::Conditions;
 use dragentity_pipeline::engine::added_time_ids;
-use dragentity_pipeline::host::{pictures, video};
 use dragentity_pipeline::noise::noise;
 use dragentity_pipeline::plan::to_unit;
 use dragentity_pipeline::sample::Sampler;
 use dragentity_pipeline::steer::{Conditioning, Steer};
 use dragentity_pipeline::svd::{Svd, decode, image_latents, prepare};
+use dragentity_pipeline::transfer::{pictures, video};
 use dragentity_testkit::fill;
 use dragentity_testkit::steer::{
     controlnet_config, draganything_directory, dragentity_directory, relation_config,
@@ -126,9 +126,9 @@ fn by_hand(
     let device = Default::default();
     let config = svd_config();
     let Job { scene, settings } = job();
-    let encoder = fill(config.image_encoder.init::<Flex>(&device));
+    let encoder = fill(config.image_encoder.init::<Flex>(&device).unwrap());
     let embedding = config.embed(&encoder, &scene.picture, &device).unwrap();
-    let vae = fill(config.vae.init::<Flex>(&device));
+    let vae = fill(config.vae.init::<Flex>(&device).unwrap());
     let pixels = pictures(&[to_unit(&scene.picture)], 32, 24, &device);
     let grain = noise(6, pixels.dims(), &device);
     let latents = image_latents(&vae, pixels.clone(), grain, 0.1f32.into());
@@ -141,11 +141,11 @@ fn by_hand(
     );
     let features = if stable_diffusion {
         let config = stable_diffusion_config();
-        let text = fill(config.text_encoder.init::<Flex>(&device));
+        let text = fill(config.text_encoder.init::<Flex>(&device).unwrap());
         let context = text.forward(config.text_encoder.empty_text(&device));
-        let encoder = fill(config.vae.init_encoder::<Flex>(&device));
+        let encoder = fill(config.vae.init_encoder::<Flex>(&device).unwrap());
         let latents = config.draw(&encoder, pixels, first);
-        let unet = fill(config.unet.init::<Flex>(&device));
+        let unet = fill(config.unet.init::<Flex>(&device).unwrap());
         config
             .features(&recipe, &unet, latents, second, context)
             .unwrap()
@@ -189,7 +189,7 @@ fn draganything(features: Tensor<Flex, 4>) -> Conditions<Flex> {
 fn dragentity(features: Tensor<Flex, 4>) -> Conditions<Flex> {
     let device = Default::default();
     let input = input();
-    let relation = fill(relation_config().init::<Flex>(&device));
+    let relation = fill(relation_config().init::<Flex>(&device).unwrap());
     let config = ConditionConfig {
         vae_factor: 4,
         ..ConditionConfig::default()

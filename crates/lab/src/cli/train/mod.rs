@@ -10,7 +10,7 @@ use crate::train::table::{self, TableOptions};
 use burn::tensor::FloatDType;
 use dragentity_core::Error;
 use dragentity_core::Result;
-use dragentity_pipeline::model::parse_dtype;
+use dragentity_pipeline::dtype::parse_dtype;
 use options::{FrameSize, Network, Options};
 use std::path::PathBuf;
 

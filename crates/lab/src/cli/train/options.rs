@@ -5,7 +5,7 @@ use dragentity_core::Error;
 use dragentity_core::Result;
 use dragentity_core::scene::Representation;
 use dragentity_networks::device::Device;
-use dragentity_pipeline::model::parse_dtype;
+use dragentity_pipeline::dtype::parse_dtype;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -13,7 +13,7 @@ use dragentity_media::read::{FOLDER_FPS, Reading, frame_files, length, read};
 use dragentity_media::track::EntityTrack;
 use dragentity_media::track::Tracks;
 use dragentity_media::track::flow;
-use dragentity_media::track::grip;
+use dragentity_media::track::mask_and_circle;
 use dragentity_media::track::moving;
 use rand::Rng;
 use std::path::{Path, PathBuf};
@@ -375,7 +375,9 @@ fn given(
         };
         all.push(EntityTrack {
             name: found.name.clone(),
-            radius: grip(&found.mask, crop.width, crop.height)?.1.radius,
+            radius: mask_and_circle(&found.mask, crop.width, crop.height)?
+                .1
+                .radius,
             points: numbers.clone().map(at).collect(),
             visible: numbers.map(|k| one.entities[0].visible[k]).collect(),
         });

@@ -6,7 +6,7 @@
 pub mod i3d;
 pub mod inception;
 
-use crate::train::vae::to_vec;
+use crate::train::source::to_vec;
 use burn::module::Module;
 use burn::tensor::{Tensor, backend::Backend};
 use dragentity_core::Error;
@@ -102,7 +102,7 @@ impl<'a, B: Backend> Describe<'a, B> {
         if count < 2 {
             return Err(Error::Job("a video has two frames or more".into()));
         }
-        let pictures = dragentity_pipeline::host::pictures(video, width, height, &self.device);
+        let pictures = dragentity_pipeline::transfer::pictures(video, width, height, &self.device);
         let once = OnceCell::new();
         let own = || {
             once.get_or_init(|| means(self.own, pictures.clone()))

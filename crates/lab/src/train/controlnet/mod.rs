@@ -2,9 +2,9 @@
 //! errors go back through it to the ControlNet and change nothing in it.
 
 use super::denoiser::{ClipBatch, clip_batch, noisy, weighted_error};
-use super::fit::Stage;
 use super::gradients::lowered;
 use super::source::{Clips, psnr, sheet};
+use super::stage::Stage;
 use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{FloatDType, Tensor, TensorData};
@@ -132,7 +132,7 @@ impl<B: Backend> Steerer<B> {
         network.mid_block = unet.mid_block.clone();
         Ok(Self {
             controlnet: network,
-            relation: relation.init(device),
+            relation: relation.init(device)?,
         })
     }
 }
@@ -143,7 +143,7 @@ struct Known<B: Backend> {
     /// Mean features of each entity, `[batch, entities, channels]`.
     means: Tensor<B, 3>,
     prepared: Prepared<'static, B>,
-    /// Normalised latents of all frames.
+    /// Normalized latents of all frames.
     target: Tensor<B, 5>,
 }
 
@@ -170,8 +170,8 @@ impl<B: AutodiffBackend> ControlNetStage<B> {
         let tokens = Tensor::cat(embeddings.collect::<Result<Vec<_>>>()?, 0);
         let grain = noise(self.seed ^ index, firsts.dims(), device);
         let first = image_latents(&self.vae, firsts, grain, NOISE_AUGMENTATION.into());
-        let normalised = self.config.vae.normalize(self.vae.encode(frames).0);
-        let [_, channels, lh, lw] = normalised.dims();
+        let normalized = self.config.vae.normalize(self.vae.encode(frames).0);
+        let [_, channels, lh, lw] = normalized.dims();
         let ids = added_time_ids(self.fps, 127, NOISE_AUGMENTATION, n, device);
 
         let unet = self.unet.valid();
@@ -190,7 +190,7 @@ impl<B: AutodiffBackend> ControlNetStage<B> {
                 [recipe.ensemble, channels, lh, lw],
                 device,
             );
-            let clean = one(&normalised, clip * f);
+            let clean = one(&normalized, clip * f);
             let features = video_features(&recipe, &unet, &prepared, clean, noise)?;
             let [_, _, rows, columns] = features.dims();
             let mut cells: Vec<f32> = input
@@ -207,7 +207,7 @@ impl<B: AutodiffBackend> ControlNetStage<B> {
             conditions,
             means: Tensor::cat(means, 0),
             prepared: prepare(tokens, first, f, ids),
-            target: normalised.reshape([n, f, channels, lh, lw]),
+            target: normalized.reshape([n, f, channels, lh, lw]),
         })
     }
 }

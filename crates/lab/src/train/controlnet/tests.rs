@@ -36,9 +36,9 @@ fn directory(root: &Path) {
     let dir = ModelDir::new(root.display().to_string());
     let reduced = reduced();
     let weights = |part: &str| std::path::PathBuf::from(dir.weights_file(part));
-    let encoder = reduced.image_encoder.init::<Flex>(&device);
+    let encoder = reduced.image_encoder.init::<Flex>(&device).unwrap();
     save_file(&weights("image_encoder"), &encoder, Precision::F32).unwrap();
-    let vae = reduced.vae.init::<Flex>(&device);
+    let vae = reduced.vae.init::<Flex>(&device).unwrap();
     save_file(&weights("vae"), &vae, Precision::F32).unwrap();
     let unet = reduced.unet.init::<Flex>(&device).unwrap();
     save_file(&weights("unet"), &unet, Precision::F32).unwrap();
@@ -83,8 +83,8 @@ fn stage() -> (ControlNetStage<A>, Steerer<A>) {
         held_out: clips,
         batch: 1,
         index,
-        encoder: config.image_encoder.init(&device),
-        vae: config.vae.init(&device),
+        encoder: config.image_encoder.init(&device).unwrap(),
+        vae: config.vae.init(&device).unwrap(),
         unet: unet.no_grad(),
         fps: 7,
         entity_weight: 2.0,

@@ -1,9 +1,8 @@
 //! Stage 3: UNet, ControlNet and relation module, with VAE and entity encoder frozen.
 
-use super::fit::Stage;
 use super::gradients::lowered;
-use super::source::{Clips, Sample, psnr, sheet};
-use super::vae::to_vec;
+use super::source::{Clips, Sample, psnr, sheet, to_vec};
+use super::stage::Stage;
 use burn::module::AutodiffModule;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{ElementConversion, FloatDType, Tensor, TensorData};
@@ -12,13 +11,13 @@ use dragentity_core::scheduler::EulerDiscreteScheduler;
 use dragentity_networks::dragentity::bundle::{Bundle, residual_std};
 use dragentity_networks::dragentity::condition::{ConditionBatch, ConditionConfig, ConditionInput};
 use dragentity_networks::dragentity::denoiser::{
-    Denoiser, Known, Prepared, ResidualBase, velocity_target,
+    Denoiser, DenoiserInputs, Prepared, ResidualBase, velocity_target,
 };
 use dragentity_pipeline::engine::{Drafts, added_time_ids};
-use dragentity_pipeline::host::shrink;
 use dragentity_pipeline::noise::noise_from;
 use dragentity_pipeline::plan::push_planes;
 use dragentity_pipeline::sample::Sampler;
+use dragentity_pipeline::transfer::shrink;
 use image::RgbImage;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -172,7 +171,7 @@ impl<B: Backend> Encoded<B> {
 
     /// What stays the same at every step.
     fn prepared<'a>(&'a self, network: &'a Denoiser<B>) -> Result<Prepared<'a, B>> {
-        network.prepare(Known {
+        network.prepare(DenoiserInputs {
             first: self.first.clone(),
             image_latents: self.image.clone(),
             coverage: self.coverage.clone(),
@@ -267,7 +266,7 @@ impl<B: AutodiffBackend> Stage<B> for DenoiserStage<B> {
         Ok(Denoiser {
             unet: lowered(network.unet.clone(), dtype),
             controlnet: lowered(network.controlnet.clone(), dtype),
-            // It is small, and its weights are normalised by what they sum to.
+            // It is small, and its weights are normalized by what they sum to.
             relation: network.relation.clone(),
         })
     }
@@ -388,10 +387,10 @@ fn base_name(base: ResidualBase) -> &'static str {
     }
 }
 
-/// Frames `[batch * frames, 3, height, width]` of normalised latents.
+/// Frames `[batch * frames, 3, height, width]` of normalized latents.
 fn decode<B: Backend>(bundle: &Bundle<B>, latents: Tensor<B, 5>) -> Tensor<B, 4> {
     let [n, f, c, h, w] = latents.dims();
-    let flat = bundle.denormalise(latents.reshape([n * f, c, h, w]));
+    let flat = bundle.denormalize(latents.reshape([n * f, c, h, w]));
     bundle.vae.decode(flat, f).clamp(-1.0, 1.0)
 }
 

@@ -4,19 +4,18 @@ use super::checkpoint::{self, State};
 use super::curve::{self, Row};
 use super::ema::Ema;
 use super::gradients;
-use super::pass::{LossScale, PassOptions, pass};
+use super::pass::{LossScale, PassError, PassOptions, pass};
 use super::peers::{self, Peers};
 use super::schedule::Schedule;
+use super::stage::Stage;
 use crate::event::LabEvent;
 use burn::module::AutodiffModule;
 use burn::optim::{AdamWConfig, Optimizer};
 use burn::tensor::backend::AutodiffBackend;
-use burn::tensor::{FloatDType, Tensor};
 use dragentity_core::Error;
 use dragentity_core::Result;
 use dragentity_core::platform::make_dir;
-use dragentity_pipeline::model::{check_dtype, dtype_name};
-use image::RgbImage;
+use dragentity_pipeline::dtype::check_dtype;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Instant;
@@ -77,80 +76,12 @@ pub struct Fitted<M> {
     pub figures: Vec<(&'static str, f64)>,
 }
 
-/// What one stage trains, and on what.
-pub trait Stage<B: AutodiffBackend> {
-    /// The network.
-    type Network: AutodiffModule<B>;
-    /// One batch on the host.
-    type Batch: Send + 'static;
-
-    /// Its name in titles and messages.
-    fn name(&self) -> &'static str;
-    /// Makes batch number `index`, the same for the same index; runs on a thread of its own.
-    fn batches(&self) -> Box<dyn FnMut(u64) -> Result<Self::Batch> + Send>;
-    /// The mean loss of a batch, shape `[1]`.
-    ///
-    /// # Errors
-    /// When the batch cannot be used.
-    fn loss(&self, network: &Self::Network, batch: Self::Batch, step: u64) -> Result<Tensor<B, 1>>;
-    /// A copy of `network` that computes in `dtype` where it can, and whose gradients are those of `network`'s
-    /// parameters ([`super::gradients::lowered`]).
-    ///
-    /// # Errors
-    /// [`Error::Job`] for networks that are trained in `f32` only.
-    fn lowered(&self, network: &Self::Network, dtype: FloatDType) -> Result<Self::Network> {
-        let _ = network;
-        Err(Error::Job(format!(
-            "the {} is trained in f32 only, not in {}: leave --dtype out",
-            self.name(),
-            dtype_name(dtype)
-        )))
-    }
-
-    /// The same stage with all that it reads on another device, where it is trained on several at once.
-    ///
-    /// # Errors
-    /// [`Error::Job`] for networks that are trained on one device only.
-    fn on(&self, device: &B::Device) -> Result<Self>
-    where
-        Self: Sized,
-    {
-        let _ = device;
-        Err(Error::Job(format!(
-            "the {} is trained on one device only: leave --gpus out",
-            self.name()
-        )))
-    }
-
-    /// Figures on clips that were never trained on, which are worth a minute when all steps are done.
-    ///
-    /// # Errors
-    /// Whatever the network's own use may fail with.
-    fn held_out(
-        &self,
-        network: &<Self::Network as AutodiffModule<B>>::InnerModule,
-    ) -> Result<Vec<(&'static str, f64)>> {
-        let _ = network;
-        Ok(Vec::new())
-    }
-
-    /// A picture of what the averaged network does, and figures for the log.
-    ///
-    /// # Errors
-    /// Whatever the network's own use may fail with.
-    #[allow(clippy::type_complexity)]
-    fn sample(
-        &self,
-        network: &<Self::Network as AutodiffModule<B>>::InnerModule,
-    ) -> Result<(RgbImage, Vec<(&'static str, f64)>)>;
-}
-
 /// Trains until the options' bounds; `on_event` hears how it goes.
 ///
 /// # Errors
 /// [`Error::Io`] for checkpoints; [`Error::Job`] when a loss or a gradient stops being a number: the last
-/// checkpoint, which is from before that, is kept, and the message says where. [`Error::Device`] for a type that the
-/// device does not compute in.
+/// checkpoint, which is from before that, is kept, and the message says where and how to go on. [`Error::Device`] for a
+/// type that the device does not compute in. Those of the stage, as it gave them.
 pub fn fit<B, S>(
     stage: &S,
     network: S::Network,
@@ -290,8 +221,8 @@ where
             next,
         )
         .map_err(|error| match error {
-            Error::Job(why) => stopped(&why, &options.run, saved_at),
-            other => other,
+            PassError::Diverged(why) => stopped(&why, &options.run, saved_at),
+            PassError::Failed(error) => error,
         })?;
         let value = passed.loss;
         if let Some(gradients) = passed.gradients {

@@ -3,7 +3,8 @@ use crate::train::gradients;
 use burn::backend::{Autodiff, Flex};
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::Tensor;
+use burn::tensor::{FloatDType, Tensor};
+use image::RgbImage;
 
 type A = Autodiff<Flex>;
 
@@ -16,6 +17,10 @@ struct Line {
     bad_loss: Option<u64>,
     /// From this one on the gradient is not.
     bad_gradient: Option<u64>,
+    /// From this one on the stage cannot use the batch.
+    refused: Option<u64>,
+    /// From this one on there is none.
+    unmade: Option<u64>,
 }
 
 impl Line {
@@ -36,11 +41,18 @@ impl Stage<A> for Line {
     }
 
     fn batches(&self) -> Box<dyn FnMut(u64) -> Result<u64> + Send> {
-        Box::new(Ok)
+        let unmade = self.unmade;
+        Box::new(move |index| match unmade {
+            Some(first) if index >= first => Err(Error::Job("a clip has no entity".into())),
+            _ => Ok(index),
+        })
     }
 
     fn loss(&self, network: &Linear<A>, batch: u64, index: u64) -> Result<Tensor<A, 1>> {
         assert_eq!(batch, index, "batches come in their order");
+        if self.refused.is_some_and(|first| batch >= first) {
+            return Err(Error::Job("a batch is of two sizes".into()));
+        }
         if self.bad_loss.is_some_and(|first| batch >= first) {
             return Ok(Self::error(network, batch) * f32::NAN);
         }
@@ -289,6 +301,52 @@ fn losses_and_gradients_that_are_no_numbers_leave_the_checkpoint_good() {
             .unwrap()
             .to_string();
         assert!(said.contains("no checkpoint yet"), "{said}");
+    }
+}
+
+#[test]
+fn what_is_no_divergence_is_not_called_so() {
+    let device = Default::default();
+    for (stage, why) in [
+        (
+            Line {
+                refused: Some(3),
+                ..Line::default()
+            },
+            "a batch is of two sizes",
+        ),
+        (
+            Line {
+                unmade: Some(3),
+                ..Line::default()
+            },
+            "a clip has no entity",
+        ),
+    ] {
+        // A checkpoint to go on from would be named if a lower learning rate could help.
+        for checkpoint_seconds in [0.0, f64::INFINITY] {
+            let run = tempfile::tempdir().unwrap();
+            let options = FitOptions {
+                checkpoint_seconds,
+                ..options(run.path(), 6)
+            };
+            let failed = fit(&stage, line(), &options, &device, &mut |_| {})
+                .err()
+                .unwrap();
+            // As the stage said it, and nothing else.
+            assert_eq!(failed.to_string(), why);
+        }
+        let run = tempfile::tempdir().unwrap();
+        let mut options = options(run.path(), 6);
+        options.pass.accumulate = 2;
+        let failed = fit_on(
+            &stage,
+            line(),
+            &options,
+            &[Default::default(); 2],
+            &mut |_| {},
+        );
+        assert_eq!(failed.err().unwrap().to_string(), why, "on two devices");
     }
 }
 

@@ -386,7 +386,9 @@ fn prepare(options: &TableOptions, to: &Path, base: Option<&Path>) -> Result<()>
         }
     }
     config.controlnet.moved_latent_channels = None;
-    config.controlnet.check()?;
+    config
+        .controlnet
+        .validate(&target.file("controlnet", "config.json"))?;
     write(&target.file("unet", "config.json"), &config.unet)?;
     write(
         &target.file("controlnet", "config.json"),

@@ -11,7 +11,7 @@
 use super::patch::{Patch, Turn, follow};
 use super::pyramid::Pyramid;
 use super::template::Target;
-use super::{EntityTrack, Tracks, grip};
+use super::{EntityTrack, Tracks, mask_and_circle};
 use dragentity_core::Video;
 use dragentity_core::error::{Error, Result};
 use dragentity_core::scene::raster::Circle;
@@ -394,7 +394,7 @@ pub fn track(video: &Video, entities: &[(String, Mask)]) -> Result<Tracks> {
     let mut tracks = Vec::with_capacity(entities.len());
     for (name, mask) in entities {
         let (mask, circle) =
-            grip(mask, width, height).map_err(|e| Error::Job(format!("{name}: {e}")))?;
+            mask_and_circle(mask, width, height).map_err(|e| Error::Job(format!("{name}: {e}")))?;
         bodies.push(Body::new(&before, &mask, circle));
         tracks.push(EntityTrack {
             name: name.clone(),

@@ -9,6 +9,7 @@ mod drawn;
 
 use crate::dragentity::entity_encoder::FEATURE_STRIDE;
 use crate::dragentity::relation::Relation;
+use crate::fields::Fields;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use dragentity_core::error::{Error, Result};
@@ -19,6 +20,9 @@ use serde::{Deserialize, Serialize};
 
 /// DragAnything's Gaussian maps are pictures: one heat map in each of three channels.
 pub const GAUSSIAN_CHANNELS: usize = 3;
+
+/// Largest factor between two resolutions.
+const MAX_FACTOR: usize = 64;
 
 /// What conditions show, their resolutions and sizes; missing fields take their defaults.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,17 +63,11 @@ impl ConditionConfig {
     /// # Errors
     /// [`Error::Model`].
     pub fn validate(&self, name: &str) -> Result<()> {
-        let factors = 1..=64;
-        if factors.contains(&self.vae_factor)
-            && factors.contains(&self.map_factor)
-            && self.min_radius.is_finite()
-        {
-            return Ok(());
-        }
-        Err(Error::Model {
-            name: name.to_owned(),
-            reason: "vae_factor and map_factor must be 1 to 64, and min_radius a number".into(),
-        })
+        let fields = Fields::of(name);
+        fields.within("vae_factor", self.vae_factor, 1..=MAX_FACTOR)?;
+        fields.within("map_factor", self.map_factor, 1..=MAX_FACTOR)?;
+        let (least, most) = (f64::NEG_INFINITY, f64::INFINITY);
+        fields.between("min_radius", self.min_radius.into(), least, most)
     }
 
     /// Checks that the representation fits into an entity map of `width` channels; `name` as for [`Self::validate`].
@@ -81,13 +79,10 @@ impl ConditionConfig {
         if needs <= width {
             return Ok(());
         }
-        Err(Error::Model {
-            name: name.to_owned(),
-            reason: format!(
-                "the representation {} has {needs} channels, and the entity map only {width}",
-                self.representation
-            ),
-        })
+        Fields::of(name).fail(format!(
+            "the representation {} has {needs} channels, and the entity map only {width}",
+            self.representation
+        ))
     }
 
     /// Checks that a job does not ask for another representation than this one.

@@ -11,7 +11,9 @@
 //! Fully convolutional: any height and width that are multiples of 16.
 
 use super::pyramid::{ConvBlock, Pyramid, conv1, conv3, double};
-use crate::nn::layers::{Convolution, norm_silu, silu};
+use crate::fields::Fields;
+use crate::nn::layers::{Convolution, silu};
+use crate::nn::norm::norm_silu;
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, GroupNormConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
@@ -19,7 +21,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::module::avg_pool2d;
 use burn::tensor::{Tensor, TensorData};
 use dragentity_core::Click;
-use dragentity_core::error::{Error, Result};
+use dragentity_core::error::Result;
 use dragentity_core::scene::raster::{Circle, draw_disc};
 use serde::{Deserialize, Serialize};
 use std::f32::consts::PI;
@@ -35,6 +37,8 @@ const POSITION_OCTAVES: usize = 4;
 
 /// Far above any sensible size; keeps a garbled configuration from asking for all memory.
 const MAX_SIZE: usize = 4096;
+/// Likewise, residual blocks of one stride.
+const MAX_LAYERS: usize = 64;
 
 /// Sizes of an [`EntityEncoder`]; missing fields take their defaults.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,7 +60,7 @@ pub struct EntityEncoderConfig {
     pub click_channels: usize,
     /// Channels of the click head at half resolution.
     pub click_fine_channels: usize,
-    /// Groups of every group normalisation; must divide all channel counts but V's.
+    /// Groups of every group normalization; must divide all channel counts but V's.
     pub norm_num_groups: usize,
 }
 
@@ -96,7 +100,7 @@ pub struct EntityEncoder<B: Backend> {
     pub blocks: Vec<ConvBlock<B>>,
     /// 1x1 convolutions from strides 4, 8, 16 into the top-down path.
     pub laterals: Vec<Conv2d<B>>,
-    /// Normalises each stride before its lateral convolution.
+    /// Normalizes each stride before its lateral convolution.
     pub lateral_norms: Vec<GroupNorm<B>>,
     /// The last convolution before V.
     pub feature_conv: Conv2d<B>,
@@ -104,7 +108,7 @@ pub struct EntityEncoder<B: Backend> {
     pub feature_norm: GroupNorm<B>,
     /// Stride 8 and position to tokens.
     pub token_proj: Linear<B>,
-    /// Normalises each token.
+    /// Normalizes each token.
     pub token_norm: LayerNorm<B>,
     /// Clicks to masks.
     pub click_head: ClickHead<B>,
@@ -125,62 +129,49 @@ impl EntityEncoderConfig {
     /// Checks that the network can be built; `name` is what the error calls the configuration.
     ///
     /// # Errors
-    /// [`Error::Model`].
+    /// [`dragentity_core::Error::Model`].
     pub fn validate(&self, name: &str) -> Result<()> {
-        let fail = |reason: String| {
-            Err(Error::Model {
-                name: name.to_owned(),
-                reason,
-            })
-        };
-        let mut normed = vec![
-            self.stem_channels,
-            self.click_channels,
-            self.click_fine_channels,
+        let fields = Fields::of(name);
+        let groups = self.norm_num_groups;
+        let normalized = [
+            ("stem_channels", self.stem_channels),
+            ("click_channels", self.click_channels),
+            ("click_fine_channels", self.click_fine_channels),
         ];
-        normed.extend(self.block_out_channels);
         let others = [
-            self.feature_dim,
-            self.similarity_heads,
-            self.token_dim,
-            self.norm_num_groups,
-            self.layers_per_block,
+            ("feature_dim", self.feature_dim),
+            ("similarity_heads", self.similarity_heads),
+            ("token_dim", self.token_dim),
+            ("norm_num_groups", groups),
         ];
-        let sizes = 1..=MAX_SIZE;
-        if !normed.iter().chain(&others).all(|s| sizes.contains(s)) {
-            return fail(format!("every size must be 1 to {MAX_SIZE}"));
+        for (field, value) in normalized.into_iter().chain(others) {
+            fields.within(field, value, 1..=MAX_SIZE)?;
         }
-        if normed
-            .iter()
-            .any(|c| !c.is_multiple_of(self.norm_num_groups))
-        {
-            return fail(format!(
-                "channels {normed:?} are not all multiples of norm_num_groups {}",
-                self.norm_num_groups
-            ));
+        fields.within("layers_per_block", self.layers_per_block, 1..=MAX_LAYERS)?;
+        fields.all_within("block_out_channels", &self.block_out_channels, 1..=MAX_SIZE)?;
+        for (field, value) in normalized {
+            fields.grouped(field, &[value], groups)?;
         }
-        if !self.feature_dim.is_multiple_of(self.similarity_heads) {
-            return fail(format!(
-                "feature_dim {} is not a multiple of similarity_heads {}",
-                self.feature_dim, self.similarity_heads
-            ));
-        }
-        Ok(())
+        fields.grouped("block_out_channels", &self.block_out_channels, groups)?;
+        fields.multiple(
+            "feature_dim",
+            self.feature_dim,
+            "similarity_heads",
+            self.similarity_heads,
+        )
     }
 
     /// The network with fresh weights.
     ///
-    /// # Panics
-    /// If [`validate`](Self::validate) fails.
-    pub fn init<B: Backend>(&self, device: &B::Device) -> EntityEncoder<B> {
-        if let Err(e) = self.validate("entity_encoder/config.json") {
-            panic!("{e}");
-        }
+    /// # Errors
+    /// As [`validate`](Self::validate).
+    pub fn init<B: Backend>(&self, device: &B::Device) -> Result<EntityEncoder<B>> {
+        self.validate("entity_encoder/config.json")?;
         let groups = self.norm_num_groups;
         let [stem, dim] = [self.stem_channels, self.feature_dim];
         let norm = |channels| GroupNormConfig::new(groups, channels).init(device);
         let inputs = [stem, self.block_out_channels[0], self.block_out_channels[1]];
-        EntityEncoder {
+        Ok(EntityEncoder {
             stem_in: conv3([3, stem], 2, 1, device),
             stem_norm: norm(stem),
             stem_conv: conv3([stem, stem], 1, 1, device),
@@ -206,7 +197,7 @@ impl EntityEncoderConfig {
             token_proj: LinearConfig::new(dim + 4 * POSITION_OCTAVES, self.token_dim).init(device),
             token_norm: LayerNormConfig::new(self.token_dim).init(device),
             click_head: ClickHead::new(self, device),
-        }
+        })
     }
 }
 

@@ -19,7 +19,7 @@ fn picture(batch: usize, height: usize, width: usize) -> Tensor<B, 4> {
 #[test]
 fn shapes_follow_the_picture() {
     let device = Default::default();
-    let encoder = EntityEncoderConfig::default().init::<B>(&device);
+    let encoder = EntityEncoderConfig::default().init::<B>(&device).unwrap();
     let parameters = encoder.num_params();
     assert!(
         (800_000..1_200_000).contains(&parameters),
@@ -59,7 +59,7 @@ fn impossible_sizes_are_refused() {
 #[test]
 fn pictures_of_a_batch_do_not_mix() {
     let device = Default::default();
-    let encoder = EntityEncoderConfig::default().init::<B>(&device);
+    let encoder = EntityEncoderConfig::default().init::<B>(&device).unwrap();
     let pictures = picture(2, 32, 32);
     let clicks = [vec![click(0.2, 0.3, true)], vec![click(0.8, 0.8, false); 3]];
     let run = |pictures: Tensor<B, 4>, clicks: &[Vec<Click>]| {
@@ -81,7 +81,7 @@ fn pictures_of_a_batch_do_not_mix() {
 fn a_click_is_alike_where_it_was_made() {
     let device = Default::default();
     let config = EntityEncoderConfig::default();
-    let encoder = config.init::<B>(&device);
+    let encoder = config.init::<B>(&device).unwrap();
     let features = Tensor::random([1, 96, 8, 8], Distribution::Normal(0.0, 1.0), &device);
     // The middle of cell (5, 2).
     let clicks = ClickMaps::new(
@@ -154,7 +154,7 @@ fn a_few_steps_fit_a_mask() {
     use burn::optim::{AdamConfig, GradientsParams, Optimizer};
     type A = Autodiff<Flex>;
     let device = Default::default();
-    let mut encoder = EntityEncoderConfig::default().init::<A>(&device);
+    let mut encoder = EntityEncoderConfig::default().init::<A>(&device).unwrap();
     let mut optimizer = AdamConfig::new().init::<A, EntityEncoder<A>>();
     // A bright square on noise.
     let target: Vec<f32> = (0..16 * 16)

@@ -253,7 +253,8 @@ fn embeddings_and_maps_follow_from_a_batch() {
         dim_out: 12,
         ..Default::default()
     }
-    .init(&device);
+    .init(&device)
+    .unwrap();
     let embeddings = batch.embeddings(random([1, 8, 12, 16]), &relation);
     assert_eq!(embeddings.dims(), [1, 2, 12]);
     let map = batch.represent(embeddings.clone());

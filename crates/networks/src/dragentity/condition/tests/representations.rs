@@ -26,6 +26,7 @@ fn relation() -> Relation<B> {
         ..Default::default()
     }
     .init(&Default::default())
+    .unwrap()
 }
 
 /// What is shown, `[frames][channels][48 * 64]`.

@@ -5,185 +5,33 @@
 //! ([`prepare`] and [`Sampler::from_noise`], with or without a ControlNet), VAE again ([`decode`]).
 //! [`Svd::run`] does that.
 
-use super::engine::{Observer, added_time_ids};
-use super::host::{pause, pictures, settle, video};
-use super::memory::{MemoryLimits, MemoryPlan};
-use super::noise::noise;
-use super::plan::{conditions, to_unit};
-use super::sample::Sampler;
-use super::steer::{Steer, Steered};
-use burn::tensor::{FloatDType, Tensor, TensorData, backend::Backend};
+mod config;
+
+pub use config::{SvdConfig, published_settings};
+
+use crate::engine::{Observer, added_time_ids, loading};
+use crate::memory::{MemoryLimits, MemoryPlan};
+use crate::noise::noise;
+use crate::plan::{conditions, to_unit};
+use crate::sample::Sampler;
+use crate::steer::{Steer, Steered};
+use crate::transfer::{pause, pictures, settle, video};
+use burn::tensor::{FloatDType, Tensor, backend::Backend};
+use config::{IMAGE_ENCODER, UNET, VAE};
 use dragentity_core::Error;
 use dragentity_core::Result;
 use dragentity_core::scene::picture::model_size;
-use dragentity_core::scene::{Picture, Settings};
-use dragentity_core::scheduler::{EulerDiscreteConfig, EulerDiscreteScheduler, guidance_per_frame};
+use dragentity_core::scheduler::{EulerDiscreteScheduler, guidance_per_frame};
 use dragentity_core::{Cancel, Job, JobEvent, Video};
-use dragentity_networks::clip::input::CLIPImageProcessor;
-use dragentity_networks::clip::{CLIPVisionConfig, CLIPVisionModelWithProjection};
 use dragentity_networks::dragentity::condition::ConditionInput;
 use dragentity_networks::dragentity::denoiser::Prepared;
-use dragentity_networks::svd::unet::{UNetConfig, UNetSpatioTemporalConditionModel};
-use dragentity_networks::svd::vae::{
-    AutoencoderKLTemporalDecoder, AutoencoderKLTemporalDecoderConfig,
-};
+use dragentity_networks::svd::vae::AutoencoderKLTemporalDecoder;
 use dragentity_networks::weights::ModelDir;
 
 /// A video has about this many pixels squared, where its size is not given: 576 x 320.
 const SAMPLE_SIDE: u32 = 429;
 /// Sides of its own choice are multiples of this many pixels: the VAE's 8 times the UNet's 8.
 const SIZE_MULTIPLE: u32 = 64;
-
-/// Directories of the networks.
-const IMAGE_ENCODER: &str = "image_encoder";
-const VAE: &str = "vae";
-const UNET: &str = "unet";
-
-/// The configurations of all parts, as the published directory has them.
-#[derive(Clone, Debug, Default)]
-pub struct SvdConfig {
-    /// `image_encoder/config.json`
-    pub image_encoder: CLIPVisionConfig,
-    /// `feature_extractor/preprocessor_config.json`
-    pub feature_extractor: CLIPImageProcessor,
-    /// `vae/config.json`
-    pub vae: AutoencoderKLTemporalDecoderConfig,
-    /// `unet/config.json`
-    pub unet: UNetConfig,
-    /// `scheduler/scheduler_config.json`
-    pub scheduler: EulerDiscreteConfig,
-}
-
-impl SvdConfig {
-    /// Reads the configurations of a model directory.
-    ///
-    /// # Errors
-    /// [`Error::Model`] naming the file that is missing or not usable.
-    pub async fn read(dir: &ModelDir) -> Result<Self> {
-        let config = Self {
-            image_encoder: dir.read_config(IMAGE_ENCODER).await?,
-            feature_extractor: dir
-                .read_json("feature_extractor", "preprocessor_config.json")
-                .await?,
-            vae: dir.read_config(VAE).await?,
-            unet: dir.read_config(UNET).await?,
-            scheduler: dir.read_json("scheduler", "scheduler_config.json").await?,
-        };
-        config.check(dir.location())?;
-        Ok(config)
-    }
-
-    /// Checks that each network can be built and that they fit each other; `location` is what errors
-    /// call the model.
-    ///
-    /// # Errors
-    /// [`Error::Model`].
-    pub fn check(&self, location: &str) -> Result<()> {
-        let file = |part: &str| format!("{location}/{part}/config.json");
-        self.image_encoder.validate(&file(IMAGE_ENCODER))?;
-        self.feature_extractor.validate(&format!(
-            "{location}/feature_extractor/preprocessor_config.json"
-        ))?;
-        self.vae.validate(&file(VAE))?;
-        self.unet.check()?;
-        let fail = |reason: String| {
-            Err(Error::Model {
-                name: location.to_owned(),
-                reason: format!("{reason}; do the parts belong together?"),
-            })
-        };
-        let (unet, latents) = (&self.unet, self.vae.latent_channels);
-        if unet.in_channels != 2 * latents || unet.out_channels != latents {
-            return fail(format!(
-                "the UNet takes {} channels and gives {}, where the VAE's {latents} latent channels need {} and {latents}",
-                unet.in_channels,
-                unet.out_channels,
-                2 * latents
-            ));
-        }
-        let width = self.image_encoder.projection_dim;
-        if !unet.attends_to(width) {
-            return fail(format!(
-                "the image encoder's embedding has {width} values, which is not the UNet's cross_attention_dim"
-            ));
-        }
-        if unet.added_ids() != 3 {
-            return fail(format!(
-                "the UNet takes {} added ids, and 3 are known: frame rate, motion bucket, noise augmentation",
-                unet.added_ids()
-            ));
-        }
-        Ok(())
-    }
-
-    /// Loads the image encoder, with `progress(bytes read, bytes in all or 0)`.
-    ///
-    /// # Errors
-    /// [`Error::Model`] and [`Error::Io`], naming the file and what is wrong with it.
-    pub async fn load_image_encoder<B: Backend>(
-        &self,
-        dir: &ModelDir,
-        device: &B::Device,
-        progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<CLIPVisionModelWithProjection<B>> {
-        Ok(dir
-            .load(IMAGE_ENCODER, self.image_encoder.init(device), progress)
-            .await?
-            .0)
-    }
-
-    /// Loads the VAE, likewise.
-    ///
-    /// # Errors
-    /// As [`Self::load_image_encoder`].
-    pub async fn load_vae<B: Backend>(
-        &self,
-        dir: &ModelDir,
-        device: &B::Device,
-        progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<AutoencoderKLTemporalDecoder<B>> {
-        Ok(dir.load(VAE, self.vae.init(device), progress).await?.0)
-    }
-
-    /// Loads the UNet, likewise.
-    ///
-    /// # Errors
-    /// As [`Self::load_image_encoder`].
-    pub async fn load_unet<B: Backend>(
-        &self,
-        dir: &ModelDir,
-        device: &B::Device,
-        progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<UNetSpatioTemporalConditionModel<B>> {
-        Ok(dir.load(UNET, self.unet.init(device)?, progress).await?.0)
-    }
-
-    /// The context that the UNet attends to: the embedding of the picture, which is best given at its
-    /// own size.
-    ///
-    /// # Shapes
-    /// - output: `[1, 1, projection_dim]`
-    ///
-    /// # Errors
-    /// [`Error::Job`] for an empty picture.
-    pub fn embed<B: Backend>(
-        &self,
-        encoder: &CLIPVisionModelWithProjection<B>,
-        picture: &Picture,
-        device: &B::Device,
-    ) -> Result<Tensor<B, 3>> {
-        if picture.is_empty() {
-            return Err(Error::Job("there is no picture yet: open one first".into()));
-        }
-        let side = self.image_encoder.image_size;
-        let (width, height) = (picture.width as usize, picture.height as usize);
-        let planes = self
-            .feature_extractor
-            .prepare(&to_unit(picture), width, height, side);
-        let input = Tensor::from_data(TensorData::new(planes, [1, 3, side, side]), device);
-        Ok(encoder.forward(input).unsqueeze_dim(1))
-    }
-}
 
 /// The latents of the first frame as the UNet sees them: of the picture with a little noise, and, unlike
 /// those that are denoised, not scaled.
@@ -207,7 +55,7 @@ pub fn image_latents<B: Backend>(
 /// # Shapes
 /// - `embedding`: `[n, 1, dim]`, from [`SvdConfig::embed`]
 /// - `image_latents`: `[n, channels, height, width]`, from [`image_latents`]
-/// - `added_time_ids`: `[n, 3]`, from [`added_time_ids`](super::engine::added_time_ids)
+/// - `added_time_ids`: `[n, 3]`, from [`added_time_ids`](crate::engine::added_time_ids)
 pub fn prepare<'a, B: Backend>(
     embedding: Tensor<B, 3>,
     image_latents: Tensor<B, 4>,
@@ -464,32 +312,5 @@ impl<B: Backend> Svd<B> {
             "a video of {width} x {height} pixels cannot be made: choose multiples of {factor}, best 576 x 320 or \
              1024 x 576"
         )))
-    }
-}
-
-/// The settings that a model was published for.
-pub fn published_settings(unet: &UNetConfig) -> Settings {
-    Settings {
-        frames: unet.num_frames as u32,
-        fps: 7,
-        steps: 25,
-        min_guidance: 1.0,
-        max_guidance: 3.0,
-        noise_augmentation: 0.02,
-        ..Settings::default()
-    }
-}
-
-/// Says how far the weights of `part` are read.
-pub(super) fn loading<B: Backend>(
-    observer: &mut impl Observer<B>,
-    part: &'static str,
-) -> impl FnMut(u64, u64) {
-    move |done, total| {
-        observer.event(JobEvent::Loading {
-            part: part.to_owned(),
-            done,
-            total,
-        });
     }
 }

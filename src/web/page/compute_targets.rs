@@ -23,8 +23,8 @@ enum Reach {
     Not(String),
 }
 
-/// The places that there are, and which is chosen.
-pub struct Places {
+/// Where jobs can be run, and what is chosen of it.
+pub struct ComputeTargets {
     /// The server that the page came from takes jobs; whether it needs a token.
     own: Option<bool>,
     /// The server of the settings; empty for the page's own.
@@ -57,7 +57,7 @@ fn keep(key: &str, value: &str) {
     }
 }
 
-impl Places {
+impl ComputeTargets {
     /// As the page was left.
     pub fn new() -> Self {
         let mark = dom::document().query_selector("meta[name=\"dragentity-jobs\"]");
@@ -156,36 +156,36 @@ fn not_there(name: &str, own: bool, trouble: &Trouble) -> String {
 impl App {
     /// Asks the server, where there may be one, what it is. `aloud` when the person waits for the answer.
     pub fn ask_server(&mut self, aloud: bool) {
-        self.places.asked += 1;
-        let number = self.places.asked;
-        let places = &mut self.places;
-        let own = places.address.is_empty();
-        let Some(server) = places.server() else {
-            places.reach = Reach::Nowhere;
-            return self.show_places();
+        self.compute_targets.asked += 1;
+        let number = self.compute_targets.asked;
+        let targets = &mut self.compute_targets;
+        let own = targets.address.is_empty();
+        let Some(server) = targets.server() else {
+            targets.reach = Reach::Nowhere;
+            return self.show_compute_targets();
         };
-        if own && places.own == Some(true) && places.token.is_empty() {
+        if own && targets.own == Some(true) && targets.token.is_empty() {
             // Asking without it would only print an error in the browser's console.
-            places.reach = Reach::Not("needs its token, which belongs into the settings".into());
-            return self.show_places();
+            targets.reach = Reach::Not("needs its token, which belongs into the settings".into());
+            return self.show_compute_targets();
         }
-        places.reach = Reach::Asked;
-        let name = places.name();
-        self.show_places();
+        targets.reach = Reach::Asked;
+        let name = targets.name();
+        self.show_compute_targets();
         spawn_local(async move {
             let info = server.info().await;
             act(move |app| {
-                if app.places.asked != number {
+                if app.compute_targets.asked != number {
                     return;
                 }
-                app.places.reach = match info {
+                app.compute_targets.reach = match info {
                     Ok(info) => takes_jobs(info),
                     Err(trouble) => Reach::Not(not_there(&name, own, &trouble)),
                 };
-                if let (true, Reach::Not(why)) = (aloud, &app.places.reach) {
+                if let (true, Reach::Not(why)) = (aloud, &app.compute_targets.reach) {
                     say(Kind::Error, &sentence(why));
                 }
-                app.show_places();
+                app.show_compute_targets();
             });
         });
     }
@@ -195,7 +195,7 @@ impl App {
         let typed = dom::by_id::<HtmlInputElement>(id).value();
         let typed = typed.trim();
         if id == "set-token" {
-            self.places.token = typed.to_owned();
+            self.compute_targets.token = typed.to_owned();
             keep(TOKEN, typed);
         } else {
             let address = if typed.is_empty() {
@@ -210,44 +210,44 @@ impl App {
                         "“{typed}” is no address of a server. Write it as http://192.168.1.2:8080."
                     ),
                 );
-                return self.show_places();
+                return self.show_compute_targets();
             };
-            if address != self.places.address {
+            if address != self.compute_targets.address {
                 // A token is for one server only.
-                self.places.token.clear();
+                self.compute_targets.token.clear();
                 keep(TOKEN, "");
             }
             keep(ADDRESS, &address);
-            self.places.address = address;
+            self.compute_targets.address = address;
         }
         self.ask_server(true);
     }
 
     /// Has jobs run there from now on.
     pub fn choose_place(&mut self, server: bool) {
-        self.places.chosen = server;
+        self.compute_targets.chosen = server;
         keep(PLACE, if server { "server" } else { "" });
-        self.show_places();
+        self.show_compute_targets();
         self.show_status();
     }
 
     /// The server is gone: jobs run here until it is asked again.
     pub fn lose_server(&mut self, why: &str) {
-        self.places.chosen = false;
-        self.places.reach = Reach::Not(format!("does not answer any more ({why})"));
-        self.show_places();
+        self.compute_targets.chosen = false;
+        self.compute_targets.reach = Reach::Not(format!("does not answer any more ({why})"));
+        self.show_compute_targets();
         self.show_status();
     }
 
-    /// Which places there are, which is chosen, and what is true of the page then.
-    pub fn show_places(&self) {
-        let places = &self.places;
+    /// Shows where jobs can be run, what is chosen, and what is true of the page then.
+    pub fn show_compute_targets(&self) {
+        let targets = &self.compute_targets;
         let set = |id: &str, text: &str| dom::set_text(&dom::by_id(id), text);
         dom::show(
             &dom::by_id("places"),
-            !matches!(places.reach, Reach::Nowhere),
+            !matches!(targets.reach, Reach::Nowhere),
         );
-        let (usable, text) = match &places.reach {
+        let (usable, text) = match &targets.reach {
             Reach::Nowhere => (false, String::new()),
             Reach::Asked => (false, "asking it what it is…".into()),
             Reach::There(info) => {
@@ -258,24 +258,24 @@ impl App {
         };
         dom::show(
             &dom::by_id("ask-row"),
-            matches!(places.reach, Reach::Not(_)),
+            matches!(targets.reach, Reach::Not(_)),
         );
-        set("place-server-name", &places.name());
+        set("place-server-name", &targets.name());
         set("place-server-on", &text);
         let server: HtmlInputElement = dom::by_id("place-server");
         server.set_disabled(!usable);
-        let there = usable && places.chosen;
+        let there = usable && targets.chosen;
         server.set_checked(there);
         dom::by_id::<HtmlInputElement>("place-here").set_checked(!there);
         set(
             "privacy",
             &match there {
                 true => {
-                    let address = places.server().map_or_else(
-                        || places.name(),
+                    let address = targets.server().map_or_else(
+                        || targets.name(),
                         |s| s.base.trim_end_matches("/api").to_owned(),
                     );
-                    match places.for_clicks() {
+                    match targets.for_clicks() {
                         None => format!(
                             "Clicks run on this device. A job’s picture and paths are sent to {address} and forgotten there when its video has arrived."
                         ),
@@ -289,8 +289,8 @@ impl App {
         );
         self.show_segmenter();
         for (id, value) in [
-            ("set-server", &places.address),
-            ("set-token", &places.token),
+            ("set-server", &targets.address),
+            ("set-token", &targets.token),
         ] {
             dom::by_id::<HtmlInputElement>(id).set_value(value);
         }

@@ -1,6 +1,5 @@
 //! A job that a server runs: sent, followed, fetched.
 
-use super::job::{At, Running};
 use super::messages::{Kind, say};
 use super::remote::{Server, Trouble};
 use super::{APP, App, act, dom};
@@ -15,15 +14,15 @@ use web_sys::{AbortController, AbortSignal};
 /// How often in a row a server that does not answer is asked again, a second later each time.
 const MOST_TRIES: u32 = 3;
 
-/// The page's hold on a job that a server has.
-pub struct Handed {
+/// A job at the server that runs it.
+pub struct RemoteJob {
     server: Server,
     /// The job's name there, once it is taken.
     id: Option<String>,
     abort: AbortController,
 }
 
-impl Handed {
+impl RemoteJob {
     /// Tells the server that nobody wants the job any more.
     pub fn forget(&self) {
         if let Some(id) = &self.id {
@@ -48,7 +47,7 @@ struct Follower {
 
 impl App {
     /// Sends job `number` of the scene as it is to a server.
-    pub fn hand_over(&mut self, number: u64, server: Server) -> Result<At, String> {
+    pub fn hand_over(&mut self, number: u64, server: Server) -> Result<RemoteJob, String> {
         let abort = AbortController::new().map_err(|e| dom::reason(&e))?;
         let scene = self.editor.scene();
         let picture = scene.picture.clone();
@@ -60,21 +59,21 @@ impl App {
             fetching: Rc::default(),
         };
         spawn_local(follower.run(picture, preset));
-        Ok(At::Server(Handed {
+        Ok(RemoteJob {
             server,
             id: None,
             abort,
-        }))
+        })
     }
 
     /// The job has a name at its server.
     fn job_taken(&mut self, number: u64, server: &Server, id: String) {
         let cancelled = self.job.as_ref().is_some_and(|j| j.is_cancelled());
-        match self.handed(number) {
-            Some(handed) => {
-                handed.id = Some(id);
+        match self.remote_job(number) {
+            Some(remote) => {
+                remote.id = Some(id);
                 if cancelled {
-                    handed.forget();
+                    remote.forget();
                 }
             }
             None => server.forget(&id),
@@ -83,18 +82,23 @@ impl App {
 
     /// The page is left.
     pub fn leave_job(&mut self) {
-        if let Some(handed) = self.job.as_mut().and_then(Running::handed) {
-            handed.forget();
+        if let Some(job) = &mut self.job
+            && let Some(remote) = job.remote_job()
+        {
+            remote.forget();
         }
     }
 
-    fn handed(&mut self, number: u64) -> Option<&mut Handed> {
-        self.job.as_mut().filter(|j| j.number() == number)?.handed()
+    fn remote_job(&mut self, number: u64) -> Option<&mut RemoteJob> {
+        self.job
+            .as_mut()
+            .filter(|j| j.number() == number)?
+            .remote_job()
     }
 
     /// The server is gone, and the job with it. The scene is not.
     fn job_lost(&mut self, number: u64, why: &str) {
-        if self.handed(number).is_none() {
+        if self.remote_job(number).is_none() {
             return;
         }
         self.job = None;
@@ -151,7 +155,7 @@ impl Follower {
                         let mp4 = self.server.file(&id, "video.mp4").await.ok();
                         self.server.forget(&id);
                         act(move |app| {
-                            let wanted = app.handed(number).is_some();
+                            let wanted = app.remote_job(number).is_some();
                             app.job_done(number, video);
                             if let Some(mp4) = mp4.filter(|_| wanted) {
                                 app.player.set_mp4(mp4);

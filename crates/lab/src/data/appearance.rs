@@ -166,7 +166,7 @@ impl Worn<'_> {
 
 /// What a thing looks like.
 #[derive(Clone)]
-pub enum Look<'a> {
+pub enum Appearance<'a> {
     /// A cut-out; a unit is a pixel of it, its centre the origin.
     Cutout {
         /// The picture.
@@ -201,7 +201,7 @@ fn coverage(distance: f32, pixel: f32) -> f32 {
     (0.5 - distance / pixel).clamp(0.0, 1.0)
 }
 
-impl Look<'_> {
+impl Appearance<'_> {
     /// Premultiplied RGBA at a point; `pixel` is the width of a sample in the thing's units.
     pub fn at(&self, p: [f32; 2], pixel: f32, tint: Tint) -> [f32; 4] {
         let (colour, alpha) = match self {
