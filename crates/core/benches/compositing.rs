@@ -4,8 +4,7 @@
 //! cargo bench -p dragentity-core
 //! ```
 //!
-//! Some seconds once it is compiled. The page draws the draft anew with every movement of a drag: what it may take is a
-//! frame of a screen, 16 ms. `./test` runs each once, so that it goes on working.
+//! Some ten seconds once it is compiled. `./test` runs each once, so that it goes on working.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use dragentity_core::scene::draft::{Holes, Layer, draft};
@@ -16,7 +15,7 @@ use std::time::Duration;
 
 const FRAMES: usize = 8;
 
-/// The bundled astronaut with a moving and a pinned entity, at `side` x `side` pixels.
+/// The bundled astronaut with a moving and a pinned entity, at the models' size and at that of what is shown.
 fn drafts(criterion: &mut Criterion) {
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../www/samples");
     let picture = std::fs::read(samples.join("astronaut.jpg")).expect("a bundled picture");
