@@ -90,23 +90,48 @@ test('a drag draws the path, with the timing of the drag', slow, async (t) => {
   assert.ok(!(await at(page, 'generate').isDisabled()), 'there is something to generate');
 });
 
+// Each step is looked at by itself: what undo took back is gone before redo brings it again.
 test('delete, undo and redo', slow, async (t) => {
   const page = await open(t);
+  const row = (pattern) => until(async () => pattern.test(await at(page, 'entity-0').textContent()), `a row like ${pattern}`);
   await stage(page);
+  assert.ok(await at(page, 'undo').isDisabled(), 'nothing was done yet');
   await paint(page, [[0.3, 0.5], [0.4, 0.5]]);
   await entities(page, 1);
+  const painted = await mask(page);
   await drag(page, [[0.35, 0.5], [0.7, 0.5]]);
+  await row(/Has a path/);
+  const { trajectory } = unpack(await link(page)).entities[0];
   await page.keyboard.press('Delete');
   await entities(page, 0);
+  assert.ok(await at(page, 'redo').isDisabled(), 'nothing was taken back yet');
+
   await page.keyboard.press('Control+Z');
   await entities(page, 1);
-  assert.match(await at(page, 'entity-0').textContent(), /Has a path/);
+  await row(/Has a path/);
   await at(page, 'undo').click();
-  assert.match(await at(page, 'entity-0').textContent(), /Not moved/);
+  await row(/Not moved/);
   await at(page, 'undo').click();
   await entities(page, 0);
-  for (let i = 0; i < 3; i++) await at(page, 'redo').click();
+  assert.ok(await at(page, 'undo').isDisabled(), 'all was taken back');
+
+  await at(page, 'redo').click();
+  await entities(page, 1);
+  await row(/Not moved/);
+  assert.deepEqual(await mask(page), painted);
+  await page.keyboard.press('Control+Y');
+  await row(/Has a path/);
+  assert.deepEqual(unpack(await link(page)).entities[0].trajectory, trajectory);
+  await at(page, 'redo').click();
   await entities(page, 0);
+  assert.ok(await at(page, 'redo').isDisabled(), 'all was done again');
+
+  // Who does something else after undo has nothing to redo.
+  await at(page, 'undo').click();
+  await entities(page, 1);
+  assert.ok(await at(page, 'redo').isEnabled(), 'the deletion can be done again');
+  await drag(page, [[0.35, 0.5], [0.5, 0.3]]);
+  await until(() => at(page, 'redo').isDisabled(), 'nothing to redo after something else');
 });
 
 test('two entities, a pin, and a path that leaves the picture', slow, async (t) => {

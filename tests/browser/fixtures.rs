@@ -1,7 +1,7 @@
 //! Writes what the browser tests need and git should not hold, into the folder named by the first argument:
 //!
 //! - `down_block.json`, `down_block.weights.safetensors`, `.inputs.safetensors`, `.expected.safetensors`: one block of
-//!   the UNet with its synthetic weights and inputs, and the reference's output from tests/goldens.
+//!   the UNet with its synthetic weights and inputs, and the reference's output from tests/goldens; `down_block.tolerance`: how far from it is right.
 //! - `tiny/`: a model directory like models/mini, but with so few channels that WebGPU emulated on a CPU runs it, and
 //!   with random weights;
 //! - `sam.safetensors`: a SAM of the same kind;
@@ -14,7 +14,8 @@ use burn::backend::Flex;
 use dragentity_networks::weights::tensor_list;
 use dragentity_testkit::tiny;
 use dragentity_testkit::{
-    DOWN_BLOCK, down_block_config, golden_file, parameter, safetensors_file, uniform,
+    DOWN_BLOCK, DOWN_BLOCK_TOLERANCE, down_block_config, golden_file, parameter, safetensors_file,
+    uniform,
 };
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -63,6 +64,8 @@ fn down_block(out: &Path) -> Result<(), Box<dyn Error>> {
         .expect("the golden");
     let expected: Tensors = vec![("down_block".to_owned(), shape, values)];
     std::fs::write(out.join("down_block.json"), DOWN_BLOCK)?;
+    let tolerance = DOWN_BLOCK_TOLERANCE.to_string();
+    std::fs::write(out.join("down_block.tolerance"), tolerance)?;
     for (name, tensors) in [
         ("weights", weights),
         ("inputs", inputs),

@@ -26,10 +26,33 @@ test('the shipped model on the processor: click, drag, generate, save', { timeou
   }
   assert.notDeepEqual(frames[0].rgba, frames[3].rgba, 'nothing moves');
 
-  // Played over the paths, and paused.
-  await at(page, 'show-paths').click();
-  await until(async () => (await at(page, 'show-paths').getAttribute('aria-pressed')) === 'true', 'the paths to be shown');
+  // It plays by itself, rests when told to, and plays on.
+  const frame = async () => Number.parseInt(await at(page, 'frame-number').textContent(), 10);
+  const plays = async () => {
+    const before = await frame();
+    await until(async () => (await frame()) !== before, 'another frame to be shown');
+  };
+  await plays();
   await at(page, 'play').click();
+  await until(async () => (await at(page, 'play').getAttribute('aria-label')) === 'Play', 'the video to rest');
+  const resting = await frame();
+  for (let i = 0; i < 10; i++) {
+    // Half a frame at 5 frames a second, for a whole round of the video.
+    await page.waitForTimeout(100);
+    assert.equal(await frame(), resting, 'the video goes on');
+  }
+
+  // The paths are drawn over it, and are gone again.
+  const shown = () => at(page, 'result').evaluate((canvas) => canvas.toDataURL());
+  const bare = await shown();
+  for (const pressed of ['true', 'false']) {
+    await at(page, 'show-paths').click();
+    await until(async () => (await at(page, 'show-paths').getAttribute('aria-pressed')) === pressed, `paths: ${pressed}`);
+    const paths = pressed === 'true';
+    await until(async () => ((await shown()) !== bare) === paths, paths ? 'paths over the frame' : 'the frame alone');
+  }
+  await at(page, 'play').click();
+  await plays();
 });
 
 test('cancel stops a generation, and the page can generate again', { timeout: 600_000 }, async (t) => {

@@ -21,6 +21,8 @@ test('a block of the UNet on WebGPU computes what the reference computes', { tim
   const page = await open(t, { webgpu: true, at: '/?device=cpu' });
   await stage(page);
   const config = await readFile(join(fixtures, 'down_block.json'), 'utf8');
+  const tolerance = Number(await readFile(join(fixtures, 'down_block.tolerance'), 'utf8'));
+  assert.ok(tolerance > 0 && tolerance < 1e-3, `a tolerance of ${tolerance}`);
   const [weights, inputs, expected] = await Promise.all(['weights', 'inputs', 'expected'].map(read));
   const out = await page.evaluate(
     async ([config, ...files]) => {
@@ -35,6 +37,6 @@ test('a block of the UNet on WebGPU computes what the reference computes', { tim
   const largest = wanted.reduce((m, v) => Math.max(m, Math.abs(v)), 0);
   const worst = out.reduce((m, v, i) => Math.max(m, Math.abs(v - wanted[i])), 0);
   t.diagnostic(`off by ${(worst / largest).toExponential(1)} of the largest value, ${largest}`);
-  // Both compute in f32 and differ in the order of their sums; the same bound as natively (crates/networks/tests/parity_unet.rs).
-  assert.ok(worst <= 1e-4 * largest, `off by ${worst / largest} of the largest value`);
+  // The native test's own bound (DOWN_BLOCK_TOLERANCE in dragentity-testkit), by way of the fixtures.
+  assert.ok(worst <= tolerance * largest, `off by ${worst / largest} of the largest value, more than ${tolerance}`);
 });

@@ -1,5 +1,5 @@
 //! The labels of LIP ("Look into Person", Gong et al., CVPR 2017), as networks trained on it give them, to the twelve
-//! [`parts`](super::parts).
+//! [`parts`].
 //!
 //! LIP names what is worn, not what is under it, and arms and legs as wholes. The rules:
 //!
