@@ -2,19 +2,16 @@
 
 use super::files::{MAX_PICTURE_FILE, read};
 use super::model::{ModelArgs, SegmenterArgs};
-use burn::tensor::backend::Backend;
 use dragentity_core::Cancel;
 use dragentity_core::Click;
 use dragentity_core::ClickJob;
 use dragentity_core::error::{Error, Result};
 use dragentity_core::platform::write_whole;
-use dragentity_core::scene::{Entity, Mask, Part, Picture, Preset, Scene, Settings, parts};
+use dragentity_core::scene::{Entity, Mask, Picture, Preset, Scene, Settings, parts};
 use dragentity_media::overlay::{Canvas, colour};
-use dragentity_networks::device::{Device, Task};
-use dragentity_networks::weights::ModelDir;
-use dragentity_pipeline::parts::PersonParser;
+use dragentity_networks::device::Device;
 use dragentity_pipeline::runner::with_runner;
-use dragentity_pipeline::schp::SchpParser;
+use dragentity_pipeline::split::{ParserWeights, split_person};
 use std::path::PathBuf;
 
 /// Options of `dragentity parts`.
@@ -82,12 +79,11 @@ pub fn run(args: Args) -> Result<()> {
             })??
         }
     };
-    let found = args.device.run(Split {
-        schp: args.schp.as_deref(),
-        model: &options.location,
-        picture: &picture,
-        mask: &mask,
-    })??;
+    let weights = match &args.schp {
+        Some(file) => ParserWeights::Schp(file),
+        None => ParserWeights::Model(&options.location),
+    };
+    let found = split_person(args.device, weights, &picture, &mask)?;
     let area = mask.area().max(1) as f32;
     for (part, own) in &found {
         let share = 100.0 * own.area() as f32 / area;
@@ -117,31 +113,4 @@ pub fn run(args: Args) -> Result<()> {
         write_whole(path, &drawn.to_png()?)?;
     }
     Ok(())
-}
-
-struct Split<'a> {
-    schp: Option<&'a str>,
-    model: &'a str,
-    picture: &'a Picture,
-    mask: &'a Mask,
-}
-
-impl Task for Split<'_> {
-    type Output = Result<Vec<(Part, Mask)>>;
-
-    fn run<B: Backend>(self, device: B::Device, _name: String) -> Self::Output {
-        pollster::block_on(async {
-            match self.schp {
-                Some(weights) => {
-                    let parser = SchpParser::<B>::load(weights, &device).await?;
-                    parser.parts(self.picture, self.mask, &device).await
-                }
-                None => {
-                    let dir = ModelDir::new(self.model);
-                    let parser = PersonParser::<B>::load(&dir, &device).await?;
-                    parser.parts(self.picture, self.mask, &device).await
-                }
-            }
-        })
-    }
 }

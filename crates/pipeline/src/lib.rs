@@ -26,6 +26,8 @@ pub mod segment;
 pub mod segmenter;
 #[cfg(target_family = "wasm")]
 pub mod selftest;
+#[cfg(not(target_family = "wasm"))]
+pub mod split;
 pub mod steer;
 pub mod svd;
 pub mod transfer;
