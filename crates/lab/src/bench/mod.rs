@@ -153,7 +153,7 @@ impl Bench<'_> {
             let svd = Svd::<B>::open(&location, device.clone(), name)
                 .await?
                 .with_dtype(options.dtype);
-            let job = job(options);
+            let job = job(options)?;
             for turn in 0..=options.repeats {
                 say(&format!("{}, {turn} of {}", row.what, options.repeats));
                 memory::reset_peak();
@@ -226,27 +226,26 @@ impl<B: Backend> StepInputs<'_, B> {
 }
 
 /// The job of one generation: a picture of one colour, as the reference takes it.
-fn job(options: &Options) -> Job {
+fn job(options: &Options) -> Result<Job> {
     let [width, height] = options.size;
     let rgb = [90, 120, 60].repeat((width * height) as usize);
-    Job {
-        scene: Scene {
-            picture: Picture {
-                width,
-                height,
-                rgb: rgb.into(),
-            },
-            ..Scene::default()
+    let scene = Scene {
+        picture: Picture {
+            width,
+            height,
+            rgb: rgb.into(),
         },
-        settings: Settings {
-            frames: options.frames,
-            steps: options.steps,
-            max_guidance: 3.0,
-            noise_augmentation: 0.02,
-            size: Some(options.size),
-            ..Settings::default()
-        },
-    }
+        ..Scene::default()
+    };
+    let settings = Settings {
+        frames: options.frames,
+        steps: options.steps,
+        max_guidance: 3.0,
+        noise_augmentation: 0.02,
+        size: Some(options.size),
+        ..Settings::default()
+    };
+    Job::new(scene, settings, false)
 }
 
 /// How long weights were being loaded.
