@@ -34,15 +34,15 @@ fn main() -> ExitCode {
 fn run(args: Args) -> Result<()> {
     let page = Page::new(&args.dir, &args.connect, Jobs::Nowhere)?;
     let (listener, address) = listen(SocketAddr::new(args.listen, args.port))?;
-    // Whoever started it may have stopped listening; that is no reason to end.
-    let _ = writeln!(
-        std::io::stdout(),
-        "DragEntity is at http://{address}/ (Ctrl-C stops it)"
-    );
     let (stop, stopped) = tokio::sync::oneshot::channel();
     on_interrupt(move || {
         // Nobody listening means the server has stopped already.
         let _ = stop.send(());
     });
+    // Whoever started it may have stopped listening; that is no reason to end.
+    let _ = writeln!(
+        std::io::stdout(),
+        "DragEntity is at http://{address}/ (Ctrl-C stops it)"
+    );
     serve(page, listener, stopped)
 }
