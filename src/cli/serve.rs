@@ -76,13 +76,13 @@ pub fn run(args: Args) -> Result<()> {
     if let Some(token) = token {
         lines += &format!("Token: {token}\n");
     }
-    // Whoever started it may have stopped listening; that is no reason to end.
-    let _ = std::io::stdout().write_all(lines.as_bytes());
     let (stop, stops) = tokio::sync::watch::channel(0);
     on_interrupts(2, move |count| {
         // Nobody listening means the server has stopped already.
         let _ = stop.send(count);
     });
+    // Whoever started it may have stopped listening; that is no reason to end.
+    let _ = std::io::stdout().write_all(lines.as_bytes());
     server.run(stops, &mut |event| eprintln!("{}", words(event)))
 }
 
