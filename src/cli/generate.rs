@@ -208,7 +208,7 @@ fn preset_text(given: &str) -> Result<String> {
         || given.starts_with("s=")
         || given.contains("://")
     {
-        return Ok(given.to_string());
+        return Ok(given.to_owned());
     } else {
         return Err(Error::Preset(format!(
             "there is no file {given:?}, and it is no link either; check the name, or put the link in quotes"

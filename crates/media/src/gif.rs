@@ -94,10 +94,10 @@ impl Colours {
         let drop = 8 - Self::BITS;
         let key = rgb
             .iter()
-            .fold(0usize, |key, c| key << Self::BITS | (c >> drop) as usize);
+            .fold(0usize, |key, c| (key << Self::BITS) | (c >> drop) as usize);
         if self.known[key] == Self::UNKNOWN {
             // The middle of all colours that share these bits.
-            let middle = rgb.map(|c| c >> drop << drop | 1 << (drop - 1));
+            let middle = rgb.map(|c| (c >> drop << drop) | (1 << (drop - 1)));
             self.known[key] =
                 self.quantizer
                     .index_of(&[middle[0], middle[1], middle[2], 255]) as u16;

@@ -179,7 +179,7 @@ impl<'a> Mp4Reader<'a> {
             while let Some((length, rest)) = data.split_at_checked(length_bytes) {
                 let length = length
                     .iter()
-                    .fold(0, |sum, &byte| sum << 8 | usize::from(byte));
+                    .fold(0, |sum, &byte| (sum << 8) | usize::from(byte));
                 let Some((nal, rest)) = rest.split_at_checked(length) else {
                     break;
                 };

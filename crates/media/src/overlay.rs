@@ -75,9 +75,9 @@ impl Canvas {
         for (i, &p) in points.iter().enumerate() {
             let (x, y) = self.place(p);
             if i == 0 {
-                path.move_to(x, y)
+                path.move_to(x, y);
             } else {
-                path.line_to(x, y)
+                path.line_to(x, y);
             }
         }
         // No path: fewer than two points, or numbers that are none.

@@ -164,7 +164,7 @@ fn a_video_is_tracked_with_a_file_of_weights() {
     let mut mask = Mask::empty(40, 30);
     mask.brush([0.5, 0.5], [0.5, 0.5], 0.15, true);
     let device: Device = "cpu".parse().unwrap();
-    let entities = [("cup".to_string(), mask)];
+    let entities = [("cup".to_owned(), mask)];
     let found = track(
         path.to_str().unwrap(),
         device,

@@ -41,7 +41,7 @@ impl Picture {
             return Ok((picture, size));
         }
         Err(Error::Picture {
-            name: name.to_string(),
+            name: name.to_owned(),
             reason: "is stored lying down or mirrored (EXIF orientation); save it as it is seen"
                 .into(),
         })
@@ -49,7 +49,7 @@ impl Picture {
 
     fn decoded(bytes: &[u8], name: &str) -> Result<(Self, [u32; 2], Orientation)> {
         let refuse = |reason: String| Error::Picture {
-            name: name.to_string(),
+            name: name.to_owned(),
             reason,
         };
         let reader = ImageReader::new(Cursor::new(bytes))
@@ -162,7 +162,7 @@ impl Picture {
         let mut bits = 0u64;
         for y in 0..H {
             for x in 0..W - 1 {
-                bits = bits << 1 | u64::from(mean(y * W + x) < mean(y * W + x + 1));
+                bits = (bits << 1) | u64::from(mean(y * W + x) < mean(y * W + x + 1));
             }
         }
         PictureHash(bits)
@@ -316,25 +316,25 @@ fn not_a_picture(bytes: &[u8]) -> String {
     let starts = |prefix: &[u8]| bytes.starts_with(prefix);
     let brand = bytes.get(4..12).unwrap_or_default();
     let what = if bytes.is_empty() {
-        "is empty".to_string()
+        "is empty".to_owned()
     } else if brand.starts_with(b"ftyphei")
         || brand.starts_with(b"ftypmif")
         || brand.starts_with(b"ftypavif")
     {
         return "is a HEIC or AVIF picture, which cannot be read here; save it as JPEG or PNG and open that".into();
     } else if brand.starts_with(b"ftyp") || starts(b"\x1aE\xdf\xa3") {
-        "is a video, not a picture".to_string()
+        "is a video, not a picture".to_owned()
     } else if starts(b"%PDF") {
-        "is a PDF document, not a picture".to_string()
+        "is a PDF document, not a picture".to_owned()
     } else if bytes
         .iter()
         .take(512)
         .copied()
         .all(|b| b == b'\n' || b == b'\r' || b == b'\t' || b >= 32)
     {
-        "is text, not a picture".to_string()
+        "is text, not a picture".to_owned()
     } else {
-        "is not a picture of a known kind".to_string()
+        "is not a picture of a known kind".to_owned()
     };
     format!("{what}; {REMEDY}")
 }
@@ -468,7 +468,7 @@ mod tests {
         !bytes.iter().fold(!0u32, |crc, &b| {
             (0..8).fold(crc ^ b as u32, |c, _| {
                 if c & 1 == 1 {
-                    c >> 1 ^ 0xedb8_8320
+                    (c >> 1) ^ 0xedb8_8320
                 } else {
                     c >> 1
                 }

@@ -229,7 +229,12 @@ impl Scene {
             }
         }
         let moves = |e: &Entity| e.trajectory.as_ref().is_some_and(|t| !t.is_pin());
-        if !self.entities.iter().any(moves) && self.background.as_ref().is_none_or(|t| t.is_pin()) {
+        if !self.entities.iter().any(moves)
+            && self
+                .background
+                .as_ref()
+                .is_none_or(super::Trajectory::is_pin)
+        {
             notes.push("nothing is told to move; drag an entity to give it a trajectory".into());
         }
         notes

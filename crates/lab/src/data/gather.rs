@@ -538,7 +538,7 @@ fn fingerprint(picture: &RgbaImage) -> u64 {
     let small = imageops::resize(&flattened, 9, 8, imageops::FilterType::Triangle);
     (0..64).fold(0, |bits, index| {
         let (x, y) = (index % 8, index / 8);
-        bits << 1 | u64::from(small.get_pixel(x, y).0[0] > small.get_pixel(x + 1, y).0[0])
+        (bits << 1) | u64::from(small.get_pixel(x, y).0[0] > small.get_pixel(x + 1, y).0[0])
     })
 }
 

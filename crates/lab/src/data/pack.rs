@@ -135,7 +135,7 @@ pub fn family(name: &str) -> String {
         .find_map(|suffix| shorter.strip_suffix(suffix))
         .unwrap_or(shorter);
         if shorter == stem || shorter.is_empty() {
-            return stem.to_string();
+            return stem.to_owned();
         }
         stem = shorter;
     }
@@ -265,7 +265,7 @@ impl PackWriter {
             .iter()
             .for_each(|part| self.blob.extend_from_slice(part));
         self.header.items.push(Item {
-            name: name.to_string(),
+            name: name.to_owned(),
             kind,
             held_out: is_held_out(name),
             photo,
@@ -403,7 +403,7 @@ impl Pack {
 /// Cuts a pack into its header and the bytes of each item, all lengths and hashes checked.
 fn parse<'a>(name: &str, bytes: &'a [u8]) -> Result<(Header, Vec<&'a [u8]>)> {
     let bad = |reason: String| Error::Picture {
-        name: name.to_string(),
+        name: name.to_owned(),
         reason,
     };
     let again = "fetch or pack it again (scripts/fetch-assets)";

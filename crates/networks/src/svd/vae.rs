@@ -558,14 +558,14 @@ mod tests {
             ("block_out_channels", |c| c.block_out_channels[0] = 33),
             ("block_out_channels", |c| c.block_out_channels[1] = 1 << 40),
             ("down_block_types", |c| {
-                c.down_block_types[1] = "AttnDownBlock2D".into()
+                c.down_block_types[1] = "AttnDownBlock2D".into();
             }),
             ("layers_per_block", |c| c.layers_per_block = 0),
             ("latent_channels", |c| c.latent_channels = 0),
             ("scaling_factor", |c| c.scaling_factor = f64::NAN),
             ("latents_mean", |c| c.latents_mean = Some(vec![0.0; 3])),
             ("latents_std", |c| {
-                c.latents_std = Some(vec![1.0, 1.0, 0.0, 1.0])
+                c.latents_std = Some(vec![1.0, 1.0, 0.0, 1.0]);
             }),
         ];
         for (field, garble) in cases {

@@ -137,7 +137,7 @@ impl<M> Loading<M> {
         if let Some(error) = failed.take() {
             return Err(error);
         }
-        let problems: Vec<String> = result.errors.iter().map(|e| e.to_string()).collect();
+        let problems: Vec<String> = result.errors.iter().map(ToString::to_string).collect();
         if !problems.is_empty() {
             return Err(self.weights.error(some_of(&problems)));
         }
