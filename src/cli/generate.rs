@@ -43,6 +43,10 @@ pub struct Args {
 }
 
 /// Generates one video, or a batch of them.
+///
+/// # Errors
+/// Those of the request, the model, the device and the run, and of [`Batch::run`] for a batch; [`Error::Cancelled`]
+/// after Ctrl-C.
 pub fn run(args: Args) -> Result<()> {
     let options = args.model.options();
     let cancel = Cancel::new();

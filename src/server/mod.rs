@@ -198,7 +198,9 @@ async fn finish(
         if !cancelled && *stops.borrow() >= 2 {
             cancelled = true;
             on_event(ServerEvent::Cancelling);
-            running.iter().for_each(|entry| entry.cancel().cancel());
+            for entry in &running {
+                entry.cancel().cancel();
+            }
         }
         match Queue::unfinished(&running) {
             (true, _) => {}

@@ -10,6 +10,9 @@ use std::borrow::Cow;
 const PALETTE_SAMPLES: usize = 120_000;
 
 /// The GIF file of a video, looping for ever.
+///
+/// # Errors
+/// [`Error::Job`] for a video without frames, frames of another size than it says, and sides that a GIF cannot have.
 pub fn encode(video: &Video) -> Result<Vec<u8>> {
     check(video)?;
     let fail = |e: ::gif::EncodingError| Error::Job(format!("the GIF cannot be written ({e})"));

@@ -42,7 +42,9 @@ fn file() -> Vec<(String, Vec<usize>, Vec<f32>)> {
             let mut values = parameter(&name, &shape);
             // Small corrections: see the generator.
             if name.contains("flow_head") {
-                values.iter_mut().for_each(|v| *v *= 0.1);
+                for v in &mut values {
+                    *v *= 0.1;
+                }
             }
             (name, shape, values)
         })

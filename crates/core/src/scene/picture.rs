@@ -29,12 +29,18 @@ impl Picture {
     /// The camera's orientation (EXIF) is honoured, transparency is laid over white, and the longer side is brought
     /// down to [`WORKING_SIDE`]. The size is read from the header before anything is decoded, so that a picture that
     /// is too large costs nothing. `name` stands in the errors.
+    ///
+    /// # Errors
+    /// [`Error::Picture`] naming `name`: for anything else, a damaged file, and a picture that is too small or too large.
     pub fn decode(bytes: &[u8], name: &str) -> Result<Self> {
         Self::decoded(bytes, name).map(|(picture, _, _)| picture)
     }
 
     /// As [`Picture::decode`], with the width and height that the file has, for files beside which others count in
     /// its pixels. One that has to be turned to stand upright is refused.
+    ///
+    /// # Errors
+    /// Those of [`Picture::decode`], and [`Error::Picture`] for one that has to be turned.
     pub fn decode_as_stored(bytes: &[u8], name: &str) -> Result<(Self, [u32; 2])> {
         let (picture, size, orientation) = Self::decoded(bytes, name)?;
         if orientation == Orientation::NoTransforms {
@@ -78,6 +84,9 @@ impl Picture {
     }
 
     /// A picture from `width * height * 3` bytes.
+    ///
+    /// # Errors
+    /// [`Error::Picture`] when a side is zero or the number of bytes is another.
     pub fn from_rgb(width: u32, height: u32, rgb: Vec<u8>) -> Result<Self> {
         let expected = width as u64 * height as u64 * 3;
         if width == 0 || height == 0 || rgb.len() as u64 != expected {
@@ -137,6 +146,9 @@ impl Picture {
     }
 
     /// The PNG file of this picture.
+    ///
+    /// # Errors
+    /// Those of [`encode_png`].
     pub fn to_png(&self) -> Result<Vec<u8>> {
         encode_png(self.width, self.height, &self.rgb)
     }
@@ -228,6 +240,9 @@ pub fn model_size(
 }
 
 /// The PNG file of `width * height * 3` bytes of RGB.
+///
+/// # Errors
+/// [`Error::Picture`] if it cannot be encoded.
 pub fn encode_png(width: u32, height: u32, rgb: &[u8]) -> Result<Vec<u8>> {
     use image::ImageEncoder;
     let mut out = Vec::new();

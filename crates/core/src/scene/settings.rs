@@ -124,7 +124,10 @@ impl Settings {
         request.over(scene.over(model.clone()))
     }
 
-    /// Whether a job can be run with these settings; the error names the first that is out of its range.
+    /// Whether a job can be run with these settings.
+    ///
+    /// # Errors
+    /// [`Error::Job`] naming the first that is out of its range.
     pub fn check(&self) -> Result<()> {
         let range = |name: &str, value: f64, low: f64, high: f64| {
             if (low..=high).contains(&value) {
@@ -176,7 +179,10 @@ impl Settings {
 }
 
 impl Scene {
-    /// Whether there is something to generate; the error says what is missing.
+    /// Whether there is something to generate.
+    ///
+    /// # Errors
+    /// [`Error::Job`] that says what is missing.
     pub fn check(&self) -> Result<()> {
         let refuse = |why: String| Err(Error::Job(why));
         if self.picture.is_empty() {

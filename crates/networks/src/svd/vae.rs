@@ -188,11 +188,11 @@ impl AutoencoderKLTemporalDecoderConfig {
     /// - input and output: `[n, latent_channels, height, width]`
     pub fn normalize<B: Backend>(&self, z: Tensor<B, 4>) -> Tensor<B, 4> {
         let device = z.device();
-        let z = match self.per_channel(&self.latents_mean, &device) {
+        let z = match per_channel(self.latents_mean.as_deref(), &device) {
             Some(mean) => z - mean,
             None => z,
         };
-        let z = match self.per_channel(&self.latents_std, &device) {
+        let z = match per_channel(self.latents_std.as_deref(), &device) {
             Some(std) => z / std,
             None => z,
         };
@@ -203,25 +203,22 @@ impl AutoencoderKLTemporalDecoderConfig {
     pub fn denormalize<B: Backend>(&self, z: Tensor<B, 4>) -> Tensor<B, 4> {
         let device = z.device();
         let z = z / self.scaling_factor;
-        let z = match self.per_channel(&self.latents_std, &device) {
+        let z = match per_channel(self.latents_std.as_deref(), &device) {
             Some(std) => z * std,
             None => z,
         };
-        match self.per_channel(&self.latents_mean, &device) {
+        match per_channel(self.latents_mean.as_deref(), &device) {
             Some(mean) => z + mean,
             None => z,
         }
     }
+}
 
-    fn per_channel<B: Backend>(
-        &self,
-        list: &Option<Vec<f64>>,
-        device: &B::Device,
-    ) -> Option<Tensor<B, 4>> {
-        let list: Vec<f32> = list.as_ref()?.iter().map(|&v| v as f32).collect();
-        let shape = [1, list.len(), 1, 1];
-        Some(Tensor::from_data(TensorData::new(list, shape), device))
-    }
+/// A number for each channel, if there are any, as a tensor that fits latents. `[1, channels, 1, 1]`
+fn per_channel<B: Backend>(list: Option<&[f64]>, device: &B::Device) -> Option<Tensor<B, 4>> {
+    let list: Vec<f32> = list?.iter().map(|&v| v as f32).collect();
+    let shape = [1, list.len(), 1, 1];
+    Some(Tensor::from_data(TensorData::new(list, shape), device))
 }
 
 /// One level of the encoder.
