@@ -45,8 +45,8 @@ pub struct Args {
 /// Generates one video, or a batch of them.
 ///
 /// # Errors
-/// Those of the request, the model, the device and the run, and of [`Batch::run`] for a batch; [`Error::Cancelled`]
-/// after Ctrl-C.
+/// Those of the request, the model, the device and the run, [`Error::Cancelled`] after Ctrl-C, and [`Error::Job`] at the
+/// end of a batch in which a video failed.
 pub fn run(args: Args) -> Result<()> {
     let options = args.model.options();
     let cancel = Cancel::new();

@@ -1,4 +1,4 @@
-//! `dragentity serve`: one process that serves the page (of `dragentity-page-server`) and runs its jobs ([`api`]).
+//! `dragentity serve`: one process that serves the page (of `dragentity-page-server`) and runs its jobs (`api`).
 
 mod about;
 mod access;

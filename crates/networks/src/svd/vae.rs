@@ -105,7 +105,7 @@ impl AutoencoderKLTemporalDecoderConfig {
     /// Checks that the network can be built; `name` is what the error calls the configuration.
     ///
     /// # Errors
-    /// [`Error::Model`].
+    /// [`dragentity_core::Error::Model`].
     pub fn validate(&self, name: &str) -> Result<()> {
         let fields = Fields::of(name);
         let levels = &self.block_out_channels;
@@ -487,7 +487,7 @@ impl<B: Backend> AutoencoderKLTemporalDecoder<B> {
     /// Reads configuration and weights from `part` of `dir`, with `progress(bytes read, bytes in all or 0)`.
     ///
     /// # Errors
-    /// [`Error::Model`] and [`Error::Io`], naming the file.
+    /// [`dragentity_core::Error::Model`] and [`dragentity_core::Error::Io`], naming the file.
     pub async fn load(
         dir: &ModelDir,
         part: &str,

@@ -21,7 +21,8 @@ const STEP: u64 = 32 << 20;
 pub struct LoadReport {
     /// How many tensors went into the network.
     pub loaded: usize,
-    /// Tensors of the file that the network has no place for and needs none: [`is_derived`].
+    /// Tensors of the file that the network has no place for and needs none: numbers that its configuration says
+    /// already.
     pub unused: Vec<String>,
 }
 
