@@ -5,7 +5,11 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 #[cfg(not(target_family = "wasm"))]
-#[allow(clippy::print_stdout, clippy::print_stderr)]
+#[allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line prints"
+)]
 pub mod cli;
 #[cfg(all(not(target_family = "wasm"), feature = "server"))]
 pub mod server;

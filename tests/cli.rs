@@ -44,7 +44,7 @@ fn png_header(width: u32, height: u32) -> Vec<u8> {
     let crc = !png[12..29].iter().fold(!0u32, |crc, &b| {
         (0..8).fold(crc ^ b as u32, |c, _| {
             if c & 1 == 1 {
-                c >> 1 ^ 0xedb8_8320
+                (c >> 1) ^ 0xedb8_8320
             } else {
                 c >> 1
             }
@@ -109,7 +109,7 @@ fn unusable_pictures() {
 fn unusable_presets() {
     let desk = Desk::new();
     let refuse = |preset: &str, parts: &[&str]| {
-        assert_refused(desk.generate("picture.png", preset), 3, parts)
+        assert_refused(desk.generate("picture.png", preset), 3, parts);
     };
     desk.write("empty.json", "");
     refuse(
@@ -256,7 +256,7 @@ fn serving_nothing_and_serving_a_page() {
         .split('/')
         .next()
         .unwrap()
-        .to_string();
+        .to_owned();
     let mut page = std::net::TcpStream::connect(&address).unwrap();
     write!(
         page,

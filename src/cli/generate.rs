@@ -43,6 +43,10 @@ pub struct Args {
 }
 
 /// Generates one video, or a batch of them.
+///
+/// # Errors
+/// Those of the request, the model, the device and the run, [`Error::Cancelled`] after Ctrl-C, and [`Error::Job`] at the
+/// end of a batch in which a video failed.
 pub fn run(args: Args) -> Result<()> {
     let options = args.model.options();
     let cancel = Cancel::new();
@@ -208,7 +212,7 @@ fn preset_text(given: &str) -> Result<String> {
         || given.starts_with("s=")
         || given.contains("://")
     {
-        return Ok(given.to_string());
+        return Ok(given.to_owned());
     } else {
         return Err(Error::Preset(format!(
             "there is no file {given:?}, and it is no link either; check the name, or put the link in quotes"

@@ -66,7 +66,7 @@ fn location(given: Option<&Path>) -> String {
     }
     let here = PathBuf::from(SHIPPED);
     if here.is_dir() {
-        return SHIPPED.to_string();
+        return SHIPPED.to_owned();
     }
     let program = std::env::current_exe().unwrap_or_default();
     let beside = program

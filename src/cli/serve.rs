@@ -44,6 +44,9 @@ pub struct Args {
 }
 
 /// Serves until Ctrl-C.
+///
+/// # Errors
+/// Those of [`Server::bind`] and [`Server::run`].
 pub fn run(args: Args) -> Result<()> {
     let open = !args.listen.is_loopback();
     let told = || {

@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn on_this_machine_names_and_origins_count() {
         let address = "127.0.0.1:8080".parse().unwrap();
-        let allowed = ["https://Pages.example.org/".to_string()];
+        let allowed = ["https://Pages.example.org/".to_owned()];
         let access = Access::new(address, None, &allowed).unwrap();
         let host = ("host", "localhost:8080");
         for (expected, headers) in [

@@ -1,4 +1,4 @@
-//! `dragentity serve`: one process that serves the page (of `dragentity-page-server`) and runs its jobs ([`api`]).
+//! `dragentity serve`: one process that serves the page (of `dragentity-page-server`) and runs its jobs (`api`).
 
 mod about;
 mod access;
@@ -198,7 +198,9 @@ async fn finish(
         if !cancelled && *stops.borrow() >= 2 {
             cancelled = true;
             on_event(ServerEvent::Cancelling);
-            running.iter().for_each(|entry| entry.cancel().cancel());
+            for entry in &running {
+                entry.cancel().cancel();
+            }
         }
         match Queue::unfinished(&running) {
             (true, _) => {}

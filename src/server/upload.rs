@@ -78,6 +78,9 @@ impl Upload {
     }
 
     /// Reads the parts `picture` and `preset` of a `multipart/form-data` body.
+    ///
+    /// # Errors
+    /// What the client is told, for parts that are missing, unknown, sent twice, too large or too slow.
     pub async fn read(parts: Multipart) -> Result<Self, Refused> {
         let (name, picture, [preset]) = read(parts, [("preset", MOST_PRESET)]).await?;
         Ok(Self {
@@ -127,6 +130,9 @@ impl ClickUpload {
     }
 
     /// Reads the parts `picture`, `clicks` and `previous` of a `multipart/form-data` body.
+    ///
+    /// # Errors
+    /// What the client is told, for parts that are missing, unknown, sent twice, too large or too slow.
     pub async fn read(parts: Multipart) -> Result<Self, Refused> {
         let others = [("clicks", MOST_CLICKS.0), ("previous", MOST_PRESET)];
         let (name, picture, [clicks, previous]) = read(parts, others).await?;

@@ -34,7 +34,7 @@ pub fn start() {
     let input: HtmlInputElement = dom::by_id("folder");
     let picker = input.clone();
     dom::listen(&dom::by_id("open-folder"), "click", move |_: MouseEvent| {
-        picker.click()
+        picker.click();
     });
     let chosen = input.clone();
     dom::listen(&input, "change", move |_: web_sys::Event| {
@@ -48,7 +48,7 @@ pub fn start() {
     on_click("back", |compare| compare.go(-1));
     on_click("together", |_| together());
     on_click("finish", Compare::finish);
-    on_click("go-on", |compare| compare.show_trial());
+    on_click("go-on", Compare::show_trial);
     on_click("save", |compare| {
         compare.save();
     });
@@ -465,7 +465,7 @@ fn together() {
                 if let Ok(playing) = video.play() {
                     // A video that cannot be played has said so.
                     wasm_bindgen_futures::spawn_local(async move {
-                        drop(JsFuture::from(playing).await)
+                        drop(JsFuture::from(playing).await);
                     });
                 }
             }

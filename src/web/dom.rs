@@ -93,7 +93,7 @@ pub fn listen_with<E: JsCast + 'static>(
     mut f: impl FnMut(E) + 'static,
 ) {
     let closure = Closure::<dyn FnMut(web_sys::Event)>::new(move |event: web_sys::Event| {
-        f(event.unchecked_into())
+        f(event.unchecked_into());
     });
     let options = web_sys::AddEventListenerOptions::new();
     options.set_passive(passive);

@@ -1,5 +1,5 @@
 //! The page: one wasm module that is the page's logic when it starts in a window, and runs the model when it starts in a
-//! worker. The two talk in [`protocol`]'s messages. In the window of `compare.html` it is the blind comparison. What clicks and drags mean is in [`editor`], what
+//! worker. The two talk in `protocol`'s messages. In the window of `compare.html` it is the blind comparison. What clicks and drags mean is in [`editor`], what
 //! a server is told in [`wire`]; neither knows a browser.
 
 pub mod editor;

@@ -60,7 +60,7 @@ impl EventReader {
                 Some(("id", number)) => self.number = number.parse().unwrap_or(self.number),
                 // Our server writes every event's data on one line, its number before it.
                 Some(("data", data)) => {
-                    events.extend(serde_json::from_str(data).ok().map(|e| (self.number, e)))
+                    events.extend(serde_json::from_str(data).ok().map(|e| (self.number, e)));
                 }
                 _ => {}
             }

@@ -86,7 +86,7 @@ pub fn silu(values: &mut [f32]) {
                     *value = silu_of(*value);
                 }
             },
-        )
+        );
     });
 }
 
@@ -100,7 +100,7 @@ pub fn gelu(values: &mut [f32]) {
                     *value = gelu_of(*value);
                 }
             },
-        )
+        );
     });
 }
 
@@ -125,7 +125,7 @@ pub fn geglu(x: &[f32], width: usize) -> Vec<f32> {
                     }
                 }
             },
-        )
+        );
     });
     out
 }

@@ -51,7 +51,10 @@ fn reaches(values: &[f32], counts: [usize; 2], strides: [usize; 2]) -> bool {
 }
 
 /// `out = a b`, with `stride` elements from one row of `out` to the next, on the threads of `parallelism`.
-#[allow(unsafe_code)]
+#[allow(
+    unsafe_code,
+    reason = "gemm takes pointers; what it needs is checked first"
+)]
 pub(crate) fn matmul(
     out: &mut [f32],
     stride: usize,

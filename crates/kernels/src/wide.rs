@@ -9,7 +9,7 @@ impl<F: FnMut()> NullaryFnOnce for Wide<F> {
 
     #[inline(always)]
     fn call(mut self) {
-        (self.0)()
+        (self.0)();
     }
 }
 

@@ -5,7 +5,11 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod bench;
-#[allow(clippy::print_stdout, clippy::print_stderr)]
+#[allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line prints"
+)]
 pub mod cli;
 pub mod data;
 pub mod eval;

@@ -22,6 +22,9 @@ pub enum Format {
 
 impl Format {
     /// The kind that a path asks for: by its extension, or a folder if it has none.
+    ///
+    /// # Errors
+    /// [`Error::Job`] for an extension that is none of these.
     pub fn of(path: &Path) -> Result<Self> {
         let folder = path.is_dir() || path.to_string_lossy().ends_with(std::path::is_separator);
         let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
@@ -40,6 +43,9 @@ impl Format {
 }
 
 /// Writes a video to `path` in the form that its name asks for. A file appears whole or not at all.
+///
+/// # Errors
+/// Those of [`Format::of`] and of the encoder; [`Error::Io`] when it cannot be written.
 pub fn save(video: &Video, path: &Path) -> Result<()> {
     let bytes = match Format::of(path)? {
         Format::Gif => gif::encode(video)?,

@@ -10,6 +10,9 @@ use std::borrow::Cow;
 const PALETTE_SAMPLES: usize = 120_000;
 
 /// The GIF file of a video, looping for ever.
+///
+/// # Errors
+/// [`Error::Job`] for a video without frames, frames of another size than it says, and sides that a GIF cannot have.
 pub fn encode(video: &Video) -> Result<Vec<u8>> {
     check(video)?;
     let fail = |e: ::gif::EncodingError| Error::Job(format!("the GIF cannot be written ({e})"));
@@ -94,10 +97,10 @@ impl Colours {
         let drop = 8 - Self::BITS;
         let key = rgb
             .iter()
-            .fold(0usize, |key, c| key << Self::BITS | (c >> drop) as usize);
+            .fold(0usize, |key, c| (key << Self::BITS) | (c >> drop) as usize);
         if self.known[key] == Self::UNKNOWN {
             // The middle of all colours that share these bits.
-            let middle = rgb.map(|c| c >> drop << drop | 1 << (drop - 1));
+            let middle = rgb.map(|c| (c >> drop << drop) | (1 << (drop - 1)));
             self.known[key] =
                 self.quantizer
                     .index_of(&[middle[0], middle[1], middle[2], 255]) as u16;

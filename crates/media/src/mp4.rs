@@ -23,6 +23,10 @@ const KEY_FRAME_EVERY: u32 = 24;
 const MIN_SIDE: u32 = 16;
 
 /// The MP4 file of a video. Sides are cropped to even numbers of pixels, which 4:2:0 needs.
+///
+/// # Errors
+/// [`Error::Job`] for a video without frames, frames of another size than it says, sides that are too short, and what
+/// the encoder refuses.
 pub fn encode(video: &Video) -> Result<Vec<u8>> {
     check(video)?;
     let fail = |e: &dyn std::fmt::Display| Error::Job(format!("the MP4 cannot be written ({e})"));
@@ -179,7 +183,7 @@ impl<'a> Mp4Reader<'a> {
             while let Some((length, rest)) = data.split_at_checked(length_bytes) {
                 let length = length
                     .iter()
-                    .fold(0, |sum, &byte| sum << 8 | usize::from(byte));
+                    .fold(0, |sum, &byte| (sum << 8) | usize::from(byte));
                 let Some((nal, rest)) = rest.split_at_checked(length) else {
                     break;
                 };

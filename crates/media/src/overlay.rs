@@ -33,6 +33,9 @@ pub struct Canvas {
 
 impl Canvas {
     /// From `width * height * 3` bytes of RGB.
+    ///
+    /// # Errors
+    /// [`Error::Job`] when a side is zero or too long, or the number of bytes is another.
     pub fn new(width: u32, height: u32, rgb: &[u8]) -> Result<Self> {
         let wrong = || {
             Error::Job(format!(
@@ -75,9 +78,9 @@ impl Canvas {
         for (i, &p) in points.iter().enumerate() {
             let (x, y) = self.place(p);
             if i == 0 {
-                path.move_to(x, y)
+                path.move_to(x, y);
             } else {
-                path.line_to(x, y)
+                path.line_to(x, y);
             }
         }
         // No path: fewer than two points, or numbers that are none.
@@ -175,6 +178,9 @@ fn paint(colour: [u8; 3], opacity: f32) -> Paint<'static> {
 }
 
 /// The video with the trajectories of a scene drawn over each frame.
+///
+/// # Errors
+/// [`Error::Job`] for frames of another size than the video says.
 pub fn with_trajectories(video: &Video, scene: &Scene) -> Result<Video> {
     let last = video.frames.len().max(2) - 1;
     let mut frames = Vec::with_capacity(video.frames.len());
@@ -226,6 +232,9 @@ pub fn with_tracks(video: &Video, tracks: &crate::track::Tracks, masks: &[Mask])
 
 /// Frames of several videos as one picture: a row for each video, its frames side by side, `gap` pixels of white
 /// between. All videos must have one size. For contact sheets.
+///
+/// # Errors
+/// [`Error::Job`] when there is no video, one without frames, or videos of different sizes.
 pub fn contact_sheet(rows: &[&Video], gap: u32) -> Result<dragentity_core::scene::Picture> {
     let Some(first) = rows.first() else {
         return Err(Error::Job(

@@ -11,6 +11,9 @@ use webp_animation::{
 const QUALITY: f32 = 90.0;
 
 /// The WebP file of a video, looping for ever.
+///
+/// # Errors
+/// [`Error::Job`] for a video without frames, frames of another size than it says, and what libwebp refuses.
 pub fn encode(video: &Video) -> Result<Vec<u8>> {
     check(video)?;
     let fail = |e: webp_animation::Error| Error::Job(format!("the WebP cannot be written ({e:?})"));

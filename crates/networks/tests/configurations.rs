@@ -261,7 +261,7 @@ refuses!(
         ("similarity_heads", "must be 1 to", |c| c.similarity_heads =
             0),
         ("feature_dim", "not a multiple of similarity_heads 5", |c| {
-            c.similarity_heads = 5
+            c.similarity_heads = 5;
         }),
         ("layers_per_block", "must be 1 to", |c| c.layers_per_block =
             4096),
@@ -430,10 +430,10 @@ fn a_directory_names_the_file_that_is_garbled() {
     config.check("dir").unwrap();
     let cases: [(&str, &str, Garble); 12] = [
         ("vae/config.json", "block_out_channels", |c| {
-            c.vae.block_out_channels[0] = MANY
+            c.vae.block_out_channels[0] = MANY;
         }),
         ("unet/config.json", "addition_time_embed_dim", |c| {
-            c.unet.addition_time_embed_dim = 0
+            c.unet.addition_time_embed_dim = 0;
         }),
         ("unet/config.json", "num_attention_heads", |c| {
             c.unet.num_attention_heads = PerLevel::All(0);
@@ -452,17 +452,17 @@ fn a_directory_names_the_file_that_is_garbled() {
             c.controlnet.unet.layers_per_block = PerLevel::All(7);
         }),
         ("entity_encoder/config.json", "similarity_heads", |c| {
-            c.encoder.similarity_heads = 0
+            c.encoder.similarity_heads = 0;
         }),
         ("relation/config.json", "heads", |c| c.relation.heads = 0),
         ("model_index.json", "max_entities", |c| {
-            c.index.max_entities = usize::MAX
+            c.index.max_entities = usize::MAX;
         }),
         ("model_index.json", "sample_side", |c| {
-            c.index.sample_side = u32::MAX
+            c.index.sample_side = u32::MAX;
         }),
         ("model_index.json", "size_multiple", |c| {
-            c.index.size_multiple = 0
+            c.index.size_multiple = 0;
         }),
         ("model_index.json", "residual_std", |c| {
             c.index.residual_std = vec![f32::NAN; c.vae.latent_channels];

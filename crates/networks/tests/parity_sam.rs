@@ -272,7 +272,7 @@ fn sizes_are_read_off_the_file_and_other_files_are_refused() {
         &without(&small_vit(), "image_encoder.blocks"),
         "are of no SAM",
     );
-    let theirs = "vision_encoder.pos_embed".to_string();
+    let theirs = "vision_encoder.pos_embed".to_owned();
     refused(&[(theirs, vec![1], vec![0.0])], "names of transformers");
     for (tensor, shape, why) in [
         (

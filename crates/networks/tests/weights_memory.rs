@@ -15,7 +15,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, View};
 use std::borrow::Cow;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
@@ -57,7 +57,7 @@ fn write_file(path: &Path) {
 
 #[test]
 fn loading_takes_the_network_and_a_few_tensors() {
-    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(|e| e.into_inner());
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("model.safetensors");
     write_file(&path);
@@ -79,7 +79,7 @@ fn loading_takes_the_network_and_a_few_tensors() {
 
 #[test]
 fn converting_takes_a_few_blocks() {
-    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(|e| e.into_inner());
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("model.safetensors");
     write_file(&path);
@@ -101,7 +101,7 @@ fn converting_takes_a_few_blocks() {
 
 #[test]
 fn no_header_makes_large_allocations() {
-    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(|e| e.into_inner());
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     const LENGTH: usize = 8 * MB;
     let many = |one: &dyn Fn(usize) -> String, begin: &str, end: &str| {
         let mut text = begin.to_owned();
@@ -205,7 +205,7 @@ impl View for &Random {
 #[test]
 #[ignore = "writes 3 GB, takes 6 GB of memory and some minutes"]
 fn the_published_unet_in_half_precision() {
-    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(|e| e.into_inner());
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("diffusion_pytorch_model.safetensors");
     let list = include_str!("../../../tests/goldens/svd_unet_tensors.json");

@@ -22,11 +22,17 @@ use std::path::Path;
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 /// Follows one thing, whose mask in the first frame is known.
+///
+/// # Errors
+/// For a video without frames, or a mask with nothing inside.
 pub fn track(video: &Video, name: &str, mask: Mask) -> Result<Tracks, Box<dyn Error>> {
     Ok(flow::track(video, &[(name.to_owned(), mask)])?)
 }
 
 /// The bundled cat's head in a video that the shipped model makes of it.
+///
+/// # Errors
+/// When the sample cannot be read, or the device cannot be had.
 pub fn example() -> Result<(Video, Mask), Box<dyn Error>> {
     let sample = format!("{ROOT}/www/samples/cat");
     let picture = Picture::decode(&std::fs::read(format!("{sample}.jpg"))?, "cat.jpg")?;

@@ -187,8 +187,10 @@ impl ModelOptions {
 }
 
 /// A model on a device, which runs jobs one after another.
-// One of them exists at a time, so that it does not matter that one is larger.
-#[allow(clippy::large_enum_variant)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one of them exists at a time, so that it does not matter that one is larger"
+)]
 pub enum Model<B: Backend> {
     /// Its networks stay loaded.
     DragEntity(Engine<B>),

@@ -58,7 +58,7 @@ impl<B: Backend> Clickable<B> {
         }
     }
 
-    /// The mask of what was clicked, its longer side [`MASK_SIDE`]. Places that were clicked are in it or out of it as the
+    /// The mask of what was clicked, its longer side 512 pixels. Places that were clicked are in it or out of it as the
     /// clicks say. `previous` is the mask so far.
     ///
     /// # Errors

@@ -97,6 +97,8 @@ pub fn shrink(map: &[f32], width: usize, height: usize, factor: usize) -> Vec<f3
         }
     }
     let area = (factor * factor) as f32;
-    small.iter_mut().for_each(|v| *v /= area);
+    for v in &mut small {
+        *v /= area;
+    }
     small
 }

@@ -4,14 +4,13 @@
 //! test, which would then run whatever was built last.
 #![cfg(not(target_family = "wasm"))]
 
-// A program's `main` has no caller here.
-#[allow(dead_code)]
+#[allow(dead_code, reason = "a program's `main` has no caller here")]
 #[path = "../examples/generate.rs"]
 mod generate;
-#[allow(dead_code)]
+#[allow(dead_code, reason = "a program's `main` has no caller here")]
 #[path = "../examples/segment.rs"]
 mod segment;
-#[allow(dead_code)]
+#[allow(dead_code, reason = "a program's `main` has no caller here")]
 #[path = "../examples/track.rs"]
 mod track;
 

@@ -42,7 +42,9 @@ fn file() -> Vec<(String, Vec<usize>, Vec<f32>)> {
             let mut values = parameter(&name, &shape);
             // Small corrections: see the generator.
             if name.contains("flow_head") {
-                values.iter_mut().for_each(|v| *v *= 0.1);
+                for v in &mut values {
+                    *v *= 0.1;
+                }
             }
             (name, shape, values)
         })
@@ -164,7 +166,7 @@ fn a_video_is_tracked_with_a_file_of_weights() {
     let mut mask = Mask::empty(40, 30);
     mask.brush([0.5, 0.5], [0.5, 0.5], 0.15, true);
     let device: Device = "cpu".parse().unwrap();
-    let entities = [("cup".to_string(), mask)];
+    let entities = [("cup".to_owned(), mask)];
     let found = track(
         path.to_str().unwrap(),
         device,

@@ -379,7 +379,7 @@ fn a_published_directory_makes_a_video() {
         ("steps", |job| job.settings.steps = 0),
         ("no picture", |job| job.scene.picture = Picture::default()),
         ("cannot follow paths", |job| {
-            job.scene.background = Some(Trajectory::pin(0.5, 0.5))
+            job.scene.background = Some(Trajectory::pin(0.5, 0.5));
         }),
     ];
     let mut said = Vec::new();
@@ -511,10 +511,10 @@ fn parts_of_different_models_are_refused() {
     let cases: [(&str, Change); 5] = [
         ("latent channels", |c| c.vae.latent_channels = 8),
         ("cross_attention_dim", |c| {
-            c.image_encoder.projection_dim = 17
+            c.image_encoder.projection_dim = 17;
         }),
         ("added ids", |c| {
-            c.unet.projection_class_embeddings_input_dim = 16
+            c.unet.projection_class_embeddings_input_dim = 16;
         }),
         ("model_type", |c| c.image_encoder.model_type = "clip".into()),
         ("image_std", |c| c.feature_extractor.image_std[1] = 0.0),

@@ -40,7 +40,7 @@ impl Progress {
         }
         match event {
             JobEvent::Loading { part, done, total } => {
-                self.bytes(&format!("Loading {part}"), *done, *total)
+                self.bytes(&format!("Loading {part}"), *done, *total);
             }
             JobEvent::Plan {
                 width,
@@ -136,6 +136,6 @@ impl Progress {
         );
         self.bar.set_length(total);
         self.bar.set_position(done);
-        self.bar.set_message(phase.to_string());
+        self.bar.set_message(phase.to_owned());
     }
 }

@@ -51,6 +51,9 @@ fn tiny_configs() -> [(&'static str, Value); 7] {
 }
 
 /// Writes a model directory like models/mini, with random weights and so few channels that a test can run it anywhere.
+///
+/// # Errors
+/// When the shipped configurations cannot be read, or `out` cannot be written.
 pub fn tiny_model(out: &Path) -> Result<(), Box<dyn Error>> {
     let mini = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/mini");
     for (file, changes) in tiny_configs() {
@@ -85,6 +88,9 @@ pub fn tiny_model(out: &Path) -> Result<(), Box<dyn Error>> {
 }
 
 /// Writes a SAM with random weights, whose picture has 64 x 64 pixels.
+///
+/// # Errors
+/// When `file` cannot be written.
 pub fn tiny_sam(file: &Path) -> Result<(), Box<dyn Error>> {
     let device = Default::default();
     Flex::seed(&device, 2);

@@ -34,7 +34,7 @@ pub fn wire() {
     click("cancel", App::cancel_job);
     click("play", |app| app.player_does(super::Player::toggle));
     click("show-paths", |app| {
-        app.player_does(super::Player::toggle_paths)
+        app.player_does(super::Player::toggle_paths);
     });
     click("save-gif", App::save_gif);
     click("save-mp4", App::save_mp4);
@@ -52,7 +52,7 @@ pub fn wire() {
         });
     });
     buttons("[data-sample]", "data-sample", |name| {
-        spawn_local(open_sample(name))
+        spawn_local(open_sample(name));
     });
 
     dom::listen(
@@ -83,23 +83,23 @@ pub fn wire() {
     for id in ["set-steps", "set-seed", "set-frames", "set-fps"] {
         let field: HtmlInputElement = dom::by_id(id);
         dom::listen(&field, "change", move |_: Event| {
-            act(move |app| app.take_setting(id))
+            act(move |app| app.take_setting(id));
         });
     }
     dom::listen(
         &dom::by_id::<Element>("set-representation"),
         "change",
-        |_: Event| act(|app| app.take_representation()),
+        |_: Event| act(App::take_representation),
     );
     for id in ["set-server", "set-token"] {
         dom::listen(&dom::by_id::<Element>(id), "change", move |_: Event| {
-            act(move |app| app.take_server(id))
+            act(move |app| app.take_server(id));
         });
     }
     click("ask-server", |app| app.ask_server(true));
     for (id, server) in [("place-here", false), ("place-server", true)] {
         dom::listen(&dom::by_id::<Element>(id), "change", move |_: Event| {
-            act(move |app| app.choose_place(server))
+            act(move |app| app.choose_place(server));
         });
     }
     files();
@@ -129,13 +129,14 @@ pub fn wire() {
     // The browser has given the canvases their memory back, empty, after the GPU was lost.
     for id in ["stage", "result"] {
         dom::listen(&dom::by_id::<Element>(id), "contextrestored", |_: Event| {
-            act(App::draw_soon)
+            act(App::draw_soon);
         });
     }
     let resized = Closure::<dyn FnMut()>::new(|| act(App::draw_soon));
     if let Ok(observer) = web_sys::ResizeObserver::new(resized.as_ref().unchecked_ref()) {
         observer.observe(&dom::by_id::<Element>("stage-frame"));
         observer.observe(&dom::by_id::<Element>("result-frame"));
+        #[allow(clippy::mem_forget, reason = "it observes as long as the page lives")]
         std::mem::forget(observer);
     }
     resized.forget();
@@ -150,7 +151,7 @@ impl App {
 
 fn click(id: &str, f: fn(&mut App)) {
     dom::listen(&dom::by_id::<Element>(id), "click", move |_: MouseEvent| {
-        act(f)
+        act(f);
     });
 }
 
@@ -164,7 +165,7 @@ fn buttons(selector: &str, attribute: &'static str, f: fn(String)) {
         };
         let target = button.clone();
         dom::listen(&button, "click", move |_: MouseEvent| {
-            f(target.get_attribute(attribute).unwrap_or_default())
+            f(target.get_attribute(attribute).unwrap_or_default());
         });
     }
 }
@@ -255,7 +256,7 @@ fn take_file(data: &DataTransfer, unnamed: &str) -> bool {
         return false;
     };
     let name = if file.name().is_empty() {
-        unnamed.to_string()
+        unnamed.to_owned()
     } else {
         file.name()
     };
@@ -407,9 +408,9 @@ fn keydown(event: KeyboardEvent) {
         event.prevent_default();
         act(move |app| {
             if redo {
-                app.travel(Editor::redo)
+                app.travel(Editor::redo);
             } else {
-                app.travel(Editor::undo)
+                app.travel(Editor::undo);
             }
         });
         return;

@@ -296,7 +296,7 @@ impl App {
     }
 
     /// How far it is and how long it will still take.
-    pub fn show_estimate(&mut self) {
+    pub fn show_estimate(&self) {
         let Some(job) = &self.job else { return };
         let left = job.first_step.and_then(|(since, at)| {
             let rate = (job.fraction - at) / (now() - since).max(1.0);

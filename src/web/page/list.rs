@@ -106,7 +106,7 @@ fn row(i: usize) -> Element {
     dom::set(&swatch, "aria-label", "Select");
     dom::set(&swatch, "data-testid", &format!("entity-select-{i}"));
     dom::listen(&swatch, "click", move |_: MouseEvent| {
-        act(move |app| app.done(|e| e.select(Some(i))))
+        act(move |app| app.done(|e| e.select(Some(i))));
     });
 
     let name: HtmlInputElement = dom::create("input", "name");
@@ -151,19 +151,19 @@ fn row(i: usize) -> Element {
     let button = |icon: &str, class: &str, label: &str| button_in(&acts, icon, class, label);
     let pin = button("pin", "pin", "Pin: hold it where it is");
     dom::listen(&pin, "click", move |_: MouseEvent| {
-        act(move |app| app.done(|e| e.toggle_pin(i)))
+        act(move |app| app.done(|e| e.toggle_pin(i)));
     });
     let parts = button("parts", "parts", "Split a person into parts (P)");
     dom::listen(&parts, "click", move |_: MouseEvent| {
-        act(move |app| app.done(|e| e.split(Some(i))))
+        act(move |app| app.done(|e| e.split(Some(i))));
     });
     let clear = button("clear", "clear", "Remove the path");
     dom::listen(&clear, "click", move |_: MouseEvent| {
-        act(move |app| app.done(|e| e.set_trajectory(i, None)))
+        act(move |app| app.done(|e| e.set_trajectory(i, None)));
     });
     let delete = button("trash", "delete", "Delete");
     dom::listen(&delete, "click", move |_: MouseEvent| {
-        act(move |app| app.done(|e| e.delete(i)))
+        act(move |app| app.done(|e| e.delete(i)));
     });
     for (class, label, step) in [
         ("back", "Send back, behind what lies next ([)", Step::Back),
@@ -185,7 +185,7 @@ fn row(i: usize) -> Element {
                 if let Some(button) = moved.and_then(|b| b.dyn_into::<HtmlElement>().ok()) {
                     let _ = button.focus();
                 }
-            })
+            });
         });
     }
 
@@ -219,7 +219,7 @@ fn camera_row() -> Element {
     dom::append(&delete, &dom::icon("trash"));
     dom::append(&acts, &delete);
     dom::listen(&delete, "click", move |_: MouseEvent| {
-        act(|app| app.done(|e| e.set_background(None)))
+        act(|app| app.done(|e| e.set_background(None)));
     });
     for child in [&swatch, &name, &acts, &state] {
         dom::append(&row, child);

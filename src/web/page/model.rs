@@ -137,7 +137,7 @@ impl App {
             }
             FromWorker::Crashed(why) => {
                 self.crashes += 1;
-                let why = why.trim().trim_end_matches('.').to_string();
+                let why = why.trim().trim_end_matches('.').to_owned();
                 if self.crashes < MOST_CRASHES {
                     say(
                         Kind::Error,

@@ -47,7 +47,7 @@ struct Follower {
 
 impl App {
     /// Sends job `number` of the scene as it is to a server.
-    pub fn hand_over(&mut self, number: u64, server: Server) -> Result<RemoteJob, String> {
+    pub fn hand_over(&self, number: u64, server: Server) -> Result<RemoteJob, String> {
         let abort = AbortController::new().map_err(|e| dom::reason(&e))?;
         let scene = self.editor.scene();
         let picture = scene.picture.clone();
@@ -68,7 +68,10 @@ impl App {
 
     /// The job has a name at its server.
     fn job_taken(&mut self, number: u64, server: &Server, id: String) {
-        let cancelled = self.job.as_ref().is_some_and(|j| j.is_cancelled());
+        let cancelled = self
+            .job
+            .as_ref()
+            .is_some_and(super::job::Running::is_cancelled);
         match self.remote_job(number) {
             Some(remote) => {
                 remote.id = Some(id);
@@ -197,7 +200,7 @@ impl Follower {
                 return Err(Trouble::Away(why));
             }
             act(move |app| {
-                app.job_phase(number, "The server does not answer; asking again".into())
+                app.job_phase(number, "The server does not answer; asking again".into());
             });
             sleep(1000 * tries.get() as i32).await;
         }

@@ -145,7 +145,7 @@ async fn open_preset(preset: Preset) {
             if let Ok(blob) = open::sample(name).await
                 && let Ok(picture) = open::picture(&blob, name).await
             {
-                candidates.push((picture, Some(name.to_string())));
+                candidates.push((picture, Some(name.to_owned())));
                 if fits(&candidates).is_some() {
                     break;
                 }

@@ -186,7 +186,7 @@ impl Stage {
         }
         match editor.gesture() {
             Gesture::Path { index, points } => {
-                pen.line(points.iter().map(|p| [p.x, p.y]), colour(*index), 1.0)
+                pen.line(points.iter().map(|p| [p.x, p.y]), colour(*index), 1.0);
             }
             Gesture::Camera { points } => pen.line(points.iter().map(|p| [p.x, p.y]), CAMERA, 1.0),
             _ => {}
@@ -366,9 +366,9 @@ impl<'a> Pen<'a> {
         for (i, p) in points.enumerate() {
             let (x, y) = self.at(p);
             if i == 0 {
-                ctx.move_to(x, y)
+                ctx.move_to(x, y);
             } else {
-                ctx.line_to(x, y)
+                ctx.line_to(x, y);
             }
         }
         ctx.set_line_cap("round");
@@ -444,9 +444,9 @@ impl<'a> Pen<'a> {
                 y + reach * (angle + turn).sin(),
             );
             if i == 0 {
-                ctx.move_to(px, py)
+                ctx.move_to(px, py);
             } else {
-                ctx.line_to(px, py)
+                ctx.line_to(px, py);
             }
         }
         ctx.close_path();
@@ -511,11 +511,7 @@ fn names(pen: &Pen, scene: &Scene) {
             .map(|b| b.y0 as f32 / entity.mask.height.max(1) as f32);
         let (x, _) = pen.at(anchor(&entity.mask));
         let y = (f64::from(top.unwrap_or(0.0)) * pen.h - 11.0 * pen.unit).max(11.0 * pen.unit);
-        let width = ctx
-            .measure_text(&entity.name)
-            .map(|m| m.width())
-            .unwrap_or(0.0)
-            + 12.0 * pen.unit;
+        let width = ctx.measure_text(&entity.name).map_or(0.0, |m| m.width()) + 12.0 * pen.unit;
         let x = x.clamp(width / 2.0, (pen.w - width / 2.0).max(width / 2.0));
         ctx.set_fill_style_str(&css([14, 15, 17], 0.8));
         ctx.begin_path();

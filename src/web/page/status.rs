@@ -48,7 +48,7 @@ impl App {
     }
 
     /// The hint, the steps, the buttons that depend on them.
-    pub(super) fn show_status(&mut self) {
+    pub(super) fn show_status(&self) {
         let has_result =
             self.player.video().is_some() && self.shown_revision == Some(self.editor.revision());
         let status = Status {
@@ -115,7 +115,7 @@ impl App {
     pub(super) fn show_device(&self) {
         let place: Element = dom::by_id("device");
         let here = match (&self.device, &self.model) {
-            (_, Model::Missing) => ("none", "No model loaded".to_string()),
+            (_, Model::Missing) => ("none", "No model loaded".to_owned()),
             (None, _) => ("busy", "Looking for a GPU…".into()),
             (Some(d), Model::Loading) => ("busy", format!("{}: loading the model…", d.name)),
             (Some(d), Model::Ready) => (if d.gpu { "gpu" } else { "cpu" }, d.name.clone()),

@@ -118,14 +118,14 @@ async fn adapter_name() -> Result<(String, bool), String> {
     if !gpu.is_object() {
         return Err("this browser has no WebGPU".into());
     }
-    let none = || "the browser has WebGPU, but offers no graphics adapter".to_string();
+    let none = || "the browser has WebGPU, but offers no graphics adapter".to_owned();
     // The same wish as below, so that it is the same adapter.
     let wish = js_sys::Object::new();
     let _ = js_sys::Reflect::set(&wish, &"powerPreference".into(), &"high-performance".into());
     let promise = get(&gpu, "requestAdapter")
         .dyn_into::<js_sys::Function>()
         .and_then(|f| f.call1(&gpu, &wish))
-        .and_then(|p| p.dyn_into::<js_sys::Promise>())
+        .and_then(JsCast::dyn_into::<js_sys::Promise>)
         .map_err(|_| none())?;
     let adapter = JsFuture::from(promise).await.map_err(|_| none())?;
     if !adapter.is_object() {

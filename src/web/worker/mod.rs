@@ -81,7 +81,7 @@ pub fn start() {
         console_error_panic_hook::hook(info);
         let what = info.payload_as_str().unwrap_or("no reason given");
         // Only the first line: the rest, and the place, are for the console.
-        let what = what.lines().next().unwrap_or_default().to_string();
+        let what = what.lines().next().unwrap_or_default().to_owned();
         // Burn does not expect a read from the GPU to fail, which is how it notices that the GPU is gone.
         let lost = [
             "map buffer",
@@ -271,7 +271,7 @@ async fn work() {
             Task::Generate { number, job } => {
                 let cancel = Cancel::new();
                 with(|s| s.cancel = Some(cancel.clone()));
-                let video = model::generate(&model, number, &job, &cancel).await;
+                let video = model::generate(model.as_ref(), number, &job, &cancel).await;
                 with(|s| s.cancel = None);
                 match video {
                     Ok(video) => post(&FromWorker::Video { number, video }),

@@ -68,14 +68,14 @@ async fn read(file: &File) -> Result<Weights> {
 /// Takes the device that was asked for, says which it is and why, and loads the model onto it.
 pub async fn load(address: &str, choice: DeviceChoice) -> Result<PageModel> {
     let why = match choice {
-        DeviceChoice::Cpu => "the CPU was asked for".to_string(),
+        DeviceChoice::Cpu => "the CPU was asked for".to_owned(),
         _ => {
             let canvas = with(|s| s.canvas.take());
             let emulated = choice == DeviceChoice::WebGpu;
             match gpu::open(canvas, emulated, |why| post(&FromWorker::Lost(why))).await {
                 Ok(gpu) => {
                     let (name, device) = (gpu.name.clone(), gpu.burn.clone());
-                    let why = "the browser offers this graphics adapter".to_string();
+                    let why = "the browser offers this graphics adapter".to_owned();
                     post(&FromWorker::Device {
                         gpu: true,
                         name: name.clone(),
@@ -157,12 +157,12 @@ pub async fn parts(
 
 /// Runs a job; what it says goes to the page under its number.
 pub async fn generate(
-    model: &Option<PageModel>,
+    model: Option<&PageModel>,
     number: u64,
     job: &Job,
     cancel: &Cancel,
 ) -> Result<Video> {
-    let model = model.as_ref().ok_or_else(no_model)?;
+    let model = model.ok_or_else(no_model)?;
     with(|s| {
         if let Some(presenter) = &mut s.presenter {
             presenter.begin(&job.scene);

@@ -33,15 +33,15 @@ async fn fetch(location: &str, progress: &mut dyn FnMut(u64, u64)) -> std::io::R
     // `fetch` belongs to the window or to the worker's scope: found by name, it serves both.
     let scope = js_sys::global();
     let function: Function = Reflect::get(&scope, &"fetch".into())
-        .and_then(|f| f.dyn_into())
+        .and_then(JsCast::dyn_into)
         .map_err(js_error)?;
     let promise: Promise = function
         .call1(&scope, &location.into())
-        .and_then(|p| p.dyn_into())
+        .and_then(JsCast::dyn_into)
         .map_err(js_error)?;
     let response: Response = JsFuture::from(promise)
         .await
-        .and_then(|r| r.dyn_into())
+        .and_then(JsCast::dyn_into)
         .map_err(js_error)?;
     if !response.ok() {
         let kind = match response.status() {
@@ -89,7 +89,7 @@ async fn fetch(location: &str, progress: &mut dyn FnMut(u64, u64)) -> std::io::R
             return Ok(bytes);
         }
         let value: Uint8Array = Reflect::get(&piece, &"value".into())
-            .and_then(|v| v.dyn_into())
+            .and_then(JsCast::dyn_into)
             .map_err(js_error)?;
         let (at, more) = (bytes.len(), value.length() as usize);
         bytes

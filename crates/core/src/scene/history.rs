@@ -98,6 +98,9 @@ impl Edit {
     }
 
     /// Applies it and returns the edit that takes it back. On an error the scene is unchanged.
+    ///
+    /// # Errors
+    /// [`Error::Job`] for an entity that the scene does not have, and for an order that does not name each once.
     pub fn apply(self, scene: &mut Scene) -> Result<Edit> {
         let count = scene.entities.len();
         let missing = |index: usize| {
@@ -234,6 +237,9 @@ impl History {
     }
 
     /// Applies an edit and remembers how to take it back; what had been undone can no longer be redone.
+    ///
+    /// # Errors
+    /// As [`Edit::apply`]; then nothing is remembered of it.
     pub fn apply(&mut self, edit: Edit, scene: &mut Scene) -> Result<()> {
         let label = edit.label();
         let back = edit.apply(scene)?;
@@ -247,6 +253,9 @@ impl History {
     }
 
     /// Takes the newest edit back. Returns its label, `None` if there was none.
+    ///
+    /// # Errors
+    /// As [`Edit::apply`], for a scene that was changed without this history.
     pub fn undo(&mut self, scene: &mut Scene) -> Result<Option<&'static str>> {
         let Some((label, edit)) = self.undo.pop_back() else {
             return Ok(None);
@@ -256,6 +265,9 @@ impl History {
     }
 
     /// Does again what was undone last. Returns its label, `None` if there was none.
+    ///
+    /// # Errors
+    /// As [`History::undo`].
     pub fn redo(&mut self, scene: &mut Scene) -> Result<Option<&'static str>> {
         let Some((label, edit)) = self.redo.pop() else {
             return Ok(None);

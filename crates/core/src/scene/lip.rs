@@ -188,7 +188,9 @@ impl<'a> Map<'a> {
     fn steps(&self, seeds: &[usize], open: &[bool]) -> Vec<Option<u32>> {
         let mut steps = vec![None; self.labels.len()];
         let mut edge: VecDeque<usize> = seeds.iter().copied().collect();
-        seeds.iter().for_each(|&at| steps[at] = Some(0));
+        for &at in seeds {
+            steps[at] = Some(0);
+        }
         while let Some(at) = edge.pop_front() {
             for other in parts::neighbours(at, self.width, self.labels.len()) {
                 if open[other] && steps[other].is_none() {
@@ -247,7 +249,9 @@ impl<'a> Map<'a> {
                 [l, r] if l >= r => Side::Left,
                 _ => Side::Right,
             };
-            piece.iter().for_each(|&at| arm[at] = Some(side));
+            for &at in &piece {
+                arm[at] = Some(side);
+            }
         }
         for at in (0..count).filter(|&at| self.labels[at] == GLOVE) {
             arm[at] = Some(self.lies_on(at));

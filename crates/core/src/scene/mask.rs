@@ -32,6 +32,9 @@ impl Mask {
     }
 
     /// A mask from `width * height` bytes; 255 inside.
+    ///
+    /// # Errors
+    /// [`Error::Job`] when a side is zero or too long, or the number of bytes is another.
     pub fn from_alpha(width: u32, height: u32, alpha: Vec<u8>) -> Result<Self> {
         if width == 0 || height == 0 || width > MAX_SIDE || height > MAX_SIDE {
             return Err(Error::Job(format!(
@@ -282,6 +285,9 @@ impl Mask {
     }
 
     /// The inverse of [`Mask::to_runs`].
+    ///
+    /// # Errors
+    /// [`Error::Preset`] when a side is zero or too long, or the runs do not add up to all pixels.
     pub fn from_runs(width: u32, height: u32, runs: &[u32]) -> Result<Self> {
         let fail = |why: String| {
             Error::Preset(format!(

@@ -137,12 +137,12 @@ mod tests {
         }
     }
 
-    fn path() -> Option<Trajectory> {
-        Some(Trajectory::line([0.2, 0.2], [0.8, 0.2]))
+    fn path() -> Trajectory {
+        Trajectory::line([0.2, 0.2], [0.8, 0.2])
     }
 
-    fn pin() -> Option<Trajectory> {
-        Some(Trajectory::pin(0.5, 0.5))
+    fn pin() -> Trajectory {
+        Trajectory::pin(0.5, 0.5)
     }
 
     fn scene(entities: Vec<Entity>) -> Scene {
@@ -160,15 +160,15 @@ mod tests {
     #[test]
     fn backdrops_then_what_stays_then_what_moves_each_by_falling_area() {
         let mut scene = scene(vec![
-            entity("fly", 2, path()),
-            entity("car", 8, path()),
-            entity("stone", 3, pin()),
+            entity("fly", 2, Some(path())),
+            entity("car", 8, Some(path())),
+            entity("stone", 3, Some(pin())),
             entity("nothing said", 5, None),
-            entity("house", 9, pin()),
-            entity("sky", 15, path()),
-            entity("everything", 20, pin()),
+            entity("house", 9, Some(pin())),
+            entity("sky", 15, Some(path())),
+            entity("everything", 20, Some(pin())),
             // As large as the stone, and made later.
-            entity("other stone", 3, pin()),
+            entity("other stone", 3, Some(pin())),
         ]);
         let wanted = [
             "everything",
@@ -187,12 +187,12 @@ mod tests {
 
     #[test]
     fn exactly_half_of_the_picture_is_no_backdrop() {
-        let mut half = entity("half", 0, path());
+        let mut half = entity("half", 0, Some(path()));
         half.mask.alpha[..200].fill(255);
         let mut more = half.clone();
         more.name = "more".into();
         more.mask.alpha[200] = 255;
-        let stone = entity("stone", 3, pin());
+        let stone = entity("stone", 3, Some(pin()));
         assert_eq!(
             names(&scene(vec![half, stone, more])),
             ["more", "stone", "half"]
@@ -207,12 +207,12 @@ mod tests {
         };
         let scene = scene(vec![
             of(1, entity("foot", 2, None)),
-            entity("car", 8, path()),
+            entity("car", 8, Some(path())),
             // As a whole larger than the car, and it moves: its arm does.
             of(1, entity("torso", 9, None)),
-            of(2, entity("statue's head", 3, pin())),
-            of(1, entity("arm", 3, path())),
-            entity("ball", 1, path()),
+            of(2, entity("statue's head", 3, Some(pin()))),
+            of(1, entity("arm", 3, Some(path()))),
+            entity("ball", 1, Some(path())),
             of(2, entity("statue", 6, None)),
         ]);
         assert_eq!(
@@ -253,7 +253,7 @@ mod tests {
             Entity {
                 name: "ground".into(),
                 mask: ground,
-                trajectory: pin(),
+                trajectory: Some(pin()),
                 ..Entity::default()
             },
         ]);
@@ -321,8 +321,8 @@ mod tests {
     fn anything() -> impl Strategy<Value = Scene> {
         let path = prop_oneof![
             Just(None),
-            Just(pin()),
-            Just(path()),
+            Just(Some(pin())),
+            Just(Some(path())),
             // What no preset may hold, but a program might.
             Just(Some(Trajectory { points: Vec::new() })),
             Just(Some(Trajectory::line(

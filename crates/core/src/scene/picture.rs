@@ -29,19 +29,25 @@ impl Picture {
     /// The camera's orientation (EXIF) is honoured, transparency is laid over white, and the longer side is brought
     /// down to [`WORKING_SIDE`]. The size is read from the header before anything is decoded, so that a picture that
     /// is too large costs nothing. `name` stands in the errors.
+    ///
+    /// # Errors
+    /// [`Error::Picture`] naming `name`: for anything else, a damaged file, and a picture that is too small or too large.
     pub fn decode(bytes: &[u8], name: &str) -> Result<Self> {
         Self::decoded(bytes, name).map(|(picture, _, _)| picture)
     }
 
     /// As [`Picture::decode`], with the width and height that the file has, for files beside which others count in
     /// its pixels. One that has to be turned to stand upright is refused.
+    ///
+    /// # Errors
+    /// Those of [`Picture::decode`], and [`Error::Picture`] for one that has to be turned.
     pub fn decode_as_stored(bytes: &[u8], name: &str) -> Result<(Self, [u32; 2])> {
         let (picture, size, orientation) = Self::decoded(bytes, name)?;
         if orientation == Orientation::NoTransforms {
             return Ok((picture, size));
         }
         Err(Error::Picture {
-            name: name.to_string(),
+            name: name.to_owned(),
             reason: "is stored lying down or mirrored (EXIF orientation); save it as it is seen"
                 .into(),
         })
@@ -49,7 +55,7 @@ impl Picture {
 
     fn decoded(bytes: &[u8], name: &str) -> Result<(Self, [u32; 2], Orientation)> {
         let refuse = |reason: String| Error::Picture {
-            name: name.to_string(),
+            name: name.to_owned(),
             reason,
         };
         let reader = ImageReader::new(Cursor::new(bytes))
@@ -78,6 +84,9 @@ impl Picture {
     }
 
     /// A picture from `width * height * 3` bytes.
+    ///
+    /// # Errors
+    /// [`Error::Picture`] when a side is zero or the number of bytes is another.
     pub fn from_rgb(width: u32, height: u32, rgb: Vec<u8>) -> Result<Self> {
         let expected = width as u64 * height as u64 * 3;
         if width == 0 || height == 0 || rgb.len() as u64 != expected {
@@ -137,6 +146,9 @@ impl Picture {
     }
 
     /// The PNG file of this picture.
+    ///
+    /// # Errors
+    /// Those of [`encode_png`].
     pub fn to_png(&self) -> Result<Vec<u8>> {
         encode_png(self.width, self.height, &self.rgb)
     }
@@ -162,7 +174,7 @@ impl Picture {
         let mut bits = 0u64;
         for y in 0..H {
             for x in 0..W - 1 {
-                bits = bits << 1 | u64::from(mean(y * W + x) < mean(y * W + x + 1));
+                bits = (bits << 1) | u64::from(mean(y * W + x) < mean(y * W + x + 1));
             }
         }
         PictureHash(bits)
@@ -228,6 +240,9 @@ pub fn model_size(
 }
 
 /// The PNG file of `width * height * 3` bytes of RGB.
+///
+/// # Errors
+/// [`Error::Picture`] if it cannot be encoded.
 pub fn encode_png(width: u32, height: u32, rgb: &[u8]) -> Result<Vec<u8>> {
     use image::ImageEncoder;
     let mut out = Vec::new();
@@ -316,25 +331,25 @@ fn not_a_picture(bytes: &[u8]) -> String {
     let starts = |prefix: &[u8]| bytes.starts_with(prefix);
     let brand = bytes.get(4..12).unwrap_or_default();
     let what = if bytes.is_empty() {
-        "is empty".to_string()
+        "is empty".to_owned()
     } else if brand.starts_with(b"ftyphei")
         || brand.starts_with(b"ftypmif")
         || brand.starts_with(b"ftypavif")
     {
         return "is a HEIC or AVIF picture, which cannot be read here; save it as JPEG or PNG and open that".into();
     } else if brand.starts_with(b"ftyp") || starts(b"\x1aE\xdf\xa3") {
-        "is a video, not a picture".to_string()
+        "is a video, not a picture".to_owned()
     } else if starts(b"%PDF") {
-        "is a PDF document, not a picture".to_string()
+        "is a PDF document, not a picture".to_owned()
     } else if bytes
         .iter()
         .take(512)
         .copied()
         .all(|b| b == b'\n' || b == b'\r' || b == b'\t' || b >= 32)
     {
-        "is text, not a picture".to_string()
+        "is text, not a picture".to_owned()
     } else {
-        "is not a picture of a known kind".to_string()
+        "is not a picture of a known kind".to_owned()
     };
     format!("{what}; {REMEDY}")
 }
@@ -468,7 +483,7 @@ mod tests {
         !bytes.iter().fold(!0u32, |crc, &b| {
             (0..8).fold(crc ^ b as u32, |c, _| {
                 if c & 1 == 1 {
-                    c >> 1 ^ 0xedb8_8320
+                    (c >> 1) ^ 0xedb8_8320
                 } else {
                     c >> 1
                 }

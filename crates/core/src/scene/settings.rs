@@ -124,7 +124,10 @@ impl Settings {
         request.over(scene.over(model.clone()))
     }
 
-    /// Whether a job can be run with these settings; the error names the first that is out of its range.
+    /// Whether a job can be run with these settings.
+    ///
+    /// # Errors
+    /// [`Error::Job`] naming the first that is out of its range.
     pub fn check(&self) -> Result<()> {
         let range = |name: &str, value: f64, low: f64, high: f64| {
             if (low..=high).contains(&value) {
@@ -176,7 +179,10 @@ impl Settings {
 }
 
 impl Scene {
-    /// Whether there is something to generate; the error says what is missing.
+    /// Whether there is something to generate.
+    ///
+    /// # Errors
+    /// [`Error::Job`] that says what is missing.
     pub fn check(&self) -> Result<()> {
         let refuse = |why: String| Err(Error::Job(why));
         if self.picture.is_empty() {
@@ -229,7 +235,12 @@ impl Scene {
             }
         }
         let moves = |e: &Entity| e.trajectory.as_ref().is_some_and(|t| !t.is_pin());
-        if !self.entities.iter().any(moves) && self.background.as_ref().is_none_or(|t| t.is_pin()) {
+        if !self.entities.iter().any(moves)
+            && self
+                .background
+                .as_ref()
+                .is_none_or(super::Trajectory::is_pin)
+        {
             notes.push("nothing is told to move; drag an entity to give it a trajectory".into());
         }
         notes

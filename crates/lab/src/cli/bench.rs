@@ -44,6 +44,9 @@ pub struct Args {
 }
 
 /// Runs the benchmark and prints the figures.
+///
+/// # Errors
+/// As [`bench()`], and [`Error::Job`] for sizes that are no multiples of 64.
 pub fn run(args: Args) -> Result<()> {
     if let Some(side) = args.size.iter().find(|&&side| side == 0 || side % 64 != 0) {
         return Err(Error::Job(format!(

@@ -127,7 +127,7 @@ impl Dataset {
     fn rng(&self, index: u64, purpose: Purpose) -> ChaCha8Rng {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         // One stream an index and purpose: neighbours share nothing.
-        rng.set_stream(index << 1 | purpose as u64);
+        rng.set_stream((index << 1) | purpose as u64);
         rng
     }
 

@@ -283,7 +283,8 @@ fn pictures(folder: &Path, out: &mut Vec<PathBuf>) -> Result<()> {
     for child in children(folder)? {
         if child.is_symlink() {
             continue;
-        } else if child.is_dir() {
+        }
+        if child.is_dir() {
             pictures(&child, out)?;
         } else if let Some(extension) = child.extension().and_then(|extension| extension.to_str())
             && ["png", "jpg", "jpeg", "webp"].contains(&extension.to_lowercase().as_str())
@@ -393,7 +394,7 @@ fn bleed(picture: &mut RgbaImage) {
     }
 }
 
-fn luma(pixel: &Rgba<u8>) -> f32 {
+fn luma(pixel: Rgba<u8>) -> f32 {
     0.299 * f32::from(pixel.0[0]) + 0.587 * f32::from(pixel.0[1]) + 0.114 * f32::from(pixel.0[2])
 }
 
@@ -478,13 +479,13 @@ fn cutout(picture: &DynamicImage) -> std::result::Result<Vec<Prepared>, &'static
     let mean = small
         .pixels()
         .filter(|p| p.0[3] >= 128)
-        .map(luma)
+        .map(|p| luma(*p))
         .sum::<f32>()
         / area as f32;
     let spread = small
         .pixels()
         .filter(|p| p.0[3] >= 128)
-        .map(|p| (luma(p) - mean).powi(2))
+        .map(|p| (luma(*p) - mean).powi(2))
         .sum::<f32>();
     if (spread / area as f32).sqrt() < 9.0 {
         return Err("one flat colour");
@@ -532,13 +533,13 @@ fn fingerprint(picture: &RgbaImage) -> u64 {
     let mut flattened = picture.clone();
     for pixel in flattened.pixels_mut() {
         let alpha = f32::from(pixel.0[3]) / 255.0;
-        let grey = luma(pixel) * alpha + 128.0 * (1.0 - alpha);
+        let grey = luma(*pixel) * alpha + 128.0 * (1.0 - alpha);
         *pixel = Rgba([grey as u8, grey as u8, grey as u8, 255]);
     }
     let small = imageops::resize(&flattened, 9, 8, imageops::FilterType::Triangle);
     (0..64).fold(0, |bits, index| {
         let (x, y) = (index % 8, index / 8);
-        bits << 1 | u64::from(small.get_pixel(x, y).0[0] > small.get_pixel(x + 1, y).0[0])
+        (bits << 1) | u64::from(small.get_pixel(x, y).0[0] > small.get_pixel(x + 1, y).0[0])
     })
 }
 

@@ -54,7 +54,7 @@ impl Terms {
             .unwrap_or_default();
         let default = known.iter().find(|(name, _)| *name == package).map_or_else(
             || format!("see the package {package}"),
-            |(_, licence)| (*licence).to_string(),
+            |(_, licence)| (*licence).to_owned(),
         );
         let file = folder
             .join("usr/share/doc")
@@ -105,10 +105,10 @@ impl Terms {
                 metadata.and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
             if let Some(plugin) = metadata.as_ref().map(|metadata| &metadata["KPlugin"]) {
                 if let Some(licence) = plugin["License"].as_str() {
-                    origin.licence = licence.to_string();
+                    origin.licence = licence.to_owned();
                 }
                 if let Some(author) = plugin["Authors"][0]["Name"].as_str() {
-                    origin.author = author.to_string();
+                    origin.author = author.to_owned();
                 }
             }
         }
@@ -129,7 +129,7 @@ fn paragraphs(text: &str) -> Vec<Paragraph> {
             let value = if line.starts_with([' ', '\t']) {
                 line.trim()
             } else if let Some((name, value)) = line.split_once(':') {
-                field = name.to_string();
+                field = name.to_owned();
                 value.trim()
             } else {
                 continue;
@@ -140,11 +140,11 @@ fn paragraphs(text: &str) -> Vec<Paragraph> {
                         .split_whitespace()
                         .map(|p| without_extension(p).into()),
                 ),
-                "License" if paragraph.licence.is_empty() => paragraph.licence = value.to_string(),
+                "License" if paragraph.licence.is_empty() => paragraph.licence = value.to_owned(),
                 // The first holder and address stand for all: the package has the rest.
-                "Copyright" if paragraph.author.is_empty() => paragraph.author = value.to_string(),
+                "Copyright" if paragraph.author.is_empty() => paragraph.author = value.to_owned(),
                 "Comment" if paragraph.from.is_empty() && value.starts_with("http") => {
-                    paragraph.from = value.to_string();
+                    paragraph.from = value.to_owned();
                 }
                 _ => {}
             }

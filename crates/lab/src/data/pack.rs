@@ -135,7 +135,7 @@ pub fn family(name: &str) -> String {
         .find_map(|suffix| shorter.strip_suffix(suffix))
         .unwrap_or(shorter);
         if shorter == stem || shorter.is_empty() {
-            return stem.to_string();
+            return stem.to_owned();
         }
         stem = shorter;
     }
@@ -165,6 +165,9 @@ impl Encoded {
 
     /// A cut-out in whichever coding is smaller: lossless suits drawings, JPEG photographs. Colours of fully
     /// transparent pixels should be filled from their neighbours first, else JPEG rings at the edge.
+    ///
+    /// # Errors
+    /// [`Error::Picture`] if it cannot be encoded.
     pub fn cutout(picture: &RgbaImage) -> Result<Self> {
         let whole = Self {
             coding: Coding::Whole,
@@ -190,6 +193,9 @@ impl Encoded {
     }
 
     /// An opaque picture.
+    ///
+    /// # Errors
+    /// [`Error::Picture`] if it cannot be encoded.
     pub fn background(picture: &RgbImage) -> Result<Self> {
         Ok(Self {
             coding: Coding::Jpeg,
@@ -265,7 +271,7 @@ impl PackWriter {
             .iter()
             .for_each(|part| self.blob.extend_from_slice(part));
         self.header.items.push(Item {
-            name: name.to_string(),
+            name: name.to_owned(),
             kind,
             held_out: is_held_out(name),
             photo,
@@ -282,6 +288,9 @@ impl PackWriter {
     }
 
     /// The pack as bytes.
+    ///
+    /// # Errors
+    /// [`Error::Picture`] if its header could not be written as JSON; none is known.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let header = serde_json::to_vec(&self.header).map_err(|source| Error::Picture {
             name: "pack".into(),
@@ -297,6 +306,9 @@ impl PackWriter {
 
     /// Writes the pack beside its final place first, so that an interrupted run leaves no half of one.
     /// Returns its size in bytes.
+    ///
+    /// # Errors
+    /// Those of [`PackWriter::to_bytes`], and [`Error::Io`].
     pub fn write(&self, path: &Path) -> Result<usize> {
         let bytes = self.to_bytes()?;
         if let Some(folder) = path.parent() {
@@ -345,6 +357,9 @@ impl Pack {
     }
 
     /// [`Pack::open`] for a pack in memory; `name` is used in errors.
+    ///
+    /// # Errors
+    /// [`Error::Picture`] naming `name` for what is no pack, was cut short or is damaged.
     pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Self> {
         let (header, blobs) = parse(name, bytes)?;
         let pictures = header
@@ -403,7 +418,7 @@ impl Pack {
 /// Cuts a pack into its header and the bytes of each item, all lengths and hashes checked.
 fn parse<'a>(name: &str, bytes: &'a [u8]) -> Result<(Header, Vec<&'a [u8]>)> {
     let bad = |reason: String| Error::Picture {
-        name: name.to_string(),
+        name: name.to_owned(),
         reason,
     };
     let again = "fetch or pack it again (scripts/fetch-assets)";

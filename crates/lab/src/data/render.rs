@@ -248,9 +248,9 @@ pub(crate) fn clip(rng: &mut ChaCha8Rng, pack: &Pack, choice: &Choice, spec: &Cl
             .iter()
             .find(|&&body| plan.bodies[body].group.is_none())
         else {
-            hidden
-                .iter()
-                .for_each(|&body| plan.bodies[body].offered = false);
+            for &body in &hidden {
+                plan.bodies[body].offered = false;
+            }
             break;
         };
         plan.remove(body);
@@ -749,7 +749,10 @@ pub(super) fn thing<'a>(
 
 /// A piece of a photograph to fill a thing that is `units` wide in its own units and `size` pixels in the frame.
 /// Mostly of another photograph than the background; always one that stands out a little from what it lies on.
-#[allow(clippy::too_many_arguments)]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "no few of them belong together under a name"
+)]
 fn texture<'a>(
     rng: &mut ChaCha8Rng,
     plan: &Plan<'a>,

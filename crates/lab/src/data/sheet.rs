@@ -21,6 +21,9 @@ pub fn video(clip: &Clip, fps: u32) -> Video {
 }
 
 /// One row of a sheet, `scale` times as large: the first frame with masks and tracks over it, then the frames.
+///
+/// # Errors
+/// Those of [`Canvas::new`].
 pub fn row(clip: &Clip, scale: u32) -> Result<Video> {
     let (width, height) = (clip.width as u32 * scale, clip.height as u32 * scale);
     let enlarge = |rgb: &[u8]| {
@@ -57,6 +60,9 @@ pub fn row(clip: &Clip, scale: u32) -> Result<Video> {
 }
 
 /// The first `count` clips of a data set, a row each.
+///
+/// # Errors
+/// Those of [`row`] and [`contact_sheet`].
 pub fn preview(data: &Dataset, count: usize, scale: u32) -> Result<Picture> {
     let rows = data
         .batch(0, count)

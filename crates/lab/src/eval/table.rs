@@ -481,7 +481,7 @@ impl std::fmt::Display for Table {
 mod tests {
     use super::*;
 
-    fn entry(kind: &Kind, seed: u64, obj_mc: f64) -> Entry {
+    fn entry(kind: Kind, seed: u64, obj_mc: f64) -> Entry {
         Entry {
             kind: kind.name(),
             seed,
@@ -499,7 +499,7 @@ mod tests {
         let mut runs = Vec::new();
         for (row, figures) in rows(3).iter().zip(figures) {
             for (seed, &figure) in (1..).zip(figures) {
-                runs.push(entry(&row.kind, seed, figure));
+                runs.push(entry(row.kind, seed, figure));
             }
         }
         Ledger {
@@ -512,7 +512,7 @@ mod tests {
     #[test]
     fn a_table_is_of_the_seeds_that_all_rows_have() {
         let mut ledger = ledger(&[[4.0, 6.0], [1.0, 2.0]]);
-        ledger.runs.push(entry(&Kind::FULL, 3, 50.0));
+        ledger.runs.push(entry(Kind::FULL, 3, 50.0));
         ledger.runs[0].error = 0.8;
         ledger.runs[1].error = 0.4;
         let table = ledger.table(3).unwrap();

@@ -47,7 +47,10 @@ pub struct Portraits {
 
 /// What an error in a class costs: small parts are as wanted as large ones.
 fn cost(class: Option<Part>) -> f32 {
-    use Part::*;
+    use Part::{
+        Head, LeftFoot, LeftLowerArm, LeftLowerLeg, LeftUpperArm, LeftUpperLeg, RightFoot,
+        RightLowerArm, RightLowerLeg, RightUpperArm, RightUpperLeg, Torso,
+    };
     match class {
         None => 1.0,
         Some(Head) => 1.2,

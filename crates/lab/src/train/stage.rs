@@ -69,7 +69,10 @@ pub trait Stage<B: AutodiffBackend> {
     ///
     /// # Errors
     /// Whatever the network's own use may fail with.
-    #[allow(clippy::type_complexity)]
+    #[allow(
+        clippy::type_complexity,
+        reason = "a pair, whose parts have names already"
+    )]
     fn sample(
         &self,
         network: &<Self::Network as AutodiffModule<B>>::InnerModule,

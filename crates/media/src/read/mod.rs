@@ -142,6 +142,9 @@ fn read_file(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// One picture, as large and with as many bits as it is stored.
+///
+/// # Errors
+/// [`Error::Io`], and [`Error::Picture`] for a file that is too large or cannot be decoded.
 pub fn decode_picture(path: &Path) -> Result<image::DynamicImage> {
     let name = path.display().to_string();
     let bytes = read_file(path)?;

@@ -74,7 +74,9 @@ pub fn masks(video: &Video, most: usize) -> Vec<Mask> {
     things.retain(|thing| thing.len() as f32 >= BESIDE_LARGEST * largest);
     let mask = |thing: Vec<usize>| {
         let mut small = Mask::empty(columns as u32, rows as u32);
-        thing.into_iter().for_each(|at| small.alpha[at] = 255);
+        for at in thing {
+            small.alpha[at] = 255;
+        }
         close(&mut small);
         small.resized(video.width, video.height)
     };

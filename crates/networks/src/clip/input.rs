@@ -28,7 +28,7 @@ impl Default for CLIPImageProcessor {
 
 impl CLIPImageProcessor {
     /// # Errors
-    /// [`Error::Model`] for numbers that no picture can be normalized with.
+    /// [`dragentity_core::Error::Model`] for numbers that no picture can be normalized with.
     pub fn validate(&self, name: &str) -> Result<()> {
         let fine = self.image_mean.iter().all(|v| v.is_finite())
             && self.image_std.iter().all(|v| v.is_finite() && *v > 0.0);

@@ -286,7 +286,7 @@ impl<B: Backend> CoTracker<B> {
     }
 
     /// Offsets of the cells around a point, x by rows and y by columns. `[1, 1, cells, 2]`
-    fn around(&self, config: &CoTrackerConfig, device: &B::Device) -> Tensor<B, 4> {
+    fn around(config: &CoTrackerConfig, device: &B::Device) -> Tensor<B, 4> {
         let r = config.corr_radius as i32;
         let side = 2 * config.corr_radius + 1;
         let offsets: Vec<f32> = (-r..=r)
@@ -297,13 +297,12 @@ impl<B: Backend> CoTracker<B> {
 
     /// Features around places at each level. `[frames, points, cells, channels]`
     fn patches(
-        &self,
         config: &CoTrackerConfig,
         features: &[Tensor<B, 4>],
         coords: Tensor<B, 3>,
     ) -> Vec<Tensor<B, 4>> {
         let [frames, n, _] = coords.dims();
-        let around = self.around(config, &coords.device());
+        let around = Self::around(config, &coords.device());
         let cells = around.dims()[2];
         let level = |(level, features): (usize, &Tensor<B, 4>)| {
             let centres = coords.clone() / (1 << level) as f32;
@@ -327,7 +326,7 @@ impl<B: Backend> CoTracker<B> {
     ) -> Vec<Tensor<B, 4>> {
         let first: Vec<_> = features.iter().map(|f| f.clone().narrow(0, 0, 1)).collect();
         let start = Window::start(queries, 1, &first[0].device());
-        self.patches(config, &first, start.coords)
+        Self::patches(config, &first, start.coords)
     }
 
     /// Corrects what is known of the points `iterations` times.
@@ -347,7 +346,7 @@ impl<B: Backend> CoTracker<B> {
         let [frames, n, _] = coords.dims();
         let time = time_embedding(frames, config.input_dim(), &coords.device());
         for _ in 0..iterations {
-            let patches = self.patches(config, features, coords.clone());
+            let patches = Self::patches(config, features, coords.clone());
             let mut input = vec![vis.clone(), conf.clone()];
             for (seen, support) in patches.into_iter().zip(support) {
                 let cells = seen.dims()[2];

@@ -37,7 +37,7 @@ pub struct ModelIndex {
     /// Denoising steps that suffice.
     pub steps: u32,
     /// How many pixels of the result, each way, one of the networks stands for (see
-    /// [`dragentity_pipeline::detail`]); only with the draft as residual base.
+    /// `dragentity_pipeline::detail`); only with the draft as residual base.
     pub output_scale: u32,
     /// What the denoised quantity is a difference to.
     pub residual_base: ResidualBase,
@@ -97,7 +97,7 @@ impl BundleConfig {
     /// Reads every `config.json` of a model directory.
     ///
     /// # Errors
-    /// [`Error::Model`] naming the file that is missing or not usable.
+    /// [`dragentity_core::Error::Model`] naming the file that is missing or not usable.
     pub async fn read(dir: &ModelDir) -> Result<Self> {
         let config = Self {
             index: dir.read_json("", "model_index.json").await?,
@@ -115,7 +115,7 @@ impl BundleConfig {
     /// Checks that networks can be built and fit each other; `name` is what the error calls the model.
     ///
     /// # Errors
-    /// [`Error::Model`].
+    /// [`dragentity_core::Error::Model`].
     pub fn check(&self, name: &str) -> Result<()> {
         let file = |part: &str| format!("{name}/{part}/config.json");
         let index_file = format!("{name}/model_index.json");
@@ -176,7 +176,7 @@ impl BundleConfig {
     /// Initialises all networks, untrained.
     ///
     /// # Errors
-    /// [`Error::Model`] for configurations no network can be built from.
+    /// [`dragentity_core::Error::Model`] for configurations no network can be built from.
     pub fn init<B: Backend>(self, device: &B::Device) -> Result<Bundle<B>> {
         let factor = self.index.condition.vae_factor;
         Ok(Bundle {
@@ -236,7 +236,7 @@ impl<B: Backend> Bundle<B> {
     /// Loads a model directory (or URL); `progress(part, bytes read, bytes in all or 0)`.
     ///
     /// # Errors
-    /// [`Error::Model`] naming the file and what is missing or damaged in it.
+    /// [`dragentity_core::Error::Model`] naming the file and what is missing or damaged in it.
     pub async fn load(
         location: &str,
         device: &B::Device,

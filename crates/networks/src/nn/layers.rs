@@ -25,7 +25,7 @@ impl Values {
 
     /// [`Self::of`] for what may be absent: `None` where it is there and cannot be read.
     fn of_parameter<B: Backend, const D: usize>(
-        x: &Option<Param<Tensor<B, D>>>,
+        x: Option<&Param<Tensor<B, D>>>,
     ) -> Option<Option<Self>> {
         match x {
             Some(x) => Self::of(&x.val()).map(Some),
@@ -108,7 +108,7 @@ fn convolve<B: Backend>(conv: &Conv2d<B>, x: &Tensor<B, 4>) -> Option<Tensor<B, 
         return None;
     }
     let weight = Values::of(&conv.weight.val())?;
-    let bias = Values::of_parameter(&conv.bias)?;
+    let bias = Values::of_parameter(conv.bias.as_ref())?;
     let [n, in_channels, height, width] = x.dims();
     let [out_channels, expected, ..] = conv.weight.dims();
     if in_channels != expected {
@@ -160,8 +160,8 @@ pub(super) fn group_norm<B: Backend, const D: usize>(
 ) -> Option<Tensor<B, D>> {
     let shape = x.dims();
     let values = Values::of(x)?;
-    let gamma = Values::of_parameter(&norm.gamma)?;
-    let beta = Values::of_parameter(&norm.beta)?;
+    let gamma = Values::of_parameter(norm.gamma.as_ref())?;
+    let beta = Values::of_parameter(norm.beta.as_ref())?;
     let norm = kernels::GroupNorm {
         channels: norm.num_channels,
         groups: norm.num_groups,
@@ -233,7 +233,7 @@ fn linear<B: Backend, const D: usize>(layer: &Linear<B>, x: &Tensor<B, D>) -> Op
         return None;
     }
     let weight = Values::of(&layer.weight.val())?;
-    let bias = Values::of_parameter(&layer.bias)?;
+    let bias = Values::of_parameter(layer.bias.as_ref())?;
     let bias = bias.as_ref().map(Values::get);
     let y = kernels::linear(Values::of(x)?.get(), weight.get(), bias, inputs);
     shape[D - 1] = outputs;

@@ -170,7 +170,7 @@ impl<B: Backend> Bottleneck<B> {
 /// Means over the picture, over its quarters and so on, beside the features.
 #[derive(Module, Debug)]
 pub struct PspModule<B: Backend> {
-    /// One for each of [`POOLS`].
+    /// One for each side that the features are pooled to: 1, 2, 3 and 6.
     pub stages: Vec<ConvNorm<B>>,
     /// Of all together.
     pub bottleneck: ConvNorm<B>,

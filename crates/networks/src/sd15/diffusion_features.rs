@@ -109,7 +109,8 @@ impl StableDiffusionConfig {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<CLIPTextModel<B>> {
         let network = self.text_encoder.init(device)?;
-        let loaded = dir.load_renamed(TEXT_ENCODER, network, text_encoder_tensor, progress);
+        let name = |name: &str| Some(text_encoder_tensor(name));
+        let loaded = dir.load_renamed(TEXT_ENCODER, network, name, progress);
         Ok(loaded.await?.0)
     }
 
@@ -238,11 +239,11 @@ fn mean_over<B: Backend>(
 }
 
 /// A tensor's name in the published files; newer ones of transformers leave the first word out.
-fn text_encoder_tensor(name: &str) -> Option<String> {
-    Some(match name.starts_with("text_model.") {
+fn text_encoder_tensor(name: &str) -> String {
+    match name.starts_with("text_model.") {
         true => name.to_owned(),
         false => format!("text_model.{name}"),
-    })
+    }
 }
 
 /// The present name of a tensor of the encoder: older files call the attention's otherwise.

@@ -61,7 +61,7 @@ fn attentions<B: Backend>(
 fn layer<B: Backend>(
     i: usize,
     resnets: &[SpatioTemporalResBlock<B>],
-    attentions: &Option<Vec<TransformerSpatioTemporalModel<B>>>,
+    attentions: Option<&[TransformerSpatioTemporalModel<B>]>,
     x: Tensor<B, 4>,
     temb: &Tensor<B, 2>,
     context: &Tensor<B, 3>,
@@ -141,7 +141,14 @@ impl<B: Backend> DownBlock<B> {
     ) -> Tensor<B, 4> {
         let mut x = x;
         for i in 0..self.resnets.len() {
-            x = layer(i, &self.resnets, &self.attentions, x, temb, context);
+            x = layer(
+                i,
+                &self.resnets,
+                self.attentions.as_deref(),
+                x,
+                temb,
+                context,
+            );
             skips.push(x.clone());
         }
         for downsampler in self.downsamplers.iter().flatten() {
@@ -278,7 +285,14 @@ impl<B: Backend> UpBlock<B> {
         for i in 0..self.resnets.len() {
             let skip = skips.pop().expect("one skipped feature for each layer");
             x = Tensor::cat(vec![x, skip], 1);
-            x = layer(i, &self.resnets, &self.attentions, x, temb, context);
+            x = layer(
+                i,
+                &self.resnets,
+                self.attentions.as_deref(),
+                x,
+                temb,
+                context,
+            );
         }
         for upsampler in self.upsamplers.iter().flatten() {
             let size = skips.last().map(|next| {

@@ -117,8 +117,8 @@ pub struct UNetConfig {
 
 impl Default for UNetConfig {
     fn default() -> Self {
-        use DownBlockType::*;
-        use UpBlockType::*;
+        use DownBlockType::{CrossAttnDownBlockSpatioTemporal, DownBlockSpatioTemporal};
+        use UpBlockType::{CrossAttnUpBlockSpatioTemporal, UpBlockSpatioTemporal};
         Self {
             class_name: "UNetSpatioTemporalConditionModel".into(),
             sample_size: None,

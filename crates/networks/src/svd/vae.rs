@@ -105,7 +105,7 @@ impl AutoencoderKLTemporalDecoderConfig {
     /// Checks that the network can be built; `name` is what the error calls the configuration.
     ///
     /// # Errors
-    /// [`Error::Model`].
+    /// [`dragentity_core::Error::Model`].
     pub fn validate(&self, name: &str) -> Result<()> {
         let fields = Fields::of(name);
         let levels = &self.block_out_channels;
@@ -188,11 +188,11 @@ impl AutoencoderKLTemporalDecoderConfig {
     /// - input and output: `[n, latent_channels, height, width]`
     pub fn normalize<B: Backend>(&self, z: Tensor<B, 4>) -> Tensor<B, 4> {
         let device = z.device();
-        let z = match self.per_channel(&self.latents_mean, &device) {
+        let z = match per_channel(self.latents_mean.as_deref(), &device) {
             Some(mean) => z - mean,
             None => z,
         };
-        let z = match self.per_channel(&self.latents_std, &device) {
+        let z = match per_channel(self.latents_std.as_deref(), &device) {
             Some(std) => z / std,
             None => z,
         };
@@ -203,25 +203,22 @@ impl AutoencoderKLTemporalDecoderConfig {
     pub fn denormalize<B: Backend>(&self, z: Tensor<B, 4>) -> Tensor<B, 4> {
         let device = z.device();
         let z = z / self.scaling_factor;
-        let z = match self.per_channel(&self.latents_std, &device) {
+        let z = match per_channel(self.latents_std.as_deref(), &device) {
             Some(std) => z * std,
             None => z,
         };
-        match self.per_channel(&self.latents_mean, &device) {
+        match per_channel(self.latents_mean.as_deref(), &device) {
             Some(mean) => z + mean,
             None => z,
         }
     }
+}
 
-    fn per_channel<B: Backend>(
-        &self,
-        list: &Option<Vec<f64>>,
-        device: &B::Device,
-    ) -> Option<Tensor<B, 4>> {
-        let list: Vec<f32> = list.as_ref()?.iter().map(|&v| v as f32).collect();
-        let shape = [1, list.len(), 1, 1];
-        Some(Tensor::from_data(TensorData::new(list, shape), device))
-    }
+/// A number for each channel, if there are any, as a tensor that fits latents. `[1, channels, 1, 1]`
+fn per_channel<B: Backend>(list: Option<&[f64]>, device: &B::Device) -> Option<Tensor<B, 4>> {
+    let list: Vec<f32> = list?.iter().map(|&v| v as f32).collect();
+    let shape = [1, list.len(), 1, 1];
+    Some(Tensor::from_data(TensorData::new(list, shape), device))
 }
 
 /// One level of the encoder.
@@ -490,7 +487,7 @@ impl<B: Backend> AutoencoderKLTemporalDecoder<B> {
     /// Reads configuration and weights from `part` of `dir`, with `progress(bytes read, bytes in all or 0)`.
     ///
     /// # Errors
-    /// [`Error::Model`] and [`Error::Io`], naming the file.
+    /// [`dragentity_core::Error::Model`] and [`dragentity_core::Error::Io`], naming the file.
     pub async fn load(
         dir: &ModelDir,
         part: &str,
@@ -558,14 +555,14 @@ mod tests {
             ("block_out_channels", |c| c.block_out_channels[0] = 33),
             ("block_out_channels", |c| c.block_out_channels[1] = 1 << 40),
             ("down_block_types", |c| {
-                c.down_block_types[1] = "AttnDownBlock2D".into()
+                c.down_block_types[1] = "AttnDownBlock2D".into();
             }),
             ("layers_per_block", |c| c.layers_per_block = 0),
             ("latent_channels", |c| c.latent_channels = 0),
             ("scaling_factor", |c| c.scaling_factor = f64::NAN),
             ("latents_mean", |c| c.latents_mean = Some(vec![0.0; 3])),
             ("latents_std", |c| {
-                c.latents_std = Some(vec![1.0, 1.0, 0.0, 1.0])
+                c.latents_std = Some(vec![1.0, 1.0, 0.0, 1.0]);
             }),
         ];
         for (field, garble) in cases {

@@ -19,7 +19,7 @@ struct Index {
 /// Shards are plain names of safetensors files, to be looked for beside the index and nowhere else.
 ///
 /// # Errors
-/// [`Error::Model`] for anything that is no such index, names a file elsewhere, or no file at all.
+/// [`dragentity_core::Error::Model`] for anything that is no such index, names a file elsewhere, or no file at all.
 pub fn parse_index(name: &str, bytes: &[u8]) -> Result<BTreeMap<String, Vec<String>>> {
     let fail = |reason: String| refused(name, reason);
     let index: Index = serde_json::from_slice(bytes).map_err(|e| {

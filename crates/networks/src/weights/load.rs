@@ -21,7 +21,8 @@ const STEP: u64 = 32 << 20;
 pub struct LoadReport {
     /// How many tensors went into the network.
     pub loaded: usize,
-    /// Tensors of the file that the network has no place for and needs none: [`is_derived`].
+    /// Tensors of the file that the network has no place for and needs none: numbers that its configuration says
+    /// already.
     pub unused: Vec<String>,
 }
 
@@ -137,7 +138,7 @@ impl<M> Loading<M> {
         if let Some(error) = failed.take() {
             return Err(error);
         }
-        let problems: Vec<String> = result.errors.iter().map(|e| e.to_string()).collect();
+        let problems: Vec<String> = result.errors.iter().map(ToString::to_string).collect();
         if !problems.is_empty() {
             return Err(self.weights.error(some_of(&problems)));
         }

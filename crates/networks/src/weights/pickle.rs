@@ -85,7 +85,7 @@ impl Machine<'_> {
     /// An unsigned number of so many bytes.
     fn number(&mut self, count: usize) -> Result<u64, String> {
         let bytes = self.take(count)?;
-        Ok(bytes.iter().rev().fold(0, |n, &b| n << 8 | u64::from(b)))
+        Ok(bytes.iter().rev().fold(0, |n, &b| (n << 8) | u64::from(b)))
     }
 
     fn text(&mut self, length: u64) -> Result<String, String> {

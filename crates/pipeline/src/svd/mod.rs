@@ -55,7 +55,7 @@ pub fn image_latents<B: Backend>(
 /// # Shapes
 /// - `embedding`: `[n, 1, dim]`, from [`SvdConfig::embed`]
 /// - `image_latents`: `[n, channels, height, width]`, from [`image_latents`]
-/// - `added_time_ids`: `[n, 3]`, from [`added_time_ids`](crate::engine::added_time_ids)
+/// - `added_time_ids`: `[n, 3]`, from [`added_time_ids`]
 pub fn prepare<'a, B: Backend>(
     embedding: Tensor<B, 3>,
     image_latents: Tensor<B, 4>,

@@ -327,7 +327,7 @@ fn what_does_not_fit_is_refused_before_weights_are_read() {
             },
         ),
         ("other channels or layers", |c| {
-            c["block_out_channels"] = vec![64, 64].into()
+            c["block_out_channels"] = vec![64, 64].into();
         }),
         ("2 times smaller", |c| {
             c["conditioning_embedding_out_channels"] = vec![4, 6].into();
@@ -335,13 +335,13 @@ fn what_does_not_fit_is_refused_before_weights_are_read() {
         }),
         ("moved latents", |c| c["moved_latent_channels"] = 4.into()),
         ("heat maps of 5 channels", |c| {
-            c["conditioning_channels"] = 5.into()
+            c["conditioning_channels"] = 5.into();
         }),
         ("cannot be read", |c| {
-            c["block_out_channels"] = "many".into()
+            c["block_out_channels"] = "many".into();
         }),
         ("multiples of 32", |c| {
-            c["block_out_channels"] = vec![33, 64].into()
+            c["block_out_channels"] = vec![33, 64].into();
         }),
     ];
     for (words, change) in cases {

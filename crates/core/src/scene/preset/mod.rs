@@ -130,6 +130,9 @@ impl Preset {
     }
 
     /// The scene on this picture. A picture of another shape is refused.
+    ///
+    /// # Errors
+    /// [`Error::Preset`] for a picture of another shape.
     pub fn scene(&self, picture: Picture) -> Result<Scene> {
         if self.fits(&picture) == Fit::Different {
             return Err(Error::Preset(format!(
@@ -200,6 +203,9 @@ impl Preset {
     }
 
     /// Reads any form: a preset file's text, a whole link, its fragment with or without `#`.
+    ///
+    /// # Errors
+    /// [`Error::Preset`] that says what is wrong with it and what to do.
     pub fn parse(text: &str) -> Result<Self> {
         if text.len() > MAX_BYTES {
             return refuse(format!(

@@ -327,7 +327,7 @@ fn entities() -> impl Strategy<Value = Entity> {
             // Named as a part is and in a group, an entity is that part.
             let named = part_of_old(&name).filter(|_| group.is_some());
             let alpha = (0..w * h)
-                .map(|i| if seed >> (i % 61) & 1 == 1 { 255 } else { 0 })
+                .map(|i| if (seed >> (i % 61)) & 1 == 1 { 255 } else { 0 })
                 .collect();
             Entity {
                 name: clean_name(&name),

@@ -69,7 +69,7 @@ pub struct Args {
 /// Runs the subcommand.
 ///
 /// # Errors
-/// As [`run`], and [`Error::Job`] for options that cannot be.
+/// As [`run()`], and [`Error::Job`] for options that cannot be.
 pub fn run(args: Args) -> Result<()> {
     let mut options = args.options;
     options.check()?;

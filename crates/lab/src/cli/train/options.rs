@@ -314,6 +314,10 @@ mod text {
     use std::fmt::Display;
     use std::str::FromStr;
 
+    #[allow(
+        clippy::ref_option,
+        reason = "serde calls it with a reference to the field"
+    )]
     pub fn serialize<T: Display, S: Serializer>(
         value: &Option<T>,
         to: S,

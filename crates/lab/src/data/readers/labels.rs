@@ -38,7 +38,7 @@ impl Labels {
             (_, false) => {
                 let rgb = image.to_rgb8();
                 let colour =
-                    |p: &image::Rgb<u8>| p.0.iter().fold(0, |id, c| id << 8 | u32::from(*c));
+                    |p: &image::Rgb<u8>| p.0.iter().fold(0, |id, c| (id << 8) | u32::from(*c));
                 rgb.pixels().map(colour).collect()
             }
         };

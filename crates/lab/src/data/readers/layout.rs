@@ -280,9 +280,8 @@ fn plain(place: &Path) -> Result<Vec<Item>> {
 
 /// Whether a list's first line names the columns that are needed.
 fn is_webvid(path: &Path) -> bool {
-    let mut reader = match csv::Reader::from_path(path) {
-        Ok(reader) => reader,
-        Err(_) => return false,
+    let Ok(mut reader) = csv::Reader::from_path(path) else {
+        return false;
     };
     let columns = reader.headers();
     columns.is_ok_and(|row| {

@@ -1,6 +1,6 @@
 //! Videos of published data sets, as clips to train on: the same [`Clip`]s as rendered ones.
 //!
-//! Which layouts there are says [`Layout`]; how a video becomes a clip says [`clip`]. Videos without tracks are tracked
+//! Which layouts there are says [`Layout`]; how a video becomes a clip says `clip`. Videos without tracks are tracked
 //! by [`dragentity_media::track::flow`], videos without masks get those of what moves by itself.
 
 mod clip;

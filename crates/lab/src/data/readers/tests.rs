@@ -324,9 +324,9 @@ fn training_reads_them_as_it_reads_rendered_ones() {
 fn what_cannot_be_used_is_named() {
     let refused = |place: &Place, words: &[&str]| {
         let error = place.clip(4).err().unwrap().to_string();
-        words
-            .iter()
-            .for_each(|word| assert!(error.contains(word), "{word}: {error}"));
+        for word in words {
+            assert!(error.contains(word), "{word}: {error}");
+        }
     };
     let nothing = Place::new();
     let error = Library::open(nothing.0.path()).err().unwrap().to_string();

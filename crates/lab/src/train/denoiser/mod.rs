@@ -191,7 +191,10 @@ impl<B: Backend> Encoded<B> {
 
 impl<B: AutodiffBackend> DenoiserStage<B> {
     /// A batch as the frozen networks see it, and its clean latents made noisy for step `step`.
-    #[allow(clippy::type_complexity)]
+    #[allow(
+        clippy::type_complexity,
+        reason = "a pair, whose parts have names already"
+    )]
     fn noisy(
         &self,
         batch: &ClipBatch,

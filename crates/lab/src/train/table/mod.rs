@@ -84,7 +84,7 @@ impl Kind {
         }
     }
 
-    fn shown(&self) -> Shown {
+    fn shown(self) -> Shown {
         Shown {
             representation: Some(self.representation),
             entity_features: Some(self.entity_features),
@@ -243,7 +243,7 @@ pub fn train(
     }
     for seed in 1..=options.seeds {
         for kind in kinds(&options.tables) {
-            if !session.row(&kind, seed)? {
+            if !session.row(kind, seed)? {
                 return Ok(());
             }
         }
@@ -274,14 +274,14 @@ impl Session<'_> {
             )));
         }
         let all = kinds(&[1, 2, 3]);
-        let turns = all.iter().map(Kind::shown).collect();
-        self.one(&Kind::FULL, turns, BASE_SEED, &dir, steps, None)?;
+        let turns = all.into_iter().map(Kind::shown).collect();
+        self.one(Kind::FULL, turns, BASE_SEED, &dir, steps, None)?;
         Ok(done(&dir)? >= steps)
     }
 
     /// Trains a row, unless it is done or another process does; whether the session goes on.
-    fn row(&mut self, kind: &Kind, seed: u64) -> Result<bool> {
-        let dir = run_dir(&self.options.fit.run, kind, seed);
+    fn row(&mut self, kind: Kind, seed: u64) -> Result<bool> {
+        let dir = run_dir(&self.options.fit.run, &kind, seed);
         let steps = self.options.fit.steps;
         let done = done(&dir)?;
         if done >= steps {
@@ -299,7 +299,7 @@ impl Session<'_> {
     /// Trains a run; `false` if there is no time left.
     fn one(
         &mut self,
-        kind: &Kind,
+        kind: Kind,
         turns: Vec<Shown>,
         seed: u64,
         dir: &Path,
