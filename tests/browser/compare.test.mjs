@@ -10,7 +10,7 @@ import { at, until } from './actions.mjs';
 import { open, root } from './harness.mjs';
 import { png } from './picture.mjs';
 
-const program = process.env.DRAGENTITY_BIN ?? join(root, 'target/debug/dragentity');
+const lab = process.env.DRAGENTITY_LAB_BIN ?? join(root, 'target/debug/dragentity-lab');
 const plain = (colour) => png(48, 32, () => colour);
 
 /** A folder of results: those of "mossy" are green, those of "rusty" red. */
@@ -86,7 +86,7 @@ test('a comparison is blind, kept over a reload, saved, and added up', { timeout
   await at(page, 'save').click();
   const saved = join(folder, 'answers.json');
   await (await waiting).saveAs(saved);
-  const table = execFileSync(program, ['eval', '--table', '4', '--answers', saved, saved], { encoding: 'utf8' });
+  const table = execFileSync(lab, ['eval', '--table', '4', '--answers', saved, saved], { encoding: 'utf8' });
   assert.match(table, /2 people/);
   assert.match(table, /\| Structural integrity \| 100 % \| 0 % \| 6 \| 10 % \| 25 % \| 65 % \|/);
 
