@@ -180,7 +180,7 @@ fn paint(colour: [u8; 3], opacity: f32) -> Paint<'static> {
 /// The video with the trajectories of a scene drawn over each frame.
 ///
 /// # Errors
-/// [`Error::Job`] for frames of another size than the video says.
+/// Those of [`Canvas::new`].
 pub fn with_trajectories(video: &Video, scene: &Scene) -> Result<Video> {
     let last = video.frames.len().max(2) - 1;
     let mut frames = Vec::with_capacity(video.frames.len());

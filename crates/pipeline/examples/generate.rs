@@ -22,7 +22,7 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 /// The video that the shipped model makes of a preset.
 ///
 /// # Errors
-/// When picture or preset cannot be read or do not fit each other, or the device cannot be had.
+/// When picture or preset cannot be read or do not fit each other, or the run fails.
 pub fn generate(picture: &Path, preset: &Path) -> Result<Video, Box<dyn Error>> {
     let picture = Picture::decode(&std::fs::read(picture)?, &picture.display().to_string())?;
     let preset = Preset::parse(&std::fs::read_to_string(preset)?)?;

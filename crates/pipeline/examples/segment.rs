@@ -20,7 +20,7 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 /// The mask of what lies at `[x, y]` of a picture, by the shipped model's click head.
 ///
 /// # Errors
-/// When the picture cannot be read, or the device cannot be had.
+/// When the picture cannot be read, or the run fails.
 pub fn segment(picture: &Path, [x, y]: [f32; 2]) -> Result<Mask, Box<dyn Error>> {
     let positive = true;
     let job = ClickJob {

@@ -32,7 +32,7 @@ pub fn track(video: &Video, name: &str, mask: Mask) -> Result<Tracks, Box<dyn Er
 /// The bundled cat's head in a video that the shipped model makes of it.
 ///
 /// # Errors
-/// When the sample cannot be read, or the device cannot be had.
+/// When the sample cannot be read, or the run fails.
 pub fn example() -> Result<(Video, Mask), Box<dyn Error>> {
     let sample = format!("{ROOT}/www/samples/cat");
     let picture = Picture::decode(&std::fs::read(format!("{sample}.jpg"))?, "cat.jpg")?;

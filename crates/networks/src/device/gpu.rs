@@ -4,7 +4,7 @@ use super::GraphicsApi;
 use burn::backend::wgpu::{RuntimeOptions, WgpuDevice, graphics, init_setup};
 use dragentity_core::Error;
 use dragentity_core::Result;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use wgpu::{Backends, DeviceType};
 
 /// A GPU, ready for Burn.
@@ -98,7 +98,7 @@ fn list(all: &[wgpu::AdapterInfo]) -> String {
 /// default device when it is first used.
 fn set_up(api: GraphicsApi, device: &WgpuDevice) {
     static KNOWN: Mutex<Vec<WgpuDevice>> = Mutex::new(Vec::new());
-    let mut known = KNOWN.lock().unwrap_or_else(|broken| broken.into_inner());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     if known.contains(device) {
         return;
     }
