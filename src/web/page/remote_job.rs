@@ -68,10 +68,7 @@ impl App {
 
     /// The job has a name at its server.
     fn job_taken(&mut self, number: u64, server: &Server, id: String) {
-        let cancelled = self
-            .job
-            .as_ref()
-            .is_some_and(super::job::Running::is_cancelled);
+        let cancelled = matches!(&self.job, Some(job) if job.is_cancelled());
         match self.remote_job(number) {
             Some(remote) => {
                 remote.id = Some(id);

@@ -1,10 +1,11 @@
 //! Which settings count, and the limits of what can be asked for.
 
-use super::preset::MAX_ENTITIES;
 use super::{Entity, Representation, Scene, Settings};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+/// Most entities of one preset.
+pub const MAX_ENTITIES: usize = 64;
 /// Most frames of one video.
 pub const MAX_FRAMES: u32 = 64;
 /// Most denoising steps.

@@ -13,7 +13,7 @@ use crate::weights::ModelDir;
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use dragentity_core::error::Result;
-use dragentity_core::scene::preset::MAX_ENTITIES;
+use dragentity_core::scene::settings::MAX_ENTITIES;
 use dragentity_core::scheduler::EulerDiscreteConfig;
 use serde::{Deserialize, Serialize};
 

@@ -11,7 +11,7 @@ use super::svd::SvdConfig;
 use burn::tensor::{FloatDType, backend::Backend};
 use dragentity_core::Error;
 use dragentity_core::Result;
-use dragentity_core::scene::preset::MAX_ENTITIES;
+use dragentity_core::scene::settings::MAX_ENTITIES;
 use dragentity_networks::dragentity::condition::{
     ConditionConfig, ConditionInput, GAUSSIAN_CHANNELS, Representation,
 };

@@ -5,7 +5,8 @@
 //! Whoever has the files gives a function that reads one by its name; names are plain, so that nothing outside of
 //! the folder is asked for.
 
-use super::preset::{MAX_ENTITIES, clean_name};
+use super::preset::clean_name;
+use super::settings::MAX_ENTITIES;
 use super::settings::{Choice, MAX_FRAMES};
 use super::trajectory::MAX_REACH;
 use super::{Entity, Mask, Picture, Scene, Trajectory, TrajectoryPoint};

@@ -21,7 +21,7 @@
 //! given then say which they are.
 
 use super::picture::PictureHash;
-use super::settings::Choice;
+use super::settings::{Choice, MAX_ENTITIES};
 use super::{
     Entity, Mask, Order, Part, Picture, Scene, Settings, Trajectory, TrajectoryPoint, mask,
     trajectory,
@@ -38,8 +38,6 @@ pub const FRAGMENT: &str = "s=";
 pub const MASK_SIDE: u32 = 160;
 /// Longer side, in pixels, of the masks in a scene made from a preset.
 pub const EDIT_SIDE: u32 = 512;
-/// Most entities of one preset.
-pub const MAX_ENTITIES: usize = 64;
 
 /// Longest side of a mask that is read (files may be written by other programs).
 const MAX_MASK_SIDE: u32 = 1024;
