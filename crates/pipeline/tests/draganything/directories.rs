@@ -340,7 +340,7 @@ fn what_does_not_fit_is_refused_before_weights_are_read() {
         ("cannot be read", |c| {
             c["block_out_channels"] = "many".into();
         }),
-        ("multiples of 32", |c| {
+        ("block_out_channels 33 is not a multiple of 32", |c| {
             c["block_out_channels"] = vec![33, 64].into();
         }),
     ];
