@@ -243,8 +243,7 @@ mod tests {
             assert_eq!(preset.fits(&picture), Fit::Same, "{name}");
             let scene = preset.scene(picture).unwrap();
             scene.check().unwrap();
-            let frames = preset.settings.frames.unwrap();
-            assert!(scene.notes(frames).is_empty(), "{name}");
+            assert!(scene.notes(48).is_empty(), "{name}");
             for entity in &scene.entities {
                 // Each is grabbed where it is, and moves as a whole, not the whole picture.
                 let start = entity.trajectory.as_ref().unwrap().start();

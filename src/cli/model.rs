@@ -1,16 +1,17 @@
 //! Options that say which model, and how it is loaded: the same wherever a model runs.
 
 use burn::tensor::FloatDType;
+use dragentity_pipeline::at_once;
 use dragentity_pipeline::dtype::parse_dtype;
 use dragentity_pipeline::model::{ControlNetSource, ModelOptions};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Which model.
 #[derive(clap::Args)]
 pub struct ModelArgs {
-    /// Folder of the model, in diffusers' layout [default: models/mini here or beside the program]
-    #[arg(long, value_name = "DIR")]
-    model: Option<PathBuf>,
+    /// What makes the frames: at-once (no network), or the folder of a model in diffusers' layout [default: at-once]
+    #[arg(long, value_name = "DIR", default_value = at_once::NAME, hide_default_value = true)]
+    model: PathBuf,
     /// Folder of a ControlNet, which lets Stable Video Diffusion follow paths: DragAnything's, or one of our own kind
     #[arg(long, value_name = "DIR")]
     controlnet: Option<PathBuf>,
@@ -32,7 +33,7 @@ impl ModelArgs {
                 location: controlnet.display().to_string(),
                 features_from: self.features_from.as_ref().map(|d| d.display().to_string()),
             }),
-            ..ModelOptions::new(location(self.model.as_deref()))
+            ..ModelOptions::new(self.model.display().to_string())
         }
     }
 }
@@ -56,23 +57,4 @@ impl SegmenterArgs {
             ..options
         }
     }
-}
-
-/// The model's folder: the one given, else `models/mini` here or above the program.
-fn location(given: Option<&Path>) -> String {
-    const SHIPPED: &str = "models/mini";
-    if let Some(given) = given {
-        return given.display().to_string();
-    }
-    let here = PathBuf::from(SHIPPED);
-    if here.is_dir() {
-        return SHIPPED.to_owned();
-    }
-    let program = std::env::current_exe().unwrap_or_default();
-    let beside = program
-        .ancestors()
-        .skip(1)
-        .map(|a| a.join(SHIPPED))
-        .find(|d| d.is_dir());
-    beside.unwrap_or(here).display().to_string()
 }

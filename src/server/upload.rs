@@ -300,7 +300,7 @@ mod tests {
             preset: Some(PRESET.replace("\"frames\": 4", "\"frames\": 4000").into()),
             ..upload()
         };
-        assert!(refused(many).contains("2 to 64"));
+        assert!(refused(many).contains("2 to 121"));
         let other = Upload {
             preset: Some(PRESET.replace("\"width\": 16", "\"width\": 160").into()),
             ..upload()

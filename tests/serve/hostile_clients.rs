@@ -140,7 +140,7 @@ fn unusable_jobs_are_refused_in_words() {
         &good,
         &PRESET.replace("\"frames\": 4", "\"frames\": 65"),
         400,
-        "2 to 64",
+        "2 to 121",
     );
     refused(
         &good,

@@ -5,4 +5,8 @@
 // Who shows something to people is a program, which hears of it in what is returned and called back.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod cutout;
+pub mod frames;
+pub mod matte;
 pub mod plate;
+mod resample;

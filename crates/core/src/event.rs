@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// What a job says while it runs, and what else becomes of one that waits for a device.
 ///
-/// Who runs a job tells `Plan`, `Encoding`, `Loading`, `Step`, `Preview` and `Decoding`, most of them several times. The
+/// Who runs a job tells `Plan`, `Encoding`, `Loading`, `Filling`, `Step`, `Preview` and `Decoding`, most of them several times. The
 /// result is what running it returns; who has that tells others the end: `Done`, `Failed` or `Cancelled`.
 ///
 /// ```json
@@ -53,6 +53,13 @@ pub enum JobEvent {
         step: u32,
         /// Steps in all.
         steps: u32,
+    },
+    /// What moving things have hidden is being filled.
+    Filling {
+        /// Stages done.
+        done: u32,
+        /// Stages in all.
+        total: u32,
     },
     /// How the video looks so far.
     Preview(Preview),

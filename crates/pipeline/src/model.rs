@@ -1,6 +1,7 @@
-//! Any model that a job can be given to: DragEntity's own kind, or Stable Video Diffusion as it was published.
+//! Any model that a job can be given to: none at all, DragEntity's own kind, or Stable Video Diffusion as it was published.
 //! Which one a directory holds, its `model_index.json` says.
 
+use super::at_once::{self, AtOnce};
 use super::dtype::{check_dtype, dtype_name};
 use super::engine::{Engine, Observer};
 use super::memory::MemoryLimits;
@@ -17,9 +18,11 @@ use dragentity_networks::dragentity::bundle::ModelIndex;
 use dragentity_networks::weights::ModelDir;
 use serde::Deserialize;
 
-/// What a model directory holds.
+/// What runs jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// No network, see [`AtOnce`].
+    AtOnce,
     /// All networks of DragEntity, as [`Engine`] runs them.
     DragEntity,
     /// `diffusers.StableVideoDiffusionPipeline`, as [`Svd`] runs it.
@@ -55,7 +58,7 @@ pub struct About {
 impl About {
     /// Whether it moves entities along paths.
     pub fn follows_paths(&self) -> bool {
-        self.kind == Kind::DragEntity || self.steered
+        self.kind != Kind::StableVideoDiffusion || self.steered
     }
 
     /// What a job is run with, by [`Settings::resolve`]: `request` is what was asked for with the job itself. Presets
@@ -64,7 +67,7 @@ impl About {
     pub fn settings(&self, request: &Choice, scene: SceneFrom<'_>) -> Settings {
         let chosen = match (scene, self.kind) {
             (SceneFrom::Picture, _) => Choice::default(),
-            (SceneFrom::Preset(preset), Kind::DragEntity) => preset.settings.clone(),
+            (SceneFrom::Preset(preset), Kind::AtOnce | Kind::DragEntity) => preset.settings.clone(),
             (SceneFrom::Demo(demo), Kind::StableVideoDiffusion) => demo.settings(),
             (SceneFrom::Preset(preset), _) => preset.settings.for_another_model(),
             (SceneFrom::Demo(demo), _) => demo.settings().for_another_model(),
@@ -85,6 +88,22 @@ impl About {
         }
 
         const INDEX: &str = "model_index.json";
+        if options.location == at_once::NAME {
+            return match &options.controlnet {
+                None => Ok(Self {
+                    kind: Kind::AtOnce,
+                    name: "no model".into(),
+                    settings: at_once::settings(),
+                    steered: false,
+                    note: None,
+                }),
+                Some(other) => Err(Error::Model {
+                    name: other.location.clone(),
+                    reason: "steers Stable Video Diffusion: name its directory with --model, or leave --controlnet out"
+                        .into(),
+                }),
+            };
+        }
         let dir = ModelDir::new(&options.location);
         let head: Head = dir.read_json("", INDEX).await?;
         match head.class_name.as_str() {
@@ -143,7 +162,7 @@ impl About {
 /// Which model, and how it is loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelOptions {
-    /// Directory or URL.
+    /// Directory or URL, or [`at_once::NAME`].
     pub location: String,
     /// What networks compute in; `None`: the best that the device's memory has room for. DragEntity's own models have `f32` only.
     pub dtype: Option<FloatDType>,
@@ -192,6 +211,8 @@ impl ModelOptions {
     reason = "one of them exists at a time, so that it does not matter that one is larger"
 )]
 pub enum Model<B: Backend> {
+    /// Nothing is loaded.
+    AtOnce(AtOnce),
     /// Its networks stay loaded.
     DragEntity(Engine<B>),
     /// Its networks are loaded when their turn comes, and dropped after it.
@@ -215,6 +236,7 @@ impl<B: Backend> Model<B> {
             check_dtype::<B>(&device, &device_name, dtype)?;
         }
         match About::read(options).await?.kind {
+            Kind::AtOnce => Ok(Self::AtOnce(AtOnce::default())),
             Kind::DragEntity => match options.dtype {
                 None | Some(FloatDType::F32) => {
                     let engine = Engine::load(location, device, device_name, observer).await?;
@@ -259,7 +281,7 @@ impl<B: Backend> Model<B> {
                     .segment(&job.picture, &job.clicks, job.previous.as_ref())
                     .await
             }
-            Self::StableVideoDiffusion(_) => Err(Error::Job(
+            Self::AtOnce(_) | Self::StableVideoDiffusion(_) => Err(Error::Job(
                 "Stable Video Diffusion has nothing that makes masks of clicks: bring SAM's weights with --segmenter, or \
                  leave --model out"
                     .into(),
@@ -270,7 +292,7 @@ impl<B: Backend> Model<B> {
     /// Runs a job.
     ///
     /// # Errors
-    /// Those of [`Engine::run`] and [`Svd::run`].
+    /// Those of [`AtOnce::run`], [`Engine::run`] and [`Svd::run`].
     pub async fn run(
         &self,
         job: &Job,
@@ -278,6 +300,10 @@ impl<B: Backend> Model<B> {
         observer: &mut impl Observer<B>,
     ) -> Result<Video> {
         match self {
+            Self::AtOnce(at_once) => {
+                let mut hear = |event| observer.event(event);
+                at_once.run(job, cancel, &mut hear).await
+            }
             Self::DragEntity(engine) => engine.run(job, cancel, observer).await,
             Self::StableVideoDiffusion(svd) => svd.run(job, cancel, observer).await,
         }

@@ -56,6 +56,9 @@ impl Progress {
                 });
             }
             JobEvent::Encoding => self.count("Encoding the picture", 0, 0),
+            JobEvent::Filling { done, total } => {
+                self.count("Filling what was hidden", *done, *total);
+            }
             JobEvent::Step { step, steps } => self.count("Denoising", *step, *steps),
             JobEvent::Decoding { done, total } => self.count("Decoding frames", *done, *total),
             // Who waits for a job in this process has its end as what running it returns.

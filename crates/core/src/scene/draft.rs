@@ -8,6 +8,8 @@
 //! a path is drawn, and the evaluation uses it as a baseline. Not in the paper, whose entity
 //! representation moves one averaged feature; here the entity's own latents move beside it.
 
+use super::{Mask, Picture};
+
 /// One entity to be moved; values are row-major over the picture.
 #[derive(Clone, Copy)]
 pub struct Layer<'a> {
@@ -234,6 +236,22 @@ impl Taps {
                 rgb[index * 3 + channel] * mask[index] * self.weight[tap]
             })
             .sum()
+    }
+}
+
+/// A picture in which what `hidden` marks (alpha above 0; of the picture's size) is filled smoothly from its surroundings.
+pub fn smooth_fill(picture: &Picture, hidden: &Mask) -> Picture {
+    let rgb: Vec<f32> = picture.rgb.iter().map(|&byte| f32::from(byte)).collect();
+    let hidden: Vec<f32> = hidden
+        .alpha
+        .iter()
+        .map(|&alpha| if alpha > 0 { 1.0 } else { 0.0 })
+        .collect();
+    let (width, height) = (picture.width as usize, picture.height as usize);
+    let filled = fill(&rgb, &hidden, width, height);
+    Picture {
+        rgb: std::sync::Arc::new(filled.iter().map(|v| v.round() as u8).collect()),
+        ..*picture
     }
 }
 

@@ -15,7 +15,7 @@ pub const MAX_SIDE: u32 = 12_000;
 /// Most pixels of a picture that is read at all: 100 million, 400 MB while it is decoded.
 pub const MAX_PIXELS: u64 = 100_000_000;
 /// Longer side, in pixels, of the picture that is kept. Larger ones are scaled down to it.
-pub const WORKING_SIDE: u32 = 1024;
+pub const WORKING_SIDE: u32 = 1280;
 /// Shortest side, in pixels, of a picture in which something can still be told apart.
 pub const MIN_SIDE: u32 = 8;
 
@@ -419,14 +419,14 @@ mod tests {
     fn large_pictures_come_down_to_the_working_size() {
         for (w, h) in [(1500, 1000), (5000, 500)] {
             let picture = Picture::decode(&png_of(gradient(w, h)), "in.png").unwrap();
-            assert_eq!(picture.width, 1024);
+            assert_eq!(picture.width, WORKING_SIDE);
             assert_eq!(
                 picture.height,
-                (1024.0 * h as f64 / w as f64).round() as u32
+                (WORKING_SIDE as f64 * h as f64 / w as f64).round() as u32
             );
             // Left to right the red still rises from 0 to 255.
-            let row = &picture.rgb[..1024 * 3];
-            assert!(row[0] < 4 && row[1023 * 3] > 250);
+            let row = &picture.rgb[..WORKING_SIDE as usize * 3];
+            assert!(row[0] < 4 && row[row.len() - 3] > 250);
         }
     }
 

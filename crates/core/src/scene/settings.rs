@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Most entities of one preset.
 pub const MAX_ENTITIES: usize = 64;
 /// Most frames of one video.
-pub const MAX_FRAMES: u32 = 64;
+pub const MAX_FRAMES: u32 = 121;
 /// Most denoising steps.
 pub const MAX_STEPS: u32 = 200;
 /// Shortest and longest side of a video in pixels; no public model was trained on more than 1,024.
@@ -389,7 +389,7 @@ mod tests {
                 frames: u32::MAX,
                 ..Default::default()
             })
-            .contains("2 to 64")
+            .contains("2 to 121")
         );
         assert!(
             said(Settings {

@@ -40,7 +40,7 @@ pub const MASK_SIDE: u32 = 160;
 pub const EDIT_SIDE: u32 = 512;
 
 /// Longest side of a mask that is read (files may be written by other programs).
-const MAX_MASK_SIDE: u32 = 1024;
+const MAX_MASK_SIDE: u32 = 1280;
 /// Longest text that is looked at, in bytes, and the most that a link may unpack to. A preset with [`MAX_ENTITIES`]
 /// ragged masks stays below 2 MB.
 const MAX_BYTES: usize = 4 << 20;

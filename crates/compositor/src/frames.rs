@@ -1,0 +1,367 @@
+//! The frames: what moves is laid over the clean plate, back to front.
+//!
+//! The first frame is the picture itself, and so is every frame in which nothing has moved yet. In all others a pixel that
+//! no cut-out and no hole touches is the picture's own.
+
+use super::cutout::{Cutout, Reach};
+use super::matte::{doubt, matte};
+use super::resample;
+use dragentity_core::scene::{Mask, Picture};
+
+/// A thing in the picture, and where it goes.
+#[derive(Clone, Debug)]
+pub struct Layer {
+    /// What it is, over the whole picture; of any size.
+    pub mask: Mask,
+    /// Offset from the first frame, in pixels of the picture, for each frame. Those that are missing are zero.
+    pub offsets: Vec<[f32; 2]>,
+}
+
+/// A picture whose things are being cut out, one after another; then its frames.
+pub struct Composition {
+    picture: Picture,
+    plate: Option<Picture>,
+    /// Those that are still to be cut out, the hindmost last.
+    waiting: Vec<Layer>,
+    cutouts: Vec<(Cutout, Vec<[f32; 2]>)>,
+    camera: Vec<[f32; 2]>,
+    /// How much of each pixel is hidden by what moves away.
+    hidden: Vec<f32>,
+}
+
+impl Composition {
+    /// Of layers that lie back to front over a picture, whose camera moves by `camera` pixels in each frame.
+    pub fn new(picture: Picture, layers: Vec<Layer>, camera: Vec<[f32; 2]>) -> Self {
+        let moves = |layer: &Layer| {
+            let frames = layer.offsets.len().max(camera.len());
+            (0..frames).any(|frame| {
+                let (own, of_all) = (at(&layer.offsets, frame), at(&camera, frame));
+                (own[0] - of_all[0]).abs() + (own[1] - of_all[1]).abs() > 1e-3
+            })
+        };
+        // What stays in its background is part of it, unless something may pass behind it.
+        let waiting = layers.into_iter().skip_while(|layer| !moves(layer));
+        let mut waiting: Vec<Layer> = waiting.collect();
+        waiting.reverse();
+        Self {
+            hidden: vec![0.0; picture.width as usize * picture.height as usize],
+            picture,
+            plate: None,
+            waiting,
+            cutouts: Vec::new(),
+            camera,
+        }
+    }
+
+    /// How many layers there are, and how many are cut out.
+    pub fn progress(&self) -> (usize, usize) {
+        let done = self.cutouts.len();
+        (done, done + self.waiting.len())
+    }
+
+    /// Cuts out the next layer; whether there are more.
+    pub fn advance(&mut self) -> bool {
+        if let Some(layer) = self.waiting.pop()
+            && let Some(matte) = matte(&self.picture, &layer.mask)
+        {
+            let (width, height) = self.size();
+            let cutout = Cutout::new(&matte, width, height, Reach::of(&layer.offsets));
+            let moves = (0..layer.offsets.len().max(self.camera.len()))
+                .any(|frame| at(&layer.offsets, frame) != at(&self.camera, frame));
+            let covered = cutout.coverage(width, height);
+            if moves {
+                let grown = grown(&covered, width, height, self.margin());
+                for (hidden, covered) in self.hidden.iter_mut().zip(grown) {
+                    *hidden = f32::max(*hidden, covered);
+                }
+            } else {
+                for (hidden, covered) in self.hidden.iter_mut().zip(covered) {
+                    *hidden *= 1.0 - covered;
+                }
+            }
+            self.cutouts.push((cutout, layer.offsets));
+        }
+        !self.waiting.is_empty()
+    }
+
+    /// Width and height of the frames in pixels.
+    pub fn size(&self) -> (usize, usize) {
+        (self.picture.width as usize, self.picture.height as usize)
+    }
+
+    /// The picture.
+    pub fn picture(&self) -> &Picture {
+        &self.picture
+    }
+
+    /// How far around a thing its colours are still found in the picture, in pixels: blur, compression, an edge that is wrong.
+    fn margin(&self) -> f32 {
+        doubt(self.picture.width, self.picture.height)
+    }
+
+    /// What has to be filled, once all layers are cut out; `None` when nothing is uncovered.
+    pub fn hole(&self) -> Option<Mask> {
+        let alpha: Vec<u8> = self
+            .hidden
+            .iter()
+            .map(|&hidden| if hidden > 0.02 { 255 } else { 0 })
+            .collect();
+        alpha.contains(&255).then_some(Mask {
+            width: self.picture.width,
+            height: self.picture.height,
+            alpha,
+        })
+    }
+
+    /// Takes the clean plate, of the picture's size: what is seen where things were. Another size is no plate.
+    pub fn set_plate(&mut self, plate: Picture) {
+        let fits = (plate.width, plate.height) == (self.picture.width, self.picture.height);
+        self.plate = fits.then_some(plate);
+    }
+
+    /// Frame `index`, `width * height * 3` bytes.
+    pub fn frame(&self, index: usize) -> Vec<u8> {
+        let camera = at(&self.camera, index);
+        let still = |offset: [f32; 2]| offset.iter().all(|o| o.abs() < 1e-3);
+        let moved = self
+            .cutouts
+            .iter()
+            .any(|(_, offsets)| !still(at(offsets, index)));
+        if !moved && still(camera) {
+            return self.picture.rgb.to_vec();
+        }
+        let (width, height) = self.size();
+        let plate = self.plate.as_ref().unwrap_or(&self.picture);
+        let mut frame = if still(camera) {
+            plate.rgb.to_vec()
+        } else {
+            resample::moved(&plate.rgb, width, height, camera)
+        };
+        for (cutout, offsets) in &self.cutouts {
+            cutout.lay_over(&mut frame, width, height, at(offsets, index));
+        }
+        frame
+    }
+}
+
+/// The offset in a frame; what is missing or not a number is none.
+fn at(offsets: &[[f32; 2]], frame: usize) -> [f32; 2] {
+    match offsets.get(frame) {
+        Some(offset) if offset.iter().all(|o| o.is_finite()) => *offset,
+        _ => [0.0; 2],
+    }
+}
+
+/// What is covered, and everything within `margin` pixels of it.
+fn grown(covered: &[f32], width: usize, height: usize, margin: f32) -> Vec<f32> {
+    use dragentity_core::scene::raster::squared_distances_within;
+
+    // The distance of what is not covered from what is.
+    let open = Mask {
+        width: width as u32,
+        height: height as u32,
+        alpha: covered
+            .iter()
+            .map(|&c| if c > 0.02 { 0 } else { 255 })
+            .collect(),
+    };
+    let distances = squared_distances_within(&open);
+    let near = |d: f32| if d <= margin * margin { 1.0 } else { 0.0 };
+    distances.into_iter().map(near).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WIDTH: usize = 64;
+    const HEIGHT: usize = 48;
+
+    /// Noise with a bright square at 20,16, 12 pixels wide, and the square's mask.
+    fn scene() -> (Picture, Mask) {
+        let mut rgb = Vec::new();
+        let mut alpha = Vec::new();
+        for at in 0..WIDTH * HEIGHT {
+            let (x, y) = (at % WIDTH, at / WIDTH);
+            let inside = (20..32).contains(&x) && (16..28).contains(&y);
+            let noise = (at * 7919 % 61) as u8;
+            rgb.extend(if inside {
+                [200 + noise % 32, 180, 240]
+            } else {
+                [noise, 90 - noise, 40]
+            });
+            alpha.push(if inside { 255 } else { 0 });
+        }
+        let (w, h) = (WIDTH as u32, HEIGHT as u32);
+        (
+            Picture::from_rgb(w, h, rgb).unwrap(),
+            Mask::from_alpha(w, h, alpha).unwrap(),
+        )
+    }
+
+    fn composed(layers: Vec<Layer>, camera: Vec<[f32; 2]>) -> Composition {
+        let (picture, _) = scene();
+        let mut made = Composition::new(picture, layers, camera);
+        while made.advance() {}
+        if made.hole().is_some() {
+            let green = vec![[0, 255, 0]; WIDTH * HEIGHT].concat();
+            made.set_plate(Picture::from_rgb(WIDTH as u32, HEIGHT as u32, green).unwrap());
+        }
+        made
+    }
+
+    fn pixel(frame: &[u8], x: usize, y: usize) -> [u8; 3] {
+        let at = (y * WIDTH + x) * 3;
+        [frame[at], frame[at + 1], frame[at + 2]]
+    }
+
+    #[test]
+    fn the_first_frame_is_the_picture_and_what_nothing_touches_stays_in_all() {
+        let (picture, mask) = scene();
+        let way: Vec<[f32; 2]> = (0..5).map(|i| [3.3 * i as f32, 1.7 * i as f32]).collect();
+        let mut made = Composition::new(
+            picture.clone(),
+            vec![Layer {
+                mask: mask.clone(),
+                offsets: way.clone(),
+            }],
+            Vec::new(),
+        );
+        while made.advance() {}
+        let hole = made.hole().unwrap();
+        // A plate is the picture's own outside the hole.
+        let mut plate = picture.rgb.to_vec();
+        for (pixel, &hidden) in plate.chunks_exact_mut(3).zip(&hole.alpha) {
+            if hidden > 0 {
+                pixel.copy_from_slice(&[0, 255, 0]);
+            }
+        }
+        made.set_plate(Picture::from_rgb(WIDTH as u32, HEIGHT as u32, plate).unwrap());
+        assert_eq!(made.frame(0), *picture.rgb);
+        for (index, by) in way.iter().enumerate() {
+            let frame = made.frame(index);
+            for y in 0..HEIGHT {
+                for x in 0..WIDTH {
+                    // Three pixels of soft edge and taps around the square, where it is and where it was.
+                    let near = |by: &[f32; 2]| {
+                        let (dx, dy) = (x as f32 - 25.5 - by[0], y as f32 - 21.5 - by[1]);
+                        dx.abs().max(dy.abs()) < 6.0 + 4.0
+                    };
+                    if !near(by) && hole.alpha[y * WIDTH + x] == 0 {
+                        let own = pixel(&picture.rgb, x, y);
+                        assert_eq!(pixel(&frame, x, y), own, "{index}: {x},{y}");
+                    }
+                }
+            }
+        }
+        // Nothing of the square is left at its old place.
+        let last = made.frame(4);
+        assert_eq!(pixel(&last, 21, 17), [0, 255, 0]);
+        for y in 12..32 {
+            for x in 16..28 {
+                assert!(pixel(&last, x, y)[2] <= 40, "a ghost at {x},{y}");
+            }
+        }
+    }
+
+    #[test]
+    fn whole_pixels_are_copied_and_broken_offsets_are_none() {
+        let (picture, mask) = scene();
+        let offsets = vec![[0.0; 2], [9.0, -4.0], [f32::NAN, 1.0]];
+        let made = composed(vec![Layer { mask, offsets }], Vec::new());
+        let frame = made.frame(1);
+        for y in 18..26 {
+            for x in 22..30 {
+                let own = pixel(&picture.rgb, x, y);
+                assert_eq!(pixel(&frame, x + 9, y - 4), own, "{x},{y}");
+            }
+        }
+        for still in [0, 2, 3, 99] {
+            assert_eq!(made.frame(still), *picture.rgb, "{still}");
+        }
+    }
+
+    #[test]
+    fn what_lies_in_front_hides_what_passes_behind_it() {
+        let (picture, mask) = scene();
+        let mut wall = Mask::empty(WIDTH as u32, HEIGHT as u32);
+        for (at, alpha) in wall.alpha.iter_mut().enumerate() {
+            *alpha = if at % WIDTH >= 40 { 255 } else { 0 };
+        }
+        let moved = Layer {
+            mask,
+            offsets: vec![[0.0; 2], [22.0, 0.0]],
+        };
+        let still = Layer {
+            mask: wall,
+            offsets: vec![[0.0; 2]; 2],
+        };
+        let behind = composed(vec![moved.clone(), still.clone()], Vec::new()).frame(1);
+        let before = composed(vec![still, moved], Vec::new()).frame(1);
+        assert_eq!(pixel(&behind, 48, 22), pixel(&picture.rgb, 48, 22));
+        assert_eq!(pixel(&before, 48, 22), pixel(&picture.rgb, 26, 22));
+    }
+
+    #[test]
+    fn the_camera_takes_everything_along_and_what_is_pinned_stays() {
+        let (picture, mask) = scene();
+        let pinned = Layer {
+            mask,
+            offsets: vec![[0.0; 2]; 2],
+        };
+        let made = composed(vec![pinned], vec![[0.0; 2], [5.0, 0.0]]);
+        let frame = made.frame(1);
+        assert_eq!(pixel(&frame, 26, 22), pixel(&picture.rgb, 26, 22));
+        assert_eq!(pixel(&frame, 60, 40), [0, 255, 0], "the plate has moved");
+        let alone = composed(Vec::new(), vec![[0.0; 2], [5.0, 0.0]]);
+        assert!(alone.hole().is_none());
+        let frame = alone.frame(1);
+        assert_eq!(pixel(&frame, 30, 30), pixel(&picture.rgb, 25, 30));
+    }
+
+    #[test]
+    fn what_the_border_cuts_off_goes_on_beyond_it() {
+        let (picture, _) = scene();
+        let mut cut = Mask::empty(WIDTH as u32, HEIGHT as u32);
+        for (at, alpha) in cut.alpha.iter_mut().enumerate() {
+            let (x, y) = (at % WIDTH, at / WIDTH);
+            *alpha = if x < 12 && (10..30).contains(&y) {
+                255
+            } else {
+                0
+            };
+        }
+        let layer = Layer {
+            mask: cut,
+            offsets: vec![[0.0; 2], [6.0, 0.0]],
+        };
+        let frame = composed(vec![layer], Vec::new()).frame(1);
+        // Column 6 is the first one, column 5 its mirror image.
+        assert_eq!(pixel(&frame, 6, 20), pixel(&picture.rgb, 0, 20));
+        assert_eq!(pixel(&frame, 5, 20), pixel(&picture.rgb, 0, 20));
+        assert_eq!(pixel(&frame, 0, 20), pixel(&picture.rgb, 5, 20));
+        assert_eq!(pixel(&frame, 0, 40), [0, 255, 0]);
+    }
+
+    #[test]
+    fn a_mask_over_everything_moves_everything() {
+        let (picture, _) = scene();
+        let all = Mask::from_alpha(1, 1, vec![255]).unwrap();
+        let layer = Layer {
+            mask: all,
+            offsets: vec![[0.0; 2], [8.0, 0.0]],
+        };
+        let made = composed(vec![layer], Vec::new());
+        let hole = made.hole().unwrap();
+        assert!(hole.alpha.iter().all(|&a| a == 255));
+        assert_eq!(pixel(&made.frame(1), 30, 30), pixel(&picture.rgb, 22, 30));
+        let dot = Picture::from_rgb(1, 1, vec![9; 3]).unwrap();
+        let layer = Layer {
+            mask: Mask::from_alpha(1, 1, vec![255]).unwrap(),
+            offsets: vec![[0.0; 2], [0.4, 0.0]],
+        };
+        let mut tiny = Composition::new(dot, vec![layer], Vec::new());
+        while tiny.advance() {}
+        assert_eq!(tiny.frame(1).len(), 3);
+    }
+}

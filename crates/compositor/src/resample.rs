@@ -1,0 +1,133 @@
+//! Pictures moved by parts of a pixel: Catmull-Rom's cubic, which keeps them sharp, along one axis at a time.
+
+/// A motion along one axis: whole pixels, and the weights of the four pixels around the rest.
+pub struct Taps {
+    /// Whole pixels.
+    pub shift: i64,
+    weights: [f32; 4],
+}
+
+impl Taps {
+    /// Of a motion by `offset` pixels. One that is not a number, or further than any picture is wide, is none.
+    pub fn new(offset: f32) -> Self {
+        let offset = if offset.is_finite() && offset.abs() < 1e6 {
+            offset
+        } else {
+            0.0
+        };
+        // Offsets that are whole but for rounding are whole: those pixels are copied.
+        let whole = offset.round();
+        let (shift, t) = if (offset - whole).abs() < 1e-3 {
+            (whole, 0.0)
+        } else {
+            // What is seen at x comes from x - offset, between the pixels floor and floor + 1.
+            (offset.ceil(), offset.ceil() - offset)
+        };
+        Self {
+            shift: shift as i64,
+            weights: [
+                ((2.0 - t) * t - 1.0) * t * 0.5,
+                ((3.0 * t - 5.0) * t * t + 2.0) * 0.5,
+                ((4.0 - 3.0 * t) * t + 1.0) * t * 0.5,
+                (t - 1.0) * t * t * 0.5,
+            ],
+        }
+    }
+
+    /// How many pixels around the shifted ones taps reach.
+    pub fn margin(&self) -> i64 {
+        if self.weights[1] == 1.0 { 0 } else { 2 }
+    }
+
+    /// Which pixel, counted from the shifted one, weighs how much; those that weigh nothing left out.
+    pub fn weights(&self) -> impl Iterator<Item = (i64, f32)> {
+        (-1..3)
+            .zip(self.weights)
+            .filter(|(_, weight)| *weight != 0.0)
+    }
+}
+
+/// An RGB picture moved by `offset` pixels, mirrored at its borders.
+pub fn moved(rgb: &[u8], width: usize, height: usize, offset: [f32; 2]) -> Vec<u8> {
+    let (across, down) = (Taps::new(offset[0]), Taps::new(offset[1]));
+    let mut out = vec![0; rgb.len()];
+    let mut line = vec![0.0_f32; width * 3];
+    for (y, out) in out.chunks_exact_mut(width * 3).enumerate() {
+        line.fill(0.0);
+        for (tap, weight) in down.weights() {
+            let row = mirrored(y as i64 - down.shift + tap, height);
+            for (sum, &value) in line.iter_mut().zip(&rgb[row * width * 3..]) {
+                *sum += weight * f32::from(value);
+            }
+        }
+        for (x, out) in out.chunks_exact_mut(3).enumerate() {
+            let mut pixel = [0.0_f32; 3];
+            for (tap, weight) in across.weights() {
+                let column = mirrored(x as i64 - across.shift + tap, width);
+                for (sum, value) in pixel.iter_mut().zip(&line[column * 3..]) {
+                    *sum += weight * value;
+                }
+            }
+            for (out, value) in out.iter_mut().zip(pixel) {
+                *out = value.round().clamp(0.0, 255.0) as u8;
+            }
+        }
+    }
+    out
+}
+
+/// A place of an endless row of mirror images, as a place in the first.
+fn mirrored(at: i64, side: usize) -> usize {
+    let side = side as i64;
+    let at = at.rem_euclid(2 * side);
+    at.min(2 * side - 1 - at) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_pixels_are_copied_and_parts_are_between() {
+        for offset in [-3.0, 0.0, 0.0005, 7.0] {
+            let taps = Taps::new(offset);
+            assert_eq!(taps.weights().collect::<Vec<_>>(), [(0, 1.0)], "{offset}");
+            assert_eq!((taps.shift as f32 - offset).abs() < 1e-3, true);
+        }
+        for offset in [-2.7, -0.25, 0.5, 3.1] {
+            let taps = Taps::new(offset);
+            let total: f32 = taps.weights().map(|(_, weight)| weight).sum();
+            // Where the taps look on average: a straight line stays one.
+            let place: f32 = taps
+                .weights()
+                .map(|(tap, weight)| (tap - taps.shift) as f32 * weight)
+                .sum();
+            assert!(
+                (total - 1.0).abs() < 1e-5 && (place + offset).abs() < 1e-4,
+                "{offset}"
+            );
+        }
+        for broken in [f32::NAN, f32::INFINITY, 1e30] {
+            assert_eq!(Taps::new(broken).shift, 0);
+        }
+    }
+
+    #[test]
+    fn a_picture_is_moved_and_mirrored() {
+        let row = [10, 10, 10, 20, 20, 20, 40, 40, 40];
+        let reds = |offset| -> Vec<u8> {
+            moved(&row, 3, 1, [offset, 0.0])
+                .chunks_exact(3)
+                .map(|p| p[0])
+                .collect()
+        };
+        assert_eq!(reds(1.0), [10, 10, 20]);
+        assert_eq!(reds(-1.0), [20, 40, 40]);
+        assert_eq!(reds(100.0).len(), 3);
+        let half = reds(0.5);
+        assert!(
+            (10..=15).contains(&half[1]) && (28..=31).contains(&half[2]),
+            "{half:?}"
+        );
+    }
+}
