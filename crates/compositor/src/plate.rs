@@ -1,1 +1,0 @@
-//! The clean plate: what is behind the things that move away.

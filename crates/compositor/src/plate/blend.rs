@@ -1,0 +1,187 @@
+//! Seams closed: copied pixels keep their differences to their neighbours, and take the colours of the rim.
+
+/// How much a pixel holds on to the colour it was copied with, beside four neighbours: weak, so that a wrong tint goes within
+/// some 30 pixels of the rim, while a rim that has a tint of its own does not reach everywhere.
+const HOLD: f32 = 1e-3;
+/// No neighbour: beyond the picture, or not to be matched.
+const NOTHING: u32 = u32::MAX;
+
+/// The colours of unknown pixels, for a picture of `width` with three values a pixel.
+///
+/// `copied` tells for an unknown pixel where it comes from, `known` of the others whether their colour is to be matched. Without
+/// `copied` the colours of the rim are continued as smoothly as can be.
+pub(super) struct Blend<'a> {
+    pub width: usize,
+    pub height: usize,
+    pub rgb: &'a [u8],
+    pub unknown: &'a [bool],
+    pub known: &'a [bool],
+    /// Index of the pixel that each unknown one is a copy of; anything elsewhere.
+    pub copied: Option<&'a [u32]>,
+}
+
+/// One unknown pixel among its neighbours.
+struct Node {
+    at: u32,
+    /// Left, right, above, below: index into the nodes, or, from `len` on, of a known pixel.
+    neighbours: [u32; 4],
+    weights: [f32; 4],
+    /// What it would be if the neighbours were nought.
+    target: [f32; 3],
+    /// All weights.
+    sum: f32,
+}
+
+impl Blend<'_> {
+    fn colour(&self, at: usize) -> [f32; 3] {
+        [0, 1, 2].map(|c| f32::from(self.rgb[at * 3 + c]))
+    }
+
+    /// The colour of the pixel beside the one that `at` was copied from, if it is known.
+    fn beside(&self, from: usize, dx: i32, dy: i32) -> Option<[f32; 3]> {
+        let x = (from % self.width) as i32 + dx;
+        let y = (from / self.width) as i32 + dy;
+        if x < 0 || y < 0 || x >= self.width as i32 || y >= self.height as i32 {
+            return None;
+        }
+        let at = y as usize * self.width + x as usize;
+        (!self.unknown[at]).then(|| self.colour(at))
+    }
+
+    /// The pixels made, in the order of [`Self::unknown`].
+    pub(super) fn solve(&self) -> Vec<[u8; 3]> {
+        let area = self.width * self.height;
+        let mut index = vec![NOTHING; area];
+        let mut places = Vec::new();
+        for at in 0..area {
+            if self.unknown[at] {
+                index[at] = places.len() as u32;
+                places.push(at as u32);
+            }
+        }
+        let mut nodes = Vec::new();
+        let mut values = Vec::with_capacity(places.len());
+        for &at in &places {
+            let node = self.node(at as usize, &index);
+            values.push(self.start(at as usize));
+            nodes.push(node);
+        }
+        relax(&nodes, &mut values, self.width);
+        values
+            .into_iter()
+            .map(|value| value.map(|v| v.round().clamp(0.0, 255.0) as u8))
+            .collect()
+    }
+
+    fn start(&self, at: usize) -> [f32; 3] {
+        self.copied.map_or([128.0; 3], |copied| self.colour(copied[at] as usize))
+    }
+
+    fn node(&self, at: usize, index: &[u32]) -> Node {
+        let (x, y) = ((at % self.width) as i32, (at / self.width) as i32);
+        let mut node = Node {
+            at: at as u32,
+            neighbours: [NOTHING; 4],
+            weights: [0.0; 4],
+            target: [0.0; 3],
+            sum: 0.0,
+        };
+        if let Some(copied) = self.copied {
+            let own = self.colour(copied[at] as usize);
+            node.sum += HOLD;
+            for c in 0..3 {
+                node.target[c] += HOLD * own[c];
+            }
+        }
+        for (slot, (dx, dy)) in [(-1, 0), (1, 0), (0, -1), (0, 1)].into_iter().enumerate() {
+            let (nx, ny) = (x + dx, y + dy);
+            if nx < 0 || ny < 0 || nx >= self.width as i32 || ny >= self.height as i32 {
+                continue;
+            }
+            let next = ny as usize * self.width + nx as usize;
+            if !self.unknown[next] && !self.known[next] {
+                continue;
+            }
+            let (step, weight) = self.step(at, next, dx, dy);
+            node.sum += weight;
+            for c in 0..3 {
+                node.target[c] -= weight * step[c];
+            }
+            if self.unknown[next] {
+                node.neighbours[slot] = index[next];
+                node.weights[slot] = weight;
+            } else {
+                let colour = self.colour(next);
+                for c in 0..3 {
+                    node.target[c] += weight * colour[c];
+                }
+            }
+        }
+        node
+    }
+
+    /// By how much the next pixel is to be brighter, and how sure that is.
+    fn step(&self, at: usize, next: usize, dx: i32, dy: i32) -> ([f32; 3], f32) {
+        let Some(copied) = self.copied else {
+            return ([0.0; 3], 1.0);
+        };
+        let from = copied[at] as usize;
+        let here = self.beside(from, dx, dy).map(|theirs| difference(theirs, self.colour(from)));
+        let there = if self.unknown[next] {
+            let from = copied[next] as usize;
+            self.beside(from, -dx, -dy).map(|theirs| difference(self.colour(from), theirs))
+        } else {
+            None
+        };
+        match (here, there) {
+            (Some(a), Some(b)) => {
+                // Where the two sides do not agree there is an edge of something: it may stay one, and bleeds less.
+                let apart: f32 = (0..3).map(|c| (a[c] - b[c]).powi(2)).sum();
+                let weight = 1.0 / (1.0 + apart / 2000.0);
+                ([0, 1, 2].map(|c| (a[c] + b[c]) / 2.0), weight)
+            }
+            (Some(step), None) | (None, Some(step)) => (step, 1.0),
+            (None, None) => ([0.0; 3], 0.5),
+        }
+    }
+}
+
+fn difference(a: [f32; 3], b: [f32; 3]) -> [f32; 3] {
+    [0, 1, 2].map(|c| a[c] - b[c])
+}
+
+/// Successive over-relaxation, the pixels of one colour of a chequerboard at a time.
+fn relax(nodes: &[Node], values: &mut [[f32; 3]], width: usize) {
+    // Across a hole of this width colours have to travel.
+    let across = (nodes.len() as f32).sqrt().max(2.0);
+    let over = 2.0 / (1.0 + (std::f32::consts::PI / across).sin());
+    let rounds = (2.0 * across) as usize + 40;
+    for _ in 0..rounds {
+        let mut most = 0.0_f32;
+        for colour in 0..2 {
+            for (index, node) in nodes.iter().enumerate() {
+                let (x, y) = (node.at as usize % width, node.at as usize / width);
+                if (x + y) % 2 != colour || node.sum <= 0.0 {
+                    continue;
+                }
+                let mut wanted = node.target;
+                for (&neighbour, &weight) in node.neighbours.iter().zip(&node.weights) {
+                    if neighbour != NOTHING {
+                        let theirs = values[neighbour as usize];
+                        for c in 0..3 {
+                            wanted[c] += weight * theirs[c];
+                        }
+                    }
+                }
+                for c in 0..3 {
+                    let change = over * (wanted[c] / node.sum - values[index][c]);
+                    most = most.max(change.abs());
+                    values[index][c] += change;
+                }
+            }
+        }
+        if most < 0.02 {
+            break;
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! The clean plate: what is behind the things that move away.
+//!
+//! What was hidden is made up of patches of the rest of the picture, coarse to fine: at a size at which the hole is a few pixels
+//! wide its surroundings are continued inwards, and at each larger one every patch that shows something unknown looks for the
+//! known patch most like it, and what these show is averaged, in turns (after Wexler, Shechtman and Irani 2007; Barnes and others
+//! 2009; Newson and others 2014). At the end pixels are copied, not averaged, and the seams are closed (Perez and others 2003).
+
+mod blend;
+mod level;
+mod parallel;
+mod search;
+mod vote;
+
+use blend::Blend;
+use dragentity_core::scene::{Mask, Picture};
+use dragentity_core::{Cancel, Error, Result};
+use level::{CHANNELS, Level, RADIUS, SCALE, SIDE};
+use search::Field;
+use std::sync::Arc;
+use vote::Count;
+
+/// Rounds of searching and averaging: at the coarsest size, and at the larger ones.
+const ROUNDS: [usize; 6] = [4, 6, 8, 10, 12, 12];
+/// Passes of the search in each round.
+const PASSES: usize = 2;
+/// The fewest patches that are enough to choose from.
+const FEWEST_SOURCES: usize = 64;
+/// How far beside the hole what must not be copied is taken to belong to the hole, in pixels.
+const BESIDE: usize = 12;
+
+/// A picture being filled, step by step, so that a page can draw and give up in between.
+pub struct Filling {
+    picture: Picture,
+    unknown: Vec<bool>,
+    hole: Vec<bool>,
+    allowed: Vec<bool>,
+    /// From the picture's own size down. Empty when nothing can be copied.
+    levels: Vec<Level>,
+    field: Field,
+    /// Which level is being filled, and how many rounds it had.
+    at: usize,
+    round: usize,
+    done: u32,
+    total: u32,
+    result: Option<Vec<u8>>,
+}
+
+impl Filling {
+    /// Prepares to fill what `hole` marks (any alpha above 0) from the rest of `picture`, or from what `source` marks of it.
+    ///
+    /// Masks have the picture's size. What `source` leaves out is not copied, and where it lies beside the hole the plate is
+    /// made as if it were hidden, too, so that a thing in front does not bleed into what is behind it.
+    ///
+    /// # Errors
+    /// [`Error::Picture`] for an empty picture, [`Error::Job`] when a mask has another size than the picture, the hole covers
+    /// everything, or nothing may be taken.
+    pub fn new(picture: &Picture, hole: &Mask, source: Option<&Mask>) -> Result<Self> {
+        if picture.is_empty() {
+            return Err(Error::Picture {
+                name: "picture".into(),
+                reason: "has no pixels; there is nothing to fill".into(),
+            });
+        }
+        let (width, height) = (picture.width as usize, picture.height as usize);
+        let area = width * height;
+        for (mask, name) in [(Some(hole), "hole"), (source, "source")] {
+            let Some(mask) = mask else { continue };
+            if (mask.width, mask.height) != (picture.width, picture.height) || mask.alpha.len() != area {
+                return Err(Error::Job(format!(
+                    "the mask of the {name} has {} x {} pixels and the picture {width} x {height}; a mask has the size of its picture",
+                    mask.width, mask.height
+                )));
+            }
+        }
+        let hole: Vec<bool> = hole.alpha.iter().map(|&alpha| alpha > 0).collect();
+        if hole.iter().all(|&h| h) {
+            return Err(Error::Job(
+                "the hole covers the whole picture; leave something of it to fill from".into(),
+            ));
+        }
+        let mut allowed: Vec<bool> = match source {
+            Some(source) => source.alpha.iter().map(|&alpha| alpha > 0).collect(),
+            None => vec![true; area],
+        };
+        for (allowed, &hole) in allowed.iter_mut().zip(&hole) {
+            *allowed &= !hole;
+        }
+        if !allowed.iter().any(|&a| a) {
+            return Err(Error::Job(
+                "nothing outside of the hole may be used to fill it; mark more of the picture as source".into(),
+            ));
+        }
+        let unknown = with_what_hides(width, height, &hole, &allowed);
+        let levels = levels(picture, &unknown, &allowed);
+        let mut made = Self {
+            picture: picture.clone(),
+            unknown,
+            hole,
+            allowed,
+            at: levels.len().saturating_sub(1),
+            levels,
+            field: Field::new(),
+            round: 0,
+            done: 0,
+            total: 0,
+            result: None,
+        };
+        made.total = made.levels.iter().enumerate().map(|(at, level)| rounds(at) as u32 * work(level)).sum();
+        made.total += 1;
+        if !made.hole.iter().any(|&h| h) {
+            made.result = Some(picture.rgb.to_vec());
+            made.done = made.total;
+        }
+        Ok(made)
+    }
+
+    /// How much is done, and how much there is to do in all.
+    pub fn progress(&self) -> (u32, u32) {
+        (self.done, self.total)
+    }
+
+    /// Does a part of the work, some tenths of a second at most; whether there is more to do.
+    pub fn advance(&mut self) -> bool {
+        if self.result.is_some() {
+            return false;
+        }
+        if self.levels.is_empty() {
+            self.end(None);
+            return false;
+        }
+        if self.round == rounds(self.at) {
+            if self.at == 0 {
+                let copied = self.copied();
+                self.end(Some(&copied));
+                return false;
+            }
+            self.at -= 1;
+            self.round = 0;
+            let [fine, coarse] = &mut self.levels[self.at..self.at + 2] else {
+                unreachable!("two levels are left");
+            };
+            self.field = search::doubled(coarse, &self.field, fine);
+            vote::vote(fine, &self.field, Count::Mean);
+            return true;
+        }
+        let level = &mut self.levels[self.at];
+        if self.field.is_empty() {
+            vote::peel(level);
+            self.field = search::first(level);
+        }
+        for pass in 0..PASSES {
+            let seed = (self.at * 64 + self.round) * PASSES + pass;
+            self.field = search::refine(level, &self.field, seed as u64);
+        }
+        self.round += 1;
+        let count = if self.at == 0 && self.round + 1 >= rounds(0) { Count::Best } else { Count::Mean };
+        vote::vote(level, &self.field, count);
+        self.done += work(level);
+        true
+    }
+
+    /// The picture as it is now: smooth at first, then ever finer.
+    pub fn preview(&self) -> Picture {
+        let mut rgb = self.picture.rgb.to_vec();
+        if let Some(result) = &self.result {
+            rgb.copy_from_slice(result);
+        } else if !self.field.is_empty() {
+            let level = &self.levels[self.at];
+            let width = self.picture.width as usize;
+            for (at, pixel) in rgb.chunks_exact_mut(3).enumerate().filter(|(at, _)| self.hole[*at]) {
+                let (x, y) = ((at % width) >> self.at, (at / width) >> self.at);
+                let texel = level.texel(y * level.width + x);
+                for c in 0..3 {
+                    pixel[c] = (f32::from(texel[c]) / SCALE).round().clamp(0.0, 255.0) as u8;
+                }
+            }
+        }
+        Picture {
+            width: self.picture.width,
+            height: self.picture.height,
+            rgb: Arc::new(rgb),
+        }
+    }
+
+    /// The filled picture. Before [`Self::advance`] has said that there is no more to do, as far as it is.
+    pub fn finish(self) -> Picture {
+        self.preview()
+    }
+
+    /// Where each unknown pixel is copied from.
+    fn copied(&self) -> Vec<u32> {
+        let level = &self.levels[0];
+        let mut from = vec![0; level.width * level.height];
+        for (at, from) in from.iter_mut().enumerate() {
+            if level.unknown[at] {
+                let found = vote::best(level, &self.field, at % level.width, at / level.width);
+                *from = found.unwrap_or(level.source_list[0] as usize) as u32;
+            }
+        }
+        from
+    }
+
+    fn end(&mut self, copied: Option<&[u32]>) {
+        let (width, height) = (self.picture.width as usize, self.picture.height as usize);
+        let blend = Blend {
+            width,
+            height,
+            rgb: &self.picture.rgb,
+            unknown: &self.unknown,
+            known: &self.allowed,
+            copied,
+        };
+        let mut rgb = self.picture.rgb.to_vec();
+        let places = (0..width * height).filter(|&at| self.unknown[at]);
+        for (at, colour) in places.zip(blend.solve()) {
+            if self.hole[at] {
+                rgb[at * 3..at * 3 + 3].copy_from_slice(&colour);
+            }
+        }
+        self.result = Some(rgb);
+        self.done = self.total;
+        self.levels.clear();
+        self.field.clear();
+    }
+}
+
+/// Fills what `hole` marks of `picture`, as [`Filling`] does, and says meanwhile how much of how much is done.
+///
+/// # Errors
+/// Those of [`Filling::new`], and [`Error::Cancelled`].
+pub fn fill(
+    picture: &Picture,
+    hole: &Mask,
+    source: Option<&Mask>,
+    cancel: &Cancel,
+    progress: &mut dyn FnMut(u32, u32),
+) -> Result<Picture> {
+    let mut filling = Filling::new(picture, hole, source)?;
+    loop {
+        if cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let more = filling.advance();
+        let (done, total) = filling.progress();
+        progress(done, total);
+        if !more {
+            return Ok(filling.finish());
+        }
+    }
+}
+
+fn rounds(level: usize) -> usize {
+    ROUNDS[level.min(ROUNDS.len() - 1)]
+}
+
+/// What a round costs, about.
+fn work(level: &Level) -> u32 {
+    1 + level.target_count as u32 / 256
+}
+
+/// The hole, and what lies beside it and must not be copied: it is in front, and hides as well. If nothing but that lies beside
+/// the hole, it is what has to be continued.
+fn with_what_hides(width: usize, height: usize, hole: &[bool], allowed: &[bool]) -> Vec<bool> {
+    let far = distance_to(width, height, hole);
+    let rim = (0..hole.len()).any(|at| far[at] == 1 && allowed[at]);
+    (0..hole.len())
+        .map(|at| hole[at] || (rim && far[at] as usize <= BESIDE && !allowed[at]))
+        .collect()
+}
+
+/// How many steps, also diagonal ones, it is to the next marked pixel.
+fn distance_to(width: usize, height: usize, marked: &[bool]) -> Vec<u32> {
+    const FAR: u32 = u32::MAX / 2;
+    let mut far: Vec<u32> = marked.iter().map(|&m| if m { 0 } else { FAR }).collect();
+    let mut take = |x: usize, y: usize, neighbours: [(i32, i32); 4]| {
+        for (dx, dy) in neighbours {
+            let (nx, ny) = (x as i32 + dx, y as i32 + dy);
+            if nx >= 0 && ny >= 0 && nx < width as i32 && ny < height as i32 {
+                let theirs = far[ny as usize * width + nx as usize] + 1;
+                let own = &mut far[y * width + x];
+                *own = theirs.min(*own);
+            }
+        }
+    };
+    for y in 0..height {
+        for x in 0..width {
+            take(x, y, [(-1, 0), (-1, -1), (0, -1), (1, -1)]);
+        }
+    }
+    for y in (0..height).rev() {
+        for x in (0..width).rev() {
+            take(x, y, [(1, 0), (1, 1), (0, 1), (-1, 1)]);
+        }
+    }
+    far
+}
+
+/// The picture's sizes, down to the one at which the hole is about as wide as a patch, as far as there are patches to copy.
+fn levels(picture: &Picture, unknown: &[bool], allowed: &[bool]) -> Vec<Level> {
+    let (width, height) = (picture.width as usize, picture.height as usize);
+    let known: Vec<bool> = unknown.iter().map(|u| !u).collect();
+    let deepest = distance_to(width, height, &known).into_iter().max().unwrap_or(0) as usize;
+    let depth = (0..).find(|depth| deepest >> depth <= RADIUS + 1).unwrap_or(0);
+    if width < SIDE || height < SIDE || deepest == 0 {
+        return Vec::new();
+    }
+    let window = (1 << depth) / 2;
+    let finest = Level::finest(width, height, &picture.rgb, unknown.to_vec(), allowed.to_vec(), window.max(1));
+    if finest.source_list.is_empty() {
+        return Vec::new();
+    }
+    let mut levels = vec![finest];
+    while levels.len() <= depth {
+        let last = &levels[levels.len() - 1];
+        if last.width.min(last.height) < 2 * SIDE {
+            break;
+        }
+        let next = last.halved();
+        if next.source_list.len() < FEWEST_SOURCES || next.target_count == 0 {
+            break;
+        }
+        levels.push(next);
+    }
+    levels
+}
