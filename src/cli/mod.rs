@@ -4,6 +4,7 @@ mod batch;
 pub mod convert;
 mod demo;
 mod files;
+pub mod fill;
 pub mod generate;
 mod model;
 pub mod parts;
@@ -32,6 +33,8 @@ enum Command {
     Convert(convert::Args),
     /// Divide a person in a picture into parts
     Parts(parts::Args),
+    /// Fill what is under a mask from the rest of the picture
+    Fill(fill::Args),
     /// Make a video from a picture and a preset
     Generate(generate::Args),
     /// Make the mask of a thing in a picture, from clicks
@@ -49,6 +52,7 @@ pub fn main() -> ExitCode {
     let result: Result<()> = match cli.command {
         Command::Convert(args) => convert::run(args),
         Command::Parts(args) => parts::run(args),
+        Command::Fill(args) => fill::run(args),
         Command::Generate(args) => generate::run(args),
         Command::Segment(args) => segment::run(args),
         #[cfg(feature = "server")]

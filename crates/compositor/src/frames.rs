@@ -8,6 +8,9 @@ use super::matte::{doubt, matte};
 use super::resample;
 use dragentity_core::scene::{Mask, Picture};
 
+/// What covers more of the picture than this is ground or backdrop, from which others may be filled.
+const BACKDROP: f32 = 0.25;
+
 /// A thing in the picture, and where it goes.
 #[derive(Clone, Debug)]
 pub struct Layer {
@@ -27,6 +30,8 @@ pub struct Composition {
     camera: Vec<[f32; 2]>,
     /// How much of each pixel is hidden by what moves away.
     hidden: Vec<f32>,
+    /// Which pixels belong to something in front, be it moving or not.
+    things: Vec<bool>,
 }
 
 impl Composition {
@@ -45,6 +50,7 @@ impl Composition {
         waiting.reverse();
         Self {
             hidden: vec![0.0; picture.width as usize * picture.height as usize],
+            things: vec![false; picture.width as usize * picture.height as usize],
             picture,
             plate: None,
             waiting,
@@ -69,6 +75,10 @@ impl Composition {
             let moves = (0..layer.offsets.len().max(self.camera.len()))
                 .any(|frame| at(&layer.offsets, frame) != at(&self.camera, frame));
             let covered = cutout.coverage(width, height);
+            let thing = covered.iter().sum::<f32>() < BACKDROP * covered.len() as f32;
+            for (is, covered) in self.things.iter_mut().zip(&covered) {
+                *is |= thing && *covered > 0.02;
+            }
             if moves {
                 let grown = grown(&covered, width, height, self.margin());
                 for (hidden, covered) in self.hidden.iter_mut().zip(grown) {
@@ -113,6 +123,18 @@ impl Composition {
         })
     }
 
+    /// What a hole may be filled from: neither the hole itself nor other things in the picture.
+    pub fn source(&self) -> Mask {
+        let open = self.hidden.iter().zip(&self.things);
+        Mask {
+            width: self.picture.width,
+            height: self.picture.height,
+            alpha: open
+                .map(|(&hidden, &thing)| if hidden > 0.02 || thing { 0 } else { 255 })
+                .collect(),
+        }
+    }
+
     /// Takes the clean plate, of the picture's size: what is seen where things were. Another size is no plate.
     pub fn set_plate(&mut self, plate: Picture) {
         let fits = (plate.width, plate.height) == (self.picture.width, self.picture.height);
@@ -141,6 +163,20 @@ impl Composition {
             cutout.lay_over(&mut frame, width, height, at(offsets, index));
         }
         frame
+    }
+}
+
+impl Composition {
+    /// Several frames, natively on all processors.
+    pub fn frames(&self, which: impl Iterator<Item = usize>) -> Vec<Vec<u8>> {
+        #[cfg(not(target_family = "wasm"))]
+        {
+            use rayon::prelude::*;
+            let which: Vec<usize> = which.collect();
+            which.into_par_iter().map(|i| self.frame(i)).collect()
+        }
+        #[cfg(target_family = "wasm")]
+        which.map(|i| self.frame(i)).collect()
     }
 }
 

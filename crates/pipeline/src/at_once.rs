@@ -3,6 +3,7 @@
 
 use super::transfer::pause;
 use dragentity_compositor::frames::{Composition, Layer};
+use dragentity_compositor::plate::Filling;
 use dragentity_core::error::Result;
 use dragentity_core::event::Preview;
 use dragentity_core::scene::draft::smooth_fill;
@@ -19,6 +20,10 @@ pub const NAME: &str = "at-once";
 const LONGEST: u32 = 1280;
 /// Of how many frames of the video a preview shows one.
 const PREVIEW: usize = 6;
+/// Frames between two looks at whether to stop.
+const AT_A_TIME: usize = 4;
+/// What leaves less of the picture than this is not filled from it.
+const LEAST_KNOWN: f32 = 0.02;
 
 /// What makes videos at once, and the last plate: another path over the same picture needs no new one.
 #[derive(Default)]
@@ -84,22 +89,21 @@ impl AtOnce {
                 None => {
                     let picture = composition.picture();
                     composition.set_plate(smooth_fill(picture, &hole));
-                    let some = (0..frames).step_by(PREVIEW);
-                    let some = some.map(|frame| composition.frame(frame)).collect();
+                    let some = composition.frames((0..frames).step_by(PREVIEW));
                     let fps = (job.settings.fps / PREVIEW as u32).max(1);
                     observer(JobEvent::Preview(Preview::new(video(some, fps))));
                     pause(cancel).await?;
-                    self.fill(composition.picture(), hole, cancel, observer)
-                        .await?
+                    self.fill(&composition, hole, cancel, observer).await?
                 }
             };
             composition.set_plate(filled);
         }
         let mut made = Vec::with_capacity(frames);
-        for frame in 0..frames {
-            made.push(composition.frame(frame));
+        while made.len() < frames {
+            let next = made.len()..(made.len() + AT_A_TIME).min(frames);
+            made.extend(composition.frames(next));
             observer(JobEvent::Decoding {
-                done: frame as u32 + 1,
+                done: made.len() as u32,
                 total: frames as u32,
             });
             pause(cancel).await?;
@@ -114,6 +118,38 @@ impl AtOnce {
             .as_ref()
             .filter(|plate| plate.hole == *hole && plate.picture == *picture)?;
         Some(same.filled.clone())
+    }
+
+    /// Fills what is hidden, and keeps it for the next job.
+    async fn fill(
+        &self,
+        composition: &Composition,
+        hole: Mask,
+        cancel: &Cancel,
+        observer: &mut dyn FnMut(JobEvent),
+    ) -> Result<Picture> {
+        let picture = composition.picture();
+        let source = composition.source();
+        let known = source.alpha.iter().filter(|&&a| a > 0).count();
+        let filled = if (known as f32) < LEAST_KNOWN * source.alpha.len() as f32 {
+            smooth_fill(picture, &hole)
+        } else {
+            let mut filling = Filling::new(picture, &hole, Some(&source))?;
+            let mut more = true;
+            while more {
+                let (done, total) = filling.progress();
+                observer(JobEvent::Filling { done, total });
+                pause(cancel).await?;
+                more = filling.advance();
+            }
+            filling.finish()
+        };
+        *self.plate.borrow_mut() = Some(Plate {
+            picture: picture.clone(),
+            hole,
+            filled: filled.clone(),
+        });
+        Ok(filled)
     }
 }
 
@@ -154,25 +190,4 @@ fn composition(job: &Job, width: u32, height: u32) -> Composition {
         layers.collect(),
         camera,
     )
-}
-
-impl AtOnce {
-    /// Fills what is hidden, and keeps it for the next job.
-    async fn fill(
-        &self,
-        picture: &Picture,
-        hole: Mask,
-        cancel: &Cancel,
-        observer: &mut dyn FnMut(JobEvent),
-    ) -> Result<Picture> {
-        let _ = observer;
-        pause(cancel).await?;
-        let filled = smooth_fill(picture, &hole);
-        *self.plate.borrow_mut() = Some(Plate {
-            picture: picture.clone(),
-            hole,
-            filled: filled.clone(),
-        });
-        Ok(filled)
-    }
 }

@@ -74,7 +74,8 @@ impl Blend<'_> {
     }
 
     fn start(&self, at: usize) -> [f32; 3] {
-        self.copied.map_or([128.0; 3], |copied| self.colour(copied[at] as usize))
+        self.copied
+            .map_or([128.0; 3], |copied| self.colour(copied[at] as usize))
     }
 
     fn node(&self, at: usize, index: &[u32]) -> Node {
@@ -126,10 +127,13 @@ impl Blend<'_> {
             return ([0.0; 3], 1.0);
         };
         let from = copied[at] as usize;
-        let here = self.beside(from, dx, dy).map(|theirs| difference(theirs, self.colour(from)));
+        let here = self
+            .beside(from, dx, dy)
+            .map(|theirs| difference(theirs, self.colour(from)));
         let there = if self.unknown[next] {
             let from = copied[next] as usize;
-            self.beside(from, -dx, -dy).map(|theirs| difference(self.colour(from), theirs))
+            self.beside(from, -dx, -dy)
+                .map(|theirs| difference(self.colour(from), theirs))
         } else {
             None
         };

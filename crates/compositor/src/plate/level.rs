@@ -139,7 +139,8 @@ impl Level {
                 let (mut known, mut allowed, mut all) = (0.0, 0.0, 0.0);
                 for (j, down) in TAPS.iter().enumerate() {
                     for (i, across) in TAPS.iter().enumerate() {
-                        let (Some(sx), Some(sy)) = ((2 * x + i).checked_sub(1), (2 * y + j).checked_sub(1))
+                        let (Some(sx), Some(sy)) =
+                            ((2 * x + i).checked_sub(1), (2 * y + j).checked_sub(1))
                         else {
                             continue;
                         };

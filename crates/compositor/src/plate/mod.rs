@@ -65,7 +65,9 @@ impl Filling {
         let area = width * height;
         for (mask, name) in [(Some(hole), "hole"), (source, "source")] {
             let Some(mask) = mask else { continue };
-            if (mask.width, mask.height) != (picture.width, picture.height) || mask.alpha.len() != area {
+            if (mask.width, mask.height) != (picture.width, picture.height)
+                || mask.alpha.len() != area
+            {
                 return Err(Error::Job(format!(
                     "the mask of the {name} has {} x {} pixels and the picture {width} x {height}; a mask has the size of its picture",
                     mask.width, mask.height
@@ -105,7 +107,12 @@ impl Filling {
             total: 0,
             result: None,
         };
-        made.total = made.levels.iter().enumerate().map(|(at, level)| rounds(at) as u32 * work(level)).sum();
+        made.total = made
+            .levels
+            .iter()
+            .enumerate()
+            .map(|(at, level)| rounds(at) as u32 * work(level))
+            .sum();
         made.total += 1;
         if !made.hole.iter().any(|&h| h) {
             made.result = Some(picture.rgb.to_vec());
@@ -153,7 +160,11 @@ impl Filling {
             self.field = search::refine(level, &self.field, seed as u64);
         }
         self.round += 1;
-        let count = if self.at == 0 && self.round + 1 >= rounds(0) { Count::Best } else { Count::Mean };
+        let count = if self.at == 0 && self.round + 1 >= rounds(0) {
+            Count::Best
+        } else {
+            Count::Mean
+        };
         vote::vote(level, &self.field, count);
         self.done += work(level);
         true
@@ -167,7 +178,11 @@ impl Filling {
         } else if !self.field.is_empty() {
             let level = &self.levels[self.at];
             let width = self.picture.width as usize;
-            for (at, pixel) in rgb.chunks_exact_mut(3).enumerate().filter(|(at, _)| self.hole[*at]) {
+            for (at, pixel) in rgb
+                .chunks_exact_mut(3)
+                .enumerate()
+                .filter(|(at, _)| self.hole[*at])
+            {
                 let (x, y) = ((at % width) >> self.at, (at / width) >> self.at);
                 let texel = level.texel(y * level.width + x);
                 for c in 0..3 {
@@ -299,13 +314,25 @@ fn distance_to(width: usize, height: usize, marked: &[bool]) -> Vec<u32> {
 fn levels(picture: &Picture, unknown: &[bool], allowed: &[bool]) -> Vec<Level> {
     let (width, height) = (picture.width as usize, picture.height as usize);
     let known: Vec<bool> = unknown.iter().map(|u| !u).collect();
-    let deepest = distance_to(width, height, &known).into_iter().max().unwrap_or(0) as usize;
-    let depth = (0..).find(|depth| deepest >> depth <= RADIUS + 1).unwrap_or(0);
+    let deepest = distance_to(width, height, &known)
+        .into_iter()
+        .max()
+        .unwrap_or(0) as usize;
+    let depth = (0..)
+        .find(|depth| deepest >> depth <= RADIUS + 1)
+        .unwrap_or(0);
     if width < SIDE || height < SIDE || deepest == 0 {
         return Vec::new();
     }
     let window = (1 << depth) / 2;
-    let finest = Level::finest(width, height, &picture.rgb, unknown.to_vec(), allowed.to_vec(), window.max(1));
+    let finest = Level::finest(
+        width,
+        height,
+        &picture.rgb,
+        unknown.to_vec(),
+        allowed.to_vec(),
+        window.max(1),
+    );
     if finest.source_list.is_empty() {
         return Vec::new();
     }

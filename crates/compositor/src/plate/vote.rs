@@ -74,7 +74,9 @@ fn partly(level: &Level, known: &[bool], centre: usize, source: usize, most: u64
                 continue;
             }
             let pairs = level.texel(a).iter().zip(level.texel(b));
-            sum += pairs.map(|(&a, &b)| (i64::from(a) - i64::from(b)).pow(2) as u64).sum::<u64>();
+            sum += pairs
+                .map(|(&a, &b)| (i64::from(a) - i64::from(b)).pow(2) as u64)
+                .sum::<u64>();
         }
         if sum > most {
             break;

@@ -1,0 +1,71 @@
+//! `dragentity fill`: the clean plate alone.
+
+use super::files::{MAX_PICTURE_FILE, read, writable};
+use dragentity_compositor::plate;
+use dragentity_core::error::Result;
+use dragentity_core::platform::write_whole;
+use dragentity_core::scene::{Mask, Picture};
+use dragentity_core::{Cancel, JobEvent};
+use dragentity_terminal::interrupt::on_interrupt;
+use dragentity_terminal::progress::Progress;
+use std::path::{Path, PathBuf};
+
+/// Options of `dragentity fill`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The picture: PNG, JPEG, WebP, GIF or BMP. Of one with a side above 1,280 pixels the plate is smaller
+    image: PathBuf,
+    /// What is to go: a picture of the same size, white there. All of the thing and its soft edge, better a little more
+    #[arg(long, value_name = "FILE.png")]
+    mask: PathBuf,
+    /// What it may be filled from: a picture of the same size, white there [default: all the rest]
+    #[arg(long, value_name = "FILE.png")]
+    from: Option<PathBuf>,
+    /// Where to write the plate
+    #[arg(short, long, value_name = "FILE.png")]
+    output: PathBuf,
+    /// Print progress and result as JSON, one object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Fills one picture.
+///
+/// # Errors
+/// [`dragentity_core::Error::Picture`], [`dragentity_core::Error::Preset`], [`dragentity_core::Error::Io`], and those of
+/// [`plate::fill`].
+pub fn run(args: Args) -> Result<()> {
+    writable(&args.output)?;
+    let name = args.image.display().to_string();
+    let bytes = read(&args.image, MAX_PICTURE_FILE, "picture")?;
+    let (picture, size) = Picture::decode_as_stored(&bytes, &name)?;
+    let (width, height) = (picture.width, picture.height);
+    let mask = |path: &Path| {
+        let bytes = read(path, MAX_PICTURE_FILE, "mask")?;
+        let mask = Mask::decode(&bytes, &path.display().to_string(), &name, size)?;
+        Ok(mask.resized(width, height))
+    };
+    let hole = mask(&args.mask)?;
+    let source = args.from.as_deref().map(mask).transpose()?;
+    let cancel = Cancel::new();
+    let stop = cancel.clone();
+    on_interrupt(move || stop.cancel());
+    let mut progress = Progress::new(args.json);
+    let filled = plate::fill(
+        &picture,
+        &hole,
+        source.as_ref(),
+        &cancel,
+        &mut |done, total| {
+            progress.show(&JobEvent::Filling { done, total });
+        },
+    );
+    progress.finish();
+    write_whole(&args.output, &filled?.to_png()?)?;
+    let output = args.output.display();
+    let made =
+        serde_json::json!({ "output": output.to_string(), "width": width, "height": height });
+    let sentence = format!("{output}: {width} x {height} pixels");
+    progress.result("done", &made, &sentence);
+    Ok(())
+}
