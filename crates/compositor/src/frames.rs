@@ -6,6 +6,7 @@
 use super::cutout::{Cutout, Reach};
 use super::matte::{doubt, matte};
 use super::resample;
+use super::shadow::{self, Shade};
 use dragentity_core::scene::{Mask, Picture};
 
 /// What covers more of the picture than this is ground or backdrop, from which others may be filled.
@@ -20,13 +21,22 @@ pub struct Layer {
     pub offsets: Vec<[f32; 2]>,
 }
 
+/// A layer that is cut out.
+struct Moving {
+    cutout: Cutout,
+    offsets: Vec<[f32; 2]>,
+    /// Where its shadow is, and what it covers itself; until there is a plate to tell how dark the shadow is.
+    shadow: Option<(Vec<bool>, Vec<f32>)>,
+    shade: Option<Shade>,
+}
+
 /// A picture whose things are being cut out, one after another; then its frames.
 pub struct Composition {
     picture: Picture,
     plate: Option<Picture>,
     /// Those that are still to be cut out, the hindmost last.
     waiting: Vec<Layer>,
-    cutouts: Vec<(Cutout, Vec<[f32; 2]>)>,
+    cutouts: Vec<Moving>,
     camera: Vec<[f32; 2]>,
     /// How much of each pixel is hidden by what moves away.
     hidden: Vec<f32>,
@@ -79,17 +89,32 @@ impl Composition {
             for (is, covered) in self.things.iter_mut().zip(&covered) {
                 *is |= thing && *covered > 0.02;
             }
+            let mut shadow = None;
             if moves {
-                let grown = grown(&covered, width, height, self.margin());
+                let mut going = covered.clone();
+                shadow = shadow::found(&self.picture, &covered);
+                if let Some(shadow) = &shadow {
+                    for (going, &shadow) in going.iter_mut().zip(shadow) {
+                        if shadow {
+                            *going = 1.0;
+                        }
+                    }
+                }
+                let grown = grown(&going, width, height, self.margin());
                 for (hidden, covered) in self.hidden.iter_mut().zip(grown) {
                     *hidden = f32::max(*hidden, covered);
                 }
             } else {
-                for (hidden, covered) in self.hidden.iter_mut().zip(covered) {
+                for (hidden, covered) in self.hidden.iter_mut().zip(&covered) {
                     *hidden *= 1.0 - covered;
                 }
             }
-            self.cutouts.push((cutout, layer.offsets));
+            self.cutouts.push(Moving {
+                cutout,
+                offsets: layer.offsets,
+                shadow: shadow.map(|shadow| (shadow, covered)),
+                shade: None,
+            });
         }
         !self.waiting.is_empty()
     }
@@ -138,17 +163,22 @@ impl Composition {
     /// Takes the clean plate, of the picture's size: what is seen where things were. Another size is no plate.
     pub fn set_plate(&mut self, plate: Picture) {
         let fits = (plate.width, plate.height) == (self.picture.width, self.picture.height);
-        self.plate = fits.then_some(plate);
+        if fits {
+            for layer in &mut self.cutouts {
+                layer.shade = layer.shadow.as_ref().and_then(|(shadow, covered)| {
+                    Shade::new(&self.picture, &plate, shadow, covered)
+                });
+            }
+            self.plate = Some(plate);
+        }
     }
 
     /// Frame `index`, `width * height * 3` bytes.
     pub fn frame(&self, index: usize) -> Vec<u8> {
         let camera = at(&self.camera, index);
         let still = |offset: [f32; 2]| offset.iter().all(|o| o.abs() < 1e-3);
-        let moved = self
-            .cutouts
-            .iter()
-            .any(|(_, offsets)| !still(at(offsets, index)));
+        let moved = |layer: &Moving| !still(at(&layer.offsets, index));
+        let moved = self.cutouts.iter().any(moved);
         if !moved && still(camera) {
             return self.picture.rgb.to_vec();
         }
@@ -159,8 +189,12 @@ impl Composition {
         } else {
             resample::moved(&plate.rgb, width, height, camera)
         };
-        for (cutout, offsets) in &self.cutouts {
-            cutout.lay_over(&mut frame, width, height, at(offsets, index));
+        for layer in &self.cutouts {
+            let offset = at(&layer.offsets, index);
+            if let Some(shade) = &layer.shade {
+                shade.lay_over(&mut frame, width, height, offset);
+            }
+            layer.cutout.lay_over(&mut frame, width, height, offset);
         }
         frame
     }

@@ -8,5 +8,7 @@
 pub mod cutout;
 pub mod frames;
 pub mod matte;
+mod mean;
 pub mod plate;
 mod resample;
+pub mod shadow;

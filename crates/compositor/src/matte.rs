@@ -6,6 +6,7 @@
 //! is kept. Then the colours on both sides of the edge are estimated from coarse to fine (Germer et al.: "Fast Multi-Level
 //! Foreground Estimation", 2020), so that no rim of the old background goes along.
 
+use super::mean::box_mean;
 use dragentity_core::scene::{Mask, Picture, raster};
 
 /// A rectangle of pixels.
@@ -235,45 +236,6 @@ fn solve([xx, xy, xz, yy, yz, zz]: [f32; 6], [x, y, z]: [f32; 3]) -> [f32; 3] {
         (b * x + d * y + e * z) / determinant,
         (c * x + e * y + f * z) / determinant,
     ]
-}
-
-/// The mean over the square of side `2 * radius + 1` around each pixel, as much of it as there is.
-fn box_mean<const N: usize>(
-    values: &[[f32; N]],
-    width: usize,
-    height: usize,
-    radius: usize,
-) -> Vec<[f32; N]> {
-    let along = |values: &[[f32; N]], lines: usize, length: usize, line: usize, step: usize| {
-        let mut out = vec![[0.0; N]; values.len()];
-        for i in 0..lines {
-            let first = i * line;
-            // In f64 adding and taking away again leaves nothing behind.
-            let mut sum = [0.0_f64; N];
-            let mut count = 0.0;
-            for at in 0..length + radius {
-                if at < length {
-                    for (sum, value) in sum.iter_mut().zip(values[first + at * step]) {
-                        *sum += f64::from(value);
-                    }
-                    count += 1.0;
-                }
-                if at > 2 * radius {
-                    let gone = values[first + (at - 2 * radius - 1) * step];
-                    for (sum, value) in sum.iter_mut().zip(gone) {
-                        *sum -= f64::from(value);
-                    }
-                    count -= 1.0;
-                }
-                if at >= radius {
-                    out[first + (at - radius) * step] = sum.map(|sum| (sum / count) as f32);
-                }
-            }
-        }
-        out
-    };
-    let rows = along(values, height, width, width, 1);
-    along(&rows, width, height, 1, width)
 }
 
 /// The colours of the thing alone, from coarse to fine: what is on top where alpha is small, what is seen where it is one.

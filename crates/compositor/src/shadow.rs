@@ -1,0 +1,248 @@
+//! Contact shadows: what is dark on the ground where a thing stands. They go along with it, and nothing of them may stay
+//! behind as a blot.
+//!
+//! Where a thing touches the ground, its surroundings are compared with the ground a little further away. A shadow is darker
+//! and of nearly the same colour, and hangs together with the thing. Over ground that is too varied to tell, none is found.
+
+use super::matte::doubt;
+use super::mean::box_mean;
+use super::resample::Taps;
+use dragentity_core::scene::{Mask, Picture, raster};
+
+/// What of a thing's height, from below, may stand on the ground.
+const FEET: f32 = 0.35;
+/// How far shadows are looked for, by the square root of the thing's area; the ground is what lies up to twice as far.
+const REACH: f32 = 0.6;
+/// Ground of which the middle half differs by more than this share tells nothing.
+const VARIED: f32 = 0.35;
+/// What of the ground's light is left in a shadow, at most.
+const DARK: f32 = 0.82;
+/// How far a shadow's shares of red and blue may be from the ground's.
+const TINT: f32 = 0.05;
+/// A shadow that is larger than this, by the thing's area, is something else.
+const LARGEST: f32 = 1.5;
+
+/// Luma, 0..255, and the shares of red and blue.
+fn measured(rgb: &[u8]) -> Vec<[f32; 3]> {
+    rgb.chunks_exact(3)
+        .map(|p| {
+            let [r, g, b] = [p[0], p[1], p[2]].map(f32::from);
+            let sum = (r + g + b).max(1.0);
+            [0.299 * r + 0.587 * g + 0.114 * b, r / sum, b / sum]
+        })
+        .collect()
+}
+
+/// The quarters' values between which the middle half lies, and the median.
+fn quartiles(values: &mut [f32]) -> [f32; 3] {
+    values.sort_by(f32::total_cmp);
+    [1, 2, 3].map(|quarter| values[quarter * (values.len() - 1) / 4])
+}
+
+/// Which pixels are the shadow of a thing that covers `covered` (0..1) of each pixel; `None` when there is none to be told.
+pub fn found(picture: &Picture, covered: &[f32]) -> Option<Vec<bool>> {
+    let (width, height) = (picture.width as usize, picture.height as usize);
+    let thing = Mask {
+        width: picture.width,
+        height: picture.height,
+        alpha: covered
+            .iter()
+            .map(|&c| if c > 0.02 { 255 } else { 0 })
+            .collect(),
+    };
+    let bounds = thing.bounding_box()?;
+    let area = thing.area() as f32;
+    let reach = REACH * area.sqrt();
+    let open = Mask {
+        alpha: thing.alpha.iter().map(|&a| 255 - a).collect(),
+        ..thing
+    };
+    let away: Vec<f32> = raster::squared_distances_within(&open)
+        .into_iter()
+        .map(f32::sqrt)
+        .collect();
+    let edge = doubt(picture.width, picture.height);
+    let tall = (bounds.y1 - bounds.y0) as f32;
+    let feet = (bounds.y1 as f32 - FEET * tall) as usize;
+    // Without the grain of the ground, and without the thing.
+    let radius = (edge * 0.5).round() as usize;
+    let weighed: Vec<[f32; 4]> = measured(&picture.rgb)
+        .into_iter()
+        .zip(&away)
+        .map(
+            |([l, r, b], &away)| {
+                if away > 0.0 { [l, r, b, 1.0] } else { [0.0; 4] }
+            },
+        )
+        .collect();
+    let seen: Vec<[f32; 3]> = box_mean(&weighed, width, height, radius)
+        .into_iter()
+        .map(|[l, r, b, n]| [l, r, b].map(|v| v / n.max(1e-6)))
+        .collect();
+    let ground: Vec<usize> = (feet * width..width * height)
+        .filter(|&at| away[at] > reach && away[at] < 2.0 * reach)
+        .collect();
+    if ground.len() < 32 {
+        return None;
+    }
+    let of = |channel: usize| {
+        quartiles(
+            &mut ground
+                .iter()
+                .map(|&at| seen[at][channel])
+                .collect::<Vec<_>>(),
+        )
+    };
+    let (light, red, blue) = (of(0), of(1), of(2));
+    if light[2] - light[0] > VARIED * light[1] {
+        return None;
+    }
+    let dark = |at: usize| {
+        let [l, r, b] = seen[at];
+        away[at] > 0.0
+            && away[at] < 1.5 * reach
+            && l < DARK * light[1]
+            && (r - red[1]).abs() < TINT
+            && (b - blue[1]).abs() < TINT
+    };
+    // From the thing outwards.
+    let mut shadow = vec![false; width * height];
+    let mut todo: Vec<usize> = (feet * width..width * height)
+        .filter(|&at| away[at] <= 2.0 * edge && dark(at))
+        .collect();
+    for &at in &todo {
+        shadow[at] = true;
+    }
+    let mut size = todo.len();
+    while let Some(at) = todo.pop() {
+        let (x, y) = (at % width, at / width);
+        let around = [
+            (x > 0).then(|| at - 1),
+            (x + 1 < width).then(|| at + 1),
+            (y > feet).then(|| at - width),
+            (y + 1 < height).then(|| at + width),
+        ];
+        for next in around.into_iter().flatten() {
+            if !shadow[next] && dark(next) {
+                shadow[next] = true;
+                size += 1;
+                todo.push(next);
+            }
+        }
+    }
+    let least = 8.max((0.002 * area) as usize);
+    (least..=(LARGEST * area) as usize)
+        .contains(&size)
+        .then_some(shadow)
+}
+
+/// A shadow that can be laid over a frame.
+pub struct Shade {
+    x: usize,
+    y: usize,
+    width: usize,
+    height: usize,
+    /// What of the light is taken away, 0..1.
+    taken: Vec<f32>,
+}
+
+impl Shade {
+    /// How much darker the picture is than the plate where `shadow` says; softened, and nothing of what is `covered`.
+    pub fn new(
+        picture: &Picture,
+        plate: &Picture,
+        shadow: &[bool],
+        covered: &[f32],
+    ) -> Option<Self> {
+        let (width, height) = (picture.width as usize, picture.height as usize);
+        let edge = doubt(picture.width, picture.height);
+        let radius = edge.round() as usize;
+        let light = |rgb: &[u8], at: usize| {
+            let p = &rgb[at * 3..at * 3 + 3];
+            0.299 * f32::from(p[0]) + 0.587 * f32::from(p[1]) + 0.114 * f32::from(p[2])
+        };
+        let weighed: Vec<[f32; 4]> = (0..width * height)
+            .map(|at| {
+                let open = if covered[at] > 0.02 { 0.0 } else { 1.0 };
+                let inside = if shadow[at] { 1.0 } else { 0.0 };
+                [
+                    open * light(&picture.rgb, at),
+                    open * light(&plate.rgb, at),
+                    inside,
+                    // Under the thing a shadow goes on.
+                    if shadow[at] || covered[at] > 0.02 {
+                        1.0
+                    } else {
+                        0.0
+                    },
+                ]
+            })
+            .collect();
+        let mean = box_mean(
+            &box_mean(&weighed, width, height, radius),
+            width,
+            height,
+            radius,
+        );
+        let mut taken = vec![0.0; width * height];
+        let (mut x0, mut y0, mut x1, mut y1) = (width, height, 0, 0);
+        for (at, [own, plate, inside, under]) in mean.into_iter().enumerate() {
+            if inside <= 0.0 || plate <= 0.0 {
+                continue;
+            }
+            taken[at] = (1.0 - own / plate).clamp(0.0, 0.85) * under;
+            let (x, y) = (at % width, at / width);
+            (x0, x1) = (x0.min(x), x1.max(x + 1));
+            (y0, y1) = (y0.min(y), y1.max(y + 1));
+        }
+        if x0 >= x1 {
+            return None;
+        }
+        let rows = (y0..y1).flat_map(|y| taken[y * width + x0..y * width + x1].iter().copied());
+        Some(Self {
+            taken: rows.collect(),
+            x: x0,
+            y: y0,
+            width: x1 - x0,
+            height: y1 - y0,
+        })
+    }
+
+    /// Darkens a frame of `width` x `height` RGB pixels, the shadow moved by `offset` pixels.
+    pub fn lay_over(&self, frame: &mut [u8], width: usize, height: usize, offset: [f32; 2]) {
+        let (across, down) = (Taps::new(offset[0]), Taps::new(offset[1]));
+        let value = |x: i64, y: i64| {
+            let inside =
+                (0..self.width as i64).contains(&x) && (0..self.height as i64).contains(&y);
+            if inside {
+                self.taken[y as usize * self.width + x as usize]
+            } else {
+                0.0
+            }
+        };
+        let span = |first: usize, side: usize, shift: i64, limit: usize| {
+            let from = first as i64 + shift - 2;
+            from.clamp(0, limit as i64)..(from + side as i64 + 4).clamp(0, limit as i64)
+        };
+        for y in span(self.y, self.height, down.shift, height) {
+            for x in span(self.x, self.width, across.shift, width) {
+                let (sx, sy) = (
+                    x - across.shift - self.x as i64,
+                    y - down.shift - self.y as i64,
+                );
+                let mut taken = 0.0;
+                for (dy, wy) in down.weights() {
+                    for (dx, wx) in across.weights() {
+                        taken += wy * wx * value(sx + dx, sy + dy);
+                    }
+                }
+                if taken > 0.004 {
+                    let at = (y as usize * width + x as usize) * 3;
+                    for channel in &mut frame[at..at + 3] {
+                        *channel = (f32::from(*channel) * (1.0 - taken.min(1.0))).round() as u8;
+                    }
+                }
+            }
+        }
+    }
+}
