@@ -100,7 +100,9 @@ impl Composition {
                         }
                     }
                 }
-                let grown = grown(&going, width, height, self.margin());
+                let margin = self.margin();
+                let mut grown = grown(&going, width, height, margin);
+                close_islands(&mut grown, width, height, (4.0 * margin * margin) as usize);
                 for (hidden, covered) in self.hidden.iter_mut().zip(grown) {
                     *hidden = f32::max(*hidden, covered);
                 }
@@ -238,6 +240,40 @@ fn grown(covered: &[f32], width: usize, height: usize, margin: f32) -> Vec<f32> 
     let distances = squared_distances_within(&open);
     let near = |d: f32| if d <= margin * margin { 1.0 } else { 0.0 };
     distances.into_iter().map(near).collect()
+}
+
+/// Covers islands of at most `largest` pixels in what is covered: nothing can be told from so little, and it would be continued.
+fn close_islands(covered: &mut [f32], width: usize, height: usize, largest: usize) {
+    let mut seen = vec![false; covered.len()];
+    for first in 0..covered.len() {
+        if seen[first] || covered[first] > 0.0 {
+            continue;
+        }
+        let mut island = vec![first];
+        seen[first] = true;
+        let mut next = 0;
+        while let Some(&at) = island.get(next) {
+            next += 1;
+            let (x, y) = (at % width, at / width);
+            let around = [
+                (x > 0).then(|| at - 1),
+                (x + 1 < width).then(|| at + 1),
+                (y > 0).then(|| at - width),
+                (y + 1 < height).then(|| at + width),
+            ];
+            for beside in around.into_iter().flatten() {
+                if !seen[beside] && covered[beside] == 0.0 {
+                    seen[beside] = true;
+                    island.push(beside);
+                }
+            }
+        }
+        if island.len() <= largest {
+            for at in island {
+                covered[at] = 1.0;
+            }
+        }
+    }
 }
 
 #[cfg(test)]

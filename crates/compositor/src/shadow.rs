@@ -17,8 +17,9 @@ const REACH: f32 = 0.6;
 const VARIED: f32 = 0.35;
 /// What of the ground's light is left in a shadow, at most.
 const DARK: f32 = 0.82;
-/// How far a shadow's shares of red and blue may be from the ground's.
-const TINT: f32 = 0.05;
+/// How far a shadow's shares of red and blue may be from the ground's: by the ground's light, the less of which there is the
+/// less colours are to be trusted.
+const TINT: f32 = 0.03;
 /// A shadow that is larger than this, by the thing's area, is something else.
 const LARGEST: f32 = 1.5;
 
@@ -102,8 +103,8 @@ pub fn found(picture: &Picture, covered: &[f32]) -> Option<Vec<bool>> {
         away[at] > 0.0
             && away[at] < 1.5 * reach
             && l < DARK * light[1]
-            && (r - red[1]).abs() < TINT
-            && (b - blue[1]).abs() < TINT
+            && (r - red[1]).abs() * l < TINT * light[1]
+            && (b - blue[1]).abs() * l < TINT * light[1]
     };
     // From the thing outwards.
     let mut shadow = vec![false; width * height];
@@ -244,5 +245,79 @@ impl Shade {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WIDTH: usize = 160;
+    const HEIGHT: usize = 120;
+
+    /// A red box, 40 pixels wide, on ground with some patches; to its right, at its foot, a shadow. `spread` is how much the
+    /// ground's light differs. Given back with what the box covers.
+    fn scene(spread: usize) -> (Picture, Vec<f32>) {
+        let mut rgb = Vec::new();
+        let mut covered = Vec::new();
+        for at in 0..WIDTH * HEIGHT {
+            let (x, y) = (at % WIDTH, at / WIDTH);
+            let thing = (60..100).contains(&x) && (30..80).contains(&y);
+            let patch = (y / 8 * 31 + x / 8) * 7919;
+            let ground = 140.0 + (patch % spread) as f32 - spread as f32 / 2.0;
+            let light = if shaded(x, y) { 0.5 * ground } else { ground } as u8;
+            rgb.extend(if thing {
+                [200, 20, 20]
+            } else {
+                [light, light, light]
+            });
+            covered.push(if thing { 1.0 } else { 0.0 });
+        }
+        let (w, h) = (WIDTH as u32, HEIGHT as u32);
+        (Picture::from_rgb(w, h, rgb).unwrap(), covered)
+    }
+
+    fn shaded(x: usize, y: usize) -> bool {
+        (60..120).contains(&x) && (74..86).contains(&y)
+    }
+
+    #[test]
+    fn a_shadow_is_found_and_laid_over_where_the_thing_goes() {
+        let (picture, covered) = scene(9);
+        let shadow = found(&picture, &covered).unwrap();
+        for y in 0..HEIGHT {
+            for x in 0..WIDTH {
+                let at = y * WIDTH + x;
+                let deep = (62..118).contains(&x) && (76..84).contains(&y);
+                let near = (57..123).contains(&x) && (71..89).contains(&y);
+                if deep && covered[at] == 0.0 {
+                    assert!(shadow[at], "{x},{y}");
+                }
+                assert!(near || !shadow[at], "{x},{y}");
+            }
+        }
+        let plate = Picture {
+            rgb: vec![140; WIDTH * HEIGHT * 3].into(),
+            ..picture
+        };
+        let shade = Shade::new(&picture, &plate, &shadow, &covered).unwrap();
+        let mut frame = plate.rgb.to_vec();
+        shade.lay_over(&mut frame, WIDTH, HEIGHT, [10.5, -20.0]);
+        let light = |x: usize, y: usize| frame[(y * WIDTH + x) * 3];
+        assert!((65..=80).contains(&light(121, 60)), "{}", light(121, 60));
+        assert_eq!((light(110, 80), light(20, 20)), (140, 140));
+    }
+
+    #[test]
+    fn ground_that_is_varied_or_bare_has_no_shadow_to_tell() {
+        let (picture, covered) = scene(230);
+        assert!(found(&picture, &covered).is_none());
+        let bare = Picture {
+            rgb: vec![140; WIDTH * HEIGHT * 3].into(),
+            ..picture
+        };
+        assert!(found(&bare, &covered).is_none());
+        assert!(found(&bare, &vec![1.0; WIDTH * HEIGHT]).is_none());
+        assert!(found(&bare, &vec![0.0; WIDTH * HEIGHT]).is_none());
     }
 }
