@@ -3,6 +3,8 @@
 
 #[path = "cli/convert.rs"]
 mod convert;
+#[path = "cli/fill.rs"]
+mod fill;
 #[path = "cli/parts.rs"]
 mod parts;
 #[path = "common/person.rs"]

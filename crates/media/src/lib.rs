@@ -39,7 +39,8 @@ const MAX_SIDE: u32 = 4096;
 /// The size at which to show or save a `video` of a picture, both (width, height) in pixels.
 ///
 /// A model's sizes are coarse, so the video of a 3:2 picture may be 5:3. The size returned has about `scale`² times the
-/// video's pixels, the picture's aspect, and even sides (which MP4 needs). `scale` 1 asks for the frames as they are;
+/// video's pixels, the picture's aspect, and even sides (which MP4 needs); frames that have the picture's aspect stay as they
+/// are. `scale` 1 asks for the frames as they are;
 /// `None` for the whole number that brings the longer side nearest to [`VIEW_SIDE`].
 pub fn view_size(video: (u32, u32), picture: (u32, u32), scale: Option<u32>) -> (u32, u32) {
     if scale == Some(1) {
@@ -52,6 +53,10 @@ pub fn view_size(video: (u32, u32), picture: (u32, u32), scale: Option<u32>) -> 
         |s| s.max(1) as f64,
     );
     let aspect = (picture.0.max(1) as f64 / picture.1.max(1) as f64).clamp(1.0 / 16.0, 16.0);
+    if scale == 1.0 && (w - h * aspect).abs() < aspect.max(1.0) {
+        // It has the picture's shape already.
+        return video;
+    }
     let area_side = (w * h).sqrt() * scale;
     let (w, h) = (area_side * aspect.sqrt(), area_side / aspect.sqrt());
     let shrink = (MAX_SIDE as f64 / w.max(h)).min(1.0);
@@ -147,6 +152,8 @@ pub(crate) mod tests {
     fn view_sizes_follow_the_picture() {
         assert_eq!(view_size((64, 64), (500, 500), None), (256, 256));
         assert_eq!(view_size((80, 48), (512, 341), Some(1)), (80, 48));
+        assert_eq!(view_size((451, 300), (451, 300), None), (451, 300));
+        assert_eq!(view_size((1280, 853), (1500, 1000), None), (1280, 853));
         let (w, h) = view_size((80, 48), (512, 341), None);
         assert!(
             (w as f64 / h as f64 - 512.0 / 341.0).abs() < 0.02,

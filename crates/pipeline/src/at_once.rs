@@ -191,3 +191,115 @@ fn composition(job: &Job, width: u32, height: u32) -> Composition {
         camera,
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dragentity_core::Error;
+    use dragentity_core::scene::{Entity, Scene};
+
+    /// A disc on stripes, which goes to the right.
+    fn job(frames: u32) -> Job {
+        let (width, height) = (120_u32, 80_u32);
+        let inside = |x: u32, y: u32| (x as f32 - 40.0).hypot(y as f32 - 40.0) < 14.0;
+        let mut rgb = Vec::new();
+        let mut mask = Mask::empty(width, height);
+        for y in 0..height {
+            for x in 0..width {
+                let stripe = if (x / 4) % 2 == 0 { 60 } else { 110 };
+                rgb.extend(if inside(x, y) {
+                    [230, 40, 30]
+                } else {
+                    [stripe, stripe, 90]
+                });
+                mask.alpha[(y * width + x) as usize] = if inside(x, y) { 255 } else { 0 };
+            }
+        }
+        let scene = Scene {
+            picture: Picture::from_rgb(width, height, rgb).unwrap(),
+            entities: vec![Entity {
+                mask,
+                trajectory: Some(Trajectory::line([0.33, 0.5], [0.7, 0.5])),
+                ..Entity::default()
+            }],
+            ..Scene::default()
+        };
+        let settings = Settings {
+            frames,
+            ..settings()
+        };
+        Job { scene, settings }
+    }
+
+    fn run(at_once: &AtOnce, job: &Job) -> (Video, Vec<JobEvent>) {
+        let mut events = Vec::new();
+        let mut hear = |event| events.push(event);
+        let made = at_once.run(job, &Cancel::new(), &mut hear);
+        (pollster::block_on(made).unwrap(), events)
+    }
+
+    #[test]
+    fn the_first_frame_is_the_picture_and_nothing_of_the_thing_stays_behind() {
+        let job = job(7);
+        let (video, events) = run(&AtOnce::default(), &job);
+        assert_eq!((video.width, video.height, video.fps), (120, 80, 24));
+        assert_eq!(video.frames.len(), 7);
+        assert_eq!(video.frames[0], *job.scene.picture.rgb);
+        let red = |frame: &[u8], x: usize| frame[(40 * 120 + x) * 3];
+        let last = &video.frames[6];
+        assert!(red(last, 40) < 130, "still there: {}", red(last, 40));
+        assert_eq!(red(last, 84), 230);
+        // The stripes go on behind it: dark and light, where a smear has neither.
+        let behind: Vec<u8> = (30..50).map(|x| red(last, x)).collect();
+        let (dark, light) = (behind.iter().min().unwrap(), behind.iter().max().unwrap());
+        assert!(*dark <= 75 && *light >= 95, "{behind:?}");
+        assert!(events.iter().any(|e| matches!(e, JobEvent::Preview(_))));
+        let told = |e: &JobEvent| matches!(e, JobEvent::Filling { .. });
+        assert!(events.iter().any(told));
+        let end = JobEvent::Decoding { done: 7, total: 7 };
+        assert_eq!(events.last(), Some(&end));
+    }
+
+    #[test]
+    fn another_path_needs_no_new_plate_and_another_size_does() {
+        let at_once = AtOnce::default();
+        let fills = |job: &Job| {
+            let (_, events) = run(&at_once, job);
+            events.iter().any(|e| matches!(e, JobEvent::Filling { .. }))
+        };
+        let mut job = job(3);
+        assert!(fills(&job));
+        job.scene.entities[0].trajectory = Some(Trajectory::line([0.33, 0.5], [0.5, 0.3]));
+        assert!(!fills(&job));
+        job.settings.size = Some([96, 64]);
+        assert!(fills(&job));
+    }
+
+    #[test]
+    fn sizes_and_what_cannot_be_done() {
+        let large = Picture {
+            width: 4000,
+            height: 3000,
+            ..Picture::default()
+        };
+        assert_eq!(size(&large, &settings()), (1280, 960));
+        let chosen = Settings {
+            size: Some([640, 360]),
+            ..settings()
+        };
+        assert_eq!(size(&large, &chosen), (640, 360));
+        let cancel = Cancel::new();
+        cancel.cancel();
+        let at_once = AtOnce::default();
+        let cancelled = pollster::block_on(at_once.run(&job(3), &cancel, &mut |_| {}));
+        assert!(matches!(cancelled, Err(Error::Cancelled)));
+        let nothing = pollster::block_on(at_once.run(&Job::default(), &Cancel::new(), &mut |_| {}));
+        assert!(nothing.is_err());
+        // A mask over everything leaves nothing to fill from: what was there is moved, and no more.
+        let mut all = job(2);
+        all.scene.entities[0].mask = Mask::from_alpha(1, 1, vec![255]).unwrap();
+        let (video, _) = run(&at_once, &all);
+        assert_eq!(video.frames[0], *all.scene.picture.rgb);
+        assert!(video.frames[1] != video.frames[0]);
+    }
+}

@@ -49,10 +49,12 @@ impl Progress {
                 steps,
                 device,
             } => {
+                let steps = match steps {
+                    1 => String::new(),
+                    steps => format!(" in {steps} steps"),
+                };
                 self.bar.suspend(|| {
-                    eprintln!(
-                        "{frames} frames of {width} x {height} pixels in {steps} steps on {device}"
-                    );
+                    eprintln!("{frames} frames of {width} x {height} pixels{steps} on {device}");
                 });
             }
             JobEvent::Encoding => self.count("Encoding the picture", 0, 0),
