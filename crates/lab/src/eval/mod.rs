@@ -7,6 +7,7 @@
 mod clicks;
 pub mod extractor;
 pub mod frechet;
+pub mod lpips;
 mod motion;
 pub mod table;
 mod tracks;

@@ -136,7 +136,10 @@ impl<'a, B: Backend> Describe<'a, B> {
 }
 
 /// A published network, where there is a file of its weights.
-fn published<B: Backend, M: Module<B> + Send>(
+///
+/// # Errors
+/// [`Error::Model`] when the file is another one.
+pub fn published<B: Backend, M: Module<B> + Send>(
     weights: Option<&Path>,
     tensor: fn(&str) -> Option<String>,
     network: impl FnOnce() -> M + Send,
