@@ -3,10 +3,11 @@
 
 use burn::backend::Flex;
 use burn::tensor::{Tensor, TensorData};
-use dragentity_lab::eval::extractor::{i3d::InceptionI3d, published};
+use dragentity_lab::eval::extractor::{i3d, published};
 use dragentity_lab::eval::lpips::{Lpips, WEIGHTS};
 use dragentity_pipeline::transfer::pictures;
 use dragentity_testkit::uniform;
+use i3d::InceptionI3d;
 use std::path::{Path, PathBuf};
 
 /// Of the repository's root.
@@ -88,7 +89,7 @@ fn lpips_is_the_published_one() {
 #[ignore = "needs the 51 MB that scripts/fetch-metrics --i3d brings"]
 fn i3d_is_the_published_one() {
     let device = Default::default();
-    let path = root().join("assets/metrics/i3d-kinetics-400.safetensors");
+    let path = root().join(i3d::WEIGHTS);
     let network = published(Some(&path), InceptionI3d::<Flex>::tensor, || {
         InceptionI3d::new(&device)
     });

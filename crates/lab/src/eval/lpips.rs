@@ -135,7 +135,7 @@ impl<B: Backend> Lpips<B> {
 
     /// The same place by place, each layer enlarged linearly to `size` (width, height), as the published program's
     /// `spatial=True`: `[n, height, width]`. Their means are the distances, but for what enlarging does to the borders.
-    pub fn map(
+    pub fn local(
         &self,
         first: &Seen<B>,
         second: &Seen<B>,
@@ -157,10 +157,24 @@ fn sum<B: Backend, const D: usize>(layers: impl Iterator<Item = Tensor<B, D>>) -
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use burn::backend::Flex;
-    use dragentity_testkit::{fill_as, picture};
+    use dragentity_networks::weights::tensor_list;
+    use dragentity_testkit::{fill_as, parameter, picture, safetensors_file};
+
+    /// A file of weights that mean nothing.
+    pub fn synthetic_file() -> Vec<u8> {
+        let network = Lpips::<Flex>::new(&Default::default());
+        let tensors: Vec<_> = tensor_list(&network)
+            .into_iter()
+            .map(|(name, shape)| {
+                let values = parameter(&format!("lpips.{name}"), &shape);
+                (name, shape, values)
+            })
+            .collect();
+        safetensors_file(&tensors)
+    }
 
     #[test]
     fn the_same_picture_is_no_distance_away_and_places_that_differ_are_found() {
@@ -172,7 +186,7 @@ mod tests {
         let [one, two] = [first, second].map(|x| network.look(x).unwrap());
         let numbers = |x: Tensor<Flex, 1>| x.into_data().to_vec::<f32>().unwrap();
         assert_eq!(numbers(network.distance(&one, &one)), [0.0]);
-        let map = network.map(&one, &two, [96, 64]);
+        let map = network.local(&one, &two, [96, 64]);
         assert_eq!(map.dims(), [1, 64, 96]);
         let mean = |from: usize| {
             let part = map.clone().slice([0..1, from..from + 16, from..from + 16]);
