@@ -19,12 +19,12 @@ fn tables_of_the_paper_come_from_the_ledger() {
     assert_refused(ending(table("1")), 3, &["train table --table 1"]);
     let run = |kind: &str, obj_mc: f64| {
         serde_json::json!({
-            "kind": kind, "seed": 1, "steps": 7, "error": 0.5, "obj_mc": obj_mc, "fvd": 1.0, "fid": 2.0, "psnr": 20.0,
+            "kind": kind, "seed": 1, "steps": 7, "error": 0.5, "obj_mc": obj_mc, "fvd": 1.0, "psnr": 20.0,
             "psnr_inside": 19.0,
         })
     };
     let ledger = serde_json::json!({
-        "clips": 5, "fvd_features": "an encoder", "fid_features": "an encoder",
+        "clips": 5, "fvd_features": "a network",
         "runs": [run("dragentity", 3.25), run("dragentity-no-mask", 3.0)],
     });
     desk.write("tables.json", ledger.to_string());
@@ -33,7 +33,7 @@ fn tables_of_the_paper_come_from_the_ledger() {
     for expected in [
         "| with loss mask | 0.5000 | 3.2500 |",
         "302.7 | 510.8 | 34.5",
-        "an encoder",
+        "FVD by a network",
         "other way round",
     ] {
         assert!(text.contains(expected), "{text}");
@@ -119,6 +119,57 @@ fn a_models_videos_are_a_method_to_compare() {
     assert!(study.trials.iter().all(|trial| trial.given.is_some()));
     let video = dragentity_media::read::read(files[0].as_ref(), &Default::default()).unwrap();
     assert!(video.frames.len() > 1);
+}
+
+/// LPIPS with weights that mean nothing.
+fn synthetic_lpips() -> Vec<u8> {
+    use burn::backend::Flex;
+    use dragentity_lab::eval::lpips::Lpips;
+    use dragentity_networks::weights::tensor_list;
+    let tensors: Vec<_> = tensor_list(&Lpips::<Flex>::new(&Default::default()))
+        .into_iter()
+        .map(|(name, shape)| {
+            let values = dragentity_testkit::parameter(&name, &shape);
+            // Distances are never negative.
+            let values = values.into_iter().map(f32::abs).collect();
+            (name, shape, values)
+        })
+        .collect();
+    dragentity_testkit::safetensors_file(&tensors)
+}
+
+#[test]
+fn the_gate_is_closed_to_networks_that_make_it_worse() {
+    let desk = desk();
+    tiny::tiny_model(&desk.path("model")).unwrap();
+    desk.write("lpips.safetensors", synthetic_lpips());
+    let pack = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/data/held_out.pack"
+    );
+    let gate = |model: &str| {
+        let mut command = desk.program();
+        command
+            .args(["eval", "--gate", "--device", "cpu", "--clips", "3"])
+            .args(["--lpips", "lpips.safetensors", "--json", "gate.json"])
+            .args(["--data", pack, "--model", model]);
+        command
+    };
+    // What it has learned is noise.
+    let said = ["model model: is worse than paste without its networks"];
+    assert_refused(ending(gate("model")), 4, &said);
+    let report = std::fs::read(desk.path("gate.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
+    let regions = report["regions"].as_array().unwrap();
+    assert_eq!(regions.len(), 4);
+    let number = |at: &str, of: &str| regions[3][at][of].as_f64().unwrap();
+    assert_eq!(regions[3]["region"], "inside entities");
+    assert!(number("with", "psnr") < number("without", "psnr"));
+    let output = gate("paste").assert().success().get_output().stdout.clone();
+    let text = String::from_utf8(output).unwrap();
+    assert!(text.contains("no network takes part"), "{text}");
+    std::fs::remove_file(desk.path("lpips.safetensors")).unwrap();
+    assert_refused(ending(gate("model")), 4, &["scripts/fetch-metrics"]);
 }
 
 #[test]

@@ -84,8 +84,9 @@ fn from_first(track: &[[f32; 2]]) -> Vec<[f32; 2]> {
         .collect()
 }
 
-/// Masks and tracks at one size; those of a group in which something moves, held together.
-pub(super) fn conditions(
+/// Masks and tracks at one size, in pixels; those of a group in which something moves, held together. Of `max_entities` at most,
+/// back to front.
+pub fn conditions(
     job: &Job,
     width: u32,
     height: u32,

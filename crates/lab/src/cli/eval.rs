@@ -1,7 +1,11 @@
 //! `dragentity-lab eval`.
 
 use super::progress::Progress;
-use crate::eval::extractor::Extractors;
+use crate::eval::davis::{self, DavisOptions, evaluate_davis};
+use crate::eval::extractor::{Extractors, i3d};
+use crate::eval::gate::{self, GateOptions};
+use crate::eval::lpips;
+use crate::eval::maker::Maker;
 use crate::eval::table::{Ledger, MeasureOptions, methods_of};
 use crate::eval::{
     EvalOptions, Measures, Method, TrackOptions, VideosOptions, evaluate, evaluate_tracks,
@@ -9,11 +13,18 @@ use crate::eval::{
 };
 use dragentity_core::Error;
 use dragentity_core::Result;
-use dragentity_core::platform::write_json;
+use dragentity_core::platform::{make_dir, write_json};
 use dragentity_core::study::{Answers, Tally};
 use dragentity_networks::device::Device;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+
+/// Clips that are no synthetic ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Suite {
+    /// Drags on the real videos of DAVIS
+    Davis,
+}
 
 /// Options of `dragentity-lab eval`.
 #[derive(clap::Args)]
@@ -21,22 +32,47 @@ pub struct Args {
     /// Model directory
     #[arg(long, default_value = "models/mini")]
     model: String,
-    /// Pack whose held-out half is used
+    /// Pack whose held-out half is used; for --suite davis the folder of its JPEGImages and Annotations
     #[arg(long, default_value = "tests/data/held_out.pack")]
     data: PathBuf,
-    /// Number of clips
-    #[arg(long, default_value_t = crate::data::EVAL_CLIPS)]
-    clips: u64,
+    /// Number of clips [default: 200; of --gate 24, of --suite davis 2 of each sequence]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    clips: Option<u64>,
+    /// Measure other clips, LPIPS among the figures
+    #[arg(long, conflicts_with_all = ["clicks_only", "tracks", "table", "videos", "inception", "steps", "gate"])]
+    suite: Option<Suite>,
+    /// What makes the videos of --suite: first (the first frame repeated), paste (cut out and moved over a smoothly filled
+    /// background) or models' locations [default: first,paste and --model]
+    #[arg(
+        long,
+        value_name = "ROW,...",
+        value_delimiter = ',',
+        requires = "suite",
+        conflicts_with = "model"
+    )]
+    rows: Vec<String>,
+    /// Folder that gets what each clip of --suite scores, as clips.jsonl
+    #[arg(long, value_name = "DIR", requires = "suite")]
+    out: Option<PathBuf>,
+    /// Compare the model with itself without its networks, part by part of the frame; ends with code 4 when it is worse
+    #[arg(long, conflicts_with_all = ["clicks_only", "tracks", "table", "videos", "inception", "i3d", "sheet", "steps"])]
+    gate: bool,
+    /// What the model of --gate is without its networks, as in --rows
+    #[arg(long, value_name = "ROW", default_value = "paste", requires = "gate")]
+    without: String,
+    /// LPIPS's weights, for --suite and --gate
+    #[arg(long, value_name = "FILE", default_value = lpips::WEIGHTS)]
+    lpips: PathBuf,
     /// Denoising steps, instead of the model's own
     #[arg(long)]
     steps: Option<usize>,
     /// auto, cpu, wgpu, cuda or tch
     #[arg(long, default_value = "auto")]
     device: Device,
-    /// InceptionV3 of pytorch-fid (docs/src/metrics.md), for FID as in the literature
+    /// InceptionV3 of pytorch-fid (docs/src/metrics.md), for FID
     #[arg(long, value_name = "FILE", conflicts_with_all = ["clicks_only", "tracks"])]
     inception: Option<PathBuf>,
-    /// I3D of Kinetics-400 (docs/src/metrics.md), for FVD as in the literature
+    /// I3D of Kinetics-400 (docs/src/metrics.md), for FVD; --suite finds what scripts/fetch-metrics --i3d brought
     #[arg(long, value_name = "FILE", conflicts_with_all = ["clicks_only", "tracks"])]
     i3d: Option<PathBuf>,
     /// Measure the masks from clicks alone, which takes a minute
@@ -76,7 +112,7 @@ pub struct Args {
     /// Frames of the clips for --tracks
     #[arg(long, default_value_t = 16, requires = "tracks")]
     frames: usize,
-    /// Write truth, draft and generated frames of eight clips to this PNG
+    /// Write truth, draft and generated frames of eight clips to this PNG; of --suite truth and made frames of all clips
     #[arg(long)]
     sheet: Option<PathBuf>,
     /// Write the report to this JSON file as well
@@ -89,10 +125,17 @@ pub struct Args {
 /// # Errors
 /// As [`evaluate`], and [`Error::Io`] when a file cannot be written.
 pub fn run(args: Args) -> Result<()> {
+    if args.suite == Some(Suite::Davis) {
+        return run_davis(args);
+    }
+    if args.gate {
+        return run_gate(args);
+    }
+    let clips = args.clips.unwrap_or(crate::data::EVAL_CLIPS);
     if args.tracks {
         let report = evaluate_tracks(&TrackOptions {
             data: args.data,
-            clips: args.clips.max(1),
+            clips,
             side: args.side,
             frames: args.frames,
         })?;
@@ -127,7 +170,7 @@ pub fn run(args: Args) -> Result<()> {
             &VideosOptions {
                 methods,
                 data: args.data,
-                clips: args.clips.max(1),
+                clips,
                 steps: args.steps,
                 folder,
             },
@@ -150,7 +193,7 @@ pub fn run(args: Args) -> Result<()> {
             let options = MeasureOptions {
                 runs: runs.clone(),
                 data: args.data.clone(),
-                clips: args.clips.max(1),
+                clips,
                 extractors,
             };
             let mut show = |event| progress.show(&event);
@@ -163,7 +206,7 @@ pub fn run(args: Args) -> Result<()> {
     let options = EvalOptions {
         model: args.model,
         data: args.data,
-        clips: args.clips.max(1),
+        clips,
         steps: args.steps,
         extractors,
         measures: match args.clicks_only {
@@ -175,6 +218,45 @@ pub fn run(args: Args) -> Result<()> {
     let report = evaluate(&options, args.device, &mut |event| progress.show(&event))?;
     print!("{report}");
     keep(args.json.as_deref(), &report)
+}
+
+fn run_davis(args: Args) -> Result<()> {
+    let rows = match args.rows.is_empty() {
+        true => vec!["first".into(), "paste".into(), args.model],
+        false => args.rows,
+    };
+    let brought = Path::new(i3d::WEIGHTS);
+    let options = DavisOptions {
+        data: args.data,
+        makers: rows.iter().map(|row| Maker::parse(row)).collect(),
+        clips: args.clips.unwrap_or(davis::CLIPS),
+        lpips: args.lpips,
+        i3d: (args.i3d).or_else(|| brought.exists().then(|| brought.to_owned())),
+        sheet: args.sheet,
+    };
+    let mut progress = Progress::default();
+    let report = evaluate_davis(&options, args.device, &mut |event| progress.show(&event))?;
+    print!("{report}");
+    if let Some(folder) = &args.out {
+        make_dir(folder)?;
+        report.write_lines(&folder.join("clips.jsonl"))?;
+    }
+    keep(args.json.as_deref(), &report)
+}
+
+fn run_gate(args: Args) -> Result<()> {
+    let options = GateOptions {
+        model: Maker::parse(&args.model),
+        without: Maker::parse(&args.without),
+        data: args.data,
+        clips: args.clips.unwrap_or(gate::CLIPS),
+        lpips: args.lpips,
+    };
+    let mut progress = Progress::default();
+    let report = gate::compare(&options, args.device, &mut |event| progress.show(&event))?;
+    print!("{report}");
+    keep(args.json.as_deref(), &report)?;
+    report.verdict()
 }
 
 fn answers(path: &Path) -> Result<Answers> {

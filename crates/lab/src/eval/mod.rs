@@ -5,9 +5,14 @@
 //! unfilled first frame.
 
 mod clicks;
+pub mod davis;
 pub mod extractor;
 pub mod frechet;
+pub mod gate;
+pub mod lpips;
+pub mod maker;
 mod motion;
+pub mod regions;
 pub mod table;
 mod tracks;
 mod videos;
@@ -114,9 +119,7 @@ impl Task for Evaluate<'_> {
         let steps = options.steps.unwrap_or(index.steps as usize);
         let (mut motion, mut masks) = (Motion::default(), ClickMasks::default());
         let device = engine.bundle().device.clone();
-        // Of its own: the engine is busy.
-        let own = engine.bundle().encoder.clone();
-        let describe = Describe::new(&options.extractors, &own, &device)?;
+        let describe = Describe::new(&options.extractors, &device)?;
         let mut first = 0;
         while first < options.clips {
             let count = BATCH.min(options.clips - first) as usize;
@@ -179,4 +182,15 @@ impl std::fmt::Display for Report {
 /// Pixel `at` of a frame of values in -1..1.
 fn colour(frame: &[f32], at: usize) -> image::Rgb<u8> {
     image::Rgb([0, 1, 2].map(|channel| ((frame[at * 3 + channel] + 1.0) * 127.5).round() as u8))
+}
+
+/// A frame of -1..1 as bytes.
+fn bytes(frame: &[f32]) -> Vec<u8> {
+    let byte = |v: &f32| ((v + 1.0) * 127.5).round() as u8;
+    frame.iter().map(byte).collect()
+}
+
+/// A frame of bytes as -1..1.
+fn unit(rgb: &[u8]) -> Vec<f32> {
+    rgb.iter().map(|&b| f32::from(b) / 127.5 - 1.0).collect()
 }

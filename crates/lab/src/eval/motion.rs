@@ -35,9 +35,9 @@ pub struct Score {
     /// over the frames in which at least half of it should be seen.
     pub obj_mc: f64,
     /// FID: Frechet distance between the features of its frames and the truth's, all but the first of each clip; `None`
-    /// of a single clip.
+    /// of a single clip, or without InceptionV3.
     pub fid: Option<f64>,
-    /// FVD: Frechet distance between the features of its videos and the truth's; likewise.
+    /// FVD: Frechet distance between the features of its videos and the truth's; `None` of a single clip, or without I3D.
     pub fvd: Option<f64>,
 }
 
@@ -58,10 +58,10 @@ pub struct MotionReport {
     pub draft: Score,
     /// The truth, tracked: what the tracker's own error adds to ObjMC.
     pub truth_obj_mc: f64,
-    /// What FID is measured with: figures of other extractors are on another scale.
-    pub fid_features: String,
-    /// What FVD is measured with.
-    pub fvd_features: String,
+    /// What FID is measured with, where it is.
+    pub fid_features: Option<String>,
+    /// What FVD is measured with, where it is.
+    pub fvd_features: Option<String>,
     /// What the VAE alone costs: PSNR in dB of the truth encoded and decoded.
     pub vae_psnr: f64,
 }
@@ -104,7 +104,7 @@ impl Motion {
     pub fn add<B: Backend>(
         &mut self,
         bundle: &Bundle<B>,
-        describe: &Describe<'_, B>,
+        describe: &Describe<B>,
         dataset: &Dataset,
         first: u64,
         count: usize,
@@ -142,7 +142,7 @@ impl Motion {
                 sum.distance += tracked.iter().map(|(_, sums)| sums[at]).sum::<f64>();
                 let described = describe.describe(way, [clip.width, clip.height])?;
                 self.frames[at].extend(described.frames);
-                self.videos[at].push(described.video);
+                self.videos[at].extend(described.video);
             }
             if self.rows.len() < SHEET_ROWS {
                 self.rows.extend([
@@ -159,13 +159,10 @@ impl Motion {
     ///
     /// # Errors
     /// [`dragentity_core::Error::Job`] when a network's features are no numbers.
-    pub fn report<B: Backend>(
-        &self,
-        steps: usize,
-        describe: &Describe<'_, B>,
-    ) -> Result<MotionReport> {
+    pub fn report<B: Backend>(&self, steps: usize, describe: &Describe<B>) -> Result<MotionReport> {
         let from_truth = |features: &[Vec<Vec<f32>>; 5], at: usize| match self.clips {
             0 | 1 => Ok(None),
+            _ if features[4].is_empty() => Ok(None),
             _ => frechet_distance(&features[at], &features[4]).map(Some),
         };
         let mut scores = [Score::default(); 5];
@@ -187,8 +184,8 @@ impl Motion {
             pasted,
             draft,
             truth_obj_mc: truth.obj_mc,
-            fid_features: describe.of_frames().into(),
-            fvd_features: describe.of_videos().into(),
+            fid_features: describe.of_frames(),
+            fvd_features: describe.of_videos(),
             vae_psnr: self.vae / self.clips.max(1) as f64,
         })
     }
@@ -216,10 +213,7 @@ impl std::fmt::Display for MotionReport {
             ("pasted along the path, unfilled", &self.pasted),
             ("draft (pasted, filled)", &self.draft),
         ] {
-            // Around 30 by the literature's networks, thousandths by this project's.
-            let places = |value: f64| if value.abs() >= 10.0 { 2 } else { 5 };
-            let number =
-                |value: Option<f64>| value.map_or("-".into(), |v| format!("{v:.*}", places(v)));
+            let number = |value: Option<f64>| value.map_or("-".into(), |v| format!("{v:.2}"));
             writeln!(
                 f,
                 "| {name} | {:.2} | {:.2} | {:.2} | {} | {} |",
@@ -235,11 +229,12 @@ impl std::fmt::Display for MotionReport {
             "\nThe truth itself, tracked: ObjMC {:.2}. The truth through the VAE: {:.2} dB.",
             self.truth_obj_mc, self.vae_psnr
         )?;
-        writeln!(
-            f,
-            "FVD by {}; FID by {}.",
-            self.fvd_features, self.fid_features
-        )
+        for (figure, features) in [("FVD", &self.fvd_features), ("FID", &self.fid_features)] {
+            if let Some(features) = features {
+                writeln!(f, "{figure} by {features}.")?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -285,7 +280,7 @@ fn seen_enough(clip: &Clip, entity: usize) -> Vec<bool> {
 }
 
 /// Mean over frames (but the first) of the PSNR in dB, of whole frames or where `inside` is.
-fn psnr(made: &[Vec<f32>], truth: &[Vec<f32>], inside: Option<&[Vec<f32>]>) -> f64 {
+pub(super) fn psnr(made: &[Vec<f32>], truth: &[Vec<f32>], inside: Option<&[Vec<f32>]>) -> f64 {
     let (mut sum, mut count) = (0.0, 0.0);
     for frame in 1..truth.len() {
         let (mut error, mut weight) = (0.0_f64, 0.0_f64);

@@ -22,10 +22,12 @@ use std::path::{Path, PathBuf};
 pub struct Ledger {
     /// Clips that each run was measured on.
     pub clips: u64,
-    /// What FVD was measured with.
-    pub fvd_features: String,
-    /// What FID was measured with.
-    pub fid_features: String,
+    /// What FVD was measured with, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fvd_features: Option<String>,
+    /// What FID was measured with, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fid_features: Option<String>,
     /// One for each run.
     pub runs: Vec<Entry>,
 }
@@ -45,9 +47,11 @@ pub struct Entry {
     /// See [`super::Score`].
     pub obj_mc: f64,
     /// See [`super::Score`].
-    pub fvd: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fvd: Option<f64>,
     /// See [`super::Score`].
-    pub fid: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fid: Option<f64>,
     /// See [`super::Score`].
     pub psnr: f64,
     /// See [`super::Score`].
@@ -158,14 +162,11 @@ impl Ledger {
                      beside them; choose another --ledger",
                     path.display(),
                     self.clips,
-                    self.fvd_features,
-                    self.fid_features
+                    self.fvd_features.as_deref().unwrap_or("nothing"),
+                    self.fid_features.as_deref().unwrap_or("nothing")
                 )));
             }
             let score = motion.generated;
-            let (Some(fvd), Some(fid)) = (score.fvd, score.fid) else {
-                return Err(Error::Job("FVD and FID need two clips or more".into()));
-            };
             self.runs
                 .retain(|entry| (&entry.kind, entry.seed) != (&kind, seed));
             self.runs.push(Entry {
@@ -174,8 +175,8 @@ impl Ledger {
                 steps: results.steps_done,
                 error,
                 obj_mc: score.obj_mc,
-                fvd,
-                fid,
+                fvd: score.fvd,
+                fid: score.fid,
                 psnr: score.psnr,
                 psnr_inside: score.psnr_inside,
             });
@@ -219,11 +220,15 @@ impl Ledger {
                 let spread = |figure: fn(&Entry) -> f64| {
                     Spread::of(entries.iter().map(|entry| figure(entry)).collect())
                 };
+                let of_all = |figure: fn(&Entry) -> Option<f64>| {
+                    let values = entries.iter().map(|entry| figure(entry));
+                    values.collect::<Option<Vec<_>>>().map(Spread::of)
+                };
                 Line {
                     title: row.title,
                     obj_mc: spread(|entry| entry.obj_mc),
-                    fvd: spread(|entry| entry.fvd),
-                    fid: spread(|entry| entry.fid),
+                    fvd: of_all(|entry| entry.fvd),
+                    fid: of_all(|entry| entry.fid),
                     psnr_inside: spread(|entry| entry.psnr_inside),
                     error: spread(|entry| entry.error),
                     paper: row.paper,
@@ -347,10 +352,10 @@ pub struct Line {
     pub title: &'static str,
     /// Pixels, lower is better; as the next two.
     pub obj_mc: Spread,
-    /// Frechet distance of videos.
-    pub fvd: Spread,
-    /// Frechet distance of frames.
-    pub fid: Spread,
+    /// Frechet distance of videos, where all runs have it.
+    pub fvd: Option<Spread>,
+    /// Frechet distance of frames, where all runs have it.
+    pub fid: Option<Spread>,
     /// dB inside entities, higher is better; no column of the paper, as the next.
     pub psnr_inside: Spread,
     /// [`HELD_OUT_ERROR`], lower is better.
@@ -370,10 +375,10 @@ pub struct Table {
     pub steps: u64,
     /// Clips that each run was measured on.
     pub clips: u64,
-    /// What FVD was measured with.
-    pub fvd_features: String,
-    /// What FID was measured with.
-    pub fid_features: String,
+    /// What FVD was measured with, where it was.
+    pub fvd_features: Option<String>,
+    /// What FID was measured with, where it was.
+    pub fid_features: Option<String>,
     /// In the paper's order.
     pub lines: Vec<Line>,
 }
@@ -399,11 +404,11 @@ impl Table {
 
     /// Pairs of rows that a figure of ours orders otherwise than the paper's, as sentences.
     fn disagreements(&self) -> Vec<String> {
-        type Column = (&'static str, fn(&Line) -> &Spread);
+        type Column = (&'static str, fn(&Line) -> Option<&Spread>);
         let figures: [Column; 3] = [
-            ("ObjMC", |line| &line.obj_mc),
-            ("FVD", |line| &line.fvd),
-            ("FID", |line| &line.fid),
+            ("ObjMC", |line| Some(&line.obj_mc)),
+            ("FVD", |line| line.fvd.as_ref()),
+            ("FID", |line| line.fid.as_ref()),
         ];
         let mut said = Vec::new();
         for (at, (figure, ours)) in figures.into_iter().enumerate() {
@@ -412,10 +417,13 @@ impl Table {
                     let (Some(paper_a), Some(paper_b)) = (a.paper, b.paper) else {
                         continue;
                     };
-                    let (here, there) = (ours(a).mean - ours(b).mean, paper_a[at] - paper_b[at]);
+                    let (Some(our_a), Some(our_b)) = (ours(a), ours(b)) else {
+                        continue;
+                    };
+                    let (here, there) = (our_a.mean - our_b.mean, paper_a[at] - paper_b[at]);
                     if here * there < 0.0 {
                         let (better, worse) = if here < 0.0 { (a, b) } else { (b, a) };
-                        let apart = ours(a).deviation.zip(ours(b).deviation).map(|(a, b)| {
+                        let apart = our_a.deviation.zip(our_b.deviation).map(|(a, b)| {
                             if here.abs() > a + b {
                                 ""
                             } else {
@@ -447,27 +455,42 @@ impl std::fmt::Display for Table {
             self.seeds.len(),
             if self.seeds.len() == 1 { "" } else { "s" }
         )?;
+        let [fvd, fid] = [&self.fvd_features, &self.fid_features].map(Option::is_some);
+        let heads = [(fvd, " FVD |", "---|"), (fid, " FID |", "---|")];
+        let heads = heads.iter().filter(|(shown, ..)| *shown);
+        let (names, lines): (String, String) = heads.map(|(_, name, line)| (*name, *line)).unzip();
         writeln!(
             f,
-            "| | error | ObjMC px | FVD | FID | inside dB | paper: ObjMC | FVD | FID |\n|---|---|---|---|---|---|---|---|---|"
+            "| | error | ObjMC px |{names} inside dB | paper: ObjMC | FVD | FID |\n|---|---|---|{lines}---|---|---|---|"
         )?;
         for line in &self.lines {
             let paper = match line.paper {
                 Some([obj_mc, fvd, fid]) => format!("{obj_mc} | {fvd} | {fid}"),
                 None => "- | - | -".into(),
             };
-            writeln!(
-                f,
-                "| {} | {} | {} | {} | {} | {} | {paper} |",
-                line.title, line.error, line.obj_mc, line.fvd, line.fid, line.psnr_inside
-            )?;
+            write!(f, "| {} | {} | {} |", line.title, line.error, line.obj_mc)?;
+            for (shown, figure) in [(fvd, &line.fvd), (fid, &line.fid)] {
+                match figure {
+                    Some(figure) if shown => write!(f, " {figure} |")?,
+                    None if shown => write!(f, " - |")?,
+                    _ => {}
+                }
+            }
+            writeln!(f, " {} | {paper} |", line.psnr_inside)?;
+        }
+        write!(
+            f,
+            "\nMean ± standard deviation over the seeds. Error: what denoising leaves, on held-out clips with the same noise \
+             in every row of a seed."
+        )?;
+        for (figure, features) in [("FVD", &self.fvd_features), ("FID", &self.fid_features)] {
+            if let Some(features) = features {
+                write!(f, " {figure} by {features}.")?;
+            }
         }
         writeln!(
             f,
-            "\nMean ± standard deviation over the seeds. Error: what denoising leaves, on held-out clips with the same noise \
-             in every row of a seed. FVD by {}; FID by {}: compare rows, not with the paper's columns, which are of \
-             other data, sizes and networks.",
-            self.fvd_features, self.fid_features
+            " Compare rows, not with the paper's columns, which are of other data, sizes and networks."
         )?;
         writeln!(f, "{}.", self.order())?;
         for sentence in self.disagreements() {
@@ -488,8 +511,8 @@ mod tests {
             steps: 100,
             error: 0.5,
             obj_mc,
-            fvd: 1.0,
-            fid: 2.0,
+            fvd: Some(1.0),
+            fid: None,
             psnr: 20.0,
             psnr_inside: 20.0,
         }
@@ -504,6 +527,7 @@ mod tests {
         }
         Ledger {
             clips: 10,
+            fvd_features: Some("a network".into()),
             runs,
             ..Ledger::default()
         }
@@ -522,7 +546,9 @@ mod tests {
         assert_eq!(table.lines[1].obj_mc.mean, 1.5);
         let text = table.to_string();
         assert!(
-            text.contains("without loss mask | 0.6000 ± 0.2828 | 5.0000 ± 1.4142"),
+            text.contains(
+                "without loss mask | 0.6000 ± 0.2828 | 5.0000 ± 1.4142 | 1.0000 ± 0.0000 | 20.00"
+            ),
             "{text}"
         );
         assert!(text.contains("316.1 | 516.2 | 36.3"), "{text}");

@@ -2,7 +2,7 @@
 //! [`dragentity_core::study::Study::of_files`] reads them.
 
 use super::motion::generate;
-use super::{BATCH, clips_of};
+use super::{BATCH, bytes, clips_of};
 use crate::data::{Dataset, EVAL_SEED, Pack, Split};
 use crate::train::source::{Sample, sample};
 use burn::tensor::backend::Backend;
@@ -166,10 +166,4 @@ fn save_given(picture: &Video, sample: &Sample, path: &Path) -> Result<()> {
     }
     let frames = vec![canvas.into_rgb()];
     media::save(&Video { frames, ..*picture }, path)
-}
-
-/// A frame of -1..1 as bytes.
-fn bytes(frame: &[f32]) -> Vec<u8> {
-    let byte = |v: &f32| ((v + 1.0) * 127.5).round() as u8;
-    frame.iter().map(byte).collect()
 }

@@ -12,6 +12,8 @@ use burn::tensor::ops::{ConvOptions, InterpolateMode, InterpolateOptions};
 use burn::tensor::{Tensor, backend::Backend};
 use dragentity_networks::nn::batch_norm::FrozenBatchNorm;
 
+/// Where `scripts/fetch-metrics --i3d` puts the weights, from the repository's root.
+pub const WEIGHTS: &str = "assets/metrics/i3d-kinetics-400.safetensors";
 /// Numbers that describe a video: the logits of Kinetics' classes.
 pub const FEATURES: usize = 400;
 /// Side of the frames that the network was trained on.

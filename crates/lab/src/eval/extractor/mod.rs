@@ -1,21 +1,17 @@
-//! What describes pictures and videos for the Frechet distances (FID, FVD): by default this project's own encoder, or
-//! the published networks where their weights are at hand.
-//!
-//! Figures of different extractors cannot be compared, so that every report names its own.
+//! What describes pictures and videos for the Frechet distances (FID, FVD): the published networks, where their weights are
+//! at hand. Without them there are no such distances.
 
 pub mod i3d;
 pub mod inception;
 
 use crate::train::source::to_vec;
 use burn::module::Module;
-use burn::tensor::{Tensor, backend::Backend};
+use burn::tensor::backend::Backend;
 use dragentity_core::Error;
 use dragentity_core::Result;
-use dragentity_networks::dragentity::entity_encoder::EntityEncoder;
 use dragentity_networks::weights::Weights;
 use i3d::InceptionI3d;
 use inception::InceptionV3;
-use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 /// Of the batch norms of both published networks.
@@ -26,15 +22,14 @@ const AT_ONCE: usize = 16;
 /// Where the weights of the published extractors are, if anywhere.
 #[derive(Clone, Debug, Default)]
 pub struct Extractors {
-    /// InceptionV3 of `pytorch-fid`, as safetensors.
+    /// InceptionV3 of `pytorch-fid`, as published or as safetensors.
     pub inception: Option<PathBuf>,
-    /// I3D of Kinetics-400 (`rgb_imagenet`), as safetensors.
+    /// I3D of Kinetics-400, as `rgb_imagenet.pt` or as `scripts/fetch-metrics --i3d` brings it.
     pub i3d: Option<PathBuf>,
 }
 
 /// What describes frames and videos.
-pub struct Describe<'a, B: Backend> {
-    own: &'a EntityEncoder<B>,
+pub struct Describe<B: Backend> {
     inception: Option<Box<InceptionV3<B>>>,
     i3d: Option<Box<InceptionI3d<B>>>,
     device: B::Device,
@@ -42,22 +37,18 @@ pub struct Describe<'a, B: Backend> {
 
 /// A video in features.
 pub struct Described {
-    /// A row for each frame but the first, which is given: for FID.
+    /// A row for each frame but the first, which is given: for FID. None without InceptionV3.
     pub frames: Vec<Vec<f32>>,
-    /// Of the whole video: for FVD.
-    pub video: Vec<f32>,
+    /// Of the whole video: for FVD. `None` without I3D.
+    pub video: Option<Vec<f32>>,
 }
 
-impl<'a, B: Backend> Describe<'a, B> {
-    /// By the published networks of which there are weights, and `own` for the rest.
+impl<B: Backend> Describe<B> {
+    /// By the published networks of which there are weights.
     ///
     /// # Errors
     /// [`Error::Model`] when a file is another one.
-    pub fn new(
-        weights: &Extractors,
-        own: &'a EntityEncoder<B>,
-        device: &B::Device,
-    ) -> Result<Self> {
+    pub fn new(weights: &Extractors, device: &B::Device) -> Result<Self> {
         let inception = published(
             weights.inception.as_deref(),
             InceptionV3::<B>::tensor,
@@ -67,33 +58,24 @@ impl<'a, B: Backend> Describe<'a, B> {
             InceptionI3d::new(device)
         })?;
         Ok(Self {
-            own,
             inception,
             i3d,
             device: device.clone(),
         })
     }
 
-    /// What a report calls the features of frames.
-    pub fn of_frames(&self) -> &'static str {
-        match self.inception {
-            None => "this model's entity encoder",
-            Some(_) => "InceptionV3 (pytorch-fid)",
-        }
+    /// What a report calls the features of frames, where there are any.
+    pub fn of_frames(&self) -> Option<String> {
+        let network = self.inception.as_ref();
+        network.map(|_| "InceptionV3 (pytorch-fid)".into())
     }
 
-    /// What a report calls the features of videos.
-    pub fn of_videos(&self) -> &'static str {
-        match self.i3d {
-            None => "this model's entity encoder, and its change over time",
-            Some(_) => "I3D (Kinetics-400)",
-        }
+    /// What a report calls the features of videos, where there are any.
+    pub fn of_videos(&self) -> Option<String> {
+        self.i3d.as_ref().map(|_| "I3D (Kinetics-400)".into())
     }
 
     /// Describes a video of two frames or more, `[height, width, 3]` each, -1..1.
-    ///
-    /// By the entity encoder, a frame is the means over the picture of its features, and a video the mean of these over
-    /// time and the mean size of their change from frame to frame.
     ///
     /// # Errors
     /// [`Error::Device`]; [`Error::Job`] for a single frame.
@@ -102,41 +84,32 @@ impl<'a, B: Backend> Describe<'a, B> {
         if count < 2 {
             return Err(Error::Job("a video has two frames or more".into()));
         }
-        let pictures = dragentity_pipeline::transfer::pictures(video, width, height, &self.device);
-        let once = OnceCell::new();
-        let own = || {
-            once.get_or_init(|| means(self.own, pictures.clone()))
-                .clone()
+        let pictures = |frames: &[Vec<f32>]| {
+            dragentity_pipeline::transfer::pictures(frames, width, height, &self.device)
         };
-        let later = |x: Tensor<B, 2>| x.narrow(0, 1, count - 1);
-        let frames = match &self.inception {
-            None => later(own()),
-            Some(network) => {
-                let pieces = pictures.clone().narrow(0, 1, count - 1).split(AT_ONCE, 0);
-                let rows = pieces.into_iter().map(|piece| network.forward(piece));
-                Tensor::cat(rows.collect(), 0)
+        let mut frames = Vec::new();
+        if let Some(network) = &self.inception {
+            for some in video[1..].chunks(AT_ONCE) {
+                let rows = to_vec(network.forward(pictures(some)))?;
+                let rows = rows.chunks_exact(inception::FEATURES);
+                frames.extend(rows.map(<[f32]>::to_vec));
             }
+        }
+        let of_video = |network: &InceptionI3d<B>| {
+            to_vec(network.forward(pictures(video).unsqueeze::<5>().swap_dims(1, 2)))
         };
-        let video = match &self.i3d {
-            None => {
-                let change = later(own()) - own().narrow(0, 0, count - 1);
-                Tensor::cat(vec![own().mean_dim(0), change.abs().mean_dim(0)], 1)
-            }
-            Some(network) => network.forward(pictures.clone().unsqueeze::<5>().swap_dims(1, 2)),
-        };
-        let dim = frames.dims()[1];
         Ok(Described {
-            frames: to_vec(frames)?
-                .chunks_exact(dim)
-                .map(<[f32]>::to_vec)
-                .collect(),
-            video: to_vec(video)?,
+            frames,
+            video: self.i3d.as_deref().map(of_video).transpose()?,
         })
     }
 }
 
 /// A published network, where there is a file of its weights.
-fn published<B: Backend, M: Module<B> + Send>(
+///
+/// # Errors
+/// [`Error::Model`] when the file is another one.
+pub fn published<B: Backend, M: Module<B> + Send>(
     weights: Option<&Path>,
     tensor: fn(&str) -> Option<String>,
     network: impl FnOnce() -> M + Send,
@@ -166,14 +139,4 @@ pub fn with_room<T: Send>(f: impl FnOnce() -> T + Send) -> T {
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
-}
-
-/// The entity encoder's features, averaged over each picture: `[n, 3, height, width]` to `[n, feature_dim]`.
-fn means<B: Backend>(encoder: &EntityEncoder<B>, pictures: Tensor<B, 4>) -> Tensor<B, 2> {
-    let features = encoder.encode(pictures).features;
-    let [n, dim, height, width] = features.dims();
-    features
-        .reshape([n, dim, height * width])
-        .mean_dim(2)
-        .reshape([n, dim])
 }
