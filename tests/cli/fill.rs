@@ -37,8 +37,14 @@ fn what_is_under_a_mask_goes_and_the_rest_stays() {
     let said = String::from_utf8(said).unwrap();
     assert!(said.contains("\"phase\":\"filling\""), "{said}");
     let last: serde_json::Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
-    assert_eq!((&last["phase"], &last["width"]), (&"done".into(), &96.into()));
-    let (given, made) = (striped(), image::open(desk.path("plate.png")).unwrap().to_rgb8());
+    assert_eq!(
+        (&last["phase"], &last["width"]),
+        (&"done".into(), &96.into())
+    );
+    let (given, made) = (
+        striped(),
+        image::open(desk.path("plate.png")).unwrap().to_rgb8(),
+    );
     for (x, y, pixel) in made.enumerate_pixels() {
         if over_the_square().get_pixel(x, y).0[0] == 0 {
             assert_eq!(pixel, given.get_pixel(x, y), "{x},{y}");
@@ -53,7 +59,9 @@ fn what_is_under_a_mask_goes_and_the_rest_stays() {
     fill(&from).assert().success();
 
     left.save(desk.path("all.png")).unwrap();
-    RgbImage::from_pixel(96, 64, image::Rgb([255; 3])).save(desk.path("all.png")).unwrap();
+    RgbImage::from_pixel(96, 64, image::Rgb([255; 3]))
+        .save(desk.path("all.png"))
+        .unwrap();
     RgbImage::new(90, 64).save(desk.path("other.png")).unwrap();
     for (mask, code, words) in [
         ("all.png", 3, "whole picture"),
@@ -73,7 +81,11 @@ fn without_a_model_the_first_frame_is_the_picture() {
     let args = ["generate", "--example", "-o", "frames", "--frames", "3"];
     command.args(args).assert().success();
     let picture = image::open(concat!(env!("CARGO_MANIFEST_DIR"), "/www/samples/cat.jpg"));
-    let frame = |i: u32| image::open(desk.path(&format!("frames/{i:04}.png"))).unwrap().to_rgb8();
+    let frame = |i: u32| {
+        image::open(desk.path(&format!("frames/{i:04}.png")))
+            .unwrap()
+            .to_rgb8()
+    };
     assert_eq!(frame(0), picture.unwrap().to_rgb8());
     assert!(frame(2) != frame(0));
 }

@@ -31,6 +31,21 @@ impl Reach {
     }
 }
 
+/// Pixels that a canvas can draw: straight alpha, 8 bits a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sprite {
+    /// Where its first column is in the picture; may lie beyond it.
+    pub x: i32,
+    /// Where its first row is.
+    pub y: i32,
+    /// Number of columns.
+    pub width: u32,
+    /// Number of rows.
+    pub height: u32,
+    /// `width * height * 4` bytes: red, green, blue, alpha.
+    pub rgba: Vec<u8>,
+}
+
 /// A thing that can be laid over a frame.
 pub struct Cutout {
     /// Where its first pixel is in the picture; beyond it where it was continued.
@@ -150,6 +165,21 @@ impl Cutout {
                     *out = (own + f32::from(*out) * (1.0 - alpha)).round() as u8;
                 }
             }
+        }
+    }
+
+    /// The same for a canvas.
+    pub fn sprite(&self) -> Sprite {
+        let straight = |&[red, green, blue, alpha]: &[f32; 4]| {
+            let scale = 1.0 / alpha.max(1e-6);
+            [red * scale, green * scale, blue * scale, alpha * 255.0].map(|v| v.round() as u8)
+        };
+        Sprite {
+            x: self.x as i32,
+            y: self.y as i32,
+            width: self.width as u32,
+            height: self.height as u32,
+            rgba: self.pixels.iter().flat_map(straight).collect(),
         }
     }
 

@@ -3,7 +3,7 @@
 //! The first frame is the picture itself, and so is every frame in which nothing has moved yet. In all others a pixel that
 //! no cut-out and no hole touches is the picture's own.
 
-use super::cutout::{Cutout, Reach};
+use super::cutout::{Cutout, Reach, Sprite};
 use super::matte::{doubt, matte};
 use super::resample;
 use super::shadow::{self, Shade};
@@ -23,6 +23,8 @@ pub struct Layer {
 
 /// A layer that is cut out.
 struct Moving {
+    /// Which of the layers that were given it is.
+    index: usize,
     cutout: Cutout,
     offsets: Vec<[f32; 2]>,
     /// Where its shadow is, and what it covers itself; until there is a plate to tell how dark the shadow is.
@@ -35,7 +37,7 @@ pub struct Composition {
     picture: Picture,
     plate: Option<Picture>,
     /// Those that are still to be cut out, the hindmost last.
-    waiting: Vec<Layer>,
+    waiting: Vec<(usize, Layer)>,
     cutouts: Vec<Moving>,
     camera: Vec<[f32; 2]>,
     /// How much of each pixel is hidden by what moves away.
@@ -55,8 +57,9 @@ impl Composition {
             })
         };
         // What stays in its background is part of it, unless something may pass behind it.
-        let waiting = layers.into_iter().skip_while(|layer| !moves(layer));
-        let mut waiting: Vec<Layer> = waiting.collect();
+        let waiting = layers.into_iter().enumerate();
+        let waiting = waiting.skip_while(|(_, layer)| !moves(layer));
+        let mut waiting: Vec<(usize, Layer)> = waiting.collect();
         waiting.reverse();
         Self {
             hidden: vec![0.0; picture.width as usize * picture.height as usize],
@@ -77,7 +80,7 @@ impl Composition {
 
     /// Cuts out the next layer; whether there are more.
     pub fn advance(&mut self) -> bool {
-        if let Some(layer) = self.waiting.pop()
+        if let Some((index, layer)) = self.waiting.pop()
             && let Some(matte) = matte(&self.picture, &layer.mask)
         {
             let (width, height) = self.size();
@@ -112,6 +115,7 @@ impl Composition {
                 }
             }
             self.cutouts.push(Moving {
+                index,
                 cutout,
                 offsets: layer.offsets,
                 shadow: shadow.map(|shadow| (shadow, covered)),
@@ -175,6 +179,22 @@ impl Composition {
         }
     }
 
+    /// What a canvas draws over the plate, back to front: for each layer that was cut out, which one of those given it is,
+    /// its shadow if it has one, and itself.
+    pub fn sprites(&self) -> Vec<(usize, Vec<Sprite>)> {
+        let sprites = |layer: &Moving| {
+            let shade = layer.shade.as_ref().map(Shade::sprite);
+            let sprites = shade.into_iter().chain([layer.cutout.sprite()]);
+            (layer.index, sprites.collect())
+        };
+        self.cutouts.iter().map(sprites).collect()
+    }
+
+    /// The plate, or, where there is none, the picture.
+    pub fn plate(&self) -> &Picture {
+        self.plate.as_ref().unwrap_or(&self.picture)
+    }
+
     /// Frame `index`, `width * height * 3` bytes.
     pub fn frame(&self, index: usize) -> Vec<u8> {
         let camera = at(&self.camera, index);
@@ -185,7 +205,7 @@ impl Composition {
             return self.picture.rgb.to_vec();
         }
         let (width, height) = self.size();
-        let plate = self.plate.as_ref().unwrap_or(&self.picture);
+        let plate = self.plate();
         let mut frame = if still(camera) {
             plate.rgb.to_vec()
         } else {

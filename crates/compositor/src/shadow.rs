@@ -4,6 +4,7 @@
 //! Where a thing touches the ground, its surroundings are compared with the ground a little further away. A shadow is darker
 //! and of nearly the same colour, and hangs together with the thing. Over ground that is too varied to tell, none is found.
 
+use super::cutout::Sprite;
 use super::matte::doubt;
 use super::mean::box_mean;
 use super::resample::Taps;
@@ -207,6 +208,18 @@ impl Shade {
             width: x1 - x0,
             height: y1 - y0,
         })
+    }
+
+    /// The same for a canvas: black, which covers as much as it takes away.
+    pub fn sprite(&self) -> Sprite {
+        let black = |&taken: &f32| [0, 0, 0, (taken * 255.0).round() as u8];
+        Sprite {
+            x: self.x as i32,
+            y: self.y as i32,
+            width: self.width as u32,
+            height: self.height as u32,
+            rgba: self.taken.iter().flat_map(black).collect(),
+        }
     }
 
     /// Darkens a frame of `width` x `height` RGB pixels, the shadow moved by `offset` pixels.

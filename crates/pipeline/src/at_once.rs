@@ -2,6 +2,7 @@
 //! paths (`dragentity-compositor`).
 
 use super::transfer::pause;
+use dragentity_compositor::cutout::Sprite;
 use dragentity_compositor::frames::{Composition, Layer};
 use dragentity_compositor::plate::Filling;
 use dragentity_core::error::Result;
@@ -9,7 +10,7 @@ use dragentity_core::event::Preview;
 use dragentity_core::scene::draft::smooth_fill;
 use dragentity_core::scene::parts::held_together;
 use dragentity_core::scene::settings::MAX_ENTITIES;
-use dragentity_core::scene::{Mask, Picture, Settings, Trajectory};
+use dragentity_core::scene::{Entity, Mask, Picture, Scene, Settings, Trajectory};
 use dragentity_core::{Cancel, Job, JobEvent, Video};
 use std::cell::RefCell;
 
@@ -29,6 +30,14 @@ const LEAST_KNOWN: f32 = 0.02;
 #[derive(Default)]
 pub struct AtOnce {
     plate: RefCell<Option<Plate>>,
+}
+
+/// What a page needs to show things moving.
+pub struct Prepared {
+    /// The picture without what moves.
+    pub plate: Picture,
+    /// Back to front, which entity it is, and what of it is drawn, one after the other.
+    pub layers: Vec<(usize, Vec<Sprite>)>,
 }
 
 struct Plate {
@@ -84,18 +93,14 @@ impl AtOnce {
             frames,
         };
         if let Some(hole) = composition.hole() {
-            let filled = match self.known(composition.picture(), &hole) {
-                Some(filled) => filled,
-                None => {
-                    let picture = composition.picture();
-                    composition.set_plate(smooth_fill(picture, &hole));
-                    let some = composition.frames((0..frames).step_by(PREVIEW));
-                    let fps = (job.settings.fps / PREVIEW as u32).max(1);
-                    observer(JobEvent::Preview(Preview::new(video(some, fps))));
-                    pause(cancel).await?;
-                    self.fill(&composition, hole, cancel, observer).await?
-                }
-            };
+            if self.known(composition.picture(), &hole).is_none() {
+                composition.set_plate(smooth_fill(composition.picture(), &hole));
+                let some = composition.frames((0..frames).step_by(PREVIEW));
+                let fps = (job.settings.fps / PREVIEW as u32).max(1);
+                observer(JobEvent::Preview(Preview::new(video(some, fps))));
+                pause(cancel).await?;
+            }
+            let filled = self.fill(&composition, hole, cancel, observer).await?;
             composition.set_plate(filled);
         }
         let mut made = Vec::with_capacity(frames);
@@ -120,6 +125,52 @@ impl AtOnce {
         Some(same.filled.clone())
     }
 
+    /// What is shown while paths are drawn: the plate behind everything that is not pinned, and what lies over it. A job
+    /// in which the same things move finds its plate made.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](dragentity_core::Error::Cancelled).
+    pub async fn prepare(
+        &self,
+        scene: &Scene,
+        cancel: &Cancel,
+        observer: &mut dyn FnMut(JobEvent),
+    ) -> Result<Prepared> {
+        let (width, height) = size(&scene.picture, &settings());
+        // Anywhere it may be dragged.
+        let [w, h] = [width, height].map(|side| side as f32 / 2.0);
+        let ways = [[0.0, 0.0], [w, 0.0], [-w, 0.0], [0.0, h], [0.0, -h]];
+        let pinned = |entity: &Entity| entity.trajectory.as_ref().is_some_and(Trajectory::is_pin);
+        let entities: Vec<usize> = scene
+            .layers()
+            .into_iter()
+            .filter(|&i| !scene.entities[i].mask.is_empty())
+            .collect();
+        let layers = entities.iter().map(|&i| Layer {
+            mask: scene.entities[i].mask.clone(),
+            offsets: match pinned(&scene.entities[i]) {
+                true => vec![[0.0; 2]; ways.len()],
+                false => ways.to_vec(),
+            },
+        });
+        let picture = scene.picture.resized(width, height);
+        let mut composition = Composition::new(picture, layers.collect(), Vec::new());
+        while composition.advance() {
+            pause(cancel).await?;
+        }
+        if let Some(hole) = composition.hole() {
+            let filled = self.fill(&composition, hole, cancel, observer).await?;
+            composition.set_plate(filled);
+        }
+        let layers = composition.sprites().into_iter();
+        Ok(Prepared {
+            plate: composition.plate().clone(),
+            layers: layers
+                .map(|(layer, sprites)| (entities[layer], sprites))
+                .collect(),
+        })
+    }
+
     /// Fills what is hidden, and keeps it for the next job.
     async fn fill(
         &self,
@@ -129,6 +180,9 @@ impl AtOnce {
         observer: &mut dyn FnMut(JobEvent),
     ) -> Result<Picture> {
         let picture = composition.picture();
+        if let Some(filled) = self.known(picture, &hole) {
+            return Ok(filled);
+        }
         let source = composition.source();
         let known = source.alpha.iter().filter(|&&a| a > 0).count();
         let filled = if (known as f32) < LEAST_KNOWN * source.alpha.len() as f32 {
@@ -196,7 +250,6 @@ fn composition(job: &Job, width: u32, height: u32) -> Composition {
 mod tests {
     use super::*;
     use dragentity_core::Error;
-    use dragentity_core::scene::{Entity, Scene};
 
     /// A disc on stripes, which goes to the right.
     fn job(frames: u32) -> Job {
@@ -273,6 +326,39 @@ mod tests {
         assert!(!fills(&job));
         job.settings.size = Some([96, 64]);
         assert!(fills(&job));
+    }
+
+    #[test]
+    fn what_is_shown_while_dragging_is_what_is_made_after_it() {
+        let at_once = AtOnce::default();
+        let mut job = job(2);
+        let path = job.scene.entities[0].trajectory.take();
+        let prepared = at_once.prepare(&job.scene, &Cancel::new(), &mut |_| {});
+        let prepared = pollster::block_on(prepared).unwrap();
+        assert_eq!(prepared.layers.len(), 1);
+        let (entity, sprites) = &prepared.layers[0];
+        let [sprite] = &sprites[..] else {
+            panic!("{} of them", sprites.len());
+        };
+        assert_eq!(*entity, 0);
+        // 48 pixels to the right, as a canvas draws it.
+        let mut drawn = prepared.plate.rgb.to_vec();
+        for (at, pixel) in sprite.rgba.chunks_exact(4).enumerate() {
+            let (w, x) = (sprite.width as i32, at as i32);
+            let place = (sprite.y + x / w) * 120 + sprite.x + x % w + 48;
+            let alpha = f32::from(pixel[3]) / 255.0;
+            for (to, &from) in drawn[place as usize * 3..][..3].iter_mut().zip(pixel) {
+                *to = (f32::from(from) * alpha + f32::from(*to) * (1.0 - alpha)).round() as u8;
+            }
+        }
+        job.scene.entities[0].trajectory = path.map(|_| Trajectory::line([0.3, 0.5], [0.7, 0.5]));
+        let (video, events) = run(&at_once, &job);
+        let filled = |e: &JobEvent| matches!(e, JobEvent::Filling { .. });
+        assert!(!events.iter().any(filled), "the plate was made");
+        // Alpha has 8 bits on a canvas: colours differ by a step or two.
+        for (at, (a, b)) in drawn.iter().zip(&video.frames[1]).enumerate() {
+            assert!(a.abs_diff(*b) <= 3, "{at}: {a} {b}");
+        }
     }
 
     #[test]
