@@ -40,39 +40,42 @@ impl ModelArgs {
 /// What makes masks of clicks.
 #[derive(clap::Args)]
 pub struct SegmenterArgs {
-    /// Make masks with SAM or MobileSAM: its weights (docs/src/segment.md) [default: the model's own click head]
+    /// SAM's or MobileSAM's weights, which make the masks (docs/src/segment.md) [default: models/mobile_sam/model.safetensors
+    /// here or beside the program]
     #[arg(long, value_name = "FILE")]
     segmenter: Option<PathBuf>,
 }
 
 impl SegmenterArgs {
-    /// Adds it to what runs.
+    /// Adds it to what runs: the one given, else the shipped one where there is one.
     pub fn on(&self, options: ModelOptions) -> ModelOptions {
+        let shipped = || shipped("models/mobile_sam/model.safetensors");
         ModelOptions {
             segmenter: self
                 .segmenter
-                .as_ref()
+                .clone()
+                .or_else(shipped)
                 .map(|file| file.display().to_string()),
             ..options
         }
     }
 }
 
-/// The model's folder: the one given, else `models/mini` here or above the program.
+/// The model's folder: the one given, else the shipped one.
 fn location(given: Option<&Path>) -> String {
     const SHIPPED: &str = "models/mini";
-    if let Some(given) = given {
-        return given.display().to_string();
-    }
-    let here = PathBuf::from(SHIPPED);
-    if here.is_dir() {
-        return SHIPPED.to_owned();
+    let model = given.map(Path::to_path_buf).or_else(|| shipped(SHIPPED));
+    let model = model.unwrap_or_else(|| SHIPPED.into());
+    model.display().to_string()
+}
+
+/// What ships with the program, here or above the program.
+fn shipped(path: &str) -> Option<PathBuf> {
+    let here = PathBuf::from(path);
+    if here.exists() {
+        return Some(here);
     }
     let program = std::env::current_exe().unwrap_or_default();
-    let beside = program
-        .ancestors()
-        .skip(1)
-        .map(|a| a.join(SHIPPED))
-        .find(|d| d.is_dir());
-    beside.unwrap_or(here).display().to_string()
+    let above = program.ancestors().skip(1);
+    above.map(|a| a.join(path)).find(|found| found.exists())
 }

@@ -72,7 +72,7 @@ pub fn run(args: Args) -> Result<()> {
             let job = ClickJob {
                 picture: picture.clone(),
                 clicks: args.click.iter().map(click).collect(),
-                previous: None,
+                ..ClickJob::default()
             };
             with_runner(args.device, &options, |runner| {
                 runner.segment(&job, &Cancel::new(), &mut |_| {})
