@@ -258,11 +258,27 @@ fn clicks_become_masks() {
     ] {
         server.mask(&parts).assert_refused(400, words);
     }
-    // A job runs beside it, and a server without weights makes no masks.
+    // A box does without clicks, and one click may mean another thing.
+    let one: &[u8] = br#"[{"x": 0.5, "y": 0.5, "positive": true}]"#;
+    let framed = server.mask(&[("picture", &picture), ("bounds", b"[0.1, 0.1, 0.6, 0.9]")]);
+    assert_eq!(framed.status, 200, "{}", framed.text());
+    let next = server.mask(&[("picture", &picture), ("clicks", one), ("candidate", b"1")]);
+    assert_eq!(next.status, 200, "{}", next.text());
+    assert_ne!(next.body, first.body);
+    for (part, value, words) in [
+        ("bounds", &b"[0.1, 0.2]"[..], "\"bounds\""),
+        ("bounds", b"[0.5, 0.1, 0.2, 0.9]", "box is empty"),
+        ("candidate", b"-1", "\"candidate\""),
+    ] {
+        let parts = [
+            ("picture", picture.as_slice()),
+            ("clicks", one),
+            (part, value),
+        ];
+        server.mask(&parts).assert_refused(400, words);
+    }
+    // A job runs beside it; and who names no weights has those that ship with the program.
     server.submit(PRESET);
     let plain = Program::start(&[]);
-    assert!(plain.get("/api/info").json()["segmenter"].is_null());
-    plain
-        .mask(&[("picture", &picture), ("clicks", clicks)])
-        .assert_refused(404, "--segmenter");
+    assert_eq!(plain.get("/api/info").json()["segmenter"], "MobileSAM");
 }

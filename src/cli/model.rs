@@ -41,20 +41,34 @@ impl ModelArgs {
 /// What makes masks of clicks.
 #[derive(clap::Args)]
 pub struct SegmenterArgs {
-    /// Make masks with SAM or MobileSAM: its weights (docs/src/segment.md) [default: the model's own click head]
+    /// SAM's or MobileSAM's weights, which make the masks (docs/src/segment.md) [default: models/mobile_sam/model.safetensors
+    /// here or beside the program]
     #[arg(long, value_name = "FILE")]
     segmenter: Option<PathBuf>,
 }
 
 impl SegmenterArgs {
-    /// Adds it to what runs.
+    /// Adds it to what runs: the one given, else the shipped one where there is one.
     pub fn on(&self, options: ModelOptions) -> ModelOptions {
+        let shipped = || shipped("models/mobile_sam/model.safetensors");
         ModelOptions {
             segmenter: self
                 .segmenter
-                .as_ref()
+                .clone()
+                .or_else(shipped)
                 .map(|file| file.display().to_string()),
             ..options
         }
     }
+}
+
+/// What ships with the program, here or above the program.
+pub(super) fn shipped(path: &str) -> Option<PathBuf> {
+    let here = PathBuf::from(path);
+    if here.exists() {
+        return Some(here);
+    }
+    let program = std::env::current_exe().unwrap_or_default();
+    let above = program.ancestors().skip(1);
+    above.map(|a| a.join(path)).find(|found| found.exists())
 }

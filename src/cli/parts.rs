@@ -1,7 +1,7 @@
 //! `dragentity parts`: the parts of a person in a picture, as a preset.
 
 use super::files::{MAX_PICTURE_FILE, read};
-use super::model::{ModelArgs, SegmenterArgs};
+use super::model::{SegmenterArgs, shipped};
 use dragentity_core::Cancel;
 use dragentity_core::Click;
 use dragentity_core::ClickJob;
@@ -10,9 +10,13 @@ use dragentity_core::platform::write_whole;
 use dragentity_core::scene::{Entity, Mask, Picture, Preset, Scene, Settings, parts};
 use dragentity_media::overlay::{Canvas, colour};
 use dragentity_networks::device::Device;
+use dragentity_pipeline::model::ModelOptions;
 use dragentity_pipeline::runner::with_runner;
 use dragentity_pipeline::split::{ParserWeights, split_person};
 use std::path::PathBuf;
+
+/// What ships with the program.
+const MINI: &str = "models/mini";
 
 /// Options of `dragentity parts`.
 #[derive(clap::Args)]
@@ -36,8 +40,9 @@ pub struct Args {
     schp: Option<String>,
     #[command(flatten)]
     segmenter: SegmenterArgs,
-    #[command(flatten)]
-    model: ModelArgs,
+    /// Folder of the model whose parser it is [default: models/mini here or beside the program]
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
     /// Where to compute: auto, cuda, vulkan, metal, dx12, wgpu or cpu; cuda:1 is the second GPU, cpu:4 four threads
     #[arg(long, default_value = "auto")]
     device: Device,
@@ -57,7 +62,9 @@ pub fn run(args: Args) -> Result<()> {
     let name = args.image.display().to_string();
     let bytes = read(&args.image, MAX_PICTURE_FILE, "picture")?;
     let (picture, size) = Picture::decode_as_stored(&bytes, &name)?;
-    let options = args.segmenter.on(args.model.options());
+    let model = args.model.clone().or_else(|| shipped(MINI));
+    let model = model.unwrap_or_else(|| MINI.into()).display().to_string();
+    let options = args.segmenter.on(ModelOptions::new(model));
     let mask = match &args.mask {
         Some(path) => {
             let bytes = read(path, MAX_PICTURE_FILE, "mask")?;
@@ -72,7 +79,7 @@ pub fn run(args: Args) -> Result<()> {
             let job = ClickJob {
                 picture: picture.clone(),
                 clicks: args.click.iter().map(click).collect(),
-                previous: None,
+                ..ClickJob::default()
             };
             with_runner(args.device, &options, |runner| {
                 runner.segment(&job, &Cancel::new(), &mut |_| {})

@@ -22,6 +22,8 @@ pub const MOST_BYTES: usize = 64 << 20;
 const MOST_PRESET: usize = 16 << 20;
 /// Largest list of clicks, in bytes, and most clicks in it.
 const MOST_CLICKS: (usize, usize) = (1 << 16, 500);
+/// Largest part of a few numbers, in bytes.
+const MOST_NUMBERS: usize = 200;
 /// How long a client may be silent while it sends.
 const SILENCE: Duration = Duration::from_secs(20);
 /// How long it may take in all.
@@ -97,7 +99,9 @@ pub struct ClickUpload {
     picture: Vec<u8>,
     name: String,
     clicks: Option<Vec<u8>>,
+    bounds: Option<Vec<u8>>,
     previous: Option<Vec<u8>>,
+    candidate: Option<Vec<u8>>,
 }
 
 impl ClickUpload {
@@ -106,12 +110,28 @@ impl ClickUpload {
     /// # Errors
     /// Those of [`Picture::decode`] and [`Mask::from_png`]; [`Error::Job`] for clicks that are none.
     pub fn job(&self) -> Result<ClickJob> {
-        let clicks: Vec<Click> = serde_json::from_slice(self.clicks.as_deref().unwrap_or_default())
-            .map_err(|e| {
-                Error::Job(format!(
-                    "the part \"clicks\" cannot be read ({e}); send JSON as [{{\"x\": 0.5, \"y\": 0.5, \"positive\": true}}]"
-                ))
-            })?;
+        let unreadable = |part: &str, error: serde_json::Error, example: &str| {
+            Error::Job(format!(
+                "the part \"{part}\" cannot be read ({error}); send JSON as {example}"
+            ))
+        };
+        // A box can do without clicks.
+        let clicks: Vec<Click> = match (&self.clicks, &self.bounds) {
+            (None, Some(_)) => Vec::new(),
+            (clicks, _) => {
+                serde_json::from_slice(clicks.as_deref().unwrap_or_default()).map_err(|e| {
+                    unreadable("clicks", e, r#"[{"x": 0.5, "y": 0.5, "positive": true}]"#)
+                })?
+            }
+        };
+        let bounds = self.bounds.as_deref().map(serde_json::from_slice);
+        let bounds = bounds
+            .transpose()
+            .map_err(|e| unreadable("bounds", e, "[0.1, 0.2, 0.5, 0.9]"))?;
+        let candidate = self.candidate.as_deref().map(serde_json::from_slice);
+        let candidate = candidate
+            .transpose()
+            .map_err(|e| unreadable("candidate", e, "1"))?;
         let most = MOST_CLICKS.1;
         let count = clicks.len();
         if count > most || !clicks.iter().all(|c| c.x.is_finite() && c.y.is_finite()) {
@@ -123,24 +143,33 @@ impl ClickUpload {
         Ok(ClickJob {
             picture: Picture::decode(&self.picture, &self.name)?,
             clicks,
+            bounds,
             previous: previous
                 .map(|png| Mask::from_png(png, "the mask so far"))
                 .transpose()?,
+            candidate: candidate.unwrap_or_default(),
         })
     }
 
-    /// Reads the parts `picture`, `clicks` and `previous` of a `multipart/form-data` body.
+    /// Reads the parts `picture`, `clicks`, `bounds`, `previous` and `candidate` of a `multipart/form-data` body.
     ///
     /// # Errors
     /// What the client is told, for parts that are missing, unknown, sent twice, too large or too slow.
     pub async fn read(parts: Multipart) -> Result<Self, Refused> {
-        let others = [("clicks", MOST_CLICKS.0), ("previous", MOST_PRESET)];
-        let (name, picture, [clicks, previous]) = read(parts, others).await?;
+        let others = [
+            ("clicks", MOST_CLICKS.0),
+            ("bounds", MOST_NUMBERS),
+            ("previous", MOST_PRESET),
+            ("candidate", MOST_NUMBERS),
+        ];
+        let (name, picture, [clicks, bounds, previous, candidate]) = read(parts, others).await?;
         Ok(Self {
             picture,
             name,
             clicks,
+            bounds,
             previous,
+            candidate,
         })
     }
 }

@@ -1,8 +1,9 @@
 //! What page and worker say to each other.
 
+use super::editor::SegmentRequest;
 use dragentity_core::error::Result;
 use dragentity_core::scene::{Entity, Mask, Order, Part, Picture, Scene, Settings, Trajectory};
-use dragentity_core::{Click, Job, JobEvent, Video};
+use dragentity_core::{Click, ClickJob, Job, JobEvent, Video};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::sync::Arc;
@@ -131,6 +132,38 @@ impl JobData {
     }
 }
 
+/// A mask that is asked for, in the picture that the worker has already.
+#[derive(Serialize, Deserialize)]
+pub struct ClickData {
+    clicks: Vec<Click>,
+    bounds: Option<[f32; 4]>,
+    previous: Option<Pixels>,
+    candidate: usize,
+}
+
+impl ClickData {
+    /// What the editor asks for.
+    pub fn new(request: &SegmentRequest) -> Self {
+        Self {
+            clicks: request.clicks.clone(),
+            bounds: request.bounds,
+            previous: request.previous.as_ref().map(Pixels::of_mask),
+            candidate: request.candidate,
+        }
+    }
+
+    /// The same on this picture.
+    pub fn on(self, picture: Picture) -> ClickJob {
+        ClickJob {
+            picture,
+            clicks: self.clicks,
+            bounds: self.bounds,
+            previous: self.previous.and_then(|p| p.mask().ok()),
+            candidate: self.candidate,
+        }
+    }
+}
+
 /// Which of the frames on the GPU to draw, and how.
 #[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct View {
@@ -147,27 +180,34 @@ pub struct View {
 /// From the page to the worker.
 #[derive(Serialize, Deserialize)]
 pub enum ToWorker {
-    /// Take a device and load the model.
+    /// Take a device and load what makes masks.
     Start {
-        /// URL of the model's directory, ending in a slash.
-        model: String,
         /// Which device.
         device: DeviceChoice,
+        /// URL of the weights that make masks.
+        segmenter: String,
+        /// URL of the model's directory, ending in a slash: loaded when it is first needed.
+        model: String,
     },
     /// An `OffscreenCanvas` for frames that stay on the GPU.
     Canvas(#[serde(with = "serde_wasm_bindgen::preserve")] JsValue),
-    /// The picture that later messages are about.
+    /// The picture that later messages are about. The worker looks at it at once, for the clicks that will follow.
     Picture(Pixels),
-    /// Make masks with the weights in this file, a `File`; with the model's own click head when it is null.
+    /// Make masks with the weights in this file, a `File`; with those that it was started with when it is null.
     Segmenter(#[serde(with = "serde_wasm_bindgen::preserve")] JsValue),
     /// Make a mask.
     Segment {
         /// Comes back with the answer.
         number: u64,
-        /// Where the clicks are.
-        clicks: Vec<Click>,
-        /// The mask to refine.
-        previous: Option<Pixels>,
+        /// Of what.
+        click: ClickData,
+    },
+    /// Make the mask of what is under the pointer, if nothing else is to be done: the last one only.
+    Suggest {
+        /// Comes back with the answer.
+        number: u64,
+        /// Where the pointer is.
+        at: [f32; 2],
     },
     /// Find the parts of the person under a mask.
     Parts {
@@ -192,8 +232,10 @@ pub enum ToWorker {
 /// What an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Of {
-    /// The weights that are being opened.
-    Model,
+    /// Device, and the weights that make masks.
+    Start,
+    /// The picture that is being looked at.
+    Picture,
     /// The request of this number for a mask or for parts.
     Mask(u64),
     /// The job of this number.
@@ -221,17 +263,24 @@ pub enum FromWorker {
         /// What. Of previews only the size is told, whose pixels are [`FromWorker::Preview`].
         event: JobEvent,
     },
-    /// The model is there.
-    Loaded,
-    /// What makes masks now; `None`: the model's own click head.
+    /// What makes masks now; `None`: nothing does.
     Segmenter {
         /// What it is called.
         name: Option<String>,
         /// Why it is not the one that was asked for.
         error: Option<String>,
     },
+    /// The picture is known: from here on a mask takes a moment.
+    Looked,
     /// The mask.
     Mask {
+        /// Of which request.
+        number: u64,
+        /// The mask.
+        mask: Pixels,
+    },
+    /// The mask of what was under the pointer.
+    Suggestion {
         /// Of which request.
         number: u64,
         /// The mask.

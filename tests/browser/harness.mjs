@@ -67,11 +67,15 @@ const dist = process.env.DRAGENTITY_DIST ?? join(root, 'dist');
 for (const name of existsSync(dist) ? readdirSync(dist) : []) {
   if (name !== 'models') symlinkSync(join(dist, name), join(site, name));
 }
-if (existsSync(join(dist, 'models/mini'))) addModel('mini', join(dist, 'models/mini'));
+for (const name of existsSync(join(dist, 'models')) ? readdirSync(join(dist, 'models')) : []) {
+  addModel(name, join(dist, 'models', name));
+}
+/** Makes masks, of nothing in particular, but at once: for tests on an emulated GPU, and those that are about other things. */
+addModel('tiny_sam.safetensors', join(fixtures, 'sam.safetensors'));
 
-/** Serves a model directory as models/NAME/. */
-export function addModel(name, directory) {
-  symlinkSync(directory, join(site, 'models', name));
+/** Serves a model directory, or a file of weights, as models/NAME. */
+export function addModel(name, path) {
+  symlinkSync(path, join(site, 'models', name));
 }
 
 let server;

@@ -5,9 +5,11 @@ import { cpSync, mkdtempSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { at, drag, entities, finished, generate, link, paint, said, savedGif, settings, stage, until } from './actions.mjs';
+import { at, click, drag, entities, finished, generate, link, paint, said, savedGif, settings, stage, until } from './actions.mjs';
 import { addModel, fixtures, open } from './harness.mjs';
 
+/** Looking at a picture with MobileSAM takes an emulated GPU minutes. */
+const quick = '&segmenter=models/tiny_sam.safetensors';
 const tiny = join(fixtures, 'tiny');
 addModel('tiny', tiny);
 const cut = join(mkdtempSync(join(tmpdir(), 'dragentity-cut-')), 'model');
@@ -68,7 +70,7 @@ async function presented(page, number, { width, height }) {
 test('WebGPU and the processor make the same video with a small random model', { timeout: 900_000 }, async (t) => {
   // Nothing plays by itself: drawing the page costs as much here as generating.
   const context = { reducedMotion: 'reduce', viewport: { width: 900, height: 700 } };
-  const cpu = await open(t, { at: '/?device=cpu&model=models/tiny/', context });
+  const cpu = await open(t, { at: `/?device=cpu&model=models/tiny/${quick}`, context });
   await stage(cpu);
   await paint(cpu, [[0.35, 0.5], [0.45, 0.5]]);
   await entities(cpu, 1);
@@ -80,7 +82,7 @@ test('WebGPU and the processor make the same video with a small random model', {
   const onCpu = await savedGif(cpu);
   assert.equal(onCpu.frames.length, 3);
 
-  const gpu = await open(t, { webgpu: true, at: `/?device=webgpu&model=models/tiny/${hash}`, context });
+  const gpu = await open(t, { webgpu: true, at: `/?device=webgpu&model=models/tiny/${quick}${hash}`, context });
   await stage(gpu);
   await entities(gpu, 1);
   await until(async () => /WebGPU/.test(await at(gpu, 'device').textContent()), 'the adapter', 120_000);
@@ -113,13 +115,31 @@ for (const [what, model, pattern, expect] of [
   ['weights that are not there', 'models/none/', /none.*(404|not (found|there)|missing|no )/is, [/404/]],
   ['weights that are cut short', 'models/cut/', /unet.*cut short/is, []],
 ]) {
-  test(`${what}: the page says so, keeps the scene and works on by hand`, { timeout: 240_000 }, async (t) => {
-    const page = await open(t, { at: `/?device=cpu&model=${model}`, expect });
+  test(`${what}: the page says so when they are needed, keeps the scene and works on by hand`, { timeout: 240_000 }, async (t) => {
+    const page = await open(t, { at: `/?device=cpu&model=${model}${quick}`, expect });
     await stage(page);
-    await said(page, pattern, 120_000);
     await paint(page, [[0.35, 0.5], [0.45, 0.5]]);
     await entities(page, 1);
     await drag(page, [[0.4, 0.5], [0.6, 0.5]]);
     await until(async () => /Has a path/.test(await at(page, 'entity-0').textContent()), 'the path');
+    await generate(page);
+    await said(page, pattern, 120_000);
+    await entities(page, 1);
+    await until(() => at(page, 'generate').isEnabled(), 'the button to try again');
   });
 }
+
+test('without what makes masks the page says so, and still generates', { timeout: 300_000 }, async (t) => {
+  const page = await open(t, { at: '/?device=cpu&model=models/tiny/&segmenter=models/none.safetensors', expect: [/404/] });
+  await stage(page);
+  assert.match(await said(page, /none\.safetensors/, 120_000), /404|not (found|there)|missing|no /i);
+  await click(page, [0.5, 0.5]);
+  await said(page, /Paint over the thing/);
+  while (await at(page, 'dismiss').count()) await at(page, 'dismiss').first().click();
+  await paint(page, [[0.35, 0.5], [0.45, 0.5]]);
+  await entities(page, 1);
+  await drag(page, [[0.4, 0.5], [0.6, 0.5]]);
+  await settings(page, { steps: 1, frames: 2 });
+  await generate(page);
+  await finished(page, 240_000);
+});

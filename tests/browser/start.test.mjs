@@ -18,7 +18,7 @@ test('without WebGPU the page runs on the processor and says why', { timeout: 18
 });
 
 test('with WebGPU, where that is asked for, the page names the adapter', { timeout: 180_000 }, async (t) => {
-  const page = await open(t, { webgpu: true, at: '/?device=webgpu' });
+  const page = await open(t, { webgpu: true, at: '/?device=webgpu&segmenter=models/tiny_sam.safetensors' });
   await stage(page);
   await until(async () => /^WebGPU/.test((await device(page)).trim()), 'the adapter', 120_000);
 });

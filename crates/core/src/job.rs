@@ -1,7 +1,7 @@
 //! What is asked for, [`Job`] and [`ClickJob`], and what comes out, [`Video`]: the words that page, command line and server
 //! share. What is said meanwhile are [`JobEvent`](super::JobEvent)s.
 
-use crate::Result;
+use crate::error::{Error, Result};
 use crate::scene::{Mask, Picture, Scene, Settings};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -42,15 +42,43 @@ pub struct Click {
     pub positive: bool,
 }
 
-/// One mask: that of what was clicked in a picture.
+/// One mask: that of what was clicked in a picture, or framed.
 #[derive(Clone, Default)]
 pub struct ClickJob {
     /// Where the clicks are.
     pub picture: Picture,
     /// All of them so far.
     pub clicks: Vec<Click>,
+    /// A box around the thing, in fractions of the picture: left, top, right, bottom.
+    pub bounds: Option<[f32; 4]>,
     /// The mask to refine.
     pub previous: Option<Mask>,
+    /// One click alone, or a box, may mean a thing, a part of it, or what it is a part of: which of these, the likeliest being
+    /// the first. After the last it begins again.
+    pub candidate: usize,
+}
+
+impl ClickJob {
+    /// Checks that there is something to make a mask of.
+    ///
+    /// # Errors
+    /// [`Error::Job`] without a picture, without a click into the thing or a box around it, and for a box that is none.
+    pub fn check(&self) -> Result<()> {
+        if self.picture.is_empty() {
+            return Err(Error::Job("there is no picture yet: open one first".into()));
+        }
+        if let Some([left, top, right, bottom]) = self.bounds {
+            // Numbers that are none compare as false.
+            if !(left < right && top < bottom) {
+                return Err(Error::Job(
+                    "the box is empty: give left, top, right and bottom, in fractions of the picture".into(),
+                ));
+            }
+        } else if !self.clicks.iter().any(|click| click.positive) {
+            return Err(Error::Job("click the thing itself first".into()));
+        }
+        Ok(())
+    }
 }
 
 /// Frames of a video, RGB, 8 bits a channel.

@@ -124,23 +124,13 @@ fn compare(sam: &Sam<Flex>, name: &str, picture: &Picture, clicked: &Clicked, bo
         assert_golden(&goldens, &masks, kept(found.masks), bounds.masks);
         assert_golden(&goldens, &scores, found.scores, bounds.scores);
     };
-    let predict = |prompt: &Prompt, previous, several| {
-        sam.predict(embedding.clone(), prompt, previous, several)
-    };
+    let predict = |prompt: &Prompt, previous| sam.predict(embedding.clone(), prompt, previous);
     let inside = |at: [f32; 2]| (framing.place(at), true);
     let clicks = |points| Prompt {
         points,
         bounds: None,
     };
-    // The first of four masks is for prompts that can mean one thing only, the others for those that may mean several.
-    let four = |at: [f32; 2]| {
-        let prompt = clicks(vec![inside(at)]);
-        let [one, several] = [false, true].map(|several| predict(&prompt, None, several));
-        Prediction {
-            masks: Tensor::cat(vec![one.masks, several.masks], 1),
-            scores: Tensor::cat(vec![one.scores, several.scores], 1),
-        }
-    };
+    let four = |at: [f32; 2]| predict(&clicks(vec![inside(at)]), None);
     let first = four(clicked.first);
     let scores: Vec<f32> = first.scores.clone().into_data().to_vec().unwrap();
     let best = (1..4).max_by(|&a, &b| scores[a].total_cmp(&scores[b]));
@@ -151,14 +141,14 @@ fn compare(sam: &Sam<Flex>, name: &str, picture: &Picture, clicked: &Clicked, bo
         inside(clicked.first),
         (framing.place(clicked.second), false),
     ];
-    agree("refined", predict(&clicks(both), Some(best), false));
+    agree("refined", predict(&clicks(both), Some(best)).unambiguous());
     let [left, top, right, bottom] = clicked.bounds;
     let corners = [framing.place([left, top]), framing.place([right, bottom])];
     let boxed = Prompt {
         points: vec![inside(clicked.first)],
         bounds: Some(corners.concat().try_into().unwrap()),
     };
-    agree("box", predict(&boxed, None, false));
+    agree("box", predict(&boxed, None).unambiguous());
 }
 
 #[test]

@@ -151,21 +151,23 @@ fn prompts_and_masks<B: Backend>(device: &B::Device) {
         points: vec![click],
         bounds: None,
     };
-    let several = network.predict(embedding.clone(), &one, None, true);
+    let several = network.predict(embedding.clone(), &one, None).ambiguous();
     assert_golden(&goldens, "several.masks", several.masks.clone(), MASKS);
     assert_golden(&goldens, "several.scores", several.scores.clone(), MASKS);
 
     let scores: Vec<f32> = several.scores.into_data().to_vec().unwrap();
     let best = (0..3).max_by(|&a, &b| scores[a].total_cmp(&scores[b]));
     let best = several.masks.narrow(1, best.unwrap(), 1);
-    let enlarged = Framing::new(48, 40, 64).enlarged(best.clone());
+    let enlarged = Framing::new(48, 40, 64).enlarged(best.clone(), [48, 40]);
     assert_golden(&goldens, "enlarged", enlarged, MASKS);
 
     let two = Prompt {
         points: vec![click, other],
         bounds: None,
     };
-    let refined = network.predict(embedding.clone(), &two, Some(best), false);
+    let refined = network
+        .predict(embedding.clone(), &two, Some(best))
+        .unambiguous();
     assert_golden(&goldens, "refined.masks", refined.masks, MASKS);
     assert_golden(&goldens, "refined.scores", refined.scores, MASKS);
 
@@ -173,13 +175,13 @@ fn prompts_and_masks<B: Backend>(device: &B::Device) {
         bounds: Some([3.0, 5.5, 40.0, 50.0]),
         ..two
     };
-    let boxed = network.predict(embedding, &boxed, None, false);
+    let boxed = network.predict(embedding, &boxed, None).unambiguous();
     assert_golden(&goldens, "box.masks", boxed.masks, MASKS);
     assert_golden(&goldens, "box.scores", boxed.scores, MASKS);
 
     let mobile = sam::<B>(small_mobile(), device);
     let embedding = mobile.encoding(input(device)).finish();
-    let several = mobile.predict(embedding, &one, None, true);
+    let several = mobile.predict(embedding, &one, None).ambiguous();
     assert_golden(&goldens, "mobile.masks", several.masks, MASKS);
 }
 

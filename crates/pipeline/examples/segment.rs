@@ -17,7 +17,7 @@ use std::path::Path;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
-/// The mask of what lies at `[x, y]` of a picture, by the shipped model's click head.
+/// The mask of what lies at `[x, y]` of a picture, by MobileSAM's weights that ship with the project.
 ///
 /// # Errors
 /// When the picture cannot be read, or the run fails.
@@ -26,9 +26,12 @@ pub fn segment(picture: &Path, [x, y]: [f32; 2]) -> Result<Mask, Box<dyn Error>>
     let job = ClickJob {
         picture: Picture::decode(&std::fs::read(picture)?, &picture.display().to_string())?,
         clicks: vec![Click { x, y, positive }],
-        previous: None,
+        ..ClickJob::default()
     };
-    let options = ModelOptions::new(format!("{ROOT}/models/mini"));
+    let options = ModelOptions {
+        segmenter: Some(format!("{ROOT}/models/mobile_sam/model.safetensors")),
+        ..ModelOptions::default()
+    };
     Ok(with_runner(Device::Auto, &options, |runner| {
         runner.segment(&job, &Cancel::new(), &mut |_| {})
     })??)

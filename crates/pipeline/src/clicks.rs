@@ -1,6 +1,6 @@
-//! What a person points at wins over what the click head makes of it.
+//! What a person points at wins over what a network makes of it.
 //!
-//! A head that is wrong about a place stays wrong about it, however often that place is clicked. So its logits are bent
+//! A network that is wrong about a place stays wrong about it, however often that place is clicked. So its logits are bent
 //! around every click that they contradict, no more than it takes: a click that adds a place makes it part of the mask, one
 //! that takes a place away removes it. (Jang and Kim's BRS, CVPR 2019, makes clicks hold by optimising the network's input
 //! for them; this costs nothing and needs no derivatives.)

@@ -1,7 +1,6 @@
 //! A loaded model that segments clicks and runs jobs, on any backend.
 
 use super::detail::Detail;
-use super::parts::PersonParser;
 use super::plan::{Plan, draft_of, push_planes, to_unit};
 use super::sample::Sampler;
 use super::segment::{Clickable, clickable};
@@ -13,13 +12,12 @@ use dragentity_core::Result;
 use dragentity_core::event::Preview;
 use dragentity_core::scene::draft::Holes;
 use dragentity_core::scene::picture::model_size;
-use dragentity_core::scene::{Mask, Part, Picture};
+use dragentity_core::scene::{Mask, Picture};
 use dragentity_core::scheduler::{EulerDiscreteScheduler, guidance_per_frame};
 use dragentity_core::{Cancel, Job, JobEvent, Video};
 use dragentity_networks::dragentity::bundle::Bundle;
 use dragentity_networks::dragentity::condition::{ConditionBatch, ConditionInput};
 use dragentity_networks::dragentity::denoiser::{DenoiserInputs, Prepared, ResidualBase};
-use dragentity_networks::weights::ModelDir;
 
 /// Frames that the VAE decodes at once: as many as the published pipeline, and enough for its
 /// temporal layers.
@@ -51,9 +49,6 @@ pub struct Engine<B: Backend> {
     bundle: Bundle<B>,
     device_name: String,
     seen: Option<Seen<B>>,
-    /// Where the model is; the human parser is loaded when it is first asked for.
-    location: String,
-    parser: Option<PersonParser<B>>,
 }
 
 /// The picture that was clicked last, encoded once for all its clicks.
@@ -85,8 +80,6 @@ impl<B: Backend> Engine<B> {
             bundle,
             device_name,
             seen: None,
-            location: location.to_owned(),
-            parser: None,
         })
     }
 
@@ -132,22 +125,6 @@ impl<B: Backend> Engine<B> {
         seen.clickable
             .mask(&self.bundle.encoder, clicks, previous)
             .await
-    }
-
-    /// The parts of the person under a mask ([`PersonParser::parts`]).
-    ///
-    /// # Errors
-    /// [`Error::Model`] for a model without a human parser, [`Error::Job`] when there is no person,
-    /// [`Error::Device`] when the device fails.
-    pub async fn parts(&mut self, picture: &Picture, mask: &Mask) -> Result<Vec<(Part, Mask)>> {
-        let device = &self.bundle.device;
-        let parser = match self.parser.take() {
-            Some(parser) => parser,
-            None => PersonParser::load(&ModelDir::new(&self.location), device).await?,
-        };
-        let parts = parser.parts(picture, mask, device).await;
-        self.parser = Some(parser);
-        parts
     }
 
     /// Runs a job. Frames of the result are `[height, width, 3]` bytes at the model's size times its

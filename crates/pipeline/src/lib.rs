@@ -38,6 +38,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod at_once;
+pub mod candidates;
 pub mod clicks;
 #[cfg(not(target_family = "wasm"))]
 pub mod cotracker;

@@ -12,8 +12,8 @@ use dragentity_core::Error;
 use dragentity_core::Result;
 use dragentity_core::scene::demo::Demo;
 use dragentity_core::scene::settings::Choice;
-use dragentity_core::scene::{Mask, Preset, Settings};
-use dragentity_core::{Cancel, ClickJob, Job, JobEvent, Video};
+use dragentity_core::scene::{Preset, Settings};
+use dragentity_core::{Cancel, Job, JobEvent, Video};
 use dragentity_networks::dragentity::bundle::ModelIndex;
 use dragentity_networks::weights::ModelDir;
 use serde::Deserialize;
@@ -160,15 +160,15 @@ impl About {
 }
 
 /// Which model, and how it is loaded.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModelOptions {
-    /// Directory or URL, or [`at_once::NAME`].
+    /// Directory or URL, or [`at_once::NAME`]; may be empty where only masks are made.
     pub location: String,
     /// What networks compute in; `None`: the best that the device's memory has room for. DragEntity's own models have `f32` only.
     pub dtype: Option<FloatDType>,
     /// What moves entities in Stable Video Diffusion; DragEntity's own models have it.
     pub controlnet: Option<ControlNetSource>,
-    /// SAM's or MobileSAM's weights, to segment clicks with; `None`: the model's own click head.
+    /// SAM's or MobileSAM's weights, which make masks of clicks; `None` where there are none to be made.
     pub segmenter: Option<String>,
     /// Bytes of the device's memory that are free, where that is known.
     pub free_memory: Option<u64>,
@@ -196,11 +196,7 @@ impl ModelOptions {
     pub fn new(location: impl Into<String>) -> Self {
         Self {
             location: location.into(),
-            dtype: None,
-            controlnet: None,
-            segmenter: None,
-            free_memory: None,
-            out_of_memory: 0,
+            ..Self::default()
         }
     }
 }
@@ -267,25 +263,6 @@ impl<B: Backend> Model<B> {
                 }
                 Ok(Self::StableVideoDiffusion(svd))
             }
-        }
-    }
-
-    /// Makes a mask with the model's own click head.
-    ///
-    /// # Errors
-    /// Those of [`Engine::segment`]; [`Error::Job`] when the model has no click head.
-    pub async fn segment(&mut self, job: &ClickJob) -> Result<Mask> {
-        match self {
-            Self::DragEntity(engine) => {
-                engine
-                    .segment(&job.picture, &job.clicks, job.previous.as_ref())
-                    .await
-            }
-            Self::AtOnce(_) | Self::StableVideoDiffusion(_) => Err(Error::Job(
-                "Stable Video Diffusion has nothing that makes masks of clicks: bring SAM's weights with --segmenter, or \
-                 leave --model out"
-                    .into(),
-            )),
         }
     }
 

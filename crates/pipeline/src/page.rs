@@ -1,14 +1,17 @@
-//! A model in a page, on whichever device the browser has. No generics: the networks are compiled for both backends here,
-//! once, and a change to the page does not compile them again.
+//! A page's device and what is loaded onto it: what makes masks first, the model and the human parser when they are first
+//! needed. No generics: the networks are compiled for both backends here, once, and a change to the page does not compile
+//! them again.
 
 use crate::engine::{Engine, Observer};
+use crate::parts::PersonParser;
 use crate::segmenter::Segmenter;
+use crate::transfer::pause;
 use burn::backend::wgpu::WgpuDevice;
 use burn::tensor::backend::Backend;
 use dragentity_core::scene::{Mask, Part, Picture};
-use dragentity_core::{Cancel, ClickJob, Job, JobEvent, Result, Video};
+use dragentity_core::{Cancel, ClickJob, Error, Job, JobEvent, Result, Video};
 use dragentity_networks::device::{Cpu, Gpu, cpu_device_name};
-use dragentity_networks::weights::Weights;
+use dragentity_networks::weights::{ModelDir, Weights};
 use std::future::Future;
 use std::pin::Pin;
 
@@ -16,70 +19,92 @@ use std::pin::Pin;
 /// see is compiled where it is waited for.
 pub type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
 
-/// A loaded model on its device.
-pub struct PageModel(Place);
+/// A device and what is loaded onto it.
+pub struct PageDevice(Place);
 
 enum Place {
     Cpu(Box<On<Cpu>>),
     Gpu(Box<On<Gpu>>),
 }
 
-/// A model, and what makes masks in place of its click head.
 struct On<B: Backend> {
-    engine: Engine<B>,
+    device: B::Device,
+    name: String,
+    /// Where the model is.
+    address: String,
     segmenter: Option<Segmenter<B>>,
+    engine: Option<Engine<B>>,
+    parser: Option<PersonParser<B>>,
 }
 
-impl PageModel {
-    /// Loads the model at `address` onto the CPU.
-    ///
-    /// # Errors
-    /// Those of [`Engine::load`].
-    pub fn on_cpu<'a>(address: &'a str, on_event: &'a mut dyn FnMut(JobEvent)) -> Work<'a, Self> {
-        Box::pin(async move {
-            let name = cpu_device_name();
-            let on = On::load(address, Default::default(), name, on_event).await?;
-            Ok(Self(Place::Cpu(on)))
-        })
+/// Calls the same on either device.
+macro_rules! on_either {
+    ($self:expr, $on:ident => $work:expr) => {
+        match $self {
+            Place::Cpu($on) => $work,
+            Place::Gpu($on) => $work,
+        }
+    };
+}
+
+impl PageDevice {
+    /// The CPU, and the address of the model that will be loaded onto it.
+    pub fn cpu(address: &str) -> Self {
+        Self(Place::Cpu(On::new(
+            Default::default(),
+            cpu_device_name(),
+            address,
+        )))
     }
 
-    /// Loads the model at `address` onto a GPU that Burn knows, called `name` in words.
-    ///
-    /// # Errors
-    /// Those of [`Engine::load`].
-    pub fn on_gpu<'a>(
-        address: &'a str,
-        device: WgpuDevice,
-        name: String,
-        on_event: &'a mut dyn FnMut(JobEvent),
-    ) -> Work<'a, Self> {
-        Box::pin(async move {
-            let on = On::load(address, device, name, on_event).await?;
-            Ok(Self(Place::Gpu(on)))
-        })
+    /// A GPU that Burn knows, called `name` in words, and the address of the model that will be loaded onto it.
+    pub fn gpu(device: WgpuDevice, name: String, address: &str) -> Self {
+        Self(Place::Gpu(On::new(device, name, address)))
     }
 
-    /// Has masks made with these weights, or with the model's click head again; says what makes them then.
+    /// Has masks made with these weights, and says what they are called.
     ///
     /// # Errors
-    /// Those of [`Segmenter::load`].
+    /// Those of [`Segmenter::load`]; there is none then.
     pub fn take_segmenter<'a>(
         &'a mut self,
-        weights: Option<&'a Weights>,
+        weights: &'a Weights,
         on_event: &'a mut dyn FnMut(JobEvent),
-    ) -> Work<'a, Option<String>> {
+    ) -> Work<'a, String> {
         Box::pin(async move {
-            match &mut self.0 {
-                Place::Cpu(on) => on.take_segmenter(weights, on_event).await,
-                Place::Gpu(on) => on.take_segmenter(weights, on_event).await,
-            }
+            on_either!(&mut self.0, on => on.take_segmenter(weights, on_event).await)
         })
     }
 
-    /// The mask of what was clicked.
+    /// Drops what makes masks, so that there is room for another.
+    pub fn drop_segmenter(&mut self) {
+        on_either!(&mut self.0, on => on.segmenter = None);
+    }
+
+    /// [`Segmenter::look`].
     ///
     /// # Errors
-    /// Those of [`Segmenter::segment`] and [`Engine::segment`].
+    /// Those, and [`Error::Model`] where nothing makes masks.
+    pub fn look<'a>(
+        &'a mut self,
+        picture: &'a Picture,
+        cancel: &'a Cancel,
+        on_event: &'a mut dyn FnMut(JobEvent),
+    ) -> Work<'a, ()> {
+        Box::pin(async move {
+            on_either!(&mut self.0, on => on.segmenter()?.look(picture, cancel, on_event).await)
+        })
+    }
+
+    /// [`Segmenter::has_seen`].
+    pub fn has_seen(&self, picture: &Picture) -> bool {
+        on_either!(&self.0, on => on.segmenter.as_ref().is_some_and(|s| s.has_seen(picture)))
+    }
+
+    /// [`Segmenter::segment`].
+    ///
+    /// # Errors
+    /// Those, and [`Error::Model`] where nothing makes masks.
     pub fn segment<'a>(
         &'a mut self,
         job: &'a ClickJob,
@@ -87,100 +112,104 @@ impl PageModel {
         on_event: &'a mut dyn FnMut(JobEvent),
     ) -> Work<'a, Mask> {
         Box::pin(async move {
-            match &mut self.0 {
-                Place::Cpu(on) => on.segment(job, cancel, on_event).await,
-                Place::Gpu(on) => on.segment(job, cancel, on_event).await,
-            }
+            on_either!(&mut self.0, on => on.segmenter()?.segment(job, cancel, on_event).await)
         })
     }
 
-    /// The parts of the person under a mask.
+    /// The parts of the person under a mask, by the model's human parser ([`PersonParser::parts`]).
     ///
     /// # Errors
-    /// Those of [`Engine::parts`].
+    /// Those, and those of [`PersonParser::load`].
     pub fn parts<'a>(
         &'a mut self,
         picture: &'a Picture,
         mask: &'a Mask,
     ) -> Work<'a, Vec<(Part, Mask)>> {
-        Box::pin(async move {
-            match &mut self.0 {
-                Place::Cpu(on) => on.engine.parts(picture, mask).await,
-                Place::Gpu(on) => on.engine.parts(picture, mask).await,
-            }
-        })
+        Box::pin(async move { on_either!(&mut self.0, on => on.parts(picture, mask).await) })
     }
 
-    /// Runs a job. On a GPU the observer may look at frames where they are.
+    /// Runs a job, for which the model is loaded if it is not. On a GPU the observer may look at frames where they are.
     ///
     /// # Errors
-    /// Those of [`Engine::run`].
+    /// Those of [`Engine::load`] and [`Engine::run`].
     pub fn run<'a>(
-        &'a self,
+        &'a mut self,
         job: &'a Job,
         cancel: &'a Cancel,
         observer: &'a mut dyn Observer<Gpu>,
     ) -> Work<'a, Video> {
         Box::pin(async move {
-            match &self.0 {
+            match &mut self.0 {
                 Place::Cpu(on) => {
                     let mut tell = |event: JobEvent| observer.event(event);
-                    on.engine.run(job, cancel, &mut tell).await
+                    let engine = on.engine(cancel, &mut tell).await?;
+                    engine.run(job, cancel, &mut tell).await
                 }
-                Place::Gpu(on) => on.engine.run(job, cancel, observer).await,
+                Place::Gpu(on) => {
+                    let mut tell = |event: JobEvent| observer.event(event);
+                    let engine = on.engine(cancel, &mut tell).await?;
+                    engine.run(job, cancel, observer).await
+                }
             }
         })
     }
 }
 
 impl<B: Backend> On<B> {
-    async fn load(
-        address: &str,
-        device: B::Device,
-        name: String,
-        on_event: &mut dyn FnMut(JobEvent),
-    ) -> Result<Box<Self>> {
-        Ok(Box::new(Self {
-            engine: Engine::load(address, device, name, on_event).await?,
+    fn new(device: B::Device, name: String, address: &str) -> Box<Self> {
+        Box::new(Self {
+            device,
+            name,
+            address: address.to_owned(),
             segmenter: None,
-        }))
+            engine: None,
+            parser: None,
+        })
     }
 
     async fn take_segmenter(
         &mut self,
-        weights: Option<&Weights>,
+        weights: &Weights,
         on_event: &mut dyn FnMut(JobEvent),
-    ) -> Result<Option<String>> {
+    ) -> Result<String> {
         // The old one's memory first.
         self.segmenter = None;
-        let Some(weights) = weights else {
-            return Ok(None);
-        };
-        let device = self.engine.bundle().device.clone();
-        let segmenter = Segmenter::load(weights, &device, on_event).await?;
-        let name = segmenter.name();
-        self.segmenter = Some(segmenter);
-        Ok(Some(name))
+        let segmenter = Segmenter::load(weights, &self.device, on_event).await?;
+        Ok(self.segmenter.insert(segmenter).name())
     }
 
-    async fn segment(
+    fn segmenter(&mut self) -> Result<&mut Segmenter<B>> {
+        self.segmenter.as_mut().ok_or_else(|| Error::Model {
+            name: "what makes masks".into(),
+            reason: "is not loaded; reload the page, or open SAM's weights in the settings".into(),
+        })
+    }
+
+    async fn parts(&mut self, picture: &Picture, mask: &Mask) -> Result<Vec<(Part, Mask)>> {
+        let parser = match self.parser.take() {
+            Some(parser) => parser,
+            None => PersonParser::load(&ModelDir::new(&self.address), &self.device).await?,
+        };
+        let parts = parser.parts(picture, mask, &self.device).await;
+        self.parser = Some(parser);
+        parts
+    }
+
+    async fn engine(
         &mut self,
-        job: &ClickJob,
         cancel: &Cancel,
         on_event: &mut dyn FnMut(JobEvent),
-    ) -> Result<Mask> {
-        let previous = job.previous.as_ref();
-        match &mut self.segmenter {
-            Some(segmenter) => {
-                segmenter
-                    .segment(&job.picture, &job.clicks, previous, cancel, on_event)
-                    .await
-            }
+    ) -> Result<&Engine<B>> {
+        let engine = match self.engine.take() {
+            Some(engine) => engine,
             None => {
-                self.engine
-                    .segment(&job.picture, &job.clicks, previous)
-                    .await
+                let (device, name) = (self.device.clone(), self.name.clone());
+                Engine::load(&self.address, device, name, on_event).await?
             }
-        }
+        };
+        let engine = self.engine.insert(engine);
+        // Who stops waiting for the weights has them for the next job.
+        pause(cancel).await?;
+        Ok(engine)
     }
 }

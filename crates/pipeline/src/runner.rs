@@ -28,11 +28,11 @@ pub trait Runner {
         on_event: &mut dyn FnMut(JobEvent),
     ) -> Result<Video>;
 
-    /// Makes the mask of what was clicked, with [`ModelOptions::segmenter`] if there is one, else with the model. Loads
-    /// it at the first one; what it knows of a picture is kept for further clicks.
+    /// Makes the mask of what was clicked, with [`ModelOptions::segmenter`], which is loaded at the first one; what it
+    /// knows of a picture is kept for further clicks.
     ///
     /// # Errors
-    /// Those of [`Segmenter::load`], [`Segmenter::segment`], [`Model::load`] and [`Model::segment`], and
+    /// [`Error::Job`] where no segmenter is named, those of [`Segmenter::load`] and [`Segmenter::segment`], and
     /// [`Error::Device`] when the device or its driver gives up.
     fn segment(
         &mut self,
@@ -146,18 +146,9 @@ impl<B: Backend> Runner for OnBackend<B> {
     ) -> Result<Mask> {
         let ran = catch_unwind(AssertUnwindSafe(|| {
             pollster::block_on(async {
-                if let Some(location) = self.options.segmenter.clone() {
-                    let mut segmenter = self.take_segmenter(&location, on_event).await?;
-                    let previous = job.previous.as_ref();
-                    let mask = segmenter
-                        .segment(&job.picture, &job.clicks, previous, cancel, on_event)
-                        .await;
-                    self.segmenter = Some(segmenter);
-                    return mask;
-                }
-                let mut model = self.take_model(on_event).await?;
-                let mask = model.segment(job).await;
-                self.model = Some(model);
+                let mut segmenter = self.take_segmenter(on_event).await?;
+                let mask = segmenter.segment(job, cancel, on_event).await;
+                self.segmenter = Some(segmenter);
                 mask
             })
         }));
@@ -208,14 +199,16 @@ impl<B: Backend> OnBackend<B> {
     }
 
     /// As [`Self::take_model`], of the segmenter.
-    async fn take_segmenter(
-        &mut self,
-        location: &str,
-        on_event: &mut dyn FnMut(JobEvent),
-    ) -> Result<Segmenter<B>> {
+    async fn take_segmenter(&mut self, on_event: &mut dyn FnMut(JobEvent)) -> Result<Segmenter<B>> {
         if let Some(segmenter) = self.segmenter.take() {
             return Ok(segmenter);
         }
+        let none = || {
+            Error::Job(
+                "there is nothing to make masks with: name SAM's or MobileSAM's weights with --segmenter".into(),
+            )
+        };
+        let location = self.options.segmenter.as_deref().ok_or_else(none)?;
         let weights = Weights::open(location, &mut |_, _| {}).await?;
         Segmenter::load(&weights, &self.device, on_event).await
     }

@@ -1,21 +1,27 @@
-//! SAM in place of the click head, for who brings its weights: clicks to a mask.
+//! SAM: clicks, or a box, to a mask.
 //!
-//! The prompts are those of the published predictor: one click may mean a thing, its part or what it is part of, so that the
-//! best of three masks is taken; further clicks refine the mask so far, whose logits are kept.
+//! The prompts are those of the published predictor. One click may mean a thing, its part or what it is part of: all masks
+//! that SAM has for it are kept, the likeliest first, so that the person can ask for the next one. Further clicks refine the
+//! mask so far, whose logits are kept, too.
 
+use super::candidates::{Candidates, rank};
 use super::clicks::obey;
-use super::segment::clickable;
-use super::transfer::{pause, read};
+use super::transfer::{pause, read, settle};
 use burn::tensor::{Tensor, TensorData, backend::Backend};
-use dragentity_core::Click;
-use dragentity_core::error::{Error, Result};
+use dragentity_core::error::Result;
 use dragentity_core::scene::{Mask, Picture};
-use dragentity_core::{Cancel, JobEvent};
-use dragentity_networks::sam::{Framing, Prediction, Prompt, Sam, SamConfig};
+use dragentity_core::{Cancel, Click, ClickJob, Error, JobEvent};
+use dragentity_networks::sam::{Framing, Prompt, Sam, SamConfig};
 use dragentity_networks::weights::Weights;
+use std::collections::VecDeque;
 
 /// Logits of a mask whose own are not known: painted, or made elsewhere. SAM's own are about as large.
 const SURE: f32 = 8.0;
+/// Answers whose logits are kept: more than one, since a page asks for masks that nobody may want, and people take steps
+/// back.
+const ANSWERS: usize = 4;
+/// Longest side of a mask in pixels: a picture's own, up to this.
+const LONGEST_SIDE: u32 = 1280;
 
 /// SAM on a device, and the picture that was clicked last, encoded once for all its clicks.
 pub struct Segmenter<B: Backend> {
@@ -28,8 +34,10 @@ struct Seen<B: Backend> {
     picture: Picture,
     framing: Framing,
     embedding: Tensor<B, 4>,
-    /// The last answer, and its logits before they were enlarged.
-    last: Option<(Mask, Tensor<B, 4>)>,
+    /// The last answers, and their logits before they were enlarged.
+    answers: VecDeque<(Mask, Tensor<B, 4>)>,
+    /// The last click that was alone, and what it may mean.
+    single: Option<(Click, Candidates<B>)>,
 }
 
 impl<B: Backend> Segmenter<B> {
@@ -71,32 +79,50 @@ impl<B: Backend> Segmenter<B> {
         self.sam.config.name()
     }
 
-    /// The mask of what was clicked, of the picture's size; `previous` is the mask so far, refined by further clicks.
-    /// Places that were clicked are in it or out of it as the clicks say. While a picture that is new is encoded,
-    /// `observer` is told the stages as [`JobEvent::Step`]s.
+    /// Whether a picture is the one that is encoded, so that a mask in it takes a moment only.
+    pub fn has_seen(&self, picture: &Picture) -> bool {
+        self.seen.as_ref().is_some_and(|s| s.picture == *picture)
+    }
+
+    /// Encodes a picture, unless it is encoded already, for the clicks that will follow. `observer` is told the stages as
+    /// [`JobEvent::Step`]s.
     ///
     /// # Errors
-    /// [`Error::Job`] without a picture or a positive click, [`Error::Cancelled`], [`Error::Device`] when the device
-    /// fails.
-    pub async fn segment(
+    /// [`Error::Job`] without a picture, [`Error::Cancelled`], [`Error::Device`] when the device fails.
+    pub async fn look(
         &mut self,
         picture: &Picture,
-        clicks: &[Click],
-        previous: Option<&Mask>,
+        cancel: &Cancel,
+        observer: &mut dyn FnMut(JobEvent),
+    ) -> Result<()> {
+        if picture.is_empty() {
+            return Err(Error::Job("there is no picture yet: open one first".into()));
+        }
+        if !self.has_seen(picture) {
+            // The old one's memory first.
+            self.seen = None;
+            self.seen = Some(self.see(picture, cancel, observer).await?);
+        }
+        Ok(())
+    }
+
+    /// The mask of what was clicked or framed, of the picture's size (or smaller: its longer side at most 1,280 pixels).
+    /// Places that were clicked are in it or out of it as the clicks say. A picture that is new is encoded first, as by
+    /// [`look`](Self::look).
+    ///
+    /// # Errors
+    /// Those of [`ClickJob::check`] and [`look`](Self::look).
+    pub async fn segment(
+        &mut self,
+        job: &ClickJob,
         cancel: &Cancel,
         observer: &mut dyn FnMut(JobEvent),
     ) -> Result<Mask> {
-        clickable(picture, clicks)?;
-        let seen = self.seen.take_if(|seen| seen.picture == *picture);
-        let mut seen = match seen {
-            Some(seen) => seen,
-            None => {
-                // The old one's memory first.
-                self.seen = None;
-                self.see(picture, cancel, observer).await?
-            }
-        };
-        let mask = self.answer(&mut seen, clicks, previous).await;
+        job.check()?;
+        self.look(&job.picture, cancel, observer).await?;
+        let gone = || Error::Device("the picture was not encoded; try again".into());
+        let mut seen = self.seen.take().ok_or_else(gone)?;
+        let mask = self.answer(&mut seen, job).await;
         self.seen = Some(seen);
         mask
     }
@@ -121,53 +147,80 @@ impl<B: Backend> Segmenter<B> {
                 break;
             }
             encoding.advance();
+            // A device that is given all stages at once can neither be stopped nor say how far it is.
+            settle(encoding.so_far()).await?;
         }
         Ok(Seen {
             picture: picture.clone(),
             framing,
             embedding: encoding.finish(),
-            last: None,
+            answers: VecDeque::new(),
+            single: None,
         })
     }
 
-    async fn answer(
-        &self,
-        seen: &mut Seen<B>,
-        clicks: &[Click],
-        previous: Option<&Mask>,
-    ) -> Result<Mask> {
-        let finite = clicks.iter().filter(|c| c.x.is_finite() && c.y.is_finite());
-        let inside = |v: f32| v.clamp(0.0, 1.0);
-        let place = |c: &Click| (seen.framing.place([inside(c.x), inside(c.y)]), c.positive);
-        let prompt = Prompt {
-            points: finite.map(place).collect(),
-            bounds: None,
+    async fn answer(&self, seen: &mut Seen<B>, job: &ClickJob) -> Result<Mask> {
+        let logits = match (job.clicks.as_slice(), job.bounds, &job.previous) {
+            (&[click], None, None) => self.meant(seen, click).await?.get(job.candidate),
+            (&[], Some(bounds), None) => {
+                let prompt = prompt(seen.framing, &[], Some(bounds));
+                let prediction = self.sam.predict(seen.embedding.clone(), &prompt, None);
+                let candidates = rank(prediction, seen.framing, Some(bounds)).await?;
+                candidates.get(job.candidate)
+            }
+            _ => self.refined(seen, job),
         };
-        let ambiguous = prompt.points.len() == 1 && previous.is_none();
-        let kept = previous.and_then(|mask| {
-            let (last, logits) = seen.last.as_ref()?;
-            (last == mask).then(|| logits.clone())
-        });
-        let previous = match (kept, previous) {
-            (Some(logits), _) => Some(logits),
-            (None, Some(mask)) => Some(self.logits_of(mask, seen.framing)),
-            (None, None) => None,
-        };
-        let prediction = self
-            .sam
-            .predict(seen.embedding.clone(), &prompt, previous, ambiguous);
-        let logits = best(prediction).await?;
-        let (width, height) = (seen.picture.width, seen.picture.height);
-        let mut large = read(seen.framing.enlarged(logits.clone())).await?;
-        obey(clicks, width as usize, height as usize, &mut large);
+        let Picture { width, height, .. } = seen.picture;
+        let scale = (f64::from(LONGEST_SIDE) / f64::from(width.max(height))).min(1.0);
+        let side = |length: u32| ((f64::from(length) * scale).round() as u32).max(1);
+        let (width, height) = (side(width), side(height));
+        let size = [width, height].map(|length| length as usize);
+        let mut large = read(seen.framing.enlarged(logits.clone(), size)).await?;
+        obey(&job.clicks, size[0], size[1], &mut large);
         let alpha = |logit: f32| (255.0 / (1.0 + (-logit).exp())).round() as u8;
-        let mask = Mask {
+        let mut mask = Mask {
             width,
             height,
             alpha: large.into_iter().map(alpha).collect(),
         };
-        seen.last = Some((mask.clone(), logits));
+        let places = |positive: bool| -> Vec<[f32; 2]> {
+            let clicks = job.clicks.iter().filter(|c| c.positive == positive);
+            clicks.map(|c| [c.x, c.y]).collect()
+        };
+        mask.tidy(&places(true), &places(false));
+        seen.answers.truncate(ANSWERS - 1);
+        seen.answers.push_front((mask.clone(), logits));
         Ok(mask)
+    }
+
+    /// What a click that is alone may mean.
+    async fn meant<'a>(&self, seen: &'a mut Seen<B>, click: Click) -> Result<&'a Candidates<B>> {
+        let known = seen.single.take().filter(|(known, _)| *known == click);
+        let candidates = match known {
+            Some((_, candidates)) => candidates,
+            None => {
+                let prompt = prompt(seen.framing, &[click], None);
+                let prediction = self.sam.predict(seen.embedding.clone(), &prompt, None);
+                rank(prediction, seen.framing, None).await?
+            }
+        };
+        Ok(&seen.single.insert((click, candidates)).1)
+    }
+
+    /// Logits of the one thing that several clicks mean, a box, or a mask that is corrected.
+    fn refined(&self, seen: &Seen<B>, job: &ClickJob) -> Tensor<B, 4> {
+        let kept = job.previous.as_ref().and_then(|mask| {
+            let found = seen.answers.iter().find(|(answer, _)| answer == mask)?;
+            Some(found.1.clone())
+        });
+        let previous = match (kept, &job.previous) {
+            (Some(logits), _) => Some(logits),
+            (None, Some(mask)) => Some(self.logits_of(mask, seen.framing)),
+            (None, None) => None,
+        };
+        let prompt = prompt(seen.framing, &job.clicks, job.bounds);
+        let prediction = self.sam.predict(seen.embedding.clone(), &prompt, previous);
+        prediction.unambiguous().masks
     }
 
     /// A mask as the network's own low resolution has it, where the picture is in its square; outside elsewhere.
@@ -188,13 +241,17 @@ impl<B: Backend> Segmenter<B> {
     }
 }
 
-/// The mask that is thought to be best.
-async fn best<B: Backend>(prediction: Prediction<B>) -> Result<Tensor<B, 4>> {
-    let scores = read(prediction.scores).await?;
-    let first = (0..scores.len())
-        .max_by(|&a, &b| scores[a].total_cmp(&scores[b]))
-        .ok_or_else(|| Error::Device("no mask came back; try again".into()))?;
-    Ok(prediction.masks.narrow(1, first, 1))
+/// Clicks and box as the network takes them; what lies beyond the picture is on its edge.
+fn prompt(framing: Framing, clicks: &[Click], bounds: Option<[f32; 4]>) -> Prompt {
+    let place = |at: [f32; 2]| framing.place(at.map(|v| v.clamp(0.0, 1.0)));
+    let finite = clicks.iter().filter(|c| c.x.is_finite() && c.y.is_finite());
+    Prompt {
+        points: finite.map(|c| (place([c.x, c.y]), c.positive)).collect(),
+        bounds: bounds.map(|[left, top, right, bottom]| {
+            let ([left, top], [right, bottom]) = (place([left, top]), place([right, bottom]));
+            [left, top, right, bottom]
+        }),
+    }
 }
 
 #[cfg(test)]
@@ -257,7 +314,13 @@ mod tests {
                 }
             };
             let cancel = Cancel::new();
-            let asked = segmenter.segment(picture, clicks, previous, &cancel, &mut hear);
+            let job = ClickJob {
+                picture: picture.clone(),
+                clicks: clicks.to_vec(),
+                previous: previous.cloned(),
+                ..ClickJob::default()
+            };
+            let asked = segmenter.segment(&job, &cancel, &mut hear);
             let mask = pollster::block_on(asked).unwrap();
             (mask, std::mem::take(&mut steps))
         };
@@ -284,12 +347,82 @@ mod tests {
     }
 
     #[test]
+    fn one_click_may_mean_several_things_and_a_box_means_one() {
+        let mut segmenter = segmenter();
+        let mut ask = |job: ClickJob| {
+            let asked = segmenter.segment(&job, &Cancel::new(), &mut |_| {});
+            pollster::block_on(asked).unwrap()
+        };
+        let job = |candidate: usize| ClickJob {
+            picture: picture(40, 24),
+            clicks: vec![click(0.3, 0.4, true)],
+            candidate,
+            ..ClickJob::default()
+        };
+        let masks = [0, 1].map(|candidate| ask(job(candidate)));
+        assert!(masks[0] != masks[1]);
+        // After the last it begins again; and a mask is the same whatever was asked before.
+        let again = (2..5).filter(|&candidate| ask(job(candidate)) == masks[0]);
+        assert_eq!(again.count(), 1);
+        // Further clicks refine the one that was taken, whichever it is.
+        let refined = |previous: &Mask| ClickJob {
+            clicks: vec![click(0.3, 0.4, true), click(0.8, 0.7, false)],
+            previous: Some(previous.clone()),
+            ..job(0)
+        };
+        let [first, second] = [0, 1].map(|i| refined(&masks[i]));
+        assert!(ask(first) != ask(second));
+        let framed = |bounds| ClickJob {
+            clicks: Vec::new(),
+            bounds: Some(bounds),
+            ..job(0)
+        };
+        let narrow = ask(framed([0.1, 0.1, 0.4, 0.9]));
+        assert_eq!((narrow.width, narrow.height), (40, 24));
+        assert!(narrow != ask(framed([0.5, 0.1, 0.9, 0.9])));
+    }
+
+    #[test]
+    fn masks_are_no_larger_than_needed() {
+        let mut segmenter = segmenter();
+        let job = ClickJob {
+            picture: picture(1600, 8),
+            clicks: vec![click(0.5, 0.5, true)],
+            ..ClickJob::default()
+        };
+        let asked = segmenter.segment(&job, &Cancel::new(), &mut |_| {});
+        let mask = pollster::block_on(asked).unwrap();
+        assert_eq!((mask.width, mask.height), (1280, 6));
+    }
+
+    #[test]
+    fn a_picture_that_was_looked_at_is_known() {
+        let mut segmenter = segmenter();
+        let picture = picture(40, 24);
+        assert!(!segmenter.has_seen(&picture));
+        let cancel = Cancel::new();
+        cancel.cancel();
+        let looked = segmenter.look(&picture, &cancel, &mut |_| {});
+        assert!(matches!(pollster::block_on(looked), Err(Error::Cancelled)));
+        assert!(!segmenter.has_seen(&picture));
+        let cancel = Cancel::new();
+        pollster::block_on(segmenter.look(&picture, &cancel, &mut |_| {})).unwrap();
+        assert!(segmenter.has_seen(&picture));
+        let mut events = 0;
+        pollster::block_on(segmenter.look(&picture, &cancel, &mut |_| events += 1)).unwrap();
+        assert_eq!(events, 0);
+    }
+
+    #[test]
     fn what_cannot_be_segmented_is_said_and_cancelling_works() {
         let mut segmenter = segmenter();
         let mut ask = |picture: &Picture, clicks: &[Click], cancel: &Cancel| {
-            let mut hear = |_| {};
-            let asked = segmenter.segment(picture, clicks, None, cancel, &mut hear);
-            pollster::block_on(asked)
+            let job = ClickJob {
+                picture: picture.clone(),
+                clicks: clicks.to_vec(),
+                ..ClickJob::default()
+            };
+            pollster::block_on(segmenter.segment(&job, cancel, &mut |_| {}))
         };
         let cancel = Cancel::new();
         let inside = click(0.5, 0.5, true);

@@ -9,10 +9,12 @@ pub struct Status {
     pub generating: bool,
     /// A video of the scene as it stands is shown.
     pub has_result: bool,
-    /// The model is there.
+    /// What makes masks is there.
     pub ready: bool,
-    /// The model is being loaded.
+    /// What makes masks is being loaded.
     pub loading: bool,
+    /// The picture is known to it, so that masks take a moment.
+    pub looked: bool,
     /// The pointer is a finger.
     pub touch: bool,
 }
@@ -52,26 +54,30 @@ impl Editor {
                     "Erase what does not belong to the selection. Then take Move and drag it.",
                 );
             }
+            (_, Tool::Box) => return (1, "Drag a box around the thing, from corner to corner."),
+            (_, Tool::Lasso) => {
+                return (
+                    1,
+                    "Draw around the thing. With Shift it is added to the selection, with Alt taken away.",
+                );
+            }
             (_, Tool::Exclude) => return (1, "Click what does not belong to the selection."),
             _ => {}
         }
         if self.splitting.is_some() {
-            return (
-                1,
-                if status.ready {
-                    "Looking for the parts of this person…"
-                } else {
-                    "The model is still loading; the parts are waiting for it."
-                },
-            );
+            return (1, "Looking for the parts of this person…");
         }
         if self.pending.is_some() {
             return (
                 1,
-                if status.ready {
-                    "Looking at what is there…"
-                } else {
-                    "The model is still loading; your click is waiting for it."
+                match (status.ready, status.looked) {
+                    (true, true) => "Looking at what is there…",
+                    (true, false) => {
+                        "Looking at the whole picture first; your click is answered then."
+                    }
+                    (false, _) => {
+                        "What finds things is still loading; your click is waiting for it."
+                    }
                 },
             );
         }
@@ -97,12 +103,18 @@ impl Editor {
         {
             return (
                 2,
-                match (self.clicks.is_empty(), status.touch) {
-                    (true, _) => "Drag it where it should go.",
-                    (false, true) => {
+                match (self.clicks.len(), status.touch) {
+                    (0, _) => "Drag it where it should go.",
+                    (1, true) => {
+                        "Drag it where it should go. Tap it again for another: a part, the whole, more; beside it to add."
+                    }
+                    (1, false) => {
+                        "Drag it where it should go. Click it again for another: a part, the whole, more; beside it to add, Alt-click to take away."
+                    }
+                    (_, true) => {
                         "Drag it where it should go. Tap what is missing to add it; Exclude takes away."
                     }
-                    (false, false) => {
+                    (_, false) => {
                         "Drag it where it should go. Click what is missing to add it, Alt-click to take away."
                     }
                 },

@@ -1,6 +1,6 @@
 //! What the networks are asked for, and what becomes of their answers.
 
-use super::{Editor, MAX_ENTITIES, Outcome, SegmentRequest, SplitRequest, anchor};
+use super::{Editor, MAX_ENTITIES, Outcome, SAME_PLACE, SegmentRequest, SplitRequest, anchor};
 use dragentity_core::Click;
 use dragentity_core::scene::history::Edit;
 use dragentity_core::scene::{Entity, Mask, Part, parts};
@@ -12,7 +12,6 @@ impl Editor {
         previous: Option<Mask>,
         click: Click,
     ) -> Outcome {
-        self.request += 1;
         let mut clicks = self.clicks.clone();
         // A mask that was painted or restored has no clicks of its own; its middle stands for what it is of.
         if let Some(mask) = previous.as_ref().filter(|_| clicks.is_empty()) {
@@ -24,17 +23,51 @@ impl Editor {
             });
         }
         clicks.push(click);
-        let request = SegmentRequest {
-            number: self.request,
+        self.ask(SegmentRequest {
             target,
             clicks,
             previous,
+            ..SegmentRequest::default()
+        })
+    }
+
+    /// The other thing that the click which made the selected entity may mean, for a click at the same place.
+    pub(super) fn next_candidate(&mut self, at: [f32; 2]) -> Option<Outcome> {
+        let entity = self.selected_entity()?;
+        let &[click] = self.clicks.as_slice() else {
+            return None;
+        };
+        if entity.trajectory.is_some() || !self.same_place(at, [click.x, click.y]) {
+            return None;
+        }
+        Some(self.ask(SegmentRequest {
+            target: self.selected,
+            clicks: vec![click],
+            candidate: self.candidate + 1,
+            ..SegmentRequest::default()
+        }))
+    }
+
+    /// Whether two places are the same to a person.
+    pub(super) fn same_place(&self, a: [f32; 2], b: [f32; 2]) -> bool {
+        let aspect = self.aspect();
+        // In units of the longer side.
+        let (across, down) = (aspect.min(1.0), aspect.recip().min(1.0));
+        ((a[0] - b[0]) * across).hypot((a[1] - b[1]) * down) <= SAME_PLACE
+    }
+
+    pub(super) fn ask(&mut self, request: SegmentRequest) -> Outcome {
+        self.drop_suggestion();
+        self.request += 1;
+        let request = SegmentRequest {
+            number: self.request,
+            ..request
         };
         self.pending = Some(request.clone());
         Outcome::Segment(request)
     }
 
-    /// The click head's answer to request `number`; answers to requests that nobody waits for are dropped.
+    /// The answer to request `number`; answers to requests that nobody waits for are dropped.
     pub fn answer(&mut self, number: u64, mask: Option<Mask>) -> Outcome {
         let Some(request) = self.pending.take_if(|p| p.number == number) else {
             return Outcome::Nothing;
@@ -47,7 +80,18 @@ impl Editor {
                 "Nothing was found there. Click nearer the middle of the thing, or paint it with the brush.",
             );
         }
+        let same = |index: usize| {
+            self.scene
+                .entities
+                .get(index)
+                .is_some_and(|e| e.mask == mask)
+        };
         match request.target {
+            Some(index) if same(index) => {
+                return Outcome::Say(
+                    "Nothing else is seen there. Shift-click what is missing, Alt-click what does not belong.",
+                );
+            }
             Some(index) => {
                 self.edit(Edit::SetMask { index, mask });
                 self.select(Some(index));
@@ -55,6 +99,7 @@ impl Editor {
             None => self.add(mask),
         }
         self.clicks = request.clicks;
+        self.candidate = request.candidate;
         Outcome::Changed
     }
 

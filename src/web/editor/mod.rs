@@ -5,8 +5,10 @@
 
 mod hint;
 mod keyboard;
+mod lines;
 mod masks;
 mod pointer;
+mod suggest;
 
 use dragentity_core::Click;
 use dragentity_core::scene::history::{Edit, History};
@@ -20,6 +22,8 @@ pub use hint::Status;
 pub const DRAG_THRESHOLD: f32 = 5.0;
 /// Longer side, in pixels, of a mask that is painted by hand.
 pub const BRUSH_SIDE: u32 = 512;
+/// How far apart two clicks at the same place may be, as a fraction of the picture's longer side.
+const SAME_PLACE: f32 = 0.02;
 /// How far a trajectory may stray from the drag, as a fraction of the picture.
 const TOLERANCE: f32 = 0.004;
 /// Most entities of one scene: more than the relation module has been trained on helps nobody.
@@ -33,6 +37,10 @@ pub enum Tool {
     Move,
     /// Click takes away from the selection.
     Exclude,
+    /// Drag draws a box around a thing.
+    Box,
+    /// Drag draws an outline, which becomes a mask.
+    Lasso,
     /// Paints the mask.
     Brush,
     /// Erases the mask.
@@ -47,6 +55,8 @@ impl Tool {
         match self {
             Tool::Move => "move",
             Tool::Exclude => "remove",
+            Tool::Box => "box",
+            Tool::Lasso => "lasso",
             Tool::Brush => "brush",
             Tool::Erase => "erase",
             Tool::Camera => "camera",
@@ -58,6 +68,8 @@ impl Tool {
         [
             Tool::Move,
             Tool::Exclude,
+            Tool::Box,
+            Tool::Lasso,
             Tool::Brush,
             Tool::Erase,
             Tool::Camera,
@@ -67,8 +79,8 @@ impl Tool {
     }
 }
 
-/// A mask that the click head is to make.
-#[derive(Clone)]
+/// A mask that is to be made.
+#[derive(Clone, Default)]
 pub struct SegmentRequest {
     /// Number of the request; answers to older ones than the last are dropped.
     pub number: u64,
@@ -76,8 +88,22 @@ pub struct SegmentRequest {
     pub target: Option<usize>,
     /// All clicks so far.
     pub clicks: Vec<Click>,
+    /// A box around the thing: left, top, right, bottom.
+    pub bounds: Option<[f32; 4]>,
     /// The mask so far.
     pub previous: Option<Mask>,
+    /// Which of the things that one click may mean, from 0, the likeliest.
+    pub candidate: usize,
+}
+
+/// The mask that a click would make, shown before it.
+pub struct Suggestion {
+    /// Number of the request that it answers.
+    pub number: u64,
+    /// Where the pointer rested.
+    pub at: [f32; 2],
+    /// The mask.
+    pub mask: Mask,
 }
 
 /// A person that is to be split into parts.
@@ -97,8 +123,15 @@ pub enum Outcome {
     Draw,
     /// The scene, the selection or the tool has changed: draw and update everything.
     Changed,
-    /// Ask the click head for a mask.
+    /// Ask for a mask.
     Segment(SegmentRequest),
+    /// Ask for the mask under the pointer, if there is time.
+    Suggest {
+        /// Number of the request.
+        number: u64,
+        /// Where the pointer rests.
+        at: [f32; 2],
+    },
     /// Ask the human parser for the parts of an entity.
     Split(SplitRequest),
     /// Say something that helps.
@@ -141,6 +174,20 @@ pub enum Gesture {
         /// The drag so far.
         points: Vec<DragPoint>,
     },
+    /// Drawing a box.
+    Frame {
+        /// Where it began.
+        from: [f32; 2],
+        /// Where the pointer is.
+        to: [f32; 2],
+    },
+    /// Drawing an outline.
+    Lasso {
+        /// The line so far.
+        points: Vec<[f32; 2]>,
+        /// Keys held.
+        held: Held,
+    },
     /// Painting or erasing.
     Stroke {
         /// Which; `None` makes a new one.
@@ -168,8 +215,13 @@ pub struct Editor {
     gesture: Gesture,
     /// The clicks that made the selected entity's mask, for the next one to refine.
     clicks: Vec<Click>,
+    /// Which of the things that a click alone may mean the selected entity is.
+    candidate: usize,
     request: u64,
     pending: Option<SegmentRequest>,
+    /// Where the pointer rests, and the number under which a mask was asked for there.
+    resting: Option<(u64, [f32; 2])>,
+    suggestion: Option<Suggestion>,
     splitting: Option<SplitRequest>,
     /// The keyboard's crosshair.
     pub crosshair: Option<[f32; 2]>,
@@ -187,8 +239,11 @@ impl Default for Editor {
             brush_radius: 0.035,
             gesture: Gesture::Idle,
             clicks: Vec::new(),
+            candidate: 0,
             request: 0,
             pending: None,
+            resting: None,
+            suggestion: None,
             splitting: None,
             crosshair: None,
             revision: 0,
@@ -220,6 +275,10 @@ impl Editor {
     /// The request that waits for its mask.
     pub fn pending(&self) -> Option<&SegmentRequest> {
         self.pending.as_ref()
+    }
+    /// The mask that a click under the pointer would make.
+    pub fn suggestion(&self) -> Option<&Suggestion> {
+        self.suggestion.as_ref()
     }
     /// Number of changes so far, so that a result knows whether it is of the scene as it stands.
     pub fn revision(&self) -> u64 {
@@ -269,6 +328,7 @@ impl Editor {
     /// Ends whatever is going on and takes up another tool.
     pub fn set_tool(&mut self, tool: Tool) -> Outcome {
         self.gesture = Gesture::Idle;
+        self.drop_suggestion();
         self.tool = tool;
         Outcome::Changed
     }
@@ -278,6 +338,7 @@ impl Editor {
         let index = index.filter(|&i| i < self.scene.entities.len());
         if index != self.selected {
             self.clicks.clear();
+            self.drop_suggestion();
         }
         self.selected = index;
         Outcome::Changed
@@ -414,6 +475,7 @@ impl Editor {
     }
 
     fn edit(&mut self, edit: Edit) -> Outcome {
+        self.drop_suggestion();
         if let Err(error) = self.history.apply(edit, &mut self.scene) {
             log::error!("edit: {error}");
             return Outcome::Nothing;
@@ -427,6 +489,7 @@ impl Editor {
         self.gesture = Gesture::Idle;
         self.pending = None;
         self.splitting = None;
+        self.drop_suggestion();
     }
 }
 

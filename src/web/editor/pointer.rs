@@ -44,6 +44,17 @@ impl Editor {
                 };
                 Outcome::Draw
             }
+            Tool::Box => {
+                self.gesture = Gesture::Frame { from: at, to: at };
+                Outcome::Draw
+            }
+            Tool::Lasso => {
+                self.gesture = Gesture::Lasso {
+                    points: vec![at],
+                    held,
+                };
+                Outcome::Draw
+            }
             Tool::Brush | Tool::Erase => {
                 let add = self.tool == Tool::Brush && !held.negative;
                 let Some(mut mask) = self.brush_mask(add) else {
@@ -103,6 +114,8 @@ impl Editor {
                     time,
                 });
             }
+            Gesture::Frame { to, .. } => *to = at,
+            Gesture::Lasso { points, .. } => points.push(at),
             Gesture::Stroke {
                 mask, add, last, ..
             } => {
@@ -141,6 +154,8 @@ impl Editor {
                     None => Outcome::Say("Drag the picture to where the camera should take it."),
                 }
             }
+            Gesture::Frame { from, .. } => self.frame(from, at),
+            Gesture::Lasso { points, held } => self.lasso(&points, held),
             Gesture::Stroke {
                 index, mask, add, ..
             } => self.keep_stroke(index, mask, add),
@@ -170,6 +185,10 @@ impl Editor {
         let negative = held.negative || self.tool == Tool::Exclude;
         let add = held.add && self.selected.is_some();
         if !negative && !add && hit.is_some() {
+            let again = hit == self.selected && self.tool == Tool::Move;
+            if let Some(asked) = again.then(|| self.next_candidate(at)).flatten() {
+                return asked;
+            }
             return self.select(hit);
         }
         // An entity that has not got its path yet is still being selected: the click adds to it.
@@ -183,7 +202,18 @@ impl Editor {
             if self.scene.entities.len() >= MAX_ENTITIES {
                 return Outcome::Say(FULL);
             }
+            let shown = self.suggestion.take();
             self.select(None);
+            if let Some(shown) = shown.filter(|shown| self.same_place(at, shown.at)) {
+                self.add(shown.mask);
+                self.clicks = vec![Click {
+                    x: shown.at[0],
+                    y: shown.at[1],
+                    positive: true,
+                }];
+                self.candidate = 0;
+                return Outcome::Changed;
+            }
             return self.request(
                 None,
                 None,
@@ -206,8 +236,8 @@ impl Editor {
         )
     }
 
-    /// The mask that a stroke changes; `None` if there is none to erase from.
-    fn brush_mask(&self, add: bool) -> Option<Mask> {
+    /// The mask that a stroke or an outline changes; `None` if there is none to erase from.
+    pub(super) fn brush_mask(&self, add: bool) -> Option<Mask> {
         let (w, h) = (self.scene.picture.width, self.scene.picture.height);
         let long = u64::from(w.max(h).max(1));
         let scale = |side: u32| (u64::from(side) * u64::from(BRUSH_SIDE) / long).max(1) as u32;
@@ -222,7 +252,7 @@ impl Editor {
         }
     }
 
-    fn keep_stroke(&mut self, index: Option<usize>, mask: Mask, add: bool) -> Outcome {
+    pub(super) fn keep_stroke(&mut self, index: Option<usize>, mask: Mask, add: bool) -> Outcome {
         self.clicks.clear();
         match index {
             Some(index) if mask.is_empty() => self.delete(index),

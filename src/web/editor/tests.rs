@@ -7,7 +7,7 @@ fn disc(x: f32, y: f32, r: f32) -> Mask {
     mask
 }
 
-/// Clicks at a place and has the click head answer with a disc.
+/// Clicks at a place and answers with a disc.
 fn click(editor: &mut Editor, x: f32, y: f32) {
     editor.press([x, y], 0.0, Held::default());
     let Outcome::Segment(request) = editor.release([x, y]) else {
@@ -409,4 +409,166 @@ fn a_ring_is_pinned_on_the_ring() {
     ring.brush([0.5, 0.5], [0.5, 0.5], 0.15, false);
     let [x, y] = anchor(&ring);
     assert!(ring.contains(x, y));
+}
+
+/// Presses and releases at a place; the request that comes of it.
+fn asked(editor: &mut Editor, at: [f32; 2], held: Held) -> Option<SegmentRequest> {
+    editor.press(at, 0.0, held);
+    match editor.release(at) {
+        Outcome::Segment(request) => Some(request),
+        _ => None,
+    }
+}
+
+#[test]
+fn clicking_again_at_the_same_place_asks_for_the_other_things_it_may_mean() {
+    let mut e = new_editor();
+    let plain = Held::default();
+    click(&mut e, 0.3, 0.5);
+    let part = e.scene().entities[0].mask.clone();
+    for (candidate, radius) in [(1, 0.2), (2, 0.3)] {
+        let request = asked(&mut e, [0.31, 0.505], plain).unwrap();
+        assert_eq!((request.target, request.candidate), (Some(0), candidate));
+        // Of the click that made it, not refined by another one.
+        assert!(request.previous.is_none());
+        assert_eq!(request.clicks.len(), 1);
+        assert_eq!((request.clicks[0].x, request.clicks[0].y), (0.3, 0.5));
+        e.answer(request.number, Some(disc(0.3, 0.5, radius)));
+        assert_eq!(e.scene().entities.len(), 1);
+    }
+    e.undo();
+    assert!(e.scene().entities[0].mask == disc(0.3, 0.5, 0.2));
+    e.undo();
+    assert!(e.scene().entities[0].mask == part);
+    e.redo();
+
+    // Elsewhere in it a click selects; with Shift it adds; once it has a path nothing is asked.
+    let mut e = new_editor();
+    click(&mut e, 0.3, 0.5);
+    assert!(asked(&mut e, [0.36, 0.5], plain).is_none());
+    let add = Held {
+        add: true,
+        ..Held::default()
+    };
+    let request = asked(&mut e, [0.3, 0.5], add).unwrap();
+    assert!(request.previous.is_some() && request.candidate == 0);
+    e.cancel();
+    drag(&mut e, &[[0.3, 0.5], [0.4, 0.5], [0.7, 0.4]]);
+    assert!(asked(&mut e, [0.3, 0.5], plain).is_none());
+}
+
+#[test]
+fn the_same_mask_again_is_no_step() {
+    let mut e = new_editor();
+    click(&mut e, 0.3, 0.5);
+    let revision = e.revision();
+    let request = asked(&mut e, [0.3, 0.5], Held::default()).unwrap();
+    let same = e.answer(request.number, Some(disc(0.3, 0.5, 0.1)));
+    assert!(matches!(same, Outcome::Say(_)));
+    assert_eq!(e.revision(), revision);
+}
+
+/// Rests at a place; the number of the request that comes of it.
+fn rested(editor: &mut Editor, at: [f32; 2]) -> Option<u64> {
+    match editor.rest(at) {
+        Outcome::Suggest { number, .. } => Some(number),
+        _ => None,
+    }
+}
+
+#[test]
+fn what_is_under_the_pointer_is_suggested_and_a_click_takes_it() {
+    let mut e = new_editor();
+    let late = rested(&mut e, [0.2, 0.2]).unwrap();
+    let number = rested(&mut e, [0.3, 0.5]).unwrap();
+    e.suggest(late, disc(0.2, 0.2, 0.1));
+    assert!(e.suggestion().is_none(), "the pointer has moved on");
+    e.suggest(number, disc(0.3, 0.5, 0.1));
+    // It stays while the pointer is on it.
+    e.wander(Some([0.35, 0.5]));
+    assert!(e.suggestion().is_some());
+    assert!(asked(&mut e, [0.3, 0.51], Held::default()).is_none());
+    assert!(e.scene().entities[0].mask == disc(0.3, 0.5, 0.1));
+    assert!(e.suggestion().is_none());
+    let request = asked(&mut e, [0.3, 0.5], Held::default()).unwrap();
+    assert_eq!(request.candidate, 1, "a click again is for another");
+    e.cancel();
+
+    // A click would add to what has no path yet, and is not begun with a suggestion.
+    assert!(rested(&mut e, [0.8, 0.5]).is_none());
+    drag(&mut e, &[[0.3, 0.5], [0.4, 0.5], [0.7, 0.4]]);
+    assert!(rested(&mut e, [0.3, 0.5]).is_none(), "an entity is there");
+    let number = rested(&mut e, [0.8, 0.5]).unwrap();
+    e.suggest(number, disc(0.8, 0.5, 0.05));
+    // Far from where it was asked for a click asks anew; beyond it the suggestion goes.
+    assert!(asked(&mut e, [0.83, 0.53], Held::default()).is_some());
+    e.cancel();
+    let number = rested(&mut e, [0.8, 0.5]).unwrap();
+    e.suggest(number, disc(0.8, 0.5, 0.05));
+    assert!(matches!(e.wander(Some([0.1, 0.1])), Outcome::Draw));
+    assert!(e.suggestion().is_none());
+    e.set_tool(Tool::Brush);
+    assert!(rested(&mut e, [0.8, 0.5]).is_none());
+}
+
+#[test]
+fn boxes_ask_for_what_they_are_around() {
+    let mut e = new_editor();
+    e.set_tool(Tool::Box);
+    let tiny = drag(&mut e, &[[0.3, 0.3], [0.305, 0.305]]);
+    assert!(matches!(tiny, Outcome::Say(_)));
+    let Outcome::Segment(request) = drag(&mut e, &[[0.6, 0.7], [0.2, -0.1]]) else {
+        panic!("no request")
+    };
+    assert_eq!(request.bounds, Some([0.2, 0.0, 0.6, 0.7]));
+    assert!(request.clicks.is_empty() && request.target.is_none());
+    e.answer(request.number, Some(disc(0.4, 0.4, 0.1)));
+    assert_eq!(e.scene().entities.len(), 1);
+    // Now it can be dragged.
+    drag(&mut e, &[[0.4, 0.4], [0.5, 0.4], [0.7, 0.4]]);
+    assert!(e.can_generate());
+}
+
+#[test]
+fn outlines_make_masks_add_to_them_and_take_away() {
+    let around = |[x, y]: [f32; 2], r: f32| {
+        [
+            [x - r, y - r],
+            [x + r, y - r],
+            [x + r, y + r],
+            [x - r, y + r],
+        ]
+    };
+    let draw = |e: &mut Editor, path: &[[f32; 2]], held: Held| {
+        e.set_tool(Tool::Lasso);
+        e.press(path[0], 0.0, held);
+        for p in &path[1..] {
+            e.drag(*p, 0.0, 40.0);
+        }
+        e.release(path[path.len() - 1])
+    };
+    let inside = |e: &Editor, x: f32, y: f32| e.scene().entities[0].mask.contains(x, y);
+    let [add, negative] =
+        [(true, false), (false, true)].map(|(add, negative)| Held { add, negative });
+    let mut e = new_editor();
+    assert!(matches!(
+        draw(&mut e, &around([0.3, 0.5], 0.1), add),
+        Outcome::Say(_)
+    ));
+    assert!(matches!(
+        draw(&mut e, &[[0.3, 0.5], [0.4, 0.5]], Held::default()),
+        Outcome::Say(_)
+    ));
+    draw(&mut e, &around([0.3, 0.5], 0.1), Held::default());
+    assert!(inside(&e, 0.3, 0.5) && !inside(&e, 0.6, 0.5));
+    draw(&mut e, &around([0.6, 0.5], 0.1), add);
+    assert!(inside(&e, 0.3, 0.5) && inside(&e, 0.6, 0.5));
+    draw(&mut e, &around([0.3, 0.5], 0.05), negative);
+    assert!(!inside(&e, 0.3, 0.5) && inside(&e, 0.22, 0.5));
+    assert_eq!(e.scene().entities.len(), 1);
+    // All of it taken away is nothing.
+    draw(&mut e, &around([0.5, 0.5], 0.6), negative);
+    assert!(e.scene().entities.is_empty());
+    e.undo();
+    assert!(inside(&e, 0.6, 0.5));
 }

@@ -307,6 +307,7 @@ fn pointers() {
             f64::from(event.client_y()),
             event.time_stamp(),
         );
+        let touch = event.pointer_type() == "touch";
         let far = DOWN.with(|down| {
             down.borrow()
                 .as_ref()
@@ -320,6 +321,10 @@ fn pointers() {
                 Some(far) => app.done(|e| e.drag(at, time, far)),
                 None if matches!(app.editor.tool(), Tool::Brush | Tool::Erase) => app.draw_soon(),
                 None => {}
+            }
+            if far.is_none() {
+                app.touch = touch;
+                app.pointer_moved(Some(at));
             }
             if before.is_none_or(|b| app.editor.hit(b) != app.editor.hit(at)) || far.is_some() {
                 app.show_status();
@@ -349,6 +354,7 @@ fn pointers() {
     dom::listen_with(&canvas, "pointerleave", true, |_: PointerEvent| {
         act(|app| {
             app.stage.hover = None;
+            app.pointer_moved(None);
             app.draw_soon();
         });
     });
@@ -454,6 +460,8 @@ fn keydown(event: KeyboardEvent) {
             let tool = match key.to_ascii_lowercase().as_str() {
                 "v" => Tool::Move,
                 "x" => Tool::Exclude,
+                "r" => Tool::Box,
+                "l" => Tool::Lasso,
                 "b" => Tool::Brush,
                 "e" => Tool::Erase,
                 "c" => Tool::Camera,

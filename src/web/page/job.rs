@@ -2,7 +2,7 @@
 
 use super::messages::{Kind, amount, say, sentence};
 use super::remote_job::RemoteJob;
-use super::{App, Model, dom, now};
+use super::{App, dom, now};
 use crate::web::protocol::{JobData, ToWorker};
 use dragentity_core::scene::{Picture, Scene};
 use dragentity_core::{JobEvent, Video};
@@ -110,9 +110,8 @@ impl App {
 
     /// Has the worker begin with job `number`.
     fn generate_here(&mut self, number: u64) -> At {
-        if self.model == Model::Missing {
-            // It may be there by now.
-            self.model = Model::Loading;
+        if self.gone {
+            // It may start by now.
             self.crashes = 0;
             self.start_worker();
         }
@@ -148,7 +147,10 @@ impl App {
                 {
                     Some(At::Worker) => {
                         app.restart_worker();
-                        say(Kind::Note, "Stopped. The model is being loaded again.");
+                        say(
+                            Kind::Note,
+                            "Stopped. What the browser computes with is being started again.",
+                        );
                     }
                     Some(At::Server(remote)) => {
                         remote.abandon();

@@ -6,7 +6,6 @@ mod job;
 mod keep;
 mod link;
 mod list;
-mod model;
 mod open;
 mod player;
 mod remote;
@@ -16,6 +15,7 @@ mod segmenter;
 mod settings;
 mod stage;
 mod status;
+mod worker;
 
 use super::editor::{Editor, Outcome};
 use super::messages::{Kind, say};
@@ -25,7 +25,6 @@ use compute_targets::ComputeTargets;
 use dragentity_core::scene::preset::Preset;
 use job::Running;
 use link::Link;
-use model::{Device, Model};
 use player::Player;
 use scenes::{first_scene, open_example, open_link, open_own, open_sample};
 use segmenter::Segmenter;
@@ -33,6 +32,7 @@ use stage::Stage;
 use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
+use worker::Device;
 
 /// Everything the page knows.
 pub struct App {
@@ -40,7 +40,9 @@ pub struct App {
     stage: Stage,
     player: Player,
     link: Link,
-    model: Model,
+    /// There is no worker, or it has no device.
+    gone: bool,
+    segmenter_url: String,
     model_url: String,
     choice: DeviceChoice,
     device: Option<Device>,
@@ -113,7 +115,9 @@ pub fn start() {
         stage: Stage::new(),
         player: Player::new(),
         link: Link::default(),
-        model: Model::Loading,
+        gone: false,
+        segmenter_url: asked("segmenter")
+            .unwrap_or_else(|| "models/mobile_sam/model.safetensors".into()),
         model_url: asked("model").unwrap_or_else(|| "models/mini/".into()),
         choice,
         device: None,
@@ -164,6 +168,7 @@ impl App {
     fn send_picture(&mut self) {
         if self.sent_picture != self.picture_revision && !self.editor.scene().picture.is_empty() {
             self.sent_picture = self.picture_revision;
+            self.segmenter.forget_picture();
             self.link.send(&ToWorker::Picture(Pixels::of_picture(
                 &self.editor.scene().picture,
             )));
@@ -183,7 +188,7 @@ impl App {
             Outcome::Split(request) => {
                 let mask = self.editor.scene().entities.get(request.target);
                 if let Some(mask) = mask.map(|e| Pixels::of_mask(&e.mask))
-                    && self.model != Model::Missing
+                    && !self.gone
                 {
                     let number = request.number;
                     self.link.send(&ToWorker::Parts { number, mask });
@@ -191,12 +196,13 @@ impl App {
                     self.editor.answer_parts(request.number, None);
                     say(
                         Kind::Error,
-                        "The model that finds parts is not loaded. Reload the page, or paint each part with the brush.",
+                        "There is nothing that finds parts. Reload the page, or paint each part with the brush.",
                     );
                 }
                 self.update();
             }
             Outcome::Segment(request) => self.segment(request),
+            Outcome::Suggest { number, at } => self.suggest(number, at),
         }
     }
 

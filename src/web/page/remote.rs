@@ -1,10 +1,11 @@
 //! A `dragentity serve`, as the page talks to it.
 
 use super::dom;
+use crate::web::editor::SegmentRequest;
 use crate::web::wire::{EventReader, form_body};
 use dragentity_core::event::Size;
 use dragentity_core::scene::Mask;
-use dragentity_core::{Click, JobEvent, Video};
+use dragentity_core::{JobEvent, Video};
 use js_sys::{Promise, Reflect, Uint8Array};
 use serde::Deserialize;
 use wasm_bindgen::prelude::*;
@@ -165,17 +166,24 @@ impl Server {
         Ok(taken.id)
     }
 
-    /// The mask of what was clicked; picture and mask so far as PNG.
+    /// The mask that is asked for; picture and mask so far as PNG.
     pub async fn mask(
         &self,
         picture: &[u8],
-        clicks: &[Click],
+        request: &SegmentRequest,
         previous: Option<&[u8]>,
         signal: &AbortSignal,
     ) -> Result<Mask, Trouble> {
         // Numbers always have a form in JSON.
-        let clicks = serde_json::to_vec(clicks).unwrap_or_default();
-        let mut parts = vec![("clicks", clicks.as_slice())];
+        let json = |bytes: serde_json::Result<Vec<u8>>| bytes.unwrap_or_default();
+        let clicks = json(serde_json::to_vec(&request.clicks));
+        let candidate = json(serde_json::to_vec(&request.candidate));
+        let bounds = request.bounds.map(|b| json(serde_json::to_vec(&b)));
+        let mut parts = vec![
+            ("clicks", clicks.as_slice()),
+            ("candidate", candidate.as_slice()),
+        ];
+        parts.extend(bounds.as_deref().map(|bounds| ("bounds", bounds)));
         parts.extend(previous.map(|previous| ("previous", previous)));
         let (kind, body) = form_body(picture, &parts);
         let set = |init: &RequestInit, headers: &Headers| {

@@ -12,6 +12,9 @@ const CAMERA: [u8; 3] = [240, 242, 245];
 /// Longest side, in pixels, of what is drawn from a mask.
 const TINT_SIDE: u32 = 1024;
 
+/// How strongly an entity is tinted.
+const FILL: f32 = 0.34;
+
 /// A colour for CSS.
 pub fn css(c: [u8; 3], alpha: f32) -> String {
     format!("rgb({} {} {} / {alpha})", c[0], c[1], c[2])
@@ -29,6 +32,8 @@ pub struct Stage {
     tints: Vec<HtmlCanvasElement>,
     cutouts: Vec<Option<HtmlCanvasElement>>,
     stroke: Option<HtmlCanvasElement>,
+    /// The outline of what is suggested, for which request and width it was made.
+    suggestion: Option<((u64, u32), HtmlCanvasElement)>,
     /// The pointer, for the brush's ring; fractions of the picture.
     pub hover: Option<[f32; 2]>,
 }
@@ -87,6 +92,7 @@ impl Stage {
             tints: Vec::new(),
             cutouts: Vec::new(),
             stroke: None,
+            suggestion: None,
             hover: None,
         }
     }
@@ -179,6 +185,10 @@ impl Stage {
             place(stroke, [0.0, 0.0]);
         }
 
+        if let Some((_, outline)) = &self.suggestion {
+            place(outline, [0.0, 0.0]);
+        }
+
         let frames = editor.settings.frames.clamp(2, 64) as usize;
         let pen = Pen::new(ctx, w, h);
         if carry.is_none() {
@@ -189,22 +199,28 @@ impl Stage {
                 pen.line(points.iter().map(|p| [p.x, p.y]), colour(*index), 1.0);
             }
             Gesture::Camera { points } => pen.line(points.iter().map(|p| [p.x, p.y]), CAMERA, 1.0),
+            Gesture::Frame { from, to } => {
+                let ([x0, y0], [x1, y1]) = (*from, *to);
+                let corners = [[x0, y0], [x1, y0], [x1, y1], [x0, y1], [x0, y0]];
+                pen.line(corners.into_iter(), [255; 3], 1.0);
+            }
+            Gesture::Lasso { points, .. } => {
+                pen.line(points.iter().chain(points.first()).copied(), [255; 3], 1.0);
+            }
             _ => {}
         }
         if carry.is_none() && scene.entities.len() > 1 {
             names(&pen, scene);
         }
-        if let Some(request) = editor.pending()
-            && let Some(click) = request.clicks.last()
-        {
+        let asked = editor.pending().and_then(|request| {
+            let middle = |[left, top, right, bottom]: [f32; 4]| [left + right, top + bottom];
+            let click = request.clicks.last().map(|click| [click.x, click.y]);
+            click.or(request.bounds.map(|bounds| middle(bounds).map(|v| v / 2.0)))
+        });
+        if let Some(at) = asked {
             let phase = (now / 900.0).fract() as f32;
-            pen.ring([click.x, click.y], 4.0, [255; 3], 1.0);
-            pen.ring(
-                [click.x, click.y],
-                4.0 + 16.0 * phase,
-                [255; 3],
-                1.0 - phase,
-            );
+            pen.ring(at, 4.0, [255; 3], 1.0);
+            pen.ring(at, 4.0 + 16.0 * phase, [255; 3], 1.0 - phase);
         }
         if let (Tool::Brush | Tool::Erase, Some(at)) = (editor.tool(), self.hover) {
             let radius = editor.brush_radius * w.max(h) as f32 / pen.unit as f32;
@@ -236,7 +252,7 @@ impl Stage {
                 .entities
                 .iter()
                 .enumerate()
-                .map(|(i, e)| tint(&e.mask, size, colour(i)))
+                .map(|(i, e)| tint(&e.mask, size, colour(i), FILL))
                 .collect();
             // Only what moves is cut out.
             self.cutouts = vec![None; scene.entities.len()];
@@ -252,9 +268,17 @@ impl Stage {
                 mask,
                 size,
                 colour(index.unwrap_or(scene.entities.len())),
+                FILL,
             )),
             _ => None,
         };
+        let shown = editor.suggestion();
+        let wanted = shown.map(|shown| (shown.number, width));
+        if self.suggestion.as_ref().map(|(made_for, _)| *made_for) != wanted {
+            self.suggestion = wanted
+                .zip(shown)
+                .map(|(wanted, shown)| (wanted, tint(&shown.mask, size, [255; 3], 0.1)));
+        }
     }
 }
 
@@ -285,8 +309,8 @@ fn offset(path: &Trajectory, t: f32) -> [f32; 2] {
     [b[0] - a[0], b[1] - a[1]]
 }
 
-/// A mask's tint with its edge drawn.
-fn tint(mask: &Mask, (w, h): (u32, u32), c: [u8; 3]) -> HtmlCanvasElement {
+/// A mask's tint, as strong as `inner`, with its edge drawn.
+fn tint(mask: &Mask, (w, h): (u32, u32), c: [u8; 3], inner: f32) -> HtmlCanvasElement {
     let fine = mask.resized(w, h);
     let (wi, hi) = (w as usize, h as usize);
     let at = |x: usize, y: usize| f32::from(fine.alpha[y.min(hi - 1) * wi + x.min(wi - 1)]) / 255.0;
@@ -308,7 +332,7 @@ fn tint(mask: &Mask, (w, h): (u32, u32), c: [u8; 3]) -> HtmlCanvasElement {
             } else {
                 0.0
             };
-            let fill = if m >= 0.5 { 0.34 } else { 0.0 };
+            let fill = if m >= 0.5 { inner } else { 0.0 };
             let alpha = f32::max(edge, fill);
             if alpha > 0.0 {
                 let i = (y * wi + x) * 4;

@@ -1,7 +1,6 @@
 //! What the page says around the stage: the hint, which buttons can be pressed, what everything runs on.
 
 use super::messages::sentence;
-use super::model::Model;
 use super::{App, dom, list};
 use crate::web::editor::{Gesture, Status, Tool};
 use wasm_bindgen::JsCast;
@@ -51,11 +50,13 @@ impl App {
     pub(super) fn show_status(&self) {
         let has_result =
             self.player.video().is_some() && self.shown_revision == Some(self.editor.revision());
+        let there = self.compute_targets.for_clicks().is_some();
         let status = Status {
             generating: self.job.is_some(),
             has_result,
-            ready: self.model == Model::Ready,
-            loading: self.model == Model::Loading,
+            ready: there || self.segmenter.is_ready(),
+            loading: self.segmenter.is_loading(),
+            looked: there || self.segmenter.has_looked(),
             touch: self.touch,
         };
         let empty = self.editor.scene().picture.is_empty();
@@ -85,7 +86,10 @@ impl App {
         let _ = generate
             .class_list()
             .toggle_with_force("next", step == 3 && !has_result && self.job.is_none());
-        let busy = self.job.is_some() || self.segmenter.is_busy();
+        // A picture that is looked at in the background keeps nobody waiting.
+        let busy = self.job.is_some()
+            || self.segmenter.is_opening()
+            || (self.editor.pending().is_some() && self.segmenter.doing().is_some());
         dom::show(&generate, !busy);
         dom::show(&dom::by_id("cancel"), busy);
         let cursor = match (self.editor.gesture(), self.editor.tool()) {
@@ -114,11 +118,10 @@ impl App {
 
     pub(super) fn show_device(&self) {
         let place: Element = dom::by_id("device");
-        let here = match (&self.device, &self.model) {
-            (_, Model::Missing) => ("none", "No model loaded".to_owned()),
-            (None, _) => ("busy", "Looking for a GPU…".into()),
-            (Some(d), Model::Loading) => ("busy", format!("{}: loading the model…", d.name)),
-            (Some(d), Model::Ready) => (if d.gpu { "gpu" } else { "cpu" }, d.name.clone()),
+        let here = match &self.device {
+            _ if self.gone => ("none", "Nothing to compute on".to_owned()),
+            None => ("busy", "Looking for a GPU…".into()),
+            Some(d) => (if d.gpu { "gpu" } else { "cpu" }, d.name.clone()),
         };
         dom::set_text(&dom::by_id("place-here-on"), &here.1);
         let (kind, text) = match self.compute_targets.device() {
@@ -137,7 +140,7 @@ impl App {
             dom::set(&place, "title", &device.why);
             dom::set_text(&dom::by_id("device-why"), &sentence(&device.why));
         }
-        if let Some(doing) = self.segmenter.doing() {
+        if let Some(doing) = self.segmenter.doing().filter(|_| self.job.is_none()) {
             dom::set_text(&dom::by_id("device-text"), doing);
         } else if kind != "busy" || self.job.is_none() {
             dom::set_text(&dom::by_id("device-text"), &text);

@@ -1,15 +1,15 @@
-//! The worker's half: takes a device, loads the model, makes masks and videos, one thing after another. It listens while
-//! it works, because the pipeline yields between steps.
+//! The worker's half: takes a device, loads what makes masks, looks at the picture, makes masks and videos, one thing after
+//! another. It listens while it works, because the pipeline yields between steps.
 
 mod gpu;
-mod model;
+mod place;
 mod present;
 
 use super::protocol::{DeviceChoice, FromWorker, JobData, Of, Pixels, ToWorker, to_js};
 use dragentity_core::error::{Error, Result};
 use dragentity_core::scene::{Mask, Picture};
 use dragentity_core::{Cancel, Click, ClickJob, Job, JobEvent};
-use dragentity_pipeline::page::PageModel;
+use place::Place;
 use present::Presenter;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -20,16 +20,22 @@ use web_sys::{DedicatedWorkerGlobalScope, File, MessageEvent, OffscreenCanvas};
 /// Something that takes time.
 enum Task {
     Start {
-        model: String,
         device: DeviceChoice,
+        segmenter: String,
+        model: String,
     },
-    /// Take the weights in this file, or none.
+    /// Take the weights in this file, or those from the start.
     Segmenter(Option<File>),
+    /// Look at a picture, for clicks to come.
+    Look(Picture),
     Segment {
         number: u64,
-        picture: Picture,
-        clicks: Vec<Click>,
-        previous: Option<Mask>,
+        job: ClickJob,
+    },
+    /// Make a mask that nobody has asked for yet.
+    Suggest {
+        number: u64,
+        job: ClickJob,
     },
     Parts {
         number: u64,
@@ -46,12 +52,23 @@ enum Task {
 struct State {
     tasks: VecDeque<Task>,
     working: bool,
-    /// Of the job that runs.
+    /// Of what runs and the person may stop.
     cancel: Option<Cancel>,
+    /// Of what runs and another picture makes useless.
+    looking: Option<Cancel>,
     picture: Picture,
     canvas: Option<OffscreenCanvas>,
     /// Draws the frames that are on the GPU.
     presenter: Option<Presenter>,
+}
+
+impl State {
+    /// Stops looking at a picture, or making a mask in it.
+    fn stop_looking(&mut self) {
+        if let Some(looking) = self.looking.take() {
+            looking.cancel();
+        }
+    }
 }
 
 thread_local! {
@@ -109,28 +126,52 @@ pub fn start() {
 
 fn hear(message: ToWorker) {
     match message {
-        ToWorker::Start { model, device } => push(Task::Start { model, device }),
+        ToWorker::Start {
+            device,
+            segmenter,
+            model,
+        } => push(Task::Start {
+            device,
+            segmenter,
+            model,
+        }),
         ToWorker::Canvas(canvas) => with(|s| s.canvas = canvas.dyn_into().ok()),
         ToWorker::Picture(pixels) => match pixels.picture() {
-            Ok(picture) => with(|s| s.picture = picture),
+            Ok(picture) => {
+                with(|s| {
+                    s.picture = picture.clone();
+                    s.stop_looking();
+                    s.tasks.retain(|t| {
+                        !matches!(
+                            t,
+                            Task::Look(_) | Task::Segment { .. } | Task::Suggest { .. }
+                        )
+                    });
+                });
+                push(Task::Look(picture));
+            }
             Err(error) => log::error!("from the page: {error}"),
         },
-        ToWorker::Segmenter(file) => push(Task::Segmenter(file.dyn_into().ok())),
-        ToWorker::Segment {
-            number,
-            clicks,
-            previous,
-        } => {
-            let previous = previous.and_then(|p| p.mask().ok());
+        ToWorker::Segmenter(file) => {
+            let picture = with(|s| s.picture.clone());
+            push(Task::Segmenter(file.dyn_into().ok()));
+            push(Task::Look(picture));
+        }
+        ToWorker::Segment { number, click } => {
+            let job = click.on(with(|s| s.picture.clone()));
             // Only the last click matters.
             with(|s| s.tasks.retain(|t| !matches!(t, Task::Segment { .. })));
-            let picture = with(|s| s.picture.clone());
-            push(Task::Segment {
-                number,
-                picture,
-                clicks,
-                previous,
-            });
+            push(Task::Segment { number, job });
+        }
+        ToWorker::Suggest { number, at: [x, y] } => {
+            with(|s| s.tasks.retain(|t| !matches!(t, Task::Suggest { .. })));
+            let positive = true;
+            let job = ClickJob {
+                picture: with(|s| s.picture.clone()),
+                clicks: vec![Click { x, y, positive }],
+                ..ClickJob::default()
+            };
+            push(Task::Suggest { number, job });
         }
         ToWorker::Parts { number, mask } => match mask.mask() {
             Ok(mask) => {
@@ -144,27 +185,31 @@ fn hear(message: ToWorker) {
             Err(error) => failed(Of::Mask(number), &error),
         },
         ToWorker::Generate { number, job } => match on_picture(job) {
-            Ok(job) => push(Task::Generate { number, job }),
+            Ok(job) => {
+                // It waits for nothing; the picture is looked at again afterwards.
+                let picture = job.scene.picture.clone();
+                with(State::stop_looking);
+                push(Task::Generate { number, job });
+                push(Task::Look(picture));
+            }
             Err(error) => failed(Of::Job(number), &error),
         },
         ToWorker::Cancel => {
-            let waiting: Vec<u64> = with(|s| {
+            let waiting: Vec<Of> = with(|s| {
                 if let Some(cancel) = &s.cancel {
                     cancel.cancel();
                 }
-                let job = |t: &Task| {
-                    if let Task::Generate { number, .. } = t {
-                        Some(*number)
-                    } else {
-                        None
-                    }
+                let asked = |t: &Task| match t {
+                    Task::Generate { number, .. } => Some(Of::Job(*number)),
+                    Task::Segment { number, .. } => Some(Of::Mask(*number)),
+                    _ => None,
                 };
-                let waiting = s.tasks.iter().filter_map(job).collect();
-                s.tasks.retain(|t| job(t).is_none());
+                let waiting = s.tasks.iter().filter_map(asked).collect();
+                s.tasks.retain(|t| asked(t).is_none());
                 waiting
             });
-            for number in waiting {
-                failed(Of::Job(number), &Error::Cancelled);
+            for of in waiting {
+                failed(of, &Error::Cancelled);
             }
         }
         ToWorker::Draw(view) => with(|s| {
@@ -201,85 +246,134 @@ fn push(task: Task) {
 
 thread_local! {
     /// Out of the state while it is used, so that the state can be, too.
-    static MODEL: RefCell<Option<PageModel>> = const { RefCell::new(None) };
+    static PLACE: RefCell<Option<Place>> = const { RefCell::new(None) };
 }
 
 async fn work() {
-    let mut model = MODEL.take();
+    let mut place = PLACE.take();
     while let Some(task) = with(|s| s.tasks.pop_front()) {
-        match task {
-            Task::Start {
-                model: address,
-                device,
-            } => {
-                model = match model::load(&address, device).await {
-                    Ok(loaded) => {
-                        post(&FromWorker::Loaded);
-                        Some(loaded)
-                    }
-                    Err(error) => {
-                        failed(Of::Model, &error);
-                        None
-                    }
-                };
+        if let Task::Start {
+            device,
+            segmenter,
+            model,
+        } = task
+        {
+            place = match Place::take(device, segmenter, &model).await {
+                Ok(place) => Some(place),
+                Err(error) => {
+                    failed(Of::Start, &error);
+                    None
+                }
+            };
+            if let Some(place) = &mut place {
+                took(place.take_segmenter(None).await);
             }
-            Task::Segmenter(file) => {
-                let taken = model::take_segmenter(&mut model, file.as_ref()).await;
-                let (name, error) = match taken {
-                    Ok(name) => (name, None),
-                    Err(error) => (None, Some(error.to_string())),
-                };
-                post(&FromWorker::Segmenter { name, error });
+        } else if let Some(place) = &mut place {
+            does(place, task).await;
+        } else {
+            refuse(&task);
+        }
+    }
+    PLACE.set(place);
+    with(|s| s.working = false);
+}
+
+/// What is done on a device.
+async fn does(place: &mut Place, task: Task) {
+    match task {
+        Task::Start { .. } => {}
+        Task::Segmenter(file) => took(place.take_segmenter(file.as_ref()).await),
+        Task::Look(picture) => {
+            let cancel = Cancel::new();
+            with(|s| s.looking = Some(cancel.clone()));
+            let looked = place.look(&picture, &cancel).await;
+            with(|s| s.looking = None);
+            match looked {
+                Ok(()) => post(&FromWorker::Looked),
+                // Who clicks hears of it; why there is nothing that makes masks was said before.
+                Err(error) => log::debug!("looking at the picture: {error}"),
             }
-            Task::Segment {
-                number,
-                picture,
-                clicks,
-                previous,
-            } => {
-                let cancel = Cancel::new();
-                with(|s| s.cancel = Some(cancel.clone()));
-                let job = ClickJob {
-                    picture,
-                    clicks,
-                    previous,
-                };
-                let mask = model::segment(&mut model, number, &job, &cancel).await;
-                with(|s| s.cancel = None);
-                match mask {
-                    Ok(mask) => post(&FromWorker::Mask {
+        }
+        Task::Segment { number, job } => {
+            let cancel = Cancel::new();
+            with(|s| {
+                s.cancel = Some(cancel.clone());
+                s.looking = Some(cancel.clone());
+            });
+            let mask = place.segment(&job, &cancel).await;
+            with(|s| {
+                s.cancel = None;
+                s.looking = None;
+            });
+            match mask {
+                Ok(mask) => {
+                    post(&FromWorker::Looked);
+                    post(&FromWorker::Mask {
                         number,
                         mask: Pixels::of_mask(&mask),
-                    }),
-                    Err(error) => failed(Of::Mask(number), &error),
+                    });
                 }
-            }
-            Task::Parts {
-                number,
-                picture,
-                mask,
-            } => match model::parts(&mut model, &picture, &mask).await {
-                Ok(parts) => post(&FromWorker::Parts {
-                    number,
-                    parts: parts
-                        .iter()
-                        .map(|(part, mask)| (*part, Pixels::of_mask(mask)))
-                        .collect(),
-                }),
                 Err(error) => failed(Of::Mask(number), &error),
-            },
-            Task::Generate { number, job } => {
-                let cancel = Cancel::new();
-                with(|s| s.cancel = Some(cancel.clone()));
-                let video = model::generate(model.as_ref(), number, &job, &cancel).await;
-                with(|s| s.cancel = None);
-                match video {
-                    Ok(video) => post(&FromWorker::Video { number, video }),
-                    Err(error) => failed(Of::Job(number), &error),
-                }
+            }
+        }
+        Task::Suggest { number, job } => {
+            // Whatever else is to be done comes first, and nobody waits for this.
+            let idle = with(|s| s.tasks.is_empty());
+            if idle
+                && place.has_seen(&job.picture)
+                && let Ok(mask) = place.segment(&job, &Cancel::new()).await
+            {
+                post(&FromWorker::Suggestion {
+                    number,
+                    mask: Pixels::of_mask(&mask),
+                });
+            }
+        }
+        Task::Parts {
+            number,
+            picture,
+            mask,
+        } => match place.parts(&picture, &mask).await {
+            Ok(parts) => post(&FromWorker::Parts {
+                number,
+                parts: parts
+                    .iter()
+                    .map(|(part, mask)| (*part, Pixels::of_mask(mask)))
+                    .collect(),
+            }),
+            Err(error) => failed(Of::Mask(number), &error),
+        },
+        Task::Generate { number, job } => {
+            let cancel = Cancel::new();
+            with(|s| s.cancel = Some(cancel.clone()));
+            let video = place.generate(number, &job, &cancel).await;
+            with(|s| s.cancel = None);
+            match video {
+                Ok(video) => post(&FromWorker::Video { number, video }),
+                Err(error) => failed(Of::Job(number), &error),
             }
         }
     }
-    MODEL.set(model);
-    with(|s| s.working = false);
+}
+
+/// Tells the page what makes masks.
+fn took(taken: Result<String>) {
+    let (name, error) = match taken {
+        Ok(name) => (Some(name), None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    post(&FromWorker::Segmenter { name, error });
+}
+
+/// Without a device nothing can be done; why there is none has been said.
+fn refuse(task: &Task) {
+    let error = Error::Device("there is no device to compute on; reload the page".into());
+    match task {
+        Task::Segment { number, .. } | Task::Parts { number, .. } => {
+            failed(Of::Mask(*number), &error);
+        }
+        Task::Generate { number, .. } => failed(Of::Job(*number), &error),
+        Task::Segmenter(_) => took(Err(error)),
+        Task::Start { .. } | Task::Look(_) | Task::Suggest { .. } => {}
+    }
 }

@@ -5,6 +5,7 @@
 pub mod demo;
 pub mod draft;
 pub mod history;
+mod lasso;
 pub mod lip;
 pub mod mask;
 pub mod order;
@@ -14,6 +15,7 @@ pub mod preset;
 pub mod raster;
 pub mod representation;
 pub mod settings;
+mod tidy;
 pub mod trajectory;
 
 pub use history::{Edit, History};

@@ -58,13 +58,34 @@ pub struct Sam<B: Backend> {
     positions: Tensor<B, 4>,
 }
 
-/// Masks, and the overlap with the truth (intersection over union) that each is thought to have.
+/// Masks, and the overlap with the truth (intersection over union) that each is thought to have. The first is for prompts
+/// that can mean one thing only; the others are for those that may mean a thing, a part of it, or what it is a part of.
 #[derive(Clone, Debug)]
 pub struct Prediction<B: Backend> {
     /// Logits: inside where they are above 0. `[1, masks, 4 * grid, 4 * grid]`
     pub masks: Tensor<B, 4>,
     /// `[1, masks]`
     pub scores: Tensor<B, 2>,
+}
+
+impl<B: Backend> Prediction<B> {
+    /// The mask for a clear prompt alone.
+    pub fn unambiguous(self) -> Self {
+        self.narrow(0, 1)
+    }
+
+    /// The masks for an ambiguous prompt.
+    pub fn ambiguous(self) -> Self {
+        let [_, count] = self.scores.dims();
+        self.narrow(1, count - 1)
+    }
+
+    fn narrow(self, first: usize, count: usize) -> Self {
+        Self {
+            masks: self.masks.narrow(1, first, count),
+            scores: self.scores.narrow(1, first, count),
+        }
+    }
 }
 
 /// Of the tensors of a public file, those that the networks take: MobileSAM's has the head that named what was in its
@@ -159,8 +180,7 @@ impl<B: Backend> Sam<B> {
         }
     }
 
-    /// The masks that a prompt means in the picture of an embedding: one, or with `multimask` several for a prompt that
-    /// may mean a thing, a part of it, or what it is a part of.
+    /// The masks that a prompt may mean in the picture of an embedding.
     ///
     /// # Shapes
     /// - `embedding`: `[1, channels, grid, grid]`
@@ -170,21 +190,13 @@ impl<B: Backend> Sam<B> {
         embedding: Tensor<B, 4>,
         prompt: &Prompt,
         previous: Option<Tensor<B, 4>>,
-        multimask: bool,
     ) -> Prediction<B> {
         let sparse = self.prompt_encoder.sparse(prompt, self.config.img_size());
         let dense = self.prompt_encoder.dense(previous, self.config.grid());
         let (masks, scores) =
             self.mask_decoder
                 .forward(embedding, self.positions.clone(), sparse, dense);
-        let (first, count) = match multimask {
-            true => (1, self.config.mask_decoder.num_mask_tokens - 1),
-            false => (0, 1),
-        };
-        Prediction {
-            masks: masks.narrow(1, first, count),
-            scores: scores.narrow(1, first, count),
-        }
+        Prediction { masks, scores }
     }
 }
 
@@ -200,6 +212,12 @@ impl<B: Backend> Encoding<'_, B> {
     /// How many stages are done, and how many there are.
     pub fn progress(&self) -> (usize, usize) {
         (self.done, self.stages)
+    }
+
+    /// What the stages have made so far: who waits for it knows that they are through, on a device too that works behind
+    /// the program's back. `[1, channels, height, width]`
+    pub fn so_far(&self) -> Tensor<B, 4> {
+        self.x.clone()
     }
 
     /// Goes through the next stage.

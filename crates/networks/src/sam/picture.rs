@@ -77,22 +77,41 @@ impl Framing {
         )
     }
 
-    /// Logits of the whole square at the picture's own size.
+    /// The part of the whole square that the picture takes, at the resolution that there is.
     ///
     /// # Shapes
     /// - `logits`: `[1, masks, any, any]`
+    /// - output: `[1, masks, height, width]`, at least one pixel each
+    pub fn within<B: Backend>(&self, logits: Tensor<B, 4>) -> Tensor<B, 4> {
+        let [_, _, rows, columns] = logits.dims();
+        let [across, down] = self.inner;
+        let part = |all: usize, inner: usize| (all * inner / self.side).clamp(1, all);
+        logits
+            .narrow(2, 0, part(rows, down))
+            .narrow(3, 0, part(columns, across))
+    }
+
+    /// Logits of the whole square at the picture's size, or any other.
+    ///
+    /// # Shapes
+    /// - `logits`: `[1, masks, any, any]`
+    /// - `size`: width and height
     /// - output: `[1, masks, height, width]`
-    pub fn enlarged<B: Backend>(&self, logits: Tensor<B, 4>) -> Tensor<B, 4> {
+    pub fn enlarged<B: Backend>(
+        &self,
+        logits: Tensor<B, 4>,
+        [width, height]: [usize; 2],
+    ) -> Tensor<B, 4> {
         let to = |x: Tensor<B, 4>, size: [usize; 2]| {
             let options = InterpolateOptions::new(InterpolateMode::Bilinear);
             interpolate(x, size, options.with_align_corners(false))
         };
         let square = to(logits, [self.side; 2]);
-        let [width, height] = self.inner;
-        let inner = square.narrow(2, 0, height).narrow(3, 0, width);
-        match self.inner == self.original {
+        let [across, down] = self.inner;
+        let inner = square.narrow(2, 0, down).narrow(3, 0, across);
+        match self.inner == [width, height] {
             true => inner,
-            false => to(inner, [self.original[1], self.original[0]]),
+            false => to(inner, [height, width]),
         }
     }
 }

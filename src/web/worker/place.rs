@@ -1,4 +1,4 @@
-//! The model on the device it runs on.
+//! The device that everything runs on, and what is loaded onto it.
 
 use super::gpu::{self, NoGpu};
 use super::present::Presenter;
@@ -12,7 +12,7 @@ use dragentity_core::{Cancel, ClickJob, Job, JobEvent, Video};
 use dragentity_networks::device::{Gpu, cpu_device_name};
 use dragentity_networks::weights::Weights;
 use dragentity_pipeline::engine::Observer;
-use dragentity_pipeline::page::PageModel;
+use dragentity_pipeline::page::PageDevice;
 use std::sync::Arc;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::File;
@@ -65,8 +65,90 @@ async fn read(file: &File) -> Result<Weights> {
     Weights::from_bytes(name.clone(), bytes)
 }
 
-/// Takes the device that was asked for, says which it is and why, and loads the model onto it.
-pub async fn load(address: &str, choice: DeviceChoice) -> Result<PageModel> {
+/// A device, and where its weights come from.
+pub struct Place {
+    device: PageDevice,
+    /// URL of the weights that make masks unless others are opened.
+    segmenter: String,
+}
+
+impl Place {
+    /// Takes the device that was asked for, and says which it is and why.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where a GPU was asked for by name and there is none.
+    pub async fn take(choice: DeviceChoice, segmenter: String, model: &str) -> Result<Self> {
+        let device = device(choice, model).await?;
+        Ok(Self { device, segmenter })
+    }
+
+    /// Has masks made with the weights in a file, or with those that belong to the page; says what they are called.
+    ///
+    /// # Errors
+    /// [`Error::Model`] for what are no weights: then there is nothing that makes masks.
+    pub async fn take_segmenter(&mut self, file: Option<&File>) -> Result<String> {
+        // The old one's memory first.
+        self.device.drop_segmenter();
+        let weights = match file {
+            Some(file) => read(file).await?,
+            None => {
+                let mut progress = |done, total| {
+                    let part = "what finds things".to_owned();
+                    loading(JobEvent::Loading { part, done, total });
+                };
+                Weights::open(&self.segmenter, &mut progress).await?
+            }
+        };
+        self.device.take_segmenter(&weights, &mut |_| {}).await
+    }
+
+    /// Looks at a picture, for clicks to come.
+    ///
+    /// # Errors
+    /// Those of [`PageDevice::look`].
+    pub async fn look(&mut self, picture: &Picture, cancel: &Cancel) -> Result<()> {
+        let mut tell = |event| tell(Of::Picture, event);
+        self.device.look(picture, cancel, &mut tell).await
+    }
+
+    /// Whether a mask in a picture takes a moment only.
+    pub fn has_seen(&self, picture: &Picture) -> bool {
+        self.device.has_seen(picture)
+    }
+
+    /// The mask of what was clicked.
+    ///
+    /// # Errors
+    /// Those of [`PageDevice::segment`].
+    pub async fn segment(&mut self, job: &ClickJob, cancel: &Cancel) -> Result<Mask> {
+        let mut tell = |event| tell(Of::Picture, event);
+        self.device.segment(job, cancel, &mut tell).await
+    }
+
+    /// The parts of the person under a mask.
+    ///
+    /// # Errors
+    /// Those of [`PageDevice::parts`].
+    pub async fn parts(&mut self, picture: &Picture, mask: &Mask) -> Result<Vec<(Part, Mask)>> {
+        self.device.parts(picture, mask).await
+    }
+
+    /// Runs a job; what it says goes to the page under its number.
+    ///
+    /// # Errors
+    /// Those of [`PageDevice::run`].
+    pub async fn generate(&mut self, number: u64, job: &Job, cancel: &Cancel) -> Result<Video> {
+        with(|s| {
+            if let Some(presenter) = &mut s.presenter {
+                presenter.begin(&job.scene);
+            }
+        });
+        self.device.run(job, cancel, &mut Heard { number }).await
+    }
+}
+
+/// The device that was asked for; the page is told which it is and why.
+async fn device(choice: DeviceChoice, model: &str) -> Result<PageDevice> {
     let why = match choice {
         DeviceChoice::Cpu => "the CPU was asked for".to_owned(),
         _ => {
@@ -82,7 +164,7 @@ pub async fn load(address: &str, choice: DeviceChoice) -> Result<PageModel> {
                         why,
                     });
                     with(|s| s.presenter = Presenter::new(gpu));
-                    return PageModel::on_gpu(address, device, name, &mut loading).await;
+                    return Ok(PageDevice::gpu(device, name, model));
                 }
                 Err(NoGpu::None(why)) if emulated => {
                     return Err(Error::Device(format!(
@@ -105,70 +187,12 @@ pub async fn load(address: &str, choice: DeviceChoice) -> Result<PageModel> {
         name: cpu_device_name(),
         why,
     });
-    PageModel::on_cpu(address, &mut loading).await
+    Ok(PageDevice::cpu(model))
 }
 
-/// Passes on what is said while weights are read.
+/// Passes on what is said while the weights that make masks are read.
 fn loading(event: JobEvent) {
-    tell(Of::Model, event);
-}
-
-fn no_model() -> Error {
-    Error::Model {
-        name: "the model".into(),
-        reason: "is not loaded; press Generate to try again".into(),
-    }
-}
-
-/// Has masks made with the weights in a file, or with the model's click head again; says what makes them then.
-pub async fn take_segmenter(
-    model: &mut Option<PageModel>,
-    file: Option<&File>,
-) -> Result<Option<String>> {
-    let model = model.as_mut().ok_or_else(no_model)?;
-    // The old one's memory first.
-    model.take_segmenter(None, &mut loading).await?;
-    let Some(file) = file else { return Ok(None) };
-    let weights = read(file).await?;
-    model.take_segmenter(Some(&weights), &mut loading).await
-}
-
-/// The mask of what was clicked; the stages of looking at a picture go to the page under the request's number.
-pub async fn segment(
-    model: &mut Option<PageModel>,
-    number: u64,
-    job: &ClickJob,
-    cancel: &Cancel,
-) -> Result<Mask> {
-    let mut looking = |event: JobEvent| tell(Of::Mask(number), event);
-    let model = model.as_mut().ok_or_else(no_model)?;
-    model.segment(job, cancel, &mut looking).await
-}
-
-/// The parts of the person under a mask.
-pub async fn parts(
-    model: &mut Option<PageModel>,
-    picture: &Picture,
-    mask: &Mask,
-) -> Result<Vec<(Part, Mask)>> {
-    let model = model.as_mut().ok_or_else(no_model)?;
-    model.parts(picture, mask).await
-}
-
-/// Runs a job; what it says goes to the page under its number.
-pub async fn generate(
-    model: Option<&PageModel>,
-    number: u64,
-    job: &Job,
-    cancel: &Cancel,
-) -> Result<Video> {
-    let model = model.ok_or_else(no_model)?;
-    with(|s| {
-        if let Some(presenter) = &mut s.presenter {
-            presenter.begin(&job.scene);
-        }
-    });
-    model.run(job, cancel, &mut Heard { number }).await
+    tell(Of::Start, event);
 }
 
 /// Passes on what a job says. The page's memory is another one: a preview goes there with its pixels.

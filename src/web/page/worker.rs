@@ -1,6 +1,6 @@
-//! The model's worker: started, heard, and started again when it is lost.
+//! The worker: started, heard, and started again when it is lost.
 
-use super::messages::{Kind, amount, say, sentence};
+use super::messages::{Kind, say, sentence};
 use super::{App, act, dom};
 use crate::web::protocol::{DeviceChoice, FromWorker, Of, Pixels, ToWorker};
 use dragentity_core::JobEvent;
@@ -12,15 +12,7 @@ use wasm_bindgen::JsValue;
 /// After how many crashes in a row the worker is not started again by itself.
 const MOST_CRASHES: u32 = 3;
 
-/// Where the model is.
-#[derive(Clone, PartialEq)]
-pub(super) enum Model {
-    Loading,
-    Ready,
-    Missing,
-}
-
-/// What the model runs on.
+/// What the worker computes on.
 pub(super) struct Device {
     pub(super) gpu: bool,
     pub(super) name: String,
@@ -30,9 +22,10 @@ pub(super) struct Device {
 impl App {
     /// Starts the worker, on `self.choice`.
     pub(super) fn start_worker(&mut self) {
-        self.model = Model::Loading;
+        self.gone = false;
         self.device = None;
         self.sent_picture = 0;
+        self.segmenter.restart();
         self.link.start(|message| act(move |app| app.hear(message)));
         let canvas = if self.choice == DeviceChoice::Cpu {
             None
@@ -44,30 +37,14 @@ impl App {
             self.link
                 .send_with(&ToWorker::Canvas(object.clone()), Some(object));
         }
+        let model = self.model_url.trim_end_matches('/');
         self.link.send(&ToWorker::Start {
-            model: self.model_address(),
             device: self.choice,
+            segmenter: address(&self.segmenter_url),
+            model: address(&format!("{model}/")),
         });
-        self.send_segmenter(false);
+        self.send_segmenter();
         self.send_picture();
-    }
-
-    /// The model's directory as an address that means the same in the worker.
-    pub(super) fn model_address(&self) -> String {
-        let slash = if self.model_url.ends_with('/') {
-            ""
-        } else {
-            "/"
-        };
-        let base = dom::document()
-            .base_uri()
-            .ok()
-            .flatten()
-            .unwrap_or_default();
-        match web_sys::Url::new_with_base(&format!("{}{slash}", self.model_url), &base) {
-            Ok(url) => url.href(),
-            Err(_) => format!("{}{slash}", self.model_url),
-        }
     }
 
     /// Ends the worker and starts another; what it was doing is lost, the scene is not.
@@ -95,18 +72,20 @@ impl App {
                 self.show_status();
             }
             FromWorker::Event { of, event } => match of {
-                Of::Model => self.model_event(event),
+                Of::Start => self.start_event(event),
+                Of::Picture => self.picture_event(&event),
                 Of::Mask(number) => self.mask_event(number, event),
                 Of::Job(number) => self.job_event(number, event),
             },
-            FromWorker::Loaded => {
-                self.model = Model::Ready;
-                self.update();
-            }
             FromWorker::Segmenter { name, error } => self.segmenter_taken(name, error),
+            FromWorker::Looked => self.looked(),
+            FromWorker::Suggestion { number, mask } => {
+                if let Ok(mask) = mask.mask() {
+                    self.done(|e| e.suggest(number, mask));
+                }
+            }
             FromWorker::Mask { number, mask } => {
                 self.crashes = 0;
-                self.looked();
                 match mask.mask() {
                     Ok(mask) => self.done(|e| e.answer(number, Some(mask))),
                     Err(error) => {
@@ -150,7 +129,7 @@ impl App {
                     self.link.stop();
                     self.job.take_if(|job| job.is_worker());
                     self.player.drop_gpu_canvas();
-                    self.model = Model::Missing;
+                    self.lose_worker();
                     say(
                         Kind::Error,
                         &format!(
@@ -165,42 +144,40 @@ impl App {
         self.draw_soon();
     }
 
-    /// What is told of the weights.
-    fn model_event(&mut self, event: JobEvent) {
+    /// What is told while the worker takes its device and the weights that make masks.
+    fn start_event(&mut self, event: JobEvent) {
         match event {
-            JobEvent::Loading { part, done, total } => {
-                self.segmenter_loading(&part, done, total);
-                let text = format!("Loading {part}: {}", amount(done, total));
-                if self.job.is_none() && self.compute_targets.device().is_none() {
-                    dom::set_text(&dom::by_id("device-text"), &text);
-                }
-            }
+            JobEvent::Loading { part, done, total } => self.segmenter_loading(&part, done, total),
             JobEvent::Failed { error } => {
-                self.model = Model::Missing;
+                self.lose_worker();
                 say(Kind::Error, &sentence(&error));
-                if let Some(request) = self.editor.pending() {
-                    let number = request.number;
-                    self.editor.answer(number, None);
-                }
-                if let Some(request) = self.editor.splitting() {
-                    let number = request.number;
-                    self.editor.answer_parts(number, None);
-                }
                 self.update();
             }
             _ => {}
         }
     }
 
+    /// There is no worker that could do anything; Generate starts another one.
+    fn lose_worker(&mut self) {
+        self.gone = true;
+        self.segmenter.lose();
+        if let Some(request) = self.editor.pending() {
+            let number = request.number;
+            self.editor.answer(number, None);
+        }
+        if let Some(request) = self.editor.splitting() {
+            let number = request.number;
+            self.editor.answer_parts(number, None);
+        }
+    }
+
     /// What is told of a request for a mask or for parts; these themselves come apart.
     fn mask_event(&mut self, number: u64, event: JobEvent) {
         let error = match event {
-            JobEvent::Step { step, steps } => return self.looking(number, step, steps),
             JobEvent::Failed { error } => Some(error),
             JobEvent::Cancelled => None,
             _ => return,
         };
-        self.looked();
         let clicked = self.editor.pending().is_some_and(|p| p.number == number);
         let split = self.editor.splitting().is_some_and(|s| s.number == number);
         if let Some(error) = error.filter(|_| clicked || split) {
@@ -222,5 +199,18 @@ impl App {
                 say(Kind::Error, &sentence(&error.to_string()));
             }
         }
+    }
+}
+
+/// An address that means the same in the worker.
+fn address(url: &str) -> String {
+    let base = dom::document()
+        .base_uri()
+        .ok()
+        .flatten()
+        .unwrap_or_default();
+    match web_sys::Url::new_with_base(url, &base) {
+        Ok(absolute) => absolute.href(),
+        Err(_) => url.to_owned(),
     }
 }
