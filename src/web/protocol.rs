@@ -1,6 +1,7 @@
 //! What page and worker say to each other.
 
 use super::editor::SegmentRequest;
+use dragentity_compositor::cutout::Sprite;
 use dragentity_core::error::Result;
 use dragentity_core::scene::{Entity, Mask, Order, Part, Picture, Scene, Settings, Trajectory};
 use dragentity_core::{Click, ClickJob, Job, JobEvent, Video};
@@ -109,8 +110,18 @@ impl JobData {
     /// The job on this picture.
     ///
     /// # Errors
-    /// [`dragentity_core::Error`] of masks that are none, and those of [`Job::new`].
+    /// Those of [`JobData::scene`] and [`Job::new`].
     pub fn on(self, picture: Picture) -> Result<Job> {
+        let settings = self.settings.clone();
+        // All that the page runs follows paths.
+        Job::new(self.scene(picture)?, settings, true)
+    }
+
+    /// The scene on this picture, whether anything in it moves or not.
+    ///
+    /// # Errors
+    /// [`dragentity_core::Error`] of masks that are none.
+    pub fn scene(self, picture: Picture) -> Result<Scene> {
         let entity = |e: EntityData| {
             Ok(Entity {
                 name: e.name,
@@ -121,14 +132,12 @@ impl JobData {
             })
         };
         let entities = self.entities.into_iter().map(entity);
-        let scene = Scene {
+        Ok(Scene {
             picture,
             entities: entities.collect::<Result<_>>()?,
             order: self.order,
             background: self.background,
-        };
-        // The page runs DragEntity's own models, which all follow paths.
-        Job::new(scene, self.settings, true)
+        })
     }
 }
 
@@ -160,6 +169,33 @@ impl ClickData {
             bounds: self.bounds,
             previous: self.previous.and_then(|p| p.mask().ok()),
             candidate: self.candidate,
+        }
+    }
+}
+
+/// Pixels with alpha that lie over the plate.
+#[derive(Serialize, Deserialize)]
+pub struct SpriteData {
+    /// Where its first column is, in pixels of the plate.
+    pub x: i32,
+    /// Where its first row is.
+    pub y: i32,
+    /// Number of columns.
+    pub width: u32,
+    /// Number of rows.
+    pub height: u32,
+    /// `width * height * 4` bytes.
+    pub rgba: ByteBuf,
+}
+
+impl From<Sprite> for SpriteData {
+    fn from(sprite: Sprite) -> Self {
+        Self {
+            x: sprite.x,
+            y: sprite.y,
+            width: sprite.width,
+            height: sprite.height,
+            rgba: ByteBuf::from(sprite.rgba),
         }
     }
 }
@@ -216,12 +252,21 @@ pub enum ToWorker {
         /// The person's mask.
         mask: Pixels,
     },
+    /// Cut out what may move and fill what it hides, for what is shown while paths are drawn: the last one only.
+    Prepare {
+        /// Comes back with the answer.
+        number: u64,
+        /// The scene.
+        job: JobData,
+    },
     /// Generate.
     Generate {
         /// Comes back with every message.
         number: u64,
         /// What.
         job: JobData,
+        /// Whether the model makes it.
+        model: bool,
     },
     /// Stop generating, or making a mask.
     Cancel,
@@ -292,6 +337,15 @@ pub enum FromWorker {
         number: u64,
         /// The parts.
         parts: Vec<(Part, Pixels)>,
+    },
+    /// What is shown while paths are drawn.
+    Prepared {
+        /// Of which request.
+        number: u64,
+        /// The picture without what may move.
+        plate: Pixels,
+        /// Back to front, which entity it is, and what of it is drawn, one after the other.
+        layers: Vec<(u32, Vec<SpriteData>)>,
     },
     /// How a job's video looks so far.
     Preview {

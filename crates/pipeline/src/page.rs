@@ -2,13 +2,14 @@
 //! needed. No generics: the networks are compiled for both backends here, once, and a change to the page does not compile
 //! them again.
 
+use crate::at_once::{AtOnce, Prepared};
 use crate::engine::{Engine, Observer};
 use crate::parts::PersonParser;
 use crate::segmenter::Segmenter;
 use crate::transfer::pause;
 use burn::backend::wgpu::WgpuDevice;
 use burn::tensor::backend::Backend;
-use dragentity_core::scene::{Mask, Part, Picture};
+use dragentity_core::scene::{Mask, Part, Picture, Scene};
 use dragentity_core::{Cancel, ClickJob, Error, Job, JobEvent, Result, Video};
 use dragentity_networks::device::{Cpu, Gpu, cpu_device_name};
 use dragentity_networks::weights::{ModelDir, Weights};
@@ -20,7 +21,19 @@ use std::pin::Pin;
 pub type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
 
 /// A device and what is loaded onto it.
-pub struct PageDevice(Place);
+pub struct PageDevice {
+    place: Place,
+    at_once: AtOnce,
+}
+
+/// What makes a video.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Maker {
+    /// No network, see [`AtOnce`].
+    AtOnce,
+    /// The model at the device's address.
+    Model,
+}
 
 enum Place {
     Cpu(Box<On<Cpu>>),
@@ -50,16 +63,18 @@ macro_rules! on_either {
 impl PageDevice {
     /// The CPU, and the address of the model that will be loaded onto it.
     pub fn cpu(address: &str) -> Self {
-        Self(Place::Cpu(On::new(
-            Default::default(),
-            cpu_device_name(),
-            address,
-        )))
+        Self {
+            place: Place::Cpu(On::new(Default::default(), cpu_device_name(), address)),
+            at_once: AtOnce::default(),
+        }
     }
 
     /// A GPU that Burn knows, called `name` in words, and the address of the model that will be loaded onto it.
     pub fn gpu(device: WgpuDevice, name: String, address: &str) -> Self {
-        Self(Place::Gpu(On::new(device, name, address)))
+        Self {
+            place: Place::Gpu(On::new(device, name, address)),
+            at_once: AtOnce::default(),
+        }
     }
 
     /// Has masks made with these weights, and says what they are called.
@@ -72,13 +87,13 @@ impl PageDevice {
         on_event: &'a mut dyn FnMut(JobEvent),
     ) -> Work<'a, String> {
         Box::pin(async move {
-            on_either!(&mut self.0, on => on.take_segmenter(weights, on_event).await)
+            on_either!(&mut self.place, on => on.take_segmenter(weights, on_event).await)
         })
     }
 
     /// Drops what makes masks, so that there is room for another.
     pub fn drop_segmenter(&mut self) {
-        on_either!(&mut self.0, on => on.segmenter = None);
+        on_either!(&mut self.place, on => on.segmenter = None);
     }
 
     /// [`Segmenter::look`].
@@ -92,13 +107,13 @@ impl PageDevice {
         on_event: &'a mut dyn FnMut(JobEvent),
     ) -> Work<'a, ()> {
         Box::pin(async move {
-            on_either!(&mut self.0, on => on.segmenter()?.look(picture, cancel, on_event).await)
+            on_either!(&mut self.place, on => on.segmenter()?.look(picture, cancel, on_event).await)
         })
     }
 
     /// [`Segmenter::has_seen`].
     pub fn has_seen(&self, picture: &Picture) -> bool {
-        on_either!(&self.0, on => on.segmenter.as_ref().is_some_and(|s| s.has_seen(picture)))
+        on_either!(&self.place, on => on.segmenter.as_ref().is_some_and(|s| s.has_seen(picture)))
     }
 
     /// [`Segmenter::segment`].
@@ -112,7 +127,7 @@ impl PageDevice {
         on_event: &'a mut dyn FnMut(JobEvent),
     ) -> Work<'a, Mask> {
         Box::pin(async move {
-            on_either!(&mut self.0, on => on.segmenter()?.segment(job, cancel, on_event).await)
+            on_either!(&mut self.place, on => on.segmenter()?.segment(job, cancel, on_event).await)
         })
     }
 
@@ -125,21 +140,34 @@ impl PageDevice {
         picture: &'a Picture,
         mask: &'a Mask,
     ) -> Work<'a, Vec<(Part, Mask)>> {
-        Box::pin(async move { on_either!(&mut self.0, on => on.parts(picture, mask).await) })
+        Box::pin(async move { on_either!(&mut self.place, on => on.parts(picture, mask).await) })
     }
 
-    /// Runs a job, for which the model is loaded if it is not. On a GPU the observer may look at frames where they are.
+    /// What is shown while paths are drawn, see [`AtOnce::prepare`].
     ///
     /// # Errors
-    /// Those of [`Engine::load`] and [`Engine::run`].
+    /// Those.
+    pub fn prepare<'a>(&'a self, scene: &'a Scene, cancel: &'a Cancel) -> Work<'a, Prepared> {
+        Box::pin(async move { self.at_once.prepare(scene, cancel, &mut |_| {}).await })
+    }
+
+    /// Runs a job. If a model makes it, that is loaded if it is not. On a GPU the observer may look at frames where they are.
+    ///
+    /// # Errors
+    /// Those of [`AtOnce::run`], [`Engine::load`] and [`Engine::run`].
     pub fn run<'a>(
         &'a mut self,
         job: &'a Job,
+        maker: Maker,
         cancel: &'a Cancel,
         observer: &'a mut dyn Observer<Gpu>,
     ) -> Work<'a, Video> {
         Box::pin(async move {
-            match &mut self.0 {
+            if maker == Maker::AtOnce {
+                let mut tell = |event: JobEvent| observer.event(event);
+                return self.at_once.run(job, cancel, &mut tell).await;
+            }
+            match &mut self.place {
                 Place::Cpu(on) => {
                     let mut tell = |event: JobEvent| observer.event(event);
                     let engine = on.engine(cancel, &mut tell).await?;

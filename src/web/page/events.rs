@@ -91,6 +91,9 @@ pub fn wire() {
         "change",
         |_: Event| act(App::take_representation),
     );
+    dom::listen(&dom::by_id::<Element>("set-model"), "change", |_: Event| {
+        act(App::take_maker);
+    });
     for id in ["set-server", "set-token"] {
         dom::listen(&dom::by_id::<Element>(id), "change", move |_: Event| {
             act(move |app| app.take_server(id));

@@ -102,7 +102,7 @@ impl App {
     }
 
     /// The scene as the player and the worker need it: both have the picture, or need none.
-    fn scene_without_picture(&self) -> Scene {
+    pub(super) fn scene_without_picture(&self) -> Scene {
         let mut scene = self.editor.scene().clone();
         scene.picture = Picture::default();
         scene
@@ -117,7 +117,8 @@ impl App {
         }
         self.send_picture();
         let job = JobData::new(&self.scene_without_picture(), &self.editor.settings);
-        self.link.send(&ToWorker::Generate { number, job });
+        let model = self.by_model;
+        self.link.send(&ToWorker::Generate { number, job, model });
         At::Worker
     }
 
@@ -131,6 +132,8 @@ impl App {
         };
         job.cancelled = true;
         job.phase = "Stopping".into();
+        // What was being prepared stops, too.
+        self.live.forget();
         let number = job.number;
         match &job.at {
             At::Worker => self.link.send(&ToWorker::Cancel),
@@ -202,6 +205,13 @@ impl App {
                 );
             }
             JobEvent::Encoding => progress("Reading the picture and the paths".into(), 0.1),
+            JobEvent::Filling { done, total } => {
+                let fraction = 0.12 + 0.7 * f64::from(done) / f64::from(total.max(1));
+                progress("Filling what was hidden".into(), fraction);
+                if job.first_step.is_none() {
+                    job.first_step = Some((now(), fraction));
+                }
+            }
             JobEvent::Step { step, steps } => {
                 let fraction = 0.12 + 0.8 * f64::from(step) / f64::from(steps.max(1));
                 progress(format!("Denoising, step {step} of {steps}"), fraction);
@@ -211,7 +221,7 @@ impl App {
             }
             JobEvent::Decoding { done, total } => {
                 let fraction = 0.92 + 0.08 * f64::from(done) / f64::from(total.max(1));
-                progress(format!("Decoding, frame {done} of {total}"), fraction);
+                progress(format!("Frame {done} of {total}"), fraction);
             }
             JobEvent::Preview(preview) => {
                 // Without its frames there is nothing to see of it.

@@ -6,6 +6,7 @@ mod job;
 mod keep;
 mod link;
 mod list;
+mod live;
 mod open;
 mod player;
 mod remote;
@@ -25,6 +26,7 @@ use compute_targets::ComputeTargets;
 use dragentity_core::scene::preset::Preset;
 use job::Running;
 use link::Link;
+use live::Live;
 use player::Player;
 use scenes::{first_scene, open_example, open_link, open_own, open_sample};
 use segmenter::Segmenter;
@@ -48,6 +50,10 @@ pub struct App {
     device: Option<Device>,
     compute_targets: ComputeTargets,
     segmenter: Segmenter,
+    /// What is shown while paths are drawn.
+    live: Live,
+    /// Whether the model makes the video.
+    by_model: bool,
     job: Option<Running>,
     /// Number of the last job.
     jobs: u64,
@@ -110,6 +116,8 @@ pub fn start() {
         Some("webgpu") => DeviceChoice::WebGpu,
         _ => DeviceChoice::Auto,
     };
+    // Who names a model wants it.
+    let by_model = asked("model").is_some();
     let app = App {
         editor: Editor::default(),
         stage: Stage::new(),
@@ -123,6 +131,8 @@ pub fn start() {
         device: None,
         compute_targets: ComputeTargets::new(),
         segmenter: Segmenter::default(),
+        live: Live::default(),
+        by_model,
         job: None,
         jobs: 0,
         shown_revision: None,
@@ -141,6 +151,8 @@ pub fn start() {
     APP.with(|cell| *cell.borrow_mut() = Some(app));
     events::wire();
     act(|app| {
+        app.editor.settings = app.own_settings();
+        app.show_settings();
         app.start_worker();
         app.ask_server(false);
         app.update();

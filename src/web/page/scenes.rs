@@ -229,7 +229,7 @@ impl App {
                 Ok(scene) => {
                     // The page's settings are the job's own; what a preset does not say is as in a new scene.
                     let nothing = Choice::default();
-                    let model = Settings::default();
+                    let model = self.own_settings();
                     self.editor.settings = Settings::resolve(&nothing, &preset.settings, &model);
                     scene
                 }

@@ -2,7 +2,8 @@
 
 use super::messages::{Kind, say, sentence};
 use super::{App, dom};
-use dragentity_core::scene::Representation;
+use dragentity_core::scene::{Representation, Settings};
+use dragentity_pipeline::at_once;
 use web_sys::{HtmlInputElement, HtmlSelectElement};
 
 impl App {
@@ -17,8 +18,30 @@ impl App {
         ] {
             dom::by_id::<HtmlInputElement>(id).set_value(&value.to_string());
         }
+        dom::by_id::<HtmlInputElement>("set-model").set_checked(self.by_model);
+        for id in ["set-steps-row", "set-seed-row", "set-representation-row"] {
+            dom::show(&dom::by_id(id), self.by_model);
+        }
         let representation = s.representation.map_or("", Representation::name);
         dom::by_id::<HtmlSelectElement>("set-representation").set_value(representation);
+    }
+
+    /// The settings of what makes the videos here, before anybody has chosen others.
+    pub(super) fn own_settings(&self) -> Settings {
+        match self.by_model {
+            true => Settings::default(),
+            false => at_once::settings(),
+        }
+    }
+
+    /// Has the model make the videos, or not: with its own number of frames.
+    pub(super) fn take_maker(&mut self) {
+        self.by_model = dom::by_id::<HtmlInputElement>("set-model").checked();
+        let own = self.own_settings();
+        let settings = &mut self.editor.settings;
+        (settings.frames, settings.fps, settings.steps) = (own.frames, own.fps, own.steps);
+        self.show_settings();
+        self.update();
     }
 
     /// Takes how paths are to be shown to the model; the empty value leaves it to the model.

@@ -2,6 +2,8 @@
 
 use super::dom;
 use crate::web::editor::{Editor, Gesture, Tool, anchor};
+use crate::web::protocol::SpriteData;
+use dragentity_core::scene::settings::MAX_FRAMES;
 use dragentity_core::scene::{Mask, Picture, Scene, Trajectory};
 use dragentity_media::overlay::colour;
 use wasm_bindgen::prelude::*;
@@ -20,6 +22,60 @@ pub fn css(c: [u8; 3], alpha: f32) -> String {
     format!("rgb({} {} {} / {alpha})", c[0], c[1], c[2])
 }
 
+/// The plate behind what may move, and what moves over it, each a canvas.
+pub struct LiveView {
+    plate: HtmlCanvasElement,
+    /// Size of the plate in pixels.
+    size: [f64; 2],
+    /// Back to front: which entity, and what of it is drawn where in the plate, one after the other.
+    layers: Vec<(usize, Vec<([f64; 2], HtmlCanvasElement)>)>,
+}
+
+impl LiveView {
+    /// Of what the worker has made.
+    pub fn new(plate: &Picture, layers: &[(u32, Vec<SpriteData>)]) -> Self {
+        let drawn = |sprite: &SpriteData| {
+            let canvas = painted(sprite.width, sprite.height, &sprite.rgba);
+            ([f64::from(sprite.x), f64::from(sprite.y)], canvas)
+        };
+        let layer = |(entity, sprites): &(u32, Vec<SpriteData>)| {
+            (*entity as usize, sprites.iter().map(drawn).collect())
+        };
+        Self {
+            plate: from_rgb(plate.width, plate.height, &plate.rgb),
+            size: [plate.width, plate.height].map(f64::from),
+            layers: layers.iter().map(layer).collect(),
+        }
+    }
+
+    /// Draws it over a canvas of this size: the camera moved by `camera`, each entity by what `offset` says; fractions of
+    /// the picture.
+    fn draw(
+        &self,
+        ctx: &CanvasRenderingContext2d,
+        [w, h]: [f64; 2],
+        camera: [f32; 2],
+        offset: impl Fn(usize) -> [f32; 2],
+    ) {
+        let scale = [w / self.size[0], h / self.size[1]];
+        let place = |canvas: &HtmlCanvasElement, at: [f64; 2], by: [f32; 2]| {
+            let _ = ctx.draw_image_with_html_canvas_element_and_dw_and_dh(
+                canvas,
+                at[0] * scale[0] + f64::from(by[0]) * w,
+                at[1] * scale[1] + f64::from(by[1]) * h,
+                f64::from(canvas.width()) * scale[0],
+                f64::from(canvas.height()) * scale[1],
+            );
+        };
+        place(&self.plate, [0.0, 0.0], camera);
+        for (entity, sprites) in &self.layers {
+            for (at, canvas) in sprites {
+                place(canvas, *at, offset(*entity));
+            }
+        }
+    }
+}
+
 /// The stage's canvas and what it keeps between drawings.
 pub struct Stage {
     /// The canvas.
@@ -34,6 +90,8 @@ pub struct Stage {
     stroke: Option<HtmlCanvasElement>,
     /// The outline of what is suggested, for which request and width it was made.
     suggestion: Option<((u64, u32), HtmlCanvasElement)>,
+    /// What moves over what while paths are drawn, once it is known.
+    pub live: Option<LiveView>,
     /// The pointer, for the brush's ring; fractions of the picture.
     pub hover: Option<[f32; 2]>,
 }
@@ -93,6 +151,7 @@ impl Stage {
             cutouts: Vec::new(),
             stroke: None,
             suggestion: None,
+            live: None,
             hover: None,
         }
     }
@@ -100,6 +159,7 @@ impl Stage {
     /// Another picture.
     pub fn set_picture(&mut self, picture: &Picture) {
         self.picture = Some(from_rgb(picture.width, picture.height, &picture.rgb));
+        self.live = None;
         self.made_for = (u64::MAX, 0);
     }
 
@@ -152,17 +212,29 @@ impl Stage {
                 .map(|(a, b)| (*index, [b.x - a.x, b.y - a.y])),
             _ => None,
         };
-        for &i in &self.layers {
-            let entity = &scene.entities[i];
-            let carried = match (led, carry) {
-                (Some((index, by)), _) if index == i => Some(by),
-                (None, Some(t)) => entity
-                    .trajectory
-                    .as_ref()
-                    .map(|path| offset(path, t))
-                    .or(shift),
-                _ => None,
+        let carried = |i: usize| match (led, carry) {
+            (Some((index, by)), _) if index == i => Some(by),
+            (None, Some(t)) => scene.entities[i]
+                .trajectory
+                .as_ref()
+                .map(|path| offset(path, t))
+                .or(shift),
+            _ => None,
+        };
+        let live = self
+            .live
+            .as_ref()
+            .filter(|_| led.is_some() || carry.is_some());
+        if let Some(live) = live {
+            let still = [0.0; 2];
+            let by = |i: usize| match scene.entities.get(i) {
+                Some(_) => carried(i).unwrap_or(still),
+                None => still,
             };
+            live.draw(ctx, [w, h], shift.unwrap_or(still), by);
+        }
+        for &i in self.layers.iter().filter(|_| live.is_none()) {
+            let carried = carried(i);
             let stroked =
                 matches!(editor.gesture(), Gesture::Stroke { index: Some(s), .. } if *s == i);
             match (carried, &self.cutouts[i], &self.tints[i]) {
@@ -189,7 +261,7 @@ impl Stage {
             place(outline, [0.0, 0.0]);
         }
 
-        let frames = editor.settings.frames.clamp(2, 64) as usize;
+        let frames = editor.settings.frames.clamp(2, MAX_FRAMES) as usize;
         let pen = Pen::new(ctx, w, h);
         if carry.is_none() {
             paths(&pen, scene, frames, editor.selected());

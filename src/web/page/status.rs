@@ -43,6 +43,7 @@ impl App {
         dom::show(&dom::by_id("example-offer"), self.sample.is_some());
         self.show_status();
         self.save_soon();
+        self.prepare_soon();
         self.draw_soon();
     }
 

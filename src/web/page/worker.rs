@@ -25,6 +25,7 @@ impl App {
         self.gone = false;
         self.device = None;
         self.sent_picture = 0;
+        self.live.forget();
         self.segmenter.restart();
         self.link.start(|message| act(move |app| app.hear(message)));
         let canvas = if self.choice == DeviceChoice::Cpu {
@@ -98,6 +99,11 @@ impl App {
                 self.crashes = 0;
                 self.take_parts(number, parts);
             }
+            FromWorker::Prepared {
+                number,
+                plate,
+                layers,
+            } => self.prepared(number, plate, layers),
             FromWorker::Preview { number, video } => {
                 self.job_event(number, JobEvent::Preview(Preview::new(video)));
             }

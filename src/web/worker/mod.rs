@@ -7,8 +7,9 @@ mod present;
 
 use super::protocol::{DeviceChoice, FromWorker, JobData, Of, Pixels, ToWorker, to_js};
 use dragentity_core::error::{Error, Result};
-use dragentity_core::scene::{Mask, Picture};
+use dragentity_core::scene::{Mask, Picture, Scene};
 use dragentity_core::{Cancel, Click, ClickJob, Job, JobEvent};
+use dragentity_pipeline::page::Maker;
 use place::Place;
 use present::Presenter;
 use std::cell::RefCell;
@@ -42,9 +43,14 @@ enum Task {
         picture: Picture,
         mask: Mask,
     },
+    Prepare {
+        number: u64,
+        scene: Scene,
+    },
     Generate {
         number: u64,
         job: Job,
+        maker: Maker,
     },
 }
 
@@ -56,6 +62,8 @@ struct State {
     cancel: Option<Cancel>,
     /// Of what runs and another picture makes useless.
     looking: Option<Cancel>,
+    /// Of what is made ready for dragging, which waits for everything else.
+    preparing: Option<(Cancel, u64, Scene)>,
     picture: Picture,
     canvas: Option<OffscreenCanvas>,
     /// Draws the frames that are on the GPU.
@@ -68,6 +76,27 @@ impl State {
         if let Some(looking) = self.looking.take() {
             looking.cancel();
         }
+    }
+
+    /// Stops making ready what has changed meanwhile, or is in the way; the page asks again.
+    fn stop_preparing(&mut self) {
+        self.tasks.retain(|t| !matches!(t, Task::Prepare { .. }));
+        if let Some((preparing, ..)) = self.preparing.take() {
+            preparing.cancel();
+        }
+    }
+
+    /// Stops making ready what is in the way of something else; it is to be begun again after that.
+    fn postpone_preparing(&mut self) -> Option<Task> {
+        let running = self.preparing.take().map(|(preparing, number, scene)| {
+            preparing.cancel();
+            Task::Prepare { number, scene }
+        });
+        let waiting = self
+            .tasks
+            .iter()
+            .position(|t| matches!(t, Task::Prepare { .. }));
+        waiting.and_then(|at| self.tasks.remove(at)).or(running)
     }
 }
 
@@ -141,6 +170,7 @@ fn hear(message: ToWorker) {
                 with(|s| {
                     s.picture = picture.clone();
                     s.stop_looking();
+                    s.stop_preparing();
                     s.tasks.retain(|t| {
                         !matches!(
                             t,
@@ -159,9 +189,13 @@ fn hear(message: ToWorker) {
         }
         ToWorker::Segment { number, click } => {
             let job = click.on(with(|s| s.picture.clone()));
-            // Only the last click matters.
-            with(|s| s.tasks.retain(|t| !matches!(t, Task::Segment { .. })));
+            // Only the last click matters, and nothing is before it.
+            let postponed = with(|s| {
+                s.tasks.retain(|t| !matches!(t, Task::Segment { .. }));
+                s.postpone_preparing()
+            });
             push(Task::Segment { number, job });
+            postponed.map(push);
         }
         ToWorker::Suggest { number, at: [x, y] } => {
             with(|s| s.tasks.retain(|t| !matches!(t, Task::Suggest { .. })));
@@ -184,12 +218,20 @@ fn hear(message: ToWorker) {
             }
             Err(error) => failed(Of::Mask(number), &error),
         },
-        ToWorker::Generate { number, job } => match on_picture(job) {
+        ToWorker::Prepare { number, job } => {
+            with(State::stop_preparing);
+            match job.scene(with(|s| s.picture.clone())) {
+                Ok(scene) => push(Task::Prepare { number, scene }),
+                Err(error) => log::error!("from the page: {error}"),
+            }
+        }
+        ToWorker::Generate { number, job, model } => match on_picture(job) {
             Ok(job) => {
                 // It waits for nothing; the picture is looked at again afterwards.
                 let picture = job.scene.picture.clone();
                 with(State::stop_looking);
-                push(Task::Generate { number, job });
+                let maker = if model { Maker::Model } else { Maker::AtOnce };
+                push(Task::Generate { number, job, maker });
                 push(Task::Look(picture));
             }
             Err(error) => failed(Of::Job(number), &error),
@@ -199,6 +241,7 @@ fn hear(message: ToWorker) {
                 if let Some(cancel) = &s.cancel {
                     cancel.cancel();
                 }
+                s.stop_preparing();
                 let asked = |t: &Task| match t {
                     Task::Generate { number, .. } => Some(Of::Job(*number)),
                     Task::Segment { number, .. } => Some(Of::Mask(*number)),
@@ -343,10 +386,32 @@ async fn does(place: &mut Place, task: Task) {
             }),
             Err(error) => failed(Of::Mask(number), &error),
         },
-        Task::Generate { number, job } => {
+        Task::Prepare { number, scene } => {
+            let cancel = Cancel::new();
+            with(|s| s.preparing = Some((cancel.clone(), number, scene.clone())));
+            let prepared = place.prepare(&scene, &cancel).await;
+            // Unless another is waiting already.
+            with(|s| s.preparing.take_if(|(_, running, _)| *running == number));
+            match prepared {
+                Ok(prepared) => post(&FromWorker::Prepared {
+                    number,
+                    plate: Pixels::of_picture(&prepared.plate),
+                    layers: prepared
+                        .layers
+                        .into_iter()
+                        .map(|(entity, sprites)| {
+                            (entity as u32, sprites.into_iter().map(Into::into).collect())
+                        })
+                        .collect(),
+                }),
+                // Dragging shows less without it; Generate says what is wrong.
+                Err(error) => log::debug!("preparing: {error}"),
+            }
+        }
+        Task::Generate { number, job, maker } => {
             let cancel = Cancel::new();
             with(|s| s.cancel = Some(cancel.clone()));
-            let video = place.generate(number, &job, &cancel).await;
+            let video = place.generate(number, &job, maker, &cancel).await;
             with(|s| s.cancel = None);
             match video {
                 Ok(video) => post(&FromWorker::Video { number, video }),
@@ -374,6 +439,6 @@ fn refuse(task: &Task) {
         }
         Task::Generate { number, .. } => failed(Of::Job(*number), &error),
         Task::Segmenter(_) => took(Err(error)),
-        Task::Start { .. } | Task::Look(_) | Task::Suggest { .. } => {}
+        Task::Start { .. } | Task::Look(_) | Task::Suggest { .. } | Task::Prepare { .. } => {}
     }
 }

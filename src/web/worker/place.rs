@@ -7,12 +7,13 @@ use crate::web::protocol::{DeviceChoice, FromWorker, Of};
 use burn::tensor::Tensor;
 use dragentity_core::error::{Error, Result};
 use dragentity_core::platform::yield_now;
-use dragentity_core::scene::{Mask, Part, Picture};
+use dragentity_core::scene::{Mask, Part, Picture, Scene};
 use dragentity_core::{Cancel, ClickJob, Job, JobEvent, Video};
 use dragentity_networks::device::{Gpu, cpu_device_name};
 use dragentity_networks::weights::Weights;
+use dragentity_pipeline::at_once::Prepared;
 use dragentity_pipeline::engine::Observer;
-use dragentity_pipeline::page::PageDevice;
+use dragentity_pipeline::page::{Maker, PageDevice};
 use std::sync::Arc;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::File;
@@ -133,17 +134,32 @@ impl Place {
         self.device.parts(picture, mask).await
     }
 
+    /// What is shown while paths are drawn.
+    ///
+    /// # Errors
+    /// Those of [`PageDevice::prepare`].
+    pub async fn prepare(&self, scene: &Scene, cancel: &Cancel) -> Result<Prepared> {
+        self.device.prepare(scene, cancel).await
+    }
+
     /// Runs a job; what it says goes to the page under its number.
     ///
     /// # Errors
     /// Those of [`PageDevice::run`].
-    pub async fn generate(&mut self, number: u64, job: &Job, cancel: &Cancel) -> Result<Video> {
+    pub async fn generate(
+        &mut self,
+        number: u64,
+        job: &Job,
+        maker: Maker,
+        cancel: &Cancel,
+    ) -> Result<Video> {
         with(|s| {
             if let Some(presenter) = &mut s.presenter {
                 presenter.begin(&job.scene);
             }
         });
-        self.device.run(job, cancel, &mut Heard { number }).await
+        let mut heard = Heard { number };
+        self.device.run(job, maker, cancel, &mut heard).await
     }
 }
 

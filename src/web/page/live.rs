@@ -1,0 +1,96 @@
+//! What is shown while paths are drawn, and while Space plays them: the plate behind what may move, and what moves over it.
+//! The worker makes both as soon as a thing is there, so that nothing waits for it; until then the things move over the
+//! picture itself.
+
+use super::stage::LiveView;
+use super::{App, act, dom};
+use crate::web::protocol::{JobData, Pixels, SpriteData, ToWorker};
+use dragentity_core::scene::Trajectory;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// How long the scene stays as it is before it is prepared, in milliseconds.
+const REST: i32 = 250;
+
+/// What was asked for.
+#[derive(Default)]
+pub struct Live {
+    /// Of which revision of the scene and of the picture that was found.
+    seen: Option<(u64, u64)>,
+    /// What it depends on: which things there are, and which are pinned. `None` where there is nothing to prepare.
+    key: Option<u64>,
+    number: u64,
+}
+
+impl Live {
+    /// Has everything asked for again.
+    pub fn forget(&mut self) {
+        *self = Self {
+            number: self.number,
+            ..Self::default()
+        };
+    }
+}
+
+impl App {
+    /// Has the worker prepare what may move, where that is other than it was.
+    pub(super) fn prepare_soon(&mut self) {
+        let revision = (self.editor.revision(), self.picture_revision);
+        if self.live.seen.replace(revision) == Some(revision) {
+            return;
+        }
+        let key = self.live_key();
+        if self.live.key == key {
+            return;
+        }
+        self.live.key = key;
+        self.live.number += 1;
+        self.stage.live = None;
+        let number = self.live.number;
+        if key.is_some() {
+            dom::after(REST, move || {
+                act(move |app| {
+                    if app.live.number == number && !app.gone {
+                        let job = JobData::new(&app.scene_without_picture(), &app.editor.settings);
+                        app.link.send(&ToWorker::Prepare { number, job });
+                    }
+                });
+            });
+        }
+    }
+
+    /// What the plate and the cut-outs depend on, as one number.
+    fn live_key(&self) -> Option<u64> {
+        let scene = self.editor.scene();
+        let masks = || scene.entities.iter().map(|e| &e.mask);
+        if scene.picture.is_empty() || masks().all(dragentity_core::scene::Mask::is_empty) {
+            return None;
+        }
+        let mut hasher = DefaultHasher::new();
+        self.picture_revision.hash(&mut hasher);
+        scene.layers().hash(&mut hasher);
+        for entity in &scene.entities {
+            (entity.mask.width, entity.mask.height).hash(&mut hasher);
+            entity.mask.alpha.hash(&mut hasher);
+            let pinned = entity.trajectory.as_ref().is_some_and(Trajectory::is_pin);
+            pinned.hash(&mut hasher);
+        }
+        Some(hasher.finish())
+    }
+
+    /// The worker has prepared it.
+    pub(super) fn prepared(
+        &mut self,
+        number: u64,
+        plate: Pixels,
+        layers: Vec<(u32, Vec<SpriteData>)>,
+    ) {
+        if number != self.live.number {
+            return;
+        }
+        if let Ok(plate) = plate.picture() {
+            self.stage.live = Some(LiveView::new(&plate, &layers));
+            // For tests, and for who looks at why dragging shows what it shows.
+            dom::set(&self.stage.canvas, "data-live", &number.to_string());
+        }
+    }
+}
