@@ -11,7 +11,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let picture = Picture::from_rgb_image(image::open(picture)?.into_rgb8());
     let mask = image::open(mask)?.into_luma8();
-    let alpha = mask.pixels().map(|p| if p[0] >= 128 { 255 } else { 0 }).collect();
+    let alpha = mask
+        .pixels()
+        .map(|p| if p[0] >= 128 { 255 } else { 0 })
+        .collect();
     let mask = Mask::from_alpha(mask.width(), mask.height(), alpha)?;
     let start = std::time::Instant::now();
     let plate = plate::fill(&picture, &mask, None, &Cancel::new(), &mut |_, _| {})?;

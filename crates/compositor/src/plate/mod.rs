@@ -9,20 +9,25 @@ mod blend;
 mod level;
 mod parallel;
 mod search;
+#[cfg(test)]
+mod tests;
 mod vote;
 
 use blend::Blend;
 use dragentity_core::scene::{Mask, Picture};
 use dragentity_core::{Cancel, Error, Result};
-use level::{CHANNELS, Level, RADIUS, SCALE, SIDE};
+use level::{Level, SCALE, SIDE};
 use search::Field;
 use std::sync::Arc;
 use vote::Count;
 
-/// Rounds of searching and averaging: at the coarsest size, and at the larger ones.
-const ROUNDS: [usize; 6] = [4, 6, 8, 10, 12, 12];
+/// Rounds of searching and averaging: at the picture's own size, at half of it, and so on.
+const ROUNDS: [usize; 5] = [2, 3, 4, 5, 6];
 /// Passes of the search in each round.
 const PASSES: usize = 2;
+/// How far it may be from the middle of the hole to its rim at the coarsest size, in pixels. Half of it gives more sweeping
+/// guesses, twice as much ones that stay near the rim and lose what goes through.
+const NARROW: usize = 6;
 /// The fewest patches that are enough to choose from.
 const FEWEST_SOURCES: usize = 64;
 /// How far beside the hole what must not be copied is taken to belong to the hole, in pixels.
@@ -33,7 +38,8 @@ pub struct Filling {
     picture: Picture,
     unknown: Vec<bool>,
     hole: Vec<bool>,
-    allowed: Vec<bool>,
+    /// Known pixels whose colours the rim takes up.
+    matched: Vec<bool>,
     /// From the picture's own size down. Empty when nothing can be copied.
     levels: Vec<Level>,
     field: Field,
@@ -65,7 +71,9 @@ impl Filling {
         let area = width * height;
         for (mask, name) in [(Some(hole), "hole"), (source, "source")] {
             let Some(mask) = mask else { continue };
-            if (mask.width, mask.height) != (picture.width, picture.height) || mask.alpha.len() != area {
+            if (mask.width, mask.height) != (picture.width, picture.height)
+                || mask.alpha.len() != area
+            {
                 return Err(Error::Job(format!(
                     "the mask of the {name} has {} x {} pixels and the picture {width} x {height}; a mask has the size of its picture",
                     mask.width, mask.height
@@ -90,13 +98,21 @@ impl Filling {
                 "nothing outside of the hole may be used to fill it; mark more of the picture as source".into(),
             ));
         }
-        let unknown = with_what_hides(width, height, &hole, &allowed);
+        let far = distance_to(width, height, &hole);
+        // What must not be copied and lies beside the hole is in front, and hides as well. If nothing else lies beside it, that
+        // is what has to be continued.
+        let open = (0..area).any(|at| far[at] == 1 && allowed[at]);
+        let hides = |at: usize| open && far[at] as usize <= BESIDE && !allowed[at];
+        let unknown: Vec<bool> = (0..area).map(|at| hole[at] || hides(at)).collect();
+        let matched = (0..area)
+            .map(|at| if open { allowed[at] } else { !hole[at] })
+            .collect();
         let levels = levels(picture, &unknown, &allowed);
         let mut made = Self {
             picture: picture.clone(),
             unknown,
             hole,
-            allowed,
+            matched,
             at: levels.len().saturating_sub(1),
             levels,
             field: Field::new(),
@@ -105,7 +121,12 @@ impl Filling {
             total: 0,
             result: None,
         };
-        made.total = made.levels.iter().enumerate().map(|(at, level)| rounds(at) as u32 * work(level)).sum();
+        made.total = made
+            .levels
+            .iter()
+            .enumerate()
+            .map(|(at, level)| rounds(at) as u32 * work(level))
+            .sum();
         made.total += 1;
         if !made.hole.iter().any(|&h| h) {
             made.result = Some(picture.rgb.to_vec());
@@ -153,7 +174,11 @@ impl Filling {
             self.field = search::refine(level, &self.field, seed as u64);
         }
         self.round += 1;
-        let count = if self.at == 0 && self.round + 1 >= rounds(0) { Count::Best } else { Count::Mean };
+        let count = if self.at == 0 && self.round + 1 >= rounds(0) {
+            Count::Best
+        } else {
+            Count::Mean
+        };
         vote::vote(level, &self.field, count);
         self.done += work(level);
         true
@@ -167,7 +192,11 @@ impl Filling {
         } else if !self.field.is_empty() {
             let level = &self.levels[self.at];
             let width = self.picture.width as usize;
-            for (at, pixel) in rgb.chunks_exact_mut(3).enumerate().filter(|(at, _)| self.hole[*at]) {
+            for (at, pixel) in rgb
+                .chunks_exact_mut(3)
+                .enumerate()
+                .filter(|(at, _)| self.hole[*at])
+            {
                 let (x, y) = ((at % width) >> self.at, (at / width) >> self.at);
                 let texel = level.texel(y * level.width + x);
                 for c in 0..3 {
@@ -207,7 +236,7 @@ impl Filling {
             height,
             rgb: &self.picture.rgb,
             unknown: &self.unknown,
-            known: &self.allowed,
+            known: &self.matched,
             copied,
         };
         let mut rgb = self.picture.rgb.to_vec();
@@ -258,16 +287,6 @@ fn work(level: &Level) -> u32 {
     1 + level.target_count as u32 / 256
 }
 
-/// The hole, and what lies beside it and must not be copied: it is in front, and hides as well. If nothing but that lies beside
-/// the hole, it is what has to be continued.
-fn with_what_hides(width: usize, height: usize, hole: &[bool], allowed: &[bool]) -> Vec<bool> {
-    let far = distance_to(width, height, hole);
-    let rim = (0..hole.len()).any(|at| far[at] == 1 && allowed[at]);
-    (0..hole.len())
-        .map(|at| hole[at] || (rim && far[at] as usize <= BESIDE && !allowed[at]))
-        .collect()
-}
-
 /// How many steps, also diagonal ones, it is to the next marked pixel.
 fn distance_to(width: usize, height: usize, marked: &[bool]) -> Vec<u32> {
     const FAR: u32 = u32::MAX / 2;
@@ -299,13 +318,25 @@ fn distance_to(width: usize, height: usize, marked: &[bool]) -> Vec<u32> {
 fn levels(picture: &Picture, unknown: &[bool], allowed: &[bool]) -> Vec<Level> {
     let (width, height) = (picture.width as usize, picture.height as usize);
     let known: Vec<bool> = unknown.iter().map(|u| !u).collect();
-    let deepest = distance_to(width, height, &known).into_iter().max().unwrap_or(0) as usize;
-    let depth = (0..).find(|depth| deepest >> depth <= RADIUS + 1).unwrap_or(0);
+    let deepest = distance_to(width, height, &known)
+        .into_iter()
+        .max()
+        .unwrap_or(0) as usize;
+    let depth = (0..).find(|depth| deepest >> depth <= NARROW).unwrap_or(0);
     if width < SIDE || height < SIDE || deepest == 0 {
         return Vec::new();
     }
     let window = (1 << depth) / 2;
-    let finest = Level::finest(width, height, &picture.rgb, unknown.to_vec(), allowed.to_vec(), window.max(1));
+    let far = level::far(deepest);
+    let finest = Level::finest(
+        width,
+        height,
+        &picture.rgb,
+        unknown.to_vec(),
+        allowed.to_vec(),
+        window.max(1),
+        far,
+    );
     if finest.source_list.is_empty() {
         return Vec::new();
     }

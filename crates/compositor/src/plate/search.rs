@@ -66,7 +66,11 @@ pub(super) fn first(level: &Level) -> Field {
         return exhaustive(level);
     }
     let mut field = vec![Match::NONE; level.width * level.height];
-    for (at, found) in field.iter_mut().enumerate().filter(|(at, _)| level.targets[*at]) {
+    for (at, found) in field
+        .iter_mut()
+        .enumerate()
+        .filter(|(at, _)| level.targets[*at])
+    {
         found.at = level.source_list[Chance::new(0, at).below(level.source_list.len())];
     }
     for pass in 0..PASSES {
@@ -105,7 +109,11 @@ pub(super) fn refine(level: &Level, field: &Field, pass: u64) -> Field {
         // Back and forth, so that along a row good matches travel as far as they are good.
         let forwards = pass.is_multiple_of(2);
         for step in 0..level.width {
-            let x = if forwards { step } else { level.width - 1 - step };
+            let x = if forwards {
+                step
+            } else {
+                level.width - 1 - step
+            };
             let at = y * level.width + x;
             if !level.targets[at] {
                 continue;
@@ -115,7 +123,7 @@ pub(super) fn refine(level: &Level, field: &Field, pass: u64) -> Field {
                 at: old as u32,
                 cost: level.distance(at, old, u32::MAX),
             };
-            let mut try_at = |best: &mut Match, sx: i32, sy: i32| {
+            let try_at = |best: &mut Match, sx: i32, sy: i32| {
                 if sx < 0 || sy < 0 || sx >= width || sy >= height {
                     return;
                 }
@@ -181,16 +189,35 @@ pub(super) fn doubled(coarse: &Level, field: &Field, fine: &Level) -> Field {
                 inside(y / 2, coarse.height) as i32,
             );
             // The nearest target: at its rim the finer level may have some that the coarser has not.
-            let near = [(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (1, -1), (-1, 1), (1, 1)]
-                .into_iter()
-                .map(|(dx, dy)| (cx + dx, cy + dy))
-                .filter(|&(x, y)| x >= 0 && y >= 0 && x < coarse.width as i32 && y < coarse.height as i32)
-                .map(|(x, y)| (x, y, field[y as usize * coarse.width + x as usize]))
-                .find(|(_, _, theirs)| theirs.at != u32::MAX);
+            let near = [
+                (0, 0),
+                (-1, 0),
+                (1, 0),
+                (0, -1),
+                (0, 1),
+                (-1, -1),
+                (1, -1),
+                (-1, 1),
+                (1, 1),
+            ]
+            .into_iter()
+            .map(|(dx, dy)| (cx + dx, cy + dy))
+            .filter(|&(x, y)| {
+                x >= 0 && y >= 0 && x < coarse.width as i32 && y < coarse.height as i32
+            })
+            .map(|(x, y)| (x, y, field[y as usize * coarse.width + x as usize]))
+            .find(|(_, _, theirs)| theirs.at != u32::MAX);
             let source = near.and_then(|(nx, ny, theirs)| {
-                let (sx, sy) = (theirs.at as i32 % coarse.width as i32, theirs.at as i32 / coarse.width as i32);
-                valid_near(fine, x as i32 + 2 * (sx - nx), y as i32 + 2 * (sy - ny))
-                    .map(|at| Match { at, cost: theirs.cost })
+                let (sx, sy) = (
+                    theirs.at as i32 % coarse.width as i32,
+                    theirs.at as i32 / coarse.width as i32,
+                );
+                valid_near(fine, x as i32 + 2 * (sx - nx), y as i32 + 2 * (sy - ny)).map(|at| {
+                    Match {
+                        at,
+                        cost: theirs.cost,
+                    }
+                })
             });
             *found = source.unwrap_or_else(|| {
                 let list = &fine.source_list;

@@ -65,7 +65,7 @@ fn candidates(level: &Level, centre: usize) -> impl Iterator<Item = u32> {
 /// The distance of two patches over what is known of the first.
 fn partly(level: &Level, known: &[bool], centre: usize, source: usize, most: u64) -> u64 {
     let corner = RADIUS * level.width + RADIUS;
-    let mut sum = 0;
+    let mut sum = u64::from(level.far(centre, source));
     for dy in 0..SIDE {
         for dx in 0..SIDE {
             let step = dy * level.width + dx;
@@ -74,7 +74,9 @@ fn partly(level: &Level, known: &[bool], centre: usize, source: usize, most: u64
                 continue;
             }
             let pairs = level.texel(a).iter().zip(level.texel(b));
-            sum += pairs.map(|(&a, &b)| (i64::from(a) - i64::from(b)).pow(2) as u64).sum::<u64>();
+            sum += pairs
+                .map(|(&a, &b)| (i64::from(a) - i64::from(b)).pow(2) as u64)
+                .sum::<u64>();
         }
         if sum > most {
             break;
@@ -150,7 +152,7 @@ fn mean(level: &Level, field: &Field, x: usize, y: usize) -> [i16; CHANNELS] {
         votes += 1.0;
     }
     // What is usual here: far worse matches are wrong ones.
-    let usual = costs / f32::max(votes, 1.0) * 0.5 + 1.0;
+    let usual = costs / f32::max(votes, 1.0) + 1.0;
     let mut sum = [0.0; CHANNELS];
     let mut weights = 0.0;
     for (centre, found) in covering(level, field, x, y) {
