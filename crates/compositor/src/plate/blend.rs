@@ -3,6 +3,8 @@
 /// How much a pixel holds on to the colour it was copied with, beside four neighbours: weak, so that a wrong tint goes within
 /// some 30 pixels of the rim, while a rim that has a tint of its own does not reach everywhere.
 const HOLD: f32 = 1e-3;
+/// Up to which squared difference of two colours it is taken for a difference of tint, which is to go.
+const TINT: f32 = 3.0 * 16.0 * 16.0;
 /// No neighbour: beyond the picture, or not to be matched.
 const NOTHING: u32 = u32::MAX;
 
@@ -32,6 +34,14 @@ struct Node {
     sum: f32,
 }
 
+impl Node {
+    fn add(&mut self, weight: f32, colour: [f32; 3]) {
+        for (target, value) in self.target.iter_mut().zip(colour) {
+            *target += weight * value;
+        }
+    }
+}
+
 impl Blend<'_> {
     fn colour(&self, at: usize) -> [f32; 3] {
         [0, 1, 2].map(|c| f32::from(self.rgb[at * 3 + c]))
@@ -53,17 +63,21 @@ impl Blend<'_> {
         let area = self.width * self.height;
         let mut index = vec![NOTHING; area];
         let mut places = Vec::new();
-        for at in 0..area {
+        for (at, index) in index.iter_mut().enumerate() {
             if self.unknown[at] {
-                index[at] = places.len() as u32;
+                *index = places.len() as u32;
                 places.push(at as u32);
             }
         }
-        let mut nodes = Vec::new();
+        let plain = self.mean();
+        let mut nodes = Vec::with_capacity(places.len());
         let mut values = Vec::with_capacity(places.len());
         for &at in &places {
             let node = self.node(at as usize, &index);
-            values.push(self.start(at as usize));
+            values.push(
+                self.copied
+                    .map_or(plain, |copied| self.colour(copied[at as usize] as usize)),
+            );
             nodes.push(node);
         }
         relax(&nodes, &mut values, self.width);
@@ -73,9 +87,17 @@ impl Blend<'_> {
             .collect()
     }
 
-    fn start(&self, at: usize) -> [f32; 3] {
-        self.copied
-            .map_or([128.0; 3], |copied| self.colour(copied[at] as usize))
+    /// The mean of the colours that are to be matched.
+    fn mean(&self) -> [f32; 3] {
+        let mut sum = [0.0_f64; 3];
+        let mut count = 0.0_f64;
+        for at in (0..self.unknown.len()).filter(|&at| self.known[at] && !self.unknown[at]) {
+            count += 1.0;
+            for (sum, value) in sum.iter_mut().zip(self.colour(at)) {
+                *sum += f64::from(value);
+            }
+        }
+        sum.map(|sum| (sum / count.max(1.0)) as f32)
     }
 
     fn node(&self, at: usize, index: &[u32]) -> Node {
@@ -90,9 +112,7 @@ impl Blend<'_> {
         if let Some(copied) = self.copied {
             let own = self.colour(copied[at] as usize);
             node.sum += HOLD;
-            for c in 0..3 {
-                node.target[c] += HOLD * own[c];
-            }
+            node.add(HOLD, own);
         }
         for (slot, (dx, dy)) in [(-1, 0), (1, 0), (0, -1), (0, 1)].into_iter().enumerate() {
             let (nx, ny) = (x + dx, y + dy);
@@ -105,17 +125,13 @@ impl Blend<'_> {
             }
             let (step, weight) = self.step(at, next, dx, dy);
             node.sum += weight;
-            for c in 0..3 {
-                node.target[c] -= weight * step[c];
-            }
+            node.add(-weight, step);
             if self.unknown[next] {
                 node.neighbours[slot] = index[next];
                 node.weights[slot] = weight;
             } else {
                 let colour = self.colour(next);
-                for c in 0..3 {
-                    node.target[c] += weight * colour[c];
-                }
+                node.add(weight, colour);
             }
         }
         node
@@ -127,25 +143,32 @@ impl Blend<'_> {
             return ([0.0; 3], 1.0);
         };
         let from = copied[at] as usize;
+        let own = self.colour(from);
+        let theirs = if self.unknown[next] {
+            self.colour(copied[next] as usize)
+        } else {
+            self.colour(next)
+        };
+        // The same step as either side's copy has it, and by how much they differ in tint.
         let here = self
             .beside(from, dx, dy)
-            .map(|theirs| difference(theirs, self.colour(from)));
+            .map(|beside| (difference(beside, own), difference(beside, theirs)));
         let there = if self.unknown[next] {
-            let from = copied[next] as usize;
-            self.beside(from, -dx, -dy)
-                .map(|theirs| difference(self.colour(from), theirs))
+            let beside = self.beside(copied[next] as usize, -dx, -dy);
+            beside.map(|beside| (difference(theirs, beside), difference(beside, own)))
         } else {
             None
         };
+        let apart = |tint: [f32; 3]| tint.iter().map(|t| t * t).sum::<f32>();
+        // Where the two sides have little to do with each other there is an edge, or a shadow that was left: no tint.
+        let sure = |apart: f32| 1.0 / (1.0 + (apart / TINT).powi(2));
         match (here, there) {
-            (Some(a), Some(b)) => {
-                // Where the two sides do not agree there is an edge of something: it may stay one, and bleeds less.
-                let apart: f32 = (0..3).map(|c| (a[c] - b[c]).powi(2)).sum();
-                let weight = 1.0 / (1.0 + apart / 2000.0);
+            (Some((a, x)), Some((b, y))) => {
+                let weight = sure(apart(x).max(apart(y)));
                 ([0, 1, 2].map(|c| (a[c] + b[c]) / 2.0), weight)
             }
-            (Some(step), None) | (None, Some(step)) => (step, 1.0),
-            (None, None) => ([0.0; 3], 0.5),
+            (Some((step, tint)), None) | (None, Some((step, tint))) => (step, sure(apart(tint))),
+            (None, None) => ([0.0; 3], 0.1),
         }
     }
 }

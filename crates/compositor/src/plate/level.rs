@@ -1,5 +1,6 @@
 //! One size of the picture: what is known of it, and which of its patches may be copied.
 
+use super::distance::distance_to;
 use super::parallel::rows;
 
 /// How far a patch reaches from its centre, in pixels.
@@ -13,6 +14,8 @@ pub(super) const SCALE: f32 = 4.0;
 /// What variation counts beside colour: 50 times as much, squared. Without it flat patches are liked best everywhere,
 /// since they are never far off.
 const VARIATION: f32 = 7.0 * SCALE;
+/// What it costs at most to copy from far away: with it a sum of squares stays within 32 bits.
+const MOST_FAR: f32 = 2e8;
 /// Values of a row of a patch, and what is read at once for it.
 const ROW: usize = SIDE * CHANNELS;
 const READ: usize = ROW.div_ceil(8) * 8;
@@ -33,7 +36,11 @@ pub(super) struct Level {
     pub targets: Vec<bool>,
     pub target_count: usize,
     /// What may be copied, pixel by pixel.
-    allowed: Vec<bool>,
+    pub allowed: Vec<bool>,
+    /// What it costs to copy from a pixel away, to be multiplied by the square of how far it is.
+    far: f32,
+    /// How sure what a patch shows is, by its centre: the less, the further it is from what is known.
+    pub trust: Vec<f32>,
 }
 
 impl Level {
@@ -44,6 +51,7 @@ impl Level {
         texels: Vec<i16>,
         unknown: Vec<bool>,
         allowed: Vec<bool>,
+        far: f32,
     ) -> Self {
         let within = |x: usize, y: usize| {
             x >= RADIUS && y >= RADIUS && x + RADIUS < width && y + RADIUS < height
@@ -70,6 +78,15 @@ impl Level {
             }
             both
         };
+        let known: Vec<bool> = unknown.iter().map(|u| !u).collect();
+        let g = std::env::var("PL_G")
+            .ok()
+            .and_then(|v| v.parse().ok())
+            .unwrap_or(1.3_f32);
+        let trust = distance_to(width, height, &known)
+            .iter()
+            .map(|&d| g.powi(-(d.min(60) as i32)))
+            .collect();
         let blocked = grown(&|at| unknown[at] || !allowed[at]);
         let touched = grown(&|at| unknown[at]);
         let mut sources = vec![false; width * height];
@@ -99,10 +116,13 @@ impl Level {
             targets,
             target_count,
             allowed,
+            far,
+            trust,
         }
     }
 
-    /// The finest level. `window` pixels is how far around a pixel its variation is averaged.
+    /// The finest level. `window` pixels is how far around a pixel its variation is averaged;
+    /// `far` is [`far`]'s.
     pub(super) fn finest(
         width: usize,
         height: usize,
@@ -110,6 +130,7 @@ impl Level {
         unknown: Vec<bool>,
         allowed: Vec<bool>,
         window: usize,
+        far: f32,
     ) -> Self {
         let area = width * height;
         let variation = variation(width, height, rgb, &unknown, window);
@@ -125,7 +146,7 @@ impl Level {
                 texel[3 + axis] = (variation[axis][at] * VARIATION).min(1020.0) as i16;
             }
         }
-        Self::new(width, height, texels, unknown, allowed)
+        Self::new(width, height, texels, unknown, allowed, far)
     }
 
     /// The same at half the size. Unknown pixels have no part in it; a pixel that is mostly unknown is unknown.
@@ -176,12 +197,22 @@ impl Level {
         texels.resize(texels.len() + READ, 0);
         let unknown = pixels.iter().map(|pixel| pixel.1).collect();
         let allowed = pixels.iter().map(|pixel| pixel.2).collect();
-        Self::new(width, height, texels, unknown, allowed)
+        Self::new(width, height, texels, unknown, allowed, 4.0 * self.far)
     }
 
     /// The values of a pixel.
     pub(super) fn texel(&self, at: usize) -> &[i16] {
         &self.texels[at * CHANNELS..][..CHANNELS]
+    }
+
+    /// What it costs to copy from far away.
+    #[inline]
+    pub(super) fn far(&self, a: usize, b: usize) -> u32 {
+        let width = self.width as u32;
+        let (a, b) = (a as u32, b as u32);
+        let dx = (a % width).abs_diff(b % width);
+        let dy = (a / width).abs_diff(b / width);
+        (((dx * dx + dy * dy) as f32 * self.far).min(MOST_FAR)) as u32
     }
 
     /// The sum of squared differences of the patches around `a` and `b`, given up where it gets above `most`.
@@ -191,8 +222,9 @@ impl Level {
     pub(super) fn distance(&self, a: usize, b: usize, most: u32) -> u32 {
         let stride = self.width * CHANNELS;
         let corner = RADIUS * self.width + RADIUS;
+        let (a0, b0) = (a, b);
         let (mut a, mut b) = ((a - corner) * CHANNELS, (b - corner) * CHANNELS);
-        let mut sum = 0;
+        let mut sum = self.far(a0, b0);
         for _ in 0..SIDE {
             sum += row_distance(&self.texels[a..a + READ], &self.texels[b..b + READ]);
             if sum > most {
@@ -203,6 +235,14 @@ impl Level {
         }
         sum
     }
+}
+
+/// What it costs to copy from a pixel away from a hole whose middle is `deepest` pixels within. From as far away as that it is
+/// as much as a difference of 2 in every colour: enough to choose the nearer one of things that are equally like, and what
+/// is near is more often right.
+pub(super) fn far(deepest: usize) -> f32 {
+    let patch = (SIDE * ROW) as f32 * (2.2 * SCALE).powi(2);
+    patch / (deepest * deepest).max(1) as f32
 }
 
 /// At most 35 times 1,020 squared: seven rows fit into 32 bits.

@@ -6,23 +6,31 @@
 //! 2009; Newson and others 2014). At the end pixels are copied, not averaged, and the seams are closed (Perez and others 2003).
 
 mod blend;
+mod distance;
+mod labels;
 mod level;
 mod parallel;
 mod search;
+#[cfg(test)]
+mod tests;
 mod vote;
 
 use blend::Blend;
+use distance::distance_to;
 use dragentity_core::scene::{Mask, Picture};
 use dragentity_core::{Cancel, Error, Result};
-use level::{CHANNELS, Level, RADIUS, SCALE, SIDE};
+use level::{Level, SCALE, SIDE};
 use search::Field;
 use std::sync::Arc;
 use vote::Count;
 
-/// Rounds of searching and averaging: at the coarsest size, and at the larger ones.
-const ROUNDS: [usize; 6] = [4, 6, 8, 10, 12, 12];
+/// Rounds of searching and averaging: at the picture's own size, at half of it, and so on.
+const ROUNDS: [usize; 5] = [2, 3, 4, 5, 6];
 /// Passes of the search in each round.
 const PASSES: usize = 2;
+/// How far it may be from the middle of the hole to its rim at the coarsest size, in pixels. Half of it gives more sweeping
+/// guesses, twice as much ones that stay near the rim and lose what goes through.
+const NARROW: usize = 6;
 /// The fewest patches that are enough to choose from.
 const FEWEST_SOURCES: usize = 64;
 /// How far beside the hole what must not be copied is taken to belong to the hole, in pixels.
@@ -33,7 +41,8 @@ pub struct Filling {
     picture: Picture,
     unknown: Vec<bool>,
     hole: Vec<bool>,
-    allowed: Vec<bool>,
+    /// Known pixels whose colours the rim takes up.
+    matched: Vec<bool>,
     /// From the picture's own size down. Empty when nothing can be copied.
     levels: Vec<Level>,
     field: Field,
@@ -92,13 +101,21 @@ impl Filling {
                 "nothing outside of the hole may be used to fill it; mark more of the picture as source".into(),
             ));
         }
-        let unknown = with_what_hides(width, height, &hole, &allowed);
+        let far = distance_to(width, height, &hole);
+        // What must not be copied and lies beside the hole is in front, and hides as well. If nothing else lies beside it, that
+        // is what has to be continued.
+        let open = (0..area).any(|at| far[at] == 1 && allowed[at]);
+        let hides = |at: usize| open && far[at] as usize <= BESIDE && !allowed[at];
+        let unknown: Vec<bool> = (0..area).map(|at| hole[at] || hides(at)).collect();
+        let matched = (0..area)
+            .map(|at| if open { allowed[at] } else { !hole[at] })
+            .collect();
         let levels = levels(picture, &unknown, &allowed);
         let mut made = Self {
             picture: picture.clone(),
             unknown,
             hole,
-            allowed,
+            matched,
             at: levels.len().saturating_sub(1),
             levels,
             field: Field::new(),
@@ -137,7 +154,7 @@ impl Filling {
         }
         if self.round == rounds(self.at) {
             if self.at == 0 {
-                let copied = self.copied();
+                let copied = labels::choose(&self.levels[0], &self.field);
                 self.end(Some(&copied));
                 return false;
             }
@@ -202,19 +219,6 @@ impl Filling {
         self.preview()
     }
 
-    /// Where each unknown pixel is copied from.
-    fn copied(&self) -> Vec<u32> {
-        let level = &self.levels[0];
-        let mut from = vec![0; level.width * level.height];
-        for (at, from) in from.iter_mut().enumerate() {
-            if level.unknown[at] {
-                let found = vote::best(level, &self.field, at % level.width, at / level.width);
-                *from = found.unwrap_or(level.source_list[0] as usize) as u32;
-            }
-        }
-        from
-    }
-
     fn end(&mut self, copied: Option<&[u32]>) {
         let (width, height) = (self.picture.width as usize, self.picture.height as usize);
         let blend = Blend {
@@ -222,7 +226,7 @@ impl Filling {
             height,
             rgb: &self.picture.rgb,
             unknown: &self.unknown,
-            known: &self.allowed,
+            known: &self.matched,
             copied,
         };
         let mut rgb = self.picture.rgb.to_vec();
@@ -273,43 +277,6 @@ fn work(level: &Level) -> u32 {
     1 + level.target_count as u32 / 256
 }
 
-/// The hole, and what lies beside it and must not be copied: it is in front, and hides as well. If nothing but that lies beside
-/// the hole, it is what has to be continued.
-fn with_what_hides(width: usize, height: usize, hole: &[bool], allowed: &[bool]) -> Vec<bool> {
-    let far = distance_to(width, height, hole);
-    let rim = (0..hole.len()).any(|at| far[at] == 1 && allowed[at]);
-    (0..hole.len())
-        .map(|at| hole[at] || (rim && far[at] as usize <= BESIDE && !allowed[at]))
-        .collect()
-}
-
-/// How many steps, also diagonal ones, it is to the next marked pixel.
-fn distance_to(width: usize, height: usize, marked: &[bool]) -> Vec<u32> {
-    const FAR: u32 = u32::MAX / 2;
-    let mut far: Vec<u32> = marked.iter().map(|&m| if m { 0 } else { FAR }).collect();
-    let mut take = |x: usize, y: usize, neighbours: [(i32, i32); 4]| {
-        for (dx, dy) in neighbours {
-            let (nx, ny) = (x as i32 + dx, y as i32 + dy);
-            if nx >= 0 && ny >= 0 && nx < width as i32 && ny < height as i32 {
-                let theirs = far[ny as usize * width + nx as usize] + 1;
-                let own = &mut far[y * width + x];
-                *own = theirs.min(*own);
-            }
-        }
-    };
-    for y in 0..height {
-        for x in 0..width {
-            take(x, y, [(-1, 0), (-1, -1), (0, -1), (1, -1)]);
-        }
-    }
-    for y in (0..height).rev() {
-        for x in (0..width).rev() {
-            take(x, y, [(1, 0), (1, 1), (0, 1), (-1, 1)]);
-        }
-    }
-    far
-}
-
 /// The picture's sizes, down to the one at which the hole is about as wide as a patch, as far as there are patches to copy.
 fn levels(picture: &Picture, unknown: &[bool], allowed: &[bool]) -> Vec<Level> {
     let (width, height) = (picture.width as usize, picture.height as usize);
@@ -318,13 +285,12 @@ fn levels(picture: &Picture, unknown: &[bool], allowed: &[bool]) -> Vec<Level> {
         .into_iter()
         .max()
         .unwrap_or(0) as usize;
-    let depth = (0..)
-        .find(|depth| deepest >> depth <= RADIUS + 1)
-        .unwrap_or(0);
+    let depth = (0..).find(|depth| deepest >> depth <= NARROW).unwrap_or(0);
     if width < SIDE || height < SIDE || deepest == 0 {
         return Vec::new();
     }
     let window = (1 << depth) / 2;
+    let far = level::far(deepest);
     let finest = Level::finest(
         width,
         height,
@@ -332,6 +298,7 @@ fn levels(picture: &Picture, unknown: &[bool], allowed: &[bool]) -> Vec<Level> {
         unknown.to_vec(),
         allowed.to_vec(),
         window.max(1),
+        far,
     );
     if finest.source_list.is_empty() {
         return Vec::new();

@@ -123,7 +123,7 @@ pub(super) fn refine(level: &Level, field: &Field, pass: u64) -> Field {
                 at: old as u32,
                 cost: level.distance(at, old, u32::MAX),
             };
-            let mut try_at = |best: &mut Match, sx: i32, sy: i32| {
+            let try_at = |best: &mut Match, sx: i32, sy: i32| {
                 if sx < 0 || sy < 0 || sx >= width || sy >= height {
                     return;
                 }

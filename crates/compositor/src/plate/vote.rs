@@ -65,7 +65,7 @@ fn candidates(level: &Level, centre: usize) -> impl Iterator<Item = u32> {
 /// The distance of two patches over what is known of the first.
 fn partly(level: &Level, known: &[bool], centre: usize, source: usize, most: u64) -> u64 {
     let corner = RADIUS * level.width + RADIUS;
-    let mut sum = 0;
+    let mut sum = u64::from(level.far(centre, source));
     for dy in 0..SIDE {
         for dx in 0..SIDE {
             let step = dy * level.width + dx;
@@ -152,16 +152,16 @@ fn mean(level: &Level, field: &Field, x: usize, y: usize) -> [i16; CHANNELS] {
         votes += 1.0;
     }
     // What is usual here: far worse matches are wrong ones.
-    let usual = costs / f32::max(votes, 1.0) * 0.5 + 1.0;
+    let usual = costs / f32::max(votes, 1.0) + 1.0;
     let mut sum = [0.0; CHANNELS];
     let mut weights = 0.0;
     for (centre, found) in covering(level, field, x, y) {
-        let weight = (-(found.cost as f32) / usual).exp().max(1e-6);
+        let weight = (-(found.cost as f32) / usual).exp().max(1e-6) * level.trust[centre];
         weights += weight;
         let texel = level.texel(at + found.at as usize - centre);
         for (sum, &value) in sum.iter_mut().zip(texel) {
             *sum += weight * f32::from(value);
         }
     }
-    sum.map(|sum| (sum / f32::max(weights, 1e-6)).round() as i16)
+    sum.map(|sum| (sum / f32::max(weights, 1e-30)).round() as i16)
 }
