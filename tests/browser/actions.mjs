@@ -75,6 +75,10 @@ export async function settings(page, values) {
   const panel = at(page, 'settings');
   if (!(await panel.evaluate((details) => details.open))) await panel.locator('summary').click();
   for (const [name, value] of Object.entries(values)) {
+    if (typeof value === 'boolean') {
+      await at(page, `set-${name}`).setChecked(value);
+      continue;
+    }
     await at(page, `set-${name}`).fill(String(value));
     await at(page, `set-${name}`).press('Tab');
   }

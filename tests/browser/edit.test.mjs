@@ -203,7 +203,7 @@ test('a link restores entities, paths and settings in another browser', slow, as
   await drag(page, [[0.35, 0.5], [0.6, 0.3]]);
   await at(page, 'entity-name-0').fill('Puss');
   await at(page, 'entity-name-0').press('Enter');
-  await settings(page, { seed: 77, steps: 3 });
+  await settings(page, { model: true, seed: 77, steps: 3 });
   await at(page, 'set-representation').selectOption('box');
   const url = await link(page);
   const sent = unpack(url);

@@ -75,7 +75,7 @@ test('a person becomes a group of parts, which moves as one and can be one again
   await drag(page, [from, [from[0] + 0.1, from[1]]]);
   const moved = unpack(await link(page)).entities;
   assert.equal(moved.filter((part) => part.trajectory).length, 1);
-  await settings(page, { steps: 1, frames: 2 });
+  await settings(page, { frames: 2 });
   await at(page, 'generate').click();
   await until(
     async () => (await at(page, 'result-frame').getAttribute('data-state')) === 'done',

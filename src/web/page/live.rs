@@ -45,6 +45,7 @@ impl App {
         self.live.key = key;
         self.live.number += 1;
         self.stage.live = None;
+        dom::set(&self.stage.canvas, "data-live", "");
         let number = self.live.number;
         if key.is_some() {
             dom::after(REST, move || {

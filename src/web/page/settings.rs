@@ -19,9 +19,6 @@ impl App {
             dom::by_id::<HtmlInputElement>(id).set_value(&value.to_string());
         }
         dom::by_id::<HtmlInputElement>("set-model").set_checked(self.by_model);
-        for id in ["set-steps-row", "set-seed-row", "set-representation-row"] {
-            dom::show(&dom::by_id(id), self.by_model);
-        }
         let representation = s.representation.map_or("", Representation::name);
         dom::by_id::<HtmlSelectElement>("set-representation").set_value(representation);
     }

@@ -40,6 +40,10 @@ impl App {
                 }
             }
         }
+        let networks = self.by_model || self.compute_targets.for_jobs().is_some();
+        for id in ["set-steps-row", "set-seed-row", "set-representation-row"] {
+            dom::show(&dom::by_id(id), networks);
+        }
         dom::show(&dom::by_id("example-offer"), self.sample.is_some());
         self.show_status();
         self.save_soon();
