@@ -63,8 +63,9 @@ fn copy_line(to: &mut [f32], line: &[f32], first: usize, padding: usize, stride:
     if stride == 1 {
         // What lies before the line, in it, and after it.
         let before = padding.saturating_sub(first).min(to.len());
-        let start = first + before - padding.min(first + before);
-        let inside = (to.len() - before).min(line.len().saturating_sub(start));
+        // A few columns at the end of a line may lie behind it altogether.
+        let start = (first + before - padding.min(first + before)).min(line.len());
+        let inside = (to.len() - before).min(line.len() - start);
         to[..before].fill(0.0);
         to[before..before + inside].copy_from_slice(&line[start..start + inside]);
         to[before + inside..].fill(0.0);
@@ -216,6 +217,23 @@ pub(crate) mod tests {
             }
         }
         out
+    }
+
+    #[test]
+    fn a_part_of_a_line_may_lie_before_it_in_it_and_behind_it() {
+        let line = [1.0, 2.0, 3.0];
+        for (count, first, padding) in (1..6)
+            .flat_map(|count| (0..9).map(move |first| (count, first)))
+            .flat_map(|(count, first)| (0..4).map(move |padding| (count, first, padding)))
+        {
+            let mut to = vec![7.0; count];
+            copy_line(&mut to, &line, first, padding, 1);
+            let want = (0..count).map(|i| {
+                let at = (first + i).checked_sub(padding);
+                at.and_then(|at| line.get(at)).copied().unwrap_or(0.0)
+            });
+            assert_eq!(to, want.collect::<Vec<f32>>(), "{first} {padding}");
+        }
     }
 
     pub(crate) fn agree(got: &[f32], want: &[f64], tolerance: f64, what: &str) {
