@@ -1,5 +1,6 @@
 //! One size of the picture: what is known of it, and which of its patches may be copied.
 
+use super::distance::distance_to;
 use super::parallel::rows;
 
 /// How far a patch reaches from its centre, in pixels.
@@ -38,6 +39,8 @@ pub(super) struct Level {
     allowed: Vec<bool>,
     /// What it costs to copy from a pixel away, to be multiplied by the square of how far it is.
     far: f32,
+    /// How sure what a patch shows is, by its centre: the less, the further it is from what is known.
+    pub trust: Vec<f32>,
 }
 
 impl Level {
@@ -75,6 +78,9 @@ impl Level {
             }
             both
         };
+        let known: Vec<bool> = unknown.iter().map(|u| !u).collect();
+        let g = std::env::var("PL_G").ok().and_then(|v| v.parse().ok()).unwrap_or(1.0_f32);
+        let trust = distance_to(width, height, &known).iter().map(|&d| g.powi(-(d.min(60) as i32))).collect();
         let blocked = grown(&|at| unknown[at] || !allowed[at]);
         let touched = grown(&|at| unknown[at]);
         let mut sources = vec![false; width * height];
@@ -105,6 +111,7 @@ impl Level {
             target_count,
             allowed,
             far,
+            trust,
         }
     }
 

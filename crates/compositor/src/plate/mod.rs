@@ -6,6 +6,7 @@
 //! 2009; Newson and others 2014). At the end pixels are copied, not averaged, and the seams are closed (Perez and others 2003).
 
 mod blend;
+mod distance;
 mod level;
 mod parallel;
 mod search;
@@ -16,6 +17,7 @@ mod vote;
 use blend::Blend;
 use dragentity_core::scene::{Mask, Picture};
 use dragentity_core::{Cancel, Error, Result};
+use distance::distance_to;
 use level::{Level, SCALE, SIDE};
 use search::Field;
 use std::sync::Arc;
@@ -285,33 +287,6 @@ fn rounds(level: usize) -> usize {
 /// What a round costs, about.
 fn work(level: &Level) -> u32 {
     1 + level.target_count as u32 / 256
-}
-
-/// How many steps, also diagonal ones, it is to the next marked pixel.
-fn distance_to(width: usize, height: usize, marked: &[bool]) -> Vec<u32> {
-    const FAR: u32 = u32::MAX / 2;
-    let mut far: Vec<u32> = marked.iter().map(|&m| if m { 0 } else { FAR }).collect();
-    let mut take = |x: usize, y: usize, neighbours: [(i32, i32); 4]| {
-        for (dx, dy) in neighbours {
-            let (nx, ny) = (x as i32 + dx, y as i32 + dy);
-            if nx >= 0 && ny >= 0 && nx < width as i32 && ny < height as i32 {
-                let theirs = far[ny as usize * width + nx as usize] + 1;
-                let own = &mut far[y * width + x];
-                *own = theirs.min(*own);
-            }
-        }
-    };
-    for y in 0..height {
-        for x in 0..width {
-            take(x, y, [(-1, 0), (-1, -1), (0, -1), (1, -1)]);
-        }
-    }
-    for y in (0..height).rev() {
-        for x in (0..width).rev() {
-            take(x, y, [(1, 0), (1, 1), (0, 1), (-1, 1)]);
-        }
-    }
-    far
 }
 
 /// The picture's sizes, down to the one at which the hole is about as wide as a patch, as far as there are patches to copy.

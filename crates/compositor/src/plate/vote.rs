@@ -156,12 +156,12 @@ fn mean(level: &Level, field: &Field, x: usize, y: usize) -> [i16; CHANNELS] {
     let mut sum = [0.0; CHANNELS];
     let mut weights = 0.0;
     for (centre, found) in covering(level, field, x, y) {
-        let weight = (-(found.cost as f32) / usual).exp().max(1e-6);
+        let weight = (-(found.cost as f32) / usual).exp().max(1e-6) * level.trust[centre];
         weights += weight;
         let texel = level.texel(at + found.at as usize - centre);
         for (sum, &value) in sum.iter_mut().zip(texel) {
             *sum += weight * f32::from(value);
         }
     }
-    sum.map(|sum| (sum / f32::max(weights, 1e-6)).round() as i16)
+    sum.map(|sum| (sum / f32::max(weights, 1e-30)).round() as i16)
 }
