@@ -36,7 +36,7 @@ pub(super) struct Level {
     pub targets: Vec<bool>,
     pub target_count: usize,
     /// What may be copied, pixel by pixel.
-    allowed: Vec<bool>,
+    pub allowed: Vec<bool>,
     /// What it costs to copy from a pixel away, to be multiplied by the square of how far it is.
     far: f32,
     /// How sure what a patch shows is, by its centre: the less, the further it is from what is known.
@@ -79,7 +79,7 @@ impl Level {
             both
         };
         let known: Vec<bool> = unknown.iter().map(|u| !u).collect();
-        let g = std::env::var("PL_G").ok().and_then(|v| v.parse().ok()).unwrap_or(1.0_f32);
+        let g = std::env::var("PL_G").ok().and_then(|v| v.parse().ok()).unwrap_or(1.3_f32);
         let trust = distance_to(width, height, &known).iter().map(|&d| g.powi(-(d.min(60) as i32))).collect();
         let blocked = grown(&|at| unknown[at] || !allowed[at]);
         let touched = grown(&|at| unknown[at]);

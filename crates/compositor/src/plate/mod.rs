@@ -7,6 +7,7 @@
 
 mod blend;
 mod distance;
+mod labels;
 mod level;
 mod parallel;
 mod search;
@@ -153,7 +154,7 @@ impl Filling {
         }
         if self.round == rounds(self.at) {
             if self.at == 0 {
-                let copied = self.copied();
+                let copied = labels::choose(&self.levels[0], &self.field);
                 self.end(Some(&copied));
                 return false;
             }
@@ -216,19 +217,6 @@ impl Filling {
     /// The filled picture. Before [`Self::advance`] has said that there is no more to do, as far as it is.
     pub fn finish(self) -> Picture {
         self.preview()
-    }
-
-    /// Where each unknown pixel is copied from.
-    fn copied(&self) -> Vec<u32> {
-        let level = &self.levels[0];
-        let mut from = vec![0; level.width * level.height];
-        for (at, from) in from.iter_mut().enumerate() {
-            if level.unknown[at] {
-                let found = vote::best(level, &self.field, at % level.width, at / level.width);
-                *from = found.unwrap_or(level.source_list[0] as usize) as u32;
-            }
-        }
-        from
     }
 
     fn end(&mut self, copied: Option<&[u32]>) {
