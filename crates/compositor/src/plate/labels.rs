@@ -31,7 +31,11 @@ pub(super) fn choose(level: &Level, field: &Field) -> Vec<u32> {
     for pass in 0..PASSES {
         let mut changed = false;
         for step in 0..places.len() {
-            let at = if pass.is_multiple_of(2) { places[step] } else { places[places.len() - 1 - step] };
+            let at = if pass.is_multiple_of(2) {
+                places[step]
+            } else {
+                places[places.len() - 1 - step]
+            };
             changed |= improve(level, &mut from, at);
         }
         if !changed {
@@ -48,7 +52,9 @@ fn improve(level: &Level, from: &mut [u32], at: usize) -> bool {
     let mut tried = [own; 5];
     let mut count = 1;
     for step in [-1, 1, -width, width] {
-        let Some(next) = neighbour(level, at, step) else { continue };
+        let Some(next) = neighbour(level, at, step) else {
+            continue;
+        };
         if from[next] == NOTHING {
             continue;
         }
@@ -79,7 +85,9 @@ fn cost(level: &Level, from: &[u32], at: usize, offset: i64, most: f32) -> Optio
     let source = usable(level, at as i64 + offset)?;
     let mut sum = 0.0;
     for step in [-1, 1, -width, width] {
-        let Some(next) = neighbour(level, at, step) else { continue };
+        let Some(next) = neighbour(level, at, step) else {
+            continue;
+        };
         let beside = usable(level, next as i64 + offset);
         if from[next] == NOTHING {
             // The rim: what would be there, and what is.
@@ -110,7 +118,10 @@ fn cost(level: &Level, from: &[u32], at: usize, offset: i64, most: f32) -> Optio
 /// The pixel one step away, if it is not on the other side of the picture.
 fn neighbour(level: &Level, at: usize, step: i64) -> Option<usize> {
     let next = at as i64 + step;
-    let (x, next_x) = (at % level.width, next.rem_euclid(level.width as i64) as usize);
+    let (x, next_x) = (
+        at % level.width,
+        next.rem_euclid(level.width as i64) as usize,
+    );
     let inside = next >= 0 && next < (level.width * level.height) as i64;
     (inside && x.abs_diff(next_x) <= 1).then_some(next as usize)
 }
@@ -124,5 +135,8 @@ fn usable(level: &Level, at: i64) -> Option<usize> {
 /// How different the colours of two pixels are, squared.
 fn apart(level: &Level, a: usize, b: usize) -> f32 {
     let pairs = level.texel(a).iter().zip(level.texel(b)).take(3);
-    pairs.map(|(&a, &b)| (f32::from(a) - f32::from(b)).powi(2)).sum::<f32>() / (SCALE * SCALE)
+    pairs
+        .map(|(&a, &b)| (f32::from(a) - f32::from(b)).powi(2))
+        .sum::<f32>()
+        / (SCALE * SCALE)
 }

@@ -105,7 +105,13 @@ fn a_gradient_goes_on() {
 fn what_repeats_goes_on() {
     let stripes = |x: u32, _| [if x % 8 < 4 { 220 } else { 40 }; 3];
     let slanted = |x: u32, y: u32| [if (x + y) % 10 < 5 { 200 } else { 60 }, 128, 20];
-    let checks = |x: u32, y: u32| [if (x / 6 + y / 6).is_multiple_of(2) { 230 } else { 30 }; 3];
+    let checks = |x: u32, y: u32| {
+        [if (x / 6 + y / 6).is_multiple_of(2) {
+            230
+        } else {
+            30
+        }; 3]
+    };
     let truths = [
         picture(96, 72, stripes),
         picture(96, 72, slanted),
