@@ -3,6 +3,8 @@
 /// How much a pixel holds on to the colour it was copied with, beside four neighbours: weak, so that a wrong tint goes within
 /// some 30 pixels of the rim, while a rim that has a tint of its own does not reach everywhere.
 const HOLD: f32 = 1e-3;
+/// How far that lets a tint get, in pixels, until nothing of it is left.
+const REACH: f32 = 100.0;
 /// Up to which squared difference of two colours it is taken for a difference of tint, which is to go.
 const TINT: f32 = 3.0 * 16.0 * 16.0;
 /// No neighbour: beyond the picture, or not to be matched.
@@ -80,7 +82,14 @@ impl Blend<'_> {
             );
             nodes.push(node);
         }
-        relax(&nodes, &mut values, self.width);
+        // Across a hole of this width colours have to travel, or as far as the copies let them.
+        let across = (nodes.len() as f32).sqrt().max(2.0);
+        let across = if self.copied.is_some() {
+            across.min(REACH)
+        } else {
+            across
+        };
+        relax(&nodes, &mut values, self.width, across);
         values
             .into_iter()
             .map(|value| value.map(|v| v.round().clamp(0.0, 255.0) as u8))
@@ -177,10 +186,8 @@ fn difference(a: [f32; 3], b: [f32; 3]) -> [f32; 3] {
     [0, 1, 2].map(|c| a[c] - b[c])
 }
 
-/// Successive over-relaxation, the pixels of one colour of a chequerboard at a time.
-fn relax(nodes: &[Node], values: &mut [[f32; 3]], width: usize) {
-    // Across a hole of this width colours have to travel.
-    let across = (nodes.len() as f32).sqrt().max(2.0);
+/// Successive over-relaxation, the pixels of one colour of a chequerboard at a time, until colours have come `across` pixels.
+fn relax(nodes: &[Node], values: &mut [[f32; 3]], width: usize, across: f32) {
     let over = 2.0 / (1.0 + (std::f32::consts::PI / across).sin());
     let rounds = (2.0 * across) as usize + 40;
     for _ in 0..rounds {

@@ -14,6 +14,10 @@ pub(super) const SCALE: f32 = 4.0;
 /// What variation counts beside colour: 50 times as much, squared. Without it flat patches are liked best everywhere,
 /// since they are never far off.
 const VARIATION: f32 = 7.0 * SCALE;
+/// What is left of the trust in a pixel with each step away from what is known.
+const TRUST: f32 = 0.7;
+/// As many steps leave a number that is not yet nought.
+const FURTHEST: u32 = 100;
 /// What it costs at most to copy from far away: with it a sum of squares stays within 32 bits.
 const MOST_FAR: f32 = 2e8;
 /// Values of a row of a patch, and what is read at once for it.
@@ -79,13 +83,9 @@ impl Level {
             both
         };
         let known: Vec<bool> = unknown.iter().map(|u| !u).collect();
-        let g = std::env::var("PL_G")
-            .ok()
-            .and_then(|v| v.parse().ok())
-            .unwrap_or(1.3_f32);
         let trust = distance_to(width, height, &known)
             .iter()
-            .map(|&d| g.powi(-(d.min(60) as i32)))
+            .map(|&far| TRUST.powi(far.min(FURTHEST) as i32))
             .collect();
         let blocked = grown(&|at| unknown[at] || !allowed[at]);
         let touched = grown(&|at| unknown[at]);

@@ -31,6 +31,8 @@ const PASSES: usize = 2;
 /// How far it may be from the middle of the hole to its rim at the coarsest size, in pixels. Half of it gives more sweeping
 /// guesses, twice as much ones that stay near the rim and lose what goes through.
 const NARROW: usize = 6;
+/// How far around a pixel its variation is averaged at most: further, it is another thing's.
+const WIDEST: usize = 4;
 /// The fewest patches that are enough to choose from.
 const FEWEST_SOURCES: usize = 64;
 /// How far beside the hole what must not be copied is taken to belong to the hole, in pixels.
@@ -289,7 +291,7 @@ fn levels(picture: &Picture, unknown: &[bool], allowed: &[bool]) -> Vec<Level> {
     if width < SIDE || height < SIDE || deepest == 0 {
         return Vec::new();
     }
-    let window = (1 << depth) / 2;
+    let window = ((1 << depth) / 2).clamp(1, WIDEST);
     let far = level::far(deepest);
     let finest = Level::finest(
         width,
@@ -297,7 +299,7 @@ fn levels(picture: &Picture, unknown: &[bool], allowed: &[bool]) -> Vec<Level> {
         &picture.rgb,
         unknown.to_vec(),
         allowed.to_vec(),
-        window.max(1),
+        window,
         far,
     );
     if finest.source_list.is_empty() {

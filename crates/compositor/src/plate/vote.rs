@@ -48,7 +48,8 @@ pub(super) fn peel(level: &mut Level) {
 /// Patches to try for one: all, or, where those are too many, the ones around it and some from everywhere.
 fn candidates(level: &Level, centre: usize) -> impl Iterator<Item = u32> {
     const ALL: usize = 4096;
-    const REACH: usize = 20;
+    const FAR: usize = 512;
+    const REACH: usize = 12;
     let list = &level.source_list;
     let few = list.len() <= ALL;
     let (x, y) = (centre % level.width, centre / level.width);
@@ -58,7 +59,7 @@ fn candidates(level: &Level, centre: usize) -> impl Iterator<Item = u32> {
         .flat_map(move |y| across.clone().map(move |x| y * level.width + x))
         .filter(|&at| level.sources[at])
         .map(|at| at as u32);
-    let step = if few { 1 } else { list.len() / (ALL / 2) };
+    let step = if few { 1 } else { list.len() / FAR };
     list.iter().copied().step_by(step).chain(near)
 }
 
