@@ -350,8 +350,7 @@ mod tests {
     fn one_click_may_mean_several_things_and_a_box_means_one() {
         let mut segmenter = segmenter();
         let mut ask = |job: ClickJob| {
-            let asked = segmenter.segment(&job, &Cancel::new(), &mut |_| {});
-            pollster::block_on(asked).unwrap()
+            pollster::block_on(segmenter.segment(&job, &Cancel::new(), &mut |_| {})).unwrap()
         };
         let job = |candidate: usize| ClickJob {
             picture: picture(40, 24),
@@ -390,8 +389,8 @@ mod tests {
             clicks: vec![click(0.5, 0.5, true)],
             ..ClickJob::default()
         };
-        let asked = segmenter.segment(&job, &Cancel::new(), &mut |_| {});
-        let mask = pollster::block_on(asked).unwrap();
+        let mask =
+            pollster::block_on(segmenter.segment(&job, &Cancel::new(), &mut |_| {})).unwrap();
         assert_eq!((mask.width, mask.height), (1280, 6));
     }
 
@@ -402,8 +401,8 @@ mod tests {
         assert!(!segmenter.has_seen(&picture));
         let cancel = Cancel::new();
         cancel.cancel();
-        let looked = segmenter.look(&picture, &cancel, &mut |_| {});
-        assert!(matches!(pollster::block_on(looked), Err(Error::Cancelled)));
+        let looked = pollster::block_on(segmenter.look(&picture, &cancel, &mut |_| {}));
+        assert!(matches!(looked, Err(Error::Cancelled)));
         assert!(!segmenter.has_seen(&picture));
         let cancel = Cancel::new();
         pollster::block_on(segmenter.look(&picture, &cancel, &mut |_| {})).unwrap();
