@@ -104,10 +104,11 @@ impl Program {
         let address = first.split("http://").nth(1).unwrap();
         let address: SocketAddr = address.split('/').next().unwrap().parse().unwrap();
         let mut said = vec![first];
+        // What runs jobs and what makes masks, and the token where there is one.
         let more = if address.ip().is_loopback() && !args.contains(&"--token") {
-            1
-        } else {
             2
+        } else {
+            3
         };
         said.extend(lines.take(more).map(Result::unwrap));
         // Wherever it listens, it is asked here.

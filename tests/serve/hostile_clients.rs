@@ -16,7 +16,7 @@ fn assert_well(server: &Program) {
 fn only_the_token_opens_a_server_that_others_reach() {
     // Made up and printed where none is given.
     let server = Program::start(&["--listen", "0.0.0.0"]);
-    let token = server.said[2].strip_prefix("Token: ").unwrap();
+    let token = server.said[3].strip_prefix("Token: ").unwrap();
     assert_eq!(token.len(), 32);
     let right = format!("Authorization: Bearer {token}\r\n");
     assert_eq!(server.ask("GET", "/api/info", &right).status, 200);

@@ -145,7 +145,10 @@ impl App {
             dom::set(&place, "title", &device.why);
             dom::set_text(&dom::by_id("device-why"), &sentence(&device.why));
         }
-        if let Some(doing) = self.segmenter.doing().filter(|_| self.job.is_none()) {
+        // What this browser does in the background says nothing of a chosen server.
+        let here = self.compute_targets.device().is_none() || self.editor.pending().is_some();
+        let doing = self.segmenter.doing();
+        if let Some(doing) = doing.filter(|_| here && self.job.is_none()) {
             dom::set_text(&dom::by_id("device-text"), doing);
         } else if kind != "busy" || self.job.is_none() {
             dom::set_text(&dom::by_id("device-text"), &text);
