@@ -2,7 +2,7 @@
 //!
 //! A model that is worse with its networks than without in any part of the frame is not to be shipped.
 
-use super::lpips::Lpips;
+use super::lpips::{Lpips, is_there};
 use super::maker::Maker;
 use super::regions::{NAMES, Regions, mean, psnr, regions};
 use crate::data::{Clip, ClipSpec, Dataset, EVAL_SEED, Pack, Split};
@@ -137,6 +137,7 @@ pub fn compare(
     if !options.model.has_networks() || options.model == options.without {
         return Ok(report);
     }
+    is_there(&options.lpips)?;
     let (spec, choice) = clips_for(&options.model)?;
     report.size = Some([spec.width, spec.height]);
     let pack = Arc::new(Pack::open(&options.data)?);

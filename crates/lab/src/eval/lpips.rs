@@ -41,6 +41,20 @@ pub struct Lpips<B: Backend> {
     pub lin: Vec<Conv2d<B>>,
 }
 
+/// Whether there is a file of the weights: to be asked before the minutes that videos take.
+///
+/// # Errors
+/// [`Error::Model`] that says where to get it.
+pub fn is_there(path: &Path) -> Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    Err(Error::Model {
+        name: path.display().to_string(),
+        reason: "is not there: scripts/fetch-metrics brings it".into(),
+    })
+}
+
 /// What AlexNet sees in some pictures: the features of each layer, of length one at every place.
 pub struct Seen<B: Backend>(Vec<Tensor<B, 4>>);
 
@@ -69,11 +83,8 @@ impl<B: Backend> Lpips<B> {
     /// # Errors
     /// [`Error::Model`] when it is not there, or another file.
     pub fn open(path: &Path, device: &B::Device) -> Result<Self> {
+        is_there(path)?;
         let name = path.display().to_string();
-        if !path.exists() {
-            let reason = "is not there: scripts/fetch-metrics brings it".into();
-            return Err(Error::Model { name, reason });
-        }
         with_room(|| {
             let weights = pollster::block_on(Weights::open(&name, &mut |_, _| {}))?;
             Ok(weights.load(Self::new(device))?.0)

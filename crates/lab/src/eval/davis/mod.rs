@@ -10,7 +10,7 @@ pub use clip::{Drag, FRAMES};
 
 use super::extractor::{Describe, Extractors};
 use super::frechet::frechet_distance;
-use super::lpips::Lpips;
+use super::lpips::{Lpips, is_there};
 use super::maker::{Made, Maker};
 use crate::event::LabEvent;
 use crate::train::source::to_vec;
@@ -142,6 +142,7 @@ pub fn evaluate_davis(
     device: Device,
     on_event: &mut dyn FnMut(LabEvent),
 ) -> Result<DavisReport> {
+    is_there(&options.lpips)?;
     let drags = Drag::all(&options.data, options.clips as usize)?;
     let scenes: Vec<Scene> = drags.iter().map(Drag::scene).collect();
     let choice = Choice {
