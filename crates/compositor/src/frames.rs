@@ -12,6 +12,11 @@ use dragentity_core::scene::{Mask, Picture};
 /// What covers more of the picture than this is ground or backdrop, from which others may be filled.
 const BACKDROP: f32 = 0.25;
 
+/// The least alpha, of 255, at which a mask holds it for possible that something belongs to the thing.
+const PERHAPS: u8 = 20;
+/// How far from the thing that counts, by the width of the band in which its edge is in doubt.
+const PERHAPS_WITHIN: f32 = 6.0;
+
 /// A thing in the picture, and where it goes.
 #[derive(Clone, Debug)]
 pub struct Layer {
@@ -94,7 +99,7 @@ impl Composition {
             }
             let mut shadow = None;
             if moves {
-                let mut going = covered.clone();
+                let mut going = self.perhaps(&layer.mask, &covered);
                 shadow = shadow::found(&self.picture, &covered);
                 if let Some(shadow) = &shadow {
                     for (going, &shadow) in going.iter_mut().zip(shadow) {
@@ -137,7 +142,22 @@ impl Composition {
 
     /// How far around a thing its colours are still found in the picture, in pixels: blur, compression, an edge that is wrong.
     fn margin(&self) -> f32 {
-        doubt(self.picture.width, self.picture.height)
+        1.5 * doubt(self.picture.width, self.picture.height) + 1.0
+    }
+
+    /// What a layer covers, and what beside it its mask holds for possible: a blurred tail, the tip of an ear. That must not
+    /// stay behind, though it is too little of the thing to go along.
+    fn perhaps(&self, mask: &Mask, covered: &[f32]) -> Vec<f32> {
+        let (width, height) = self.size();
+        let reach = PERHAPS_WITHIN * doubt(self.picture.width, self.picture.height);
+        let near = grown(covered, width, height, reach);
+        let mask = mask.resized(self.picture.width, self.picture.height);
+        let both = covered.iter().zip(&near).zip(&mask.alpha);
+        both.map(|((&covered, &near), &alpha)| match alpha >= PERHAPS {
+            true => covered.max(near),
+            false => covered,
+        })
+        .collect()
     }
 
     /// What has to be filled, once all layers are cut out; `None` when nothing is uncovered.
