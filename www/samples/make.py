@@ -1,29 +1,28 @@
-"""Makes the shipped pictures and their presets; run from the repository root with scikit-image and Pillow.
+"""Makes the presets of the shipped pictures, and with --pictures these, too; run from the repository root with NumPy and
+Pillow, and for pictures scikit-image.
 
-The masks are polygons drawn by hand on the pictures (pixels of the shipped JPEGs); the trajectories are
-fractions of the picture with times. The sources and licences of the pictures are in NOTICE.
+Masks are polygons drawn by hand on the pictures (pixels of the shipped JPEGs), or what `dragentity segment` makes of the
+options that stand in their place; $DRAGENTITY_BIN names the program. The trajectories are fractions of the picture with times.
+The sources and licences of the pictures are in NOTICE.
 """
 
 import json
+import os
+import subprocess
+import sys
+import tempfile
 
 import numpy as np
-import skimage.data
-import skimage.draw
-from PIL import Image
+from PIL import Image, ImageDraw
 
-SIDE = 160  # longer side of a preset's masks, MASK_SIDE in crates/core/src/scene/preset/mod.rs
+PROGRAM = os.environ.get("DRAGENTITY_BIN", "target/debug/dragentity")
+SIDE = 320  # longer side of a preset's masks, MASK_SIDE in crates/core/src/scene/preset/mod.rs
 
 SAMPLES = {
     "cat": (
         "chelsea",
         [
-            (
-                "head",
-                [(42, 0), (36, 40), (32, 90), (36, 125), (52, 165), (75, 215), (100, 250), (140, 272), (200, 283),
-                 (250, 279), (290, 262), (306, 240), (325, 205), (345, 175), (358, 145), (361, 110), (353, 78),
-                 (372, 50), (398, 0)],
-                [(0.58, 0.78, 0.0), (0.64, 0.75, 0.45), (0.7, 0.8, 1.0)],
-            ),
+            ("cat", ["--click", "0.4,0.45", "--candidate", "1"], [(0.58, 0.78, 0.0), (0.53, 0.78, 0.45), (0.48, 0.78, 1.0)]),
         ],
     ),
     "astronaut": (
@@ -49,25 +48,15 @@ SAMPLES = {
     "coffee": (
         "coffee",
         [
-            (
-                "cup",
-                [(148, 90), (155, 55), (180, 30), (220, 16), (260, 17), (305, 32), (335, 60), (349, 95), (345, 125),
-                 (331, 158), (320, 190), (300, 203), (272, 210), (269, 222), (275, 233), (250, 242), (222, 240),
-                 (193, 263), (170, 257), (166, 238), (180, 210), (195, 197), (168, 172), (152, 130)],
-                [(0.47, 0.4, 0.0), (0.4, 0.36, 0.4), (0.33, 0.42, 1.0)],
-            ),
-            (
-                "spoon",
-                [(334, 170), (322, 195), (306, 205), (288, 216), (278, 240), (283, 262), (300, 277), (320, 277),
-                 (340, 260), (347, 235), (341, 212), (329, 192), (340, 168)],
-                [(0.61, 0.7, 0.0)],
-            ),
+            ("cup", ["--click", "0.3,0.3"], [(0.47, 0.4, 0.0), (0.54, 0.37, 0.45), (0.6, 0.37, 1.0)]),
         ],
     ),
 }
 
 
 def picture(source):
+    import skimage.data
+
     image = Image.fromarray(getattr(skimage.data, source)())
     scale = 512 / max(image.size)
     if scale < 1:
@@ -93,22 +82,30 @@ def runs(mask):
     return np.diff(np.concatenate([[0], edges, [mask.size]])).tolist()
 
 
-def mask_of(polygon, size):
+def mask_of(shape, name, size):
+    """A polygon, or options of `dragentity segment`, as a preset's mask."""
+    if isinstance(shape[0], str):
+        with tempfile.TemporaryDirectory() as work:
+            made = f"{work}/mask.png"
+            subprocess.run([PROGRAM, "segment", f"www/samples/{name}.jpg", *shape, "-o", made], check=True)
+            large = Image.open(made).convert("L")
+    else:
+        large = Image.new("L", size)
+        ImageDraw.Draw(large).polygon(shape, fill=255)
     scale = SIDE / max(size)
-    shape = (int(size[1] * scale), int(size[0] * scale))
-    points = np.array(polygon, dtype=float) * scale
-    filled = skimage.draw.polygon2mask(shape, points[:, ::-1])
-    return {"width": shape[1], "height": shape[0], "runs": runs(filled)}
+    small = large.resize((int(size[0] * scale), int(size[1] * scale)), Image.BOX)
+    return {"width": small.width, "height": small.height, "runs": runs(np.asarray(small) >= 128)}
 
 
 for name, (source, entities) in SAMPLES.items():
-    picture(source).save(f"www/samples/{name}.jpg", quality=90)
+    if "--pictures" in sys.argv:
+        picture(source).save(f"www/samples/{name}.jpg", quality=90)
     image = Image.open(f"www/samples/{name}.jpg").convert("RGB")
     lines = [
-        "    " + json.dumps({"name": n, "mask": mask_of(p, image.size), "trajectory": t}, separators=(",", ":"))
+        "    " + json.dumps({"name": n, "mask": mask_of(p, name, image.size), "trajectory": t}, separators=(",", ":"))
         for n, p, t in entities
     ]
     head = {"width": image.width, "height": image.height, "hash": picture_hash(image)}
     with open(f"www/samples/{name}.json", "w") as f:
         f.write('{\n  "dragentity": 1,\n  "picture": %s,\n  "entities": [\n' % json.dumps(head, separators=(",", ":")))
-        f.write(",\n".join(lines) + '\n  ],\n  "settings": {"frames":8,"fps":8,"steps":8,"seed":0}\n}\n')
+        f.write(",\n".join(lines) + "\n  ]\n}\n")

@@ -12,6 +12,7 @@ use dragentity_core::scene::settings::Choice;
 use dragentity_core::scene::{Picture, Preset};
 use dragentity_core::{Cancel, Job, JobEvent, Video};
 use dragentity_networks::device::Device;
+use dragentity_pipeline::at_once;
 use dragentity_pipeline::model::{About, ModelOptions, SceneFrom};
 use dragentity_pipeline::runner::with_runner;
 use std::error::Error;
@@ -19,22 +20,21 @@ use std::path::Path;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
-/// The video that the shipped model makes of a preset.
+/// The video that is made at once of a preset.
 ///
 /// # Errors
 /// When picture or preset cannot be read or do not fit each other, or the run fails.
 pub fn generate(picture: &Path, preset: &Path) -> Result<Video, Box<dyn Error>> {
     let picture = Picture::decode(&std::fs::read(picture)?, &picture.display().to_string())?;
     let preset = Preset::parse(&std::fs::read_to_string(preset)?)?;
-    let options = ModelOptions::new(format!("{ROOT}/models/mini"));
-    // What the preset leaves open is as the model was trained.
+    let options = ModelOptions::new(at_once::NAME);
     let about = pollster::block_on(About::read(&options))?;
     let settings = about.settings(&Choice::default(), SceneFrom::Preset(&preset));
     let job = Job::new(preset.scene(picture)?, settings, about.follows_paths())?;
     Ok(with_runner(Device::Auto, &options, |runner| {
         runner.run(&job, &Cancel::new(), &mut |event| {
-            if let JobEvent::Step { step, steps } = event {
-                println!("step {step} of {steps}");
+            if let JobEvent::Filling { done, total } = event {
+                println!("filled {done} of {total}");
             }
         })
     })??)

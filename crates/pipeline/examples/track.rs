@@ -14,6 +14,7 @@ use dragentity_core::{Cancel, Job, Video};
 use dragentity_media::read::{Reading, read};
 use dragentity_media::track::{Tracks, flow};
 use dragentity_networks::device::Device;
+use dragentity_pipeline::at_once;
 use dragentity_pipeline::model::{About, ModelOptions, SceneFrom};
 use dragentity_pipeline::runner::with_runner;
 use std::error::Error;
@@ -29,7 +30,7 @@ pub fn track(video: &Video, name: &str, mask: Mask) -> Result<Tracks, Box<dyn Er
     Ok(flow::track(video, &[(name.to_owned(), mask)])?)
 }
 
-/// The bundled cat's head in a video that the shipped model makes of it.
+/// The bundled cat in a video that is made of it at once.
 ///
 /// # Errors
 /// When the sample cannot be read, or the run fails.
@@ -37,8 +38,7 @@ pub fn example() -> Result<(Video, Mask), Box<dyn Error>> {
     let sample = format!("{ROOT}/www/samples/cat");
     let picture = Picture::decode(&std::fs::read(format!("{sample}.jpg"))?, "cat.jpg")?;
     let preset = Preset::parse(&std::fs::read_to_string(format!("{sample}.json"))?)?;
-    let options = ModelOptions::new(format!("{ROOT}/models/mini"));
-    // What the preset leaves open is as the model was trained.
+    let options = ModelOptions::new(at_once::NAME);
     let about = pollster::block_on(About::read(&options))?;
     let settings = about.settings(&Choice::default(), SceneFrom::Preset(&preset));
     let job = Job::new(preset.scene(picture)?, settings, about.follows_paths())?;

@@ -6,6 +6,7 @@
 //! - [`model::About`] says what a model directory holds, and which settings a job is run with.
 //! - [`split::split_person`] divides a person into parts; [`cotracker`] follows things with CoTracker's weights (without
 //!   weights: `dragentity_media::track`).
+//! - [`at_once::AtOnce`] makes videos without a network.
 //! - [`engine::Engine`] (DragEntity's own networks), [`svd::Svd`] (the published Stable Video Diffusion) and
 //!   [`segmenter::Segmenter`] (SAM) are beneath, generic over Burn's backends.
 //!
@@ -20,7 +21,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let picture = Picture::decode(&std::fs::read("cat.jpg")?, "cat.jpg")?;
 //! let preset = Preset::parse(&std::fs::read_to_string("cat.json")?)?;
-//! let options = ModelOptions::new("models/mini");
+//! let options = ModelOptions::new(dragentity_pipeline::at_once::NAME);
 //! let about = pollster::block_on(About::read(&options))?;
 //! let settings = about.settings(&Choice::default(), SceneFrom::Preset(&preset));
 //! let job = Job::new(preset.scene(picture)?, settings, about.follows_paths())?;

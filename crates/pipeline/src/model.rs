@@ -92,7 +92,7 @@ impl About {
             return match &options.controlnet {
                 None => Ok(Self {
                     kind: Kind::AtOnce,
-                    name: "no model".into(),
+                    name: "at once, without a network".into(),
                     settings: at_once::settings(),
                     steered: false,
                     note: None,

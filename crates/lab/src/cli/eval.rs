@@ -16,6 +16,7 @@ use dragentity_core::Result;
 use dragentity_core::platform::{make_dir, write_json};
 use dragentity_core::study::{Answers, Tally};
 use dragentity_networks::device::Device;
+use dragentity_pipeline::at_once;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -42,7 +43,7 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["clicks_only", "tracks", "table", "videos", "inception", "steps", "gate"])]
     suite: Option<Suite>,
     /// What makes the videos of --suite: first (the first frame repeated), paste (cut out and moved over a smoothly filled
-    /// background) or models' locations [default: first,paste and --model]
+    /// background) or models' locations [default: first,paste,at-once and --model]
     #[arg(
         long,
         value_name = "ROW,...",
@@ -222,7 +223,12 @@ pub fn run(args: Args) -> Result<()> {
 
 fn run_davis(args: Args) -> Result<()> {
     let rows = match args.rows.is_empty() {
-        true => vec!["first".into(), "paste".into(), args.model],
+        true => vec![
+            "first".into(),
+            "paste".into(),
+            at_once::NAME.into(),
+            args.model,
+        ],
         false => args.rows,
     };
     let brought = Path::new(i3d::WEIGHTS);

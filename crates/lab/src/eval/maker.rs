@@ -6,14 +6,12 @@ use dragentity_core::scene::{Scene, Settings};
 use dragentity_core::{Cancel, Job, Result, Video};
 use dragentity_media::resized;
 use dragentity_networks::device::Device;
+use dragentity_pipeline::at_once;
 use dragentity_pipeline::model::{About, ModelOptions, SceneFrom};
 use dragentity_pipeline::plan::{conditions, draft_of, to_unit};
 use dragentity_pipeline::runner::{Runner, with_runner};
 use std::borrow::Cow;
 use std::time::Instant;
-
-/// The location of the engine that makes videos at once: without a model of its own it runs no network.
-const AT_ONCE: &str = "at-once";
 
 /// A way of making a video.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +54,7 @@ impl Maker {
 
     /// Whether a network takes part.
     pub fn has_networks(&self) -> bool {
-        matches!(self, Self::Model(location) if location != AT_ONCE)
+        matches!(self, Self::Model(location) if location != at_once::NAME)
     }
 
     /// Makes a video of each scene, with the settings of `choice`, which says how many frames there are, and the maker's

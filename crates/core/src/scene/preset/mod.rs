@@ -35,7 +35,7 @@ pub const VERSION: u32 = 1;
 /// What stands before the packed preset in a link.
 pub const FRAGMENT: &str = "s=";
 /// Longer side, in pixels, of the masks in a preset.
-pub const MASK_SIDE: u32 = 160;
+pub const MASK_SIDE: u32 = 320;
 /// Longer side, in pixels, of the masks in a scene made from a preset.
 pub const EDIT_SIDE: u32 = 512;
 
