@@ -466,6 +466,27 @@ mod tests {
     }
 
     #[test]
+    fn what_a_mask_holds_for_possible_is_filled_and_does_not_go_along() {
+        let (_, mut mask) = scene();
+        let at = |x: usize, y: usize| y * WIDTH + x;
+        // A tail, three pixels long, and as little of something far away.
+        for x in 32..35 {
+            mask.alpha[at(x, 20)] = 40;
+        }
+        mask.alpha[at(60, 44)] = 40;
+        let offsets = vec![[0.0; 2], [0.0, -12.0]];
+        let made = composed(vec![Layer { mask, offsets }], Vec::new());
+        let hole = made.hole().unwrap();
+        assert_eq!(hole.alpha[at(34, 20)], 255);
+        assert_eq!(hole.alpha[at(60, 44)], 0);
+        let (picture, _) = scene();
+        let frame = made.frame(1);
+        // Where the tail would have gone there is the plate; the square itself has moved.
+        assert_eq!(pixel(&frame, 34, 8), [0, 255, 0]);
+        assert_eq!(pixel(&frame, 25, 8), pixel(&picture.rgb, 25, 20));
+    }
+
+    #[test]
     fn what_the_border_cuts_off_goes_on_beyond_it() {
         let (picture, _) = scene();
         let mut cut = Mask::empty(WIDTH as u32, HEIGHT as u32);

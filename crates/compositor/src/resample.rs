@@ -92,7 +92,7 @@ mod tests {
         for offset in [-3.0, 0.0, 0.0005, 7.0] {
             let taps = Taps::new(offset);
             assert_eq!(taps.weights().collect::<Vec<_>>(), [(0, 1.0)], "{offset}");
-            assert_eq!((taps.shift as f32 - offset).abs() < 1e-3, true);
+            assert!((taps.shift as f32 - offset).abs() < 1e-3);
         }
         for offset in [-2.7, -0.25, 0.5, 3.1] {
             let taps = Taps::new(offset);
