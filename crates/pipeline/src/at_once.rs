@@ -287,8 +287,9 @@ mod tests {
     fn run(at_once: &AtOnce, job: &Job) -> (Video, Vec<JobEvent>) {
         let mut events = Vec::new();
         let mut hear = |event| events.push(event);
-        let made = at_once.run(job, &Cancel::new(), &mut hear);
-        (pollster::block_on(made).unwrap(), events)
+        let cancel = Cancel::new();
+        let made = pollster::block_on(at_once.run(job, &cancel, &mut hear)).unwrap();
+        (made, events)
     }
 
     #[test]
@@ -333,7 +334,8 @@ mod tests {
         let at_once = AtOnce::default();
         let mut job = job(2);
         let path = job.scene.entities[0].trajectory.take();
-        let prepared = at_once.prepare(&job.scene, &Cancel::new(), &mut |_| {});
+        let (cancel, mut hear) = (Cancel::new(), |_| {});
+        let prepared = at_once.prepare(&job.scene, &cancel, &mut hear);
         let prepared = pollster::block_on(prepared).unwrap();
         assert_eq!(prepared.layers.len(), 1);
         let (entity, sprites) = &prepared.layers[0];
