@@ -110,7 +110,7 @@ mod blobs {
     }
 }
 
-/// Shared with a running job; setting it makes the job return [`Error::Cancelled`](crate::Error::Cancelled) within one step.
+/// Shared with a running job; setting it makes the job return [`Error::Cancelled`] within one step.
 #[derive(Clone, Default)]
 pub struct Cancel(Arc<AtomicBool>);
 

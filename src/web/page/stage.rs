@@ -27,16 +27,23 @@ pub struct LiveView {
     plate: HtmlCanvasElement,
     /// Size of the plate in pixels.
     size: [f64; 2],
-    /// Back to front: which entity, and what of it is drawn where in the plate, one after the other.
-    layers: Vec<(usize, Vec<([f64; 2], HtmlCanvasElement)>)>,
+    /// Back to front: which entity, and what of it is drawn, one after the other.
+    layers: Vec<(usize, Vec<Placed>)>,
+}
+
+/// Something that is drawn over the plate.
+struct Placed {
+    /// Where in the plate, in its pixels.
+    at: [f64; 2],
+    canvas: HtmlCanvasElement,
 }
 
 impl LiveView {
     /// Of what the worker has made.
     pub fn new(plate: &Picture, layers: &[(u32, Vec<SpriteData>)]) -> Self {
-        let drawn = |sprite: &SpriteData| {
-            let canvas = painted(sprite.width, sprite.height, &sprite.rgba);
-            ([f64::from(sprite.x), f64::from(sprite.y)], canvas)
+        let drawn = |sprite: &SpriteData| Placed {
+            at: [f64::from(sprite.x), f64::from(sprite.y)],
+            canvas: painted(sprite.width, sprite.height, &sprite.rgba),
         };
         let layer = |(entity, sprites): &(u32, Vec<SpriteData>)| {
             (*entity as usize, sprites.iter().map(drawn).collect())
@@ -69,8 +76,8 @@ impl LiveView {
         };
         place(&self.plate, [0.0, 0.0], camera);
         for (entity, sprites) in &self.layers {
-            for (at, canvas) in sprites {
-                place(canvas, *at, offset(*entity));
+            for sprite in sprites {
+                place(&sprite.canvas, sprite.at, offset(*entity));
             }
         }
     }

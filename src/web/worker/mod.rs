@@ -195,7 +195,9 @@ fn hear(message: ToWorker) {
                 s.postpone_preparing()
             });
             push(Task::Segment { number, job });
-            postponed.map(push);
+            if let Some(task) = postponed {
+                push(task);
+            }
         }
         ToWorker::Suggest { number, at: [x, y] } => {
             with(|s| s.tasks.retain(|t| !matches!(t, Task::Suggest { .. })));
