@@ -181,7 +181,7 @@ fn unusable_settings_and_places() {
     assert_refused(ending(command), 3, &["nothing would move", "--preset"]);
     refuse(
         &["-o", "a.gif", "--frames", "0"],
-        &["number of frames is 0", "2 to 64"],
+        &["number of frames is 0", "2 to 121"],
     );
     refuse(
         &["-o", "a.gif", "--steps", "100000"],

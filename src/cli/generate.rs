@@ -253,7 +253,7 @@ mod tests {
                     entity.name
                 );
                 assert!(
-                    (0.02..0.7).contains(&entity.mask.coverage()),
+                    (0.02..0.8).contains(&entity.mask.coverage()),
                     "{name}: {}",
                     entity.name
                 );

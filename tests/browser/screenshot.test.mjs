@@ -11,13 +11,13 @@ const wanted = Boolean(process.env.DRAGENTITY_SCREENSHOT);
 test('the screenshot of the README', { skip: !wanted && 'not asked for', timeout: 900_000 }, async (t) => {
   const page = await open(t, { context: { deviceScaleFactor: 1.5 } });
   await stage(page);
+  await at(page, 'sample-coffee').click();
   await page.locator('#example').click();
   await entities(page, 1);
   await generate(page);
   await finished(page, 800_000);
-  await at(page, 'show-paths').click();
-  // A frame in the middle of the motion, without a pointer or a message over it.
-  await at(page, 'scrub').fill('5');
+  // A frame late in the motion, without a pointer or a message over it.
+  await at(page, 'scrub').fill('38');
   await page.mouse.move(2, 2);
   for (const close of await at(page, 'dismiss').all()) await close.click();
   mkdirSync(join(root, 'docs'), { recursive: true });

@@ -138,7 +138,7 @@ fn unusable_jobs_are_refused_in_words() {
     refused(&good, &PRESET[..80], 400, "cut short");
     refused(
         &good,
-        &PRESET.replace("\"frames\": 4", "\"frames\": 65"),
+        &PRESET.replace("\"frames\": 4", "\"frames\": 122"),
         400,
         "2 to 121",
     );

@@ -351,7 +351,7 @@ mod tests {
         let published = Kind::StableVideoDiffusion;
         assert_eq!(frames(published, 14, Choice::default()), 14);
         assert_eq!(frames(published, 1, Choice::default()), 2);
-        assert_eq!(frames(published, usize::MAX, Choice::default()), 64);
+        assert_eq!(frames(published, usize::MAX, Choice::default()), 121);
         assert_eq!(frames(Kind::DragEntity, 14, Choice::default()), 25);
         let request = Choice {
             frames: Some(9),

@@ -89,7 +89,9 @@ fn every_form_of_a_preset_reads_back() {
 
 #[test]
 fn to_be_run_elsewhere_nothing_is_scaled_or_rounded() {
-    let scene = scene();
+    let mut scene = scene();
+    // Larger than what goes into a link.
+    scene.entities[0].mask = scene.entities[0].mask.resized(480, 320);
     let whole = Preset::whole(&scene, &Settings::default());
     let back = Preset::parse(&whole.to_json()).unwrap();
     let back = back.scene(scene.picture.clone()).unwrap();
