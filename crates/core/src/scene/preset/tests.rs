@@ -89,9 +89,7 @@ fn every_form_of_a_preset_reads_back() {
 
 #[test]
 fn to_be_run_elsewhere_nothing_is_scaled_or_rounded() {
-    let mut scene = scene();
-    // Larger than what goes into a link.
-    scene.entities[0].mask = scene.entities[0].mask.resized(480, 320);
+    let scene = scene();
     let whole = Preset::whole(&scene, &Settings::default());
     let back = Preset::parse(&whole.to_json()).unwrap();
     let back = back.scene(scene.picture.clone()).unwrap();
@@ -102,9 +100,12 @@ fn to_be_run_elsewhere_nothing_is_scaled_or_rounded() {
         assert!((back.mask.width, back.mask.height) == (sent.mask.width, sent.mask.height));
         assert_eq!(back.mask.to_runs(), sent.mask.to_runs());
     }
-    let small = Preset::new(&scene, &Settings::default());
-    assert_ne!(small.entities[0].trajectory, scene.entities[0].trajectory);
-    assert!(small.entities[0].mask.width < scene.entities[0].mask.width);
+    // What goes into a link is.
+    let mut large = scene;
+    large.entities[0].mask = large.entities[0].mask.resized(480, 320);
+    let small = Preset::new(&large, &Settings::default());
+    assert_ne!(small.entities[0].trajectory, large.entities[0].trajectory);
+    assert!(small.entities[0].mask.width < 480);
 }
 
 #[test]
