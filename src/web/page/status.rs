@@ -40,10 +40,6 @@ impl App {
                 }
             }
         }
-        let networks = self.by_model || self.compute_targets.for_jobs().is_some();
-        for id in ["set-steps-row", "set-seed-row", "set-representation-row"] {
-            dom::show(&dom::by_id(id), networks);
-        }
         dom::show(&dom::by_id("example-offer"), self.sample.is_some());
         self.show_status();
         self.save_soon();
@@ -118,6 +114,11 @@ impl App {
             "aria-busy",
             if busy { "true" } else { "false" },
         );
+        // What only networks heed: here when they are asked for, and a server may have some.
+        let networks = self.by_model || self.compute_targets.for_jobs().is_some();
+        for id in ["set-steps-row", "set-seed-row", "set-representation-row"] {
+            dom::show(&dom::by_id(id), networks);
+        }
         self.show_device();
     }
 
