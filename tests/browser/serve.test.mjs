@@ -53,6 +53,11 @@ test('a job runs on the server that the page came from', { timeout: 600_000 }, a
   assert.ok(await at(page, 'place-server').isChecked());
   assert.match(await at(page, 'privacy').textContent(), /are sent to http/);
   assert.match(await at(page, 'device').textContent(), /Server: CPU/);
+  // What nobody has chosen is the server's model's own.
+  assert.equal(await at(page, 'set-frames').inputValue(), '8');
+  await at(page, 'place-here').check();
+  assert.equal(await at(page, 'set-frames').inputValue(), '48');
+  await at(page, 'place-server').check();
 
   await settings(page, { steps: 3, frames: 4, fps: 5 });
   await generate(page);

@@ -2,7 +2,7 @@
 //! The browser is what is chosen unless the person says otherwise.
 
 use super::messages::{Kind, say, sentence};
-use super::remote::{Info, Server, Trouble};
+use super::remote::{Info, ModelInfo, Server, Trouble};
 use super::{App, act, dom};
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{Element, HtmlInputElement, Storage};
@@ -104,6 +104,14 @@ impl ComputeTargets {
         }
     }
 
+    /// The model of the server that jobs go to, if they do.
+    pub fn model(&self) -> Option<&ModelInfo> {
+        match &self.reach {
+            Reach::There(info) if self.chosen => info.model.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Where clicks go to, if not to this browser, and what makes masks there.
     pub fn for_clicks(&self) -> Option<(Server, &str)> {
         match &self.reach {
@@ -186,6 +194,7 @@ impl App {
                     say(Kind::Error, &sentence(why));
                 }
                 app.show_compute_targets();
+                app.adopt_own_settings();
             });
         });
     }
@@ -228,6 +237,7 @@ impl App {
         self.compute_targets.chosen = server;
         keep(PLACE, if server { "server" } else { "" });
         self.show_compute_targets();
+        self.adopt_own_settings();
         self.show_status();
     }
 
@@ -236,6 +246,7 @@ impl App {
         self.compute_targets.chosen = false;
         self.compute_targets.reach = Reach::Not(format!("does not answer any more ({why})"));
         self.show_compute_targets();
+        self.adopt_own_settings();
         self.show_status();
     }
 

@@ -356,10 +356,15 @@ fn saved(result: Result<(), String>, kind: &str) {
     }
 }
 
+/// Longest side of a GIF, in pixels: it is made while the page waits, and every pixel of every frame is in it.
+const GIF_SIDE: u32 = 480;
+
 /// The video's GIF: at the size to look at it, in the picture's shape.
 fn gif(video: &Video, aspect: f32) -> dragentity_core::Result<Vec<u8>> {
     let shape = ((aspect * 1000.0).round() as u32, 1000);
     let (width, height) = media::view_size((video.width, video.height), shape, None);
+    let shrink = (f64::from(GIF_SIDE) / f64::from(width.max(height))).min(1.0);
+    let [width, height] = [width, height].map(|side| (f64::from(side) * shrink).round() as u32);
     let shown = media::resized(video, width, height)?;
     media::gif::encode(&shown)
 }

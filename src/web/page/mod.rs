@@ -54,6 +54,8 @@ pub struct App {
     live: Live,
     /// Whether the model makes the video.
     by_model: bool,
+    /// Frames, frames a second and steps of what makes the videos: those in the settings until somebody chooses others.
+    own_numbers: [u32; 3],
     job: Option<Running>,
     /// Number of the last job.
     jobs: u64,
@@ -133,6 +135,7 @@ pub fn start() {
         segmenter: Segmenter::default(),
         live: Live::default(),
         by_model,
+        own_numbers: [0; 3],
         job: None,
         jobs: 0,
         shown_revision: None,
@@ -151,7 +154,9 @@ pub fn start() {
     APP.with(|cell| *cell.borrow_mut() = Some(app));
     events::wire();
     act(|app| {
-        app.editor.settings = app.own_settings();
+        let own = app.own_settings();
+        app.own_numbers = [own.frames, own.fps, own.steps];
+        app.editor.settings = own;
         app.show_settings();
         app.start_worker();
         app.ask_server(false);

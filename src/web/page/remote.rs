@@ -47,6 +47,12 @@ pub struct ModelInfo {
     pub name: String,
     /// Whether it moves entities along paths.
     pub follows_paths: bool,
+    /// How many frames it makes unless it is told otherwise.
+    pub frames: u32,
+    /// In how many steps.
+    pub steps: u32,
+    /// How many a second.
+    pub fps: u32,
 }
 
 /// Why a server does not do what it was asked.

@@ -23,21 +23,39 @@ impl App {
         dom::by_id::<HtmlSelectElement>("set-representation").set_value(representation);
     }
 
-    /// The settings of what makes the videos here, before anybody has chosen others.
+    /// The settings of what makes the videos, before anybody has chosen others.
     pub(super) fn own_settings(&self) -> Settings {
-        match self.by_model {
-            true => Settings::default(),
-            false => at_once::settings(),
+        match self.compute_targets.model() {
+            Some(model) => Settings {
+                frames: model.frames,
+                steps: model.steps,
+                fps: model.fps,
+                ..Settings::default()
+            },
+            None if self.by_model => Settings::default(),
+            None => at_once::settings(),
+        }
+    }
+
+    /// Something else makes the videos from here on: numbers that nobody has chosen are its own.
+    pub(super) fn adopt_own_settings(&mut self) {
+        let own = self.own_settings();
+        let settings = &mut self.editor.settings;
+        let now = [settings.frames, settings.fps, settings.steps];
+        let own = [own.frames, own.fps, own.steps];
+        if std::mem::replace(&mut self.own_numbers, own) == now {
+            [settings.frames, settings.fps, settings.steps] = own;
+            self.show_settings();
         }
     }
 
     /// Has the model make the videos, or not: with its own number of frames.
     pub(super) fn take_maker(&mut self) {
         self.by_model = dom::by_id::<HtmlInputElement>("set-model").checked();
-        let own = self.own_settings();
-        let settings = &mut self.editor.settings;
-        (settings.frames, settings.fps, settings.steps) = (own.frames, own.fps, own.steps);
-        self.show_settings();
+        let settings = &self.editor.settings;
+        // Whatever was chosen was chosen for the other.
+        self.own_numbers = [settings.frames, settings.fps, settings.steps];
+        self.adopt_own_settings();
         self.update();
     }
 
