@@ -1,0 +1,43 @@
+// How long a person waits for what, when asked for it: DRAGENTITY_TIMES=1 ./test browser
+
+import { test } from 'node:test';
+import { at, click, drag, entities, finished, generate, stage, until } from './actions.mjs';
+import { open } from './harness.mjs';
+
+const wanted = Boolean(process.env.DRAGENTITY_TIMES);
+
+for (const [sample, from, to] of [
+  ['cat', [0.45, 0.55], [0.36, 0.55]],
+  ['coffee', [0.3, 0.3], [0.42, 0.3]],
+]) {
+  test(`the times of ${sample}`, { skip: !wanted && 'not asked for', timeout: 600_000 }, async (t) => {
+    const page = await open(t, { at: '/?device=cpu' });
+    await stage(page);
+    const device = () => at(page, 'device').textContent();
+    await until(async () => !/Loading|Looking/.test(await device()), 'the first picture to be looked at', 120_000);
+    const times = [];
+    const timed = async (what, work) => {
+      const since = Date.now();
+      await work();
+      times.push(`${what} ${((Date.now() - since) / 1000).toFixed(2)} s`);
+    };
+    await timed('looked at in', async () => {
+      // Away from it and back, where it is the first one.
+      await at(page, sample === 'cat' ? 'sample-astronaut' : 'sample-cat').click();
+      await at(page, `sample-${sample}`).click();
+      await until(async () => /Looking/.test(await device()), 'the picture to be looked at', 60_000);
+      await until(async () => !/Looking/.test(await device()), 'the picture to be known', 120_000);
+    });
+    await timed('a click answered in', async () => {
+      await click(page, from);
+      await entities(page, 1);
+    });
+    await timed('the plate there after', () => until(() => at(page, 'stage').getAttribute('data-live'), 'the plate', 180_000));
+    await drag(page, [from, to]);
+    await timed('48 frames in', async () => {
+      await generate(page);
+      await finished(page, 300_000);
+    });
+    t.diagnostic(`${sample}: ${times.join(', ')}`);
+  });
+}
