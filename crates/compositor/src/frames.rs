@@ -54,16 +54,9 @@ pub struct Composition {
 impl Composition {
     /// Of layers that lie back to front over a picture, whose camera moves by `camera` pixels in each frame.
     pub fn new(picture: Picture, layers: Vec<Layer>, camera: Vec<[f32; 2]>) -> Self {
-        let moves = |layer: &Layer| {
-            let frames = layer.offsets.len().max(camera.len());
-            (0..frames).any(|frame| {
-                let (own, of_all) = (at(&layer.offsets, frame), at(&camera, frame));
-                (own[0] - of_all[0]).abs() + (own[1] - of_all[1]).abs() > 1e-3
-            })
-        };
         // What stays in its background is part of it, unless something may pass behind it.
         let waiting = layers.into_iter().enumerate();
-        let waiting = waiting.skip_while(|(_, layer)| !moves(layer));
+        let waiting = waiting.skip_while(|(_, layer)| !moves(layer, &camera));
         let mut waiting: Vec<(usize, Layer)> = waiting.collect();
         waiting.reverse();
         Self {
@@ -77,12 +70,6 @@ impl Composition {
         }
     }
 
-    /// How many layers there are, and how many are cut out.
-    pub fn progress(&self) -> (usize, usize) {
-        let done = self.cutouts.len();
-        (done, done + self.waiting.len())
-    }
-
     /// Cuts out the next layer; whether there are more.
     pub fn advance(&mut self) -> bool {
         if let Some((index, layer)) = self.waiting.pop()
@@ -90,15 +77,13 @@ impl Composition {
         {
             let (width, height) = self.size();
             let cutout = Cutout::new(&matte, width, height, Reach::of(&layer.offsets));
-            let moves = (0..layer.offsets.len().max(self.camera.len()))
-                .any(|frame| at(&layer.offsets, frame) != at(&self.camera, frame));
             let covered = cutout.coverage(width, height);
             let thing = covered.iter().sum::<f32>() < BACKDROP * covered.len() as f32;
             for (is, covered) in self.things.iter_mut().zip(&covered) {
                 *is |= thing && *covered > 0.02;
             }
             let mut shadow = None;
-            if moves {
+            if moves(&layer, &self.camera) {
                 let mut going = self.perhaps(&layer.mask, &covered);
                 shadow = shadow::found(&self.picture, &covered);
                 if let Some(shadow) = &shadow {
@@ -240,9 +225,7 @@ impl Composition {
         }
         frame
     }
-}
 
-impl Composition {
     /// Several frames, natively on all processors.
     pub fn frames(&self, which: impl Iterator<Item = usize>) -> Vec<Vec<u8>> {
         #[cfg(not(target_family = "wasm"))]
@@ -254,6 +237,14 @@ impl Composition {
         #[cfg(target_family = "wasm")]
         which.map(|i| self.frame(i)).collect()
     }
+}
+
+/// Whether a layer goes another way than the camera, in any frame.
+fn moves(layer: &Layer, camera: &[[f32; 2]]) -> bool {
+    (0..layer.offsets.len().max(camera.len())).any(|frame| {
+        let (own, of_all) = (at(&layer.offsets, frame), at(camera, frame));
+        (own[0] - of_all[0]).abs() + (own[1] - of_all[1]).abs() > 1e-3
+    })
 }
 
 /// The offset in a frame; what is missing or not a number is none.

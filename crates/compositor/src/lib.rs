@@ -7,6 +7,7 @@
 
 pub mod cutout;
 pub mod frames;
+mod luma;
 pub mod matte;
 mod mean;
 pub mod plate;

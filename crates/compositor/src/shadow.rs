@@ -5,6 +5,7 @@
 //! and of nearly the same colour, and hangs together with the thing. Over ground that is too varied to tell, none is found.
 
 use super::cutout::Sprite;
+use super::luma::luma;
 use super::matte::doubt;
 use super::mean::box_mean;
 use super::resample::Taps;
@@ -30,7 +31,7 @@ fn measured(rgb: &[u8]) -> Vec<[f32; 3]> {
         .map(|p| {
             let [r, g, b] = [p[0], p[1], p[2]].map(f32::from);
             let sum = (r + g + b).max(1.0);
-            [0.299 * r + 0.587 * g + 0.114 * b, r / sum, b / sum]
+            [luma(p), r / sum, b / sum]
         })
         .collect()
 }
@@ -159,10 +160,7 @@ impl Shade {
         let (width, height) = (picture.width as usize, picture.height as usize);
         let edge = doubt(picture.width, picture.height);
         let radius = edge.round() as usize;
-        let light = |rgb: &[u8], at: usize| {
-            let p = &rgb[at * 3..at * 3 + 3];
-            0.299 * f32::from(p[0]) + 0.587 * f32::from(p[1]) + 0.114 * f32::from(p[2])
-        };
+        let light = |rgb: &[u8], at: usize| luma(&rgb[at * 3..]);
         let weighed: Vec<[f32; 4]> = (0..width * height)
             .map(|at| {
                 let open = if covered[at] > 0.02 { 0.0 } else { 1.0 };

@@ -50,14 +50,7 @@ impl App {
 
     /// Ends the worker and starts another; what it was doing is lost, the scene is not.
     pub(super) fn restart_worker(&mut self) {
-        if let Some(request) = self.editor.pending() {
-            let number = request.number;
-            self.editor.answer(number, None);
-        }
-        if let Some(request) = self.editor.splitting() {
-            let number = request.number;
-            self.editor.answer_parts(number, None);
-        }
+        self.drop_requests();
         self.job.take_if(|job| job.is_worker());
         self.player.drop_gpu_canvas();
         self.start_worker();
@@ -167,6 +160,11 @@ impl App {
     fn lose_worker(&mut self) {
         self.gone = true;
         self.segmenter.lose();
+        self.drop_requests();
+    }
+
+    /// Nobody will answer what was asked of the worker.
+    fn drop_requests(&mut self) {
         if let Some(request) = self.editor.pending() {
             let number = request.number;
             self.editor.answer(number, None);

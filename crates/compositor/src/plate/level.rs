@@ -2,6 +2,7 @@
 
 use super::distance::distance_to;
 use super::parallel::rows;
+use crate::luma::luma;
 
 /// How far a patch reaches from its centre, in pixels.
 pub(super) const RADIUS: usize = 3;
@@ -271,10 +272,7 @@ fn variation(
     unknown: &[bool],
     window: usize,
 ) -> [Vec<f32>; 2] {
-    let brightness = |at: usize| {
-        let at = at * 3;
-        0.299 * f32::from(rgb[at]) + 0.587 * f32::from(rgb[at + 1]) + 0.114 * f32::from(rgb[at + 2])
-    };
+    let brightness = |at: usize| luma(&rgb[at * 3..]);
     [(1, 0), (0, 1)].map(|(dx, dy)| {
         // Sums of steps and how many there are.
         let mut steps = vec![[0.0_f32; 2]; width * height];
