@@ -160,8 +160,8 @@ fn job(args: &Request, about: &About) -> Result<(Job, Vec<String>)> {
     };
     let preset = match (&args.preset, own_preset) {
         (Some(given), _) => Some(Preset::parse(&preset_text(given)?)?),
-        (None, Some(own)) if about.follows_paths() => Some(Preset::parse(own)?),
-        (None, None) if about.follows_paths() => {
+        (None, Some(own)) => Some(Preset::parse(own)?),
+        (None, None) if about.needs_paths() => {
             return Err(Error::Preset(
                 "there is none, and nothing would move; name one with --preset".into(),
             ));
@@ -185,7 +185,7 @@ fn job(args: &Request, about: &About) -> Result<(Job, Vec<String>)> {
                 ..Scene::default()
             };
             let settings = about.settings(&request, SceneFrom::Picture);
-            Job::new(scene, settings, about.follows_paths())?
+            Job::new(scene, settings, about.needs_paths())?
         }
     };
     Ok((job, notes))

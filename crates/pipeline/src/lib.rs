@@ -24,7 +24,7 @@
 //! let options = ModelOptions::new(dragentity_pipeline::at_once::NAME);
 //! let about = pollster::block_on(About::read(&options))?;
 //! let settings = about.settings(&Choice::default(), SceneFrom::Preset(&preset));
-//! let job = Job::new(preset.scene(picture)?, settings, about.follows_paths())?;
+//! let job = Job::new(preset.scene(picture)?, settings, about.needs_paths())?;
 //! let video = with_runner(Device::Auto, &options, |runner| {
 //!     runner.run(&job, &Cancel::new(), &mut |_event| {})
 //! })??;

@@ -1,10 +1,28 @@
 //! The Euler sampler around the denoiser: one object that pipeline, trainer and evaluation advance.
+//!
+//! It may follow a [`Reference`] by two clocks, as Time-to-Move does (Singer and others, 2025; its published code's
+//! `pipelines/svd_pipeline.py`): denoising begins late, from the reference with noise, and some places are put back to it for a
+//! few steps more.
 
 use super::noise::noise;
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use dragentity_core::scheduler::EulerDiscreteScheduler;
 use dragentity_networks::dragentity::denoiser::{Denoiser, Prepared};
 use dragentity_networks::svd::unet::UNetSpatioTemporalConditionModel;
+
+/// Frames that a video follows, roughly everywhere and closely in some places.
+#[derive(Clone, Debug)]
+pub struct Reference<B: Backend> {
+    /// `[batch, frames, channels, height, width]`, scaled as the latents that are denoised.
+    pub latents: Tensor<B, 5>,
+    /// 1 where it is followed closely, 0 elsewhere: `[batch, frames, 1, height, width]`.
+    pub mask: Tensor<B, 5>,
+    /// The first step that is done, counted from 0; those before it are left out. The more there are of them, the less is
+    /// made anew anywhere.
+    pub weak: usize,
+    /// Steps before this one end with the reference put back where the mask is 1.
+    pub strong: usize,
+}
 
 /// A video being denoised.
 pub struct Sampler<'a, B: Backend> {
@@ -15,6 +33,7 @@ pub struct Sampler<'a, B: Backend> {
     scheduler: EulerDiscreteScheduler,
     sample: Tensor<B, 5>,
     step: usize,
+    followed: Option<(Reference<B>, Tensor<B, 5>)>,
 }
 
 impl<'a, B: Backend> Sampler<'a, B> {
@@ -55,12 +74,36 @@ impl<'a, B: Backend> Sampler<'a, B> {
             sample: noise * scheduler.init_noise_sigma(),
             scheduler,
             step: 0,
+            followed: None,
         }
     }
 
-    /// Steps in all.
+    /// Starts from a reference with the noise of the step at which it begins. `noise`, of mean 0 and deviation 1 and of the
+    /// reference's shape, is what is added to it at every step; a reference that begins after the last step begins with it.
+    pub fn following(
+        unet: &'a UNetSpatioTemporalConditionModel<B>,
+        prepared: Prepared<'a, B>,
+        scheduler: EulerDiscreteScheduler,
+        guidance: &[f64],
+        noise: Tensor<B, 5>,
+        reference: Reference<B>,
+    ) -> Self {
+        let mut sampler = Self::from_noise(unet, prepared, scheduler, guidance, noise.clone());
+        sampler.step = reference.weak.min(sampler.steps() - 1);
+        let level = sampler.scheduler.sigmas()[sampler.step];
+        sampler.sample = reference.latents.clone() + noise.clone() * level;
+        sampler.followed = Some((reference, noise));
+        sampler
+    }
+
+    /// Steps in all, those that are left out counted.
     pub fn steps(&self) -> usize {
         self.scheduler.steps()
+    }
+
+    /// Steps that are done, or left out.
+    pub fn done(&self) -> usize {
+        self.step
     }
 
     /// Does one step and returns what the network takes the clean latents to be.
@@ -84,6 +127,14 @@ impl<'a, B: Backend> Sampler<'a, B> {
             self.sample.clone() * factors.denoised.skip + output.clone() * factors.denoised.output;
         self.sample = self.sample.clone() * factors.sample + output * factors.output;
         self.step += 1;
+        if let Some((reference, noise)) = &self.followed
+            && self.step <= reference.strong
+        {
+            let level = self.scheduler.sigmas()[self.step];
+            let back = reference.latents.clone() + noise.clone() * level;
+            let made = self.sample.clone();
+            self.sample = made.clone() + (back - made) * reference.mask.clone();
+        }
         clean
     }
 

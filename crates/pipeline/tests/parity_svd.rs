@@ -22,7 +22,7 @@ use dragentity_pipeline::model::ModelOptions;
 use dragentity_pipeline::noise::noise;
 use dragentity_pipeline::plan::to_unit;
 use dragentity_pipeline::runner::with_runner;
-use dragentity_pipeline::sample::Sampler;
+use dragentity_pipeline::sample::{Reference, Sampler};
 use dragentity_pipeline::svd::{Svd, SvdConfig, decode, image_latents, prepare};
 use dragentity_pipeline::transfer::{pictures, read};
 use dragentity_testkit::svd::{config, published_directory, svd_config, synthetic};
@@ -162,6 +162,42 @@ impl Case {
     }
 }
 
+/// A reference followed by two clocks, as Time-to-Move does it with diffusers' pipeline, step by step.
+fn dual_clock<B: Backend>(device: &B::Device) {
+    const STEPS: usize = 5;
+    let (goldens, config) = (golden_file(GOLDENS), svd_config());
+    let read = |name: &str| {
+        let golden = conditional(&goldens, name);
+        let (values, shape) = golden.read(name).unwrap();
+        (values, shape)
+    };
+    let (values, shape) = read("svd.embedding");
+    let embedding = Tensor::<B, 3>::from_data(TensorData::new(values, shape), device);
+    let (values, shape) = read("svd.image_latents");
+    let latents = Tensor::<B, 4>::from_data(TensorData::new(values, shape), device);
+    let (prepared, _) = SMALL.conditioning(&config, embedding, latents, device);
+    let scheduler = EulerDiscreteScheduler::new(config.scheduler.clone(), STEPS).unwrap();
+    let shape = SMALL.start::<B>(device).dims();
+    let [_, frames, _, height, width] = shape;
+    let mask = picture::<B, 5>("clock.mask", [1, frames, 1, height, width], device);
+    let reference = Reference {
+        latents: picture("clock.reference", shape, device),
+        mask: mask.greater_elem(0.0).float(),
+        weak: 1,
+        strong: 3,
+    };
+    let noise = picture("clock.noise", shape, device);
+    let unet = fill(config.unet.init::<B>(device).unwrap());
+    let guidance = guidance_per_frame(1.0, 3.0, frames);
+    let mut sampler = Sampler::following(&unet, prepared, scheduler, &guidance, noise, reference);
+    for step in 1..STEPS {
+        assert_eq!(sampler.done(), step);
+        sampler.advance();
+        let name = format!("clock.latents.{step}");
+        assert_golden(&goldens, &name, sampler.sample(), SMALL.tolerance);
+    }
+}
+
 fn whole_pipeline<B: Backend>(device: &B::Device) {
     let config = svd_config();
     config.check("svd").unwrap();
@@ -197,7 +233,7 @@ fn full_size() {
     );
 }
 
-dragentity_testkit::on_each_backend!(image_encoder, whole_pipeline);
+dragentity_testkit::on_each_backend!(image_encoder, whole_pipeline, dual_clock);
 
 #[test]
 fn a_controlnet_steers_the_pipeline() {

@@ -2,6 +2,7 @@
 //! No tensors, no browser. Coordinates are fractions of the picture (0..1, x right, y down);
 //! times are fractions of the video (0 first frame, 1 last).
 
+pub mod control;
 pub mod demo;
 pub mod draft;
 pub mod history;
@@ -18,6 +19,7 @@ pub mod settings;
 mod tidy;
 pub mod trajectory;
 
+pub use control::Control;
 pub use history::{Edit, History};
 pub use order::Order;
 pub use parts::Part;
@@ -129,6 +131,14 @@ pub struct Settings {
     /// The representation of trajectories that the model is to have been trained with; `None`: whichever it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub representation: Option<Representation>,
+    /// What moves things along their paths in Stable Video Diffusion; `None`: a ControlNet where there is one, else a
+    /// reference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control: Option<Control>,
+    /// Share of the denoising steps that are left out where a reference is followed: what is made anew anywhere.
+    pub weak: f32,
+    /// Share of the steps before whose end the reference is put back where things move.
+    pub strong: f32,
 }
 
 impl Default for Settings {
@@ -144,6 +154,10 @@ impl Default for Settings {
             noise_augmentation: 0.0,
             size: None,
             representation: None,
+            control: None,
+            // Time-to-Move's for this model: 16 and 21 of 50 steps.
+            weak: 0.32,
+            strong: 0.42,
         }
     }
 }
