@@ -14,6 +14,7 @@ mod solver;
 
 pub use mesh::{MAX_VERTICES, Mesh};
 pub use motion::{Motion, Rig};
+pub use similarity::{Fit, Similarity};
 pub use solver::Solver;
 
 use crate::scene::Pose;
