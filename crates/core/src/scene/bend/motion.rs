@@ -31,15 +31,17 @@ impl Motion {
         let time = |i: usize| i as f32 / (frames.max(2) - 1) as f32;
         let frames = (0..frames).map(|i| rig.at(time(i))).collect();
         Self::Mesh {
-            mesh: rig.solver.mesh().clone(),
+            mesh: rig.mesh().clone(),
             frames,
         }
     }
 }
 
-/// How far around a mask a mesh has to go, in pixels, to hold all of a soft cut-out of a picture of `size` pixels.
-fn margin(size: [u32; 2]) -> f32 {
-    2.5 * (size[0].max(size[1]) as f32 / 256.0 + 1.0) + 4.0
+/// The mesh over a mask in a picture of `size` pixels, with as much around it as a soft cut-out has, and what of the ground beside
+/// it is not shown as it was once the thing moves. `None` for an empty mask.
+pub fn mesh_over(mask: &Mask, size: [u32; 2]) -> Option<Mesh> {
+    let doubt = size[0].max(size[1]) as f32 / 256.0 + 1.0;
+    Mesh::over(mask, size, 3.5 * doubt + 4.0)
 }
 
 /// An entity that is turned, scaled or bent: its mesh with what holds it, ready to be moved again and again.
@@ -54,24 +56,14 @@ pub struct Rig {
 impl Rig {
     /// Of an entity in a picture of `size` pixels; `None` where offsets say all of its motion.
     pub fn of(entity: &Entity, size: [u32; 2]) -> Option<Self> {
-        let paths: Vec<Trajectory> = entity.held_by().cloned().collect();
+        let mut paths: Vec<Trajectory> = entity.held_by().cloned().collect();
         let still = entity.poses.iter().all(Pose::is_still);
         if still && together(&paths) {
             return None;
         }
-        Self::with(&entity.mask, paths, entity.poses.clone(), size)
-    }
-
-    /// Of a mask with these trajectories on it (or a pin at its middle) and these poses. `None` for an empty mask.
-    pub fn with(
-        mask: &Mask,
-        mut paths: Vec<Trajectory>,
-        poses: Vec<Pose>,
-        size: [u32; 2],
-    ) -> Option<Self> {
-        let mesh = Mesh::over(mask, size, margin(size))?;
+        let mesh = mesh_over(&entity.mask, size)?;
         if paths.is_empty() {
-            let [x, y] = mask.centroid()?;
+            let [x, y] = entity.mask.centroid()?;
             paths.push(Trajectory::pin(x, y));
         }
         let size = size.map(|side| side as f32);
@@ -82,14 +74,19 @@ impl Rig {
         Some(Self {
             solver: Solver::new(Arc::new(mesh), &starts),
             paths,
-            poses,
+            poses: entity.poses.clone(),
             size,
         })
     }
 
     /// The mesh at rest.
-    pub fn mesh(&self) -> &Mesh {
+    pub fn mesh(&self) -> &Arc<Mesh> {
         self.solver.mesh()
+    }
+
+    /// Goes back to the first frame.
+    pub fn reset(&mut self) {
+        self.solver.reset();
     }
 
     /// Where its vertices are at time `t`, a fraction of the video. At time 0 they are at rest.
@@ -106,15 +103,6 @@ impl Rig {
             })
             .collect();
         self.solver.step(&targets, &Pose::at(&self.poses, t))
-    }
-
-    /// Where its vertices are while one of its handles is led to a place (fractions of the picture) and the others are where they
-    /// begin.
-    pub fn led(&mut self, handle: usize, to: [f32; 2]) -> Vec<[f32; 2]> {
-        let place = |(i, path): (usize, &Trajectory)| if i == handle { to } else { path.start() };
-        let places = self.paths.iter().enumerate().map(place);
-        let targets: Vec<[f32; 2]> = places.map(|p| scaled(p, self.size)).collect();
-        self.solver.step(&targets, &Pose::default())
     }
 }
 

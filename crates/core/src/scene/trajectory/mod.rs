@@ -275,6 +275,34 @@ impl Trajectory {
         moved
     }
 
+    /// The same motion beside another one that is led anew: what it does beyond `before` it does beyond `now`.
+    pub fn led_along(&self, before: &Self, now: &Self) -> Self {
+        let (own, before, now) = (Curve::new(self), Curve::new(before), Curve::new(now));
+        let mut times: Vec<f32> = [&own, &before, &now]
+            .iter()
+            .flat_map(|curve| curve.points.iter().map(|p| p.t))
+            .chain([0.0])
+            .collect();
+        times.sort_by(f32::total_cmp);
+        times.dedup_by(|a, b| *a - *b < SAME_TIME);
+        let offset = |curve: &Curve, t: f32| {
+            let (from, to) = (curve.points[0], curve.position(t));
+            [to[0] - from.x, to[1] - from.y]
+        };
+        let point = |t: f32| {
+            let ([x, y], old, new) = (own.position(t), offset(&before, t), offset(&now, t));
+            TrajectoryPoint {
+                x: x - old[0] + new[0],
+                y: y - old[1] + new[1],
+                t,
+            }
+        };
+        Self {
+            points: times.into_iter().map(point).collect(),
+        }
+        .cleaned()
+    }
+
     /// Whether, at some frame of the video, the point is outside the picture.
     pub fn leaves_frame(&self, frames: usize) -> bool {
         self.sample(frames)
