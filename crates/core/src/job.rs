@@ -2,6 +2,7 @@
 //! share. What is said meanwhile are [`JobEvent`](super::JobEvent)s.
 
 use crate::error::{Error, Result};
+use crate::reference::Reference;
 use crate::scene::{Mask, Picture, Scene, Settings};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -14,6 +15,8 @@ pub struct Job {
     pub scene: Scene,
     /// How to generate.
     pub settings: Settings,
+    /// What Stable Video Diffusion follows instead of what it would be shown of the scene.
+    pub reference: Option<Arc<Reference>>,
 }
 
 impl Job {
@@ -27,7 +30,11 @@ impl Job {
         if needs_paths || !scene.is_picture_alone() {
             scene.check()?;
         }
-        Ok(Self { scene, settings })
+        Ok(Self {
+            scene,
+            settings,
+            reference: None,
+        })
     }
 }
 

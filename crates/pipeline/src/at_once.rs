@@ -7,6 +7,7 @@ use dragentity_compositor::frames::{Composition, Layer};
 use dragentity_compositor::plate::Filling;
 use dragentity_core::error::Result;
 use dragentity_core::event::Preview;
+use dragentity_core::reference::Reference;
 use dragentity_core::scene::bend::Motion;
 use dragentity_core::scene::draft::smooth_fill;
 use dragentity_core::scene::parts::held_together;
@@ -72,7 +73,7 @@ impl AtOnce {
     ) -> Result<Video> {
         job.scene.check()?;
         job.settings.check()?;
-        let (width, height) = size(&job.scene.picture, &job.settings);
+        let (width, height) = size_of(&job.scene.picture, &job.settings);
         let frames = job.settings.frames as usize;
         observer(JobEvent::Plan {
             width,
@@ -82,28 +83,20 @@ impl AtOnce {
             device: "the CPU, without a network".into(),
         });
         observer(JobEvent::Encoding);
-        pause(cancel).await?;
-        let mut composition = composition(job, width, height);
-        while composition.advance() {
-            pause(cancel).await?;
-        }
         let video = |frames: Vec<Vec<u8>>, fps: u32| Video {
             width,
             height,
             fps,
             frames,
         };
-        if let Some(hole) = composition.hole() {
-            if self.known(composition.picture(), &hole).is_none() {
-                composition.set_plate(smooth_fill(composition.picture(), &hole));
-                let some = composition.frames((0..frames).step_by(PREVIEW));
-                let fps = (job.settings.fps / PREVIEW as u32).max(1);
-                observer(JobEvent::Preview(Preview::new(video(some, fps))));
-                pause(cancel).await?;
-            }
-            let filled = self.fill(&composition, hole, cancel, observer).await?;
-            composition.set_plate(filled);
-        }
+        let preview = |composition: &mut Composition, hole: &Mask| {
+            composition.set_plate(smooth_fill(composition.picture(), hole));
+            let some = composition.frames((0..frames).step_by(PREVIEW));
+            let fps = (job.settings.fps / PREVIEW as u32).max(1);
+            Some(Preview::new(video(some, fps)))
+        };
+        let size = [width, height];
+        let composition = self.compose(job, size, preview, cancel, observer).await?;
         let mut made = Vec::with_capacity(frames);
         while made.len() < frames {
             let next = made.len()..(made.len() + AT_A_TIME).min(frames);
@@ -115,6 +108,68 @@ impl AtOnce {
             pause(cancel).await?;
         }
         Ok(video(made, job.settings.fps))
+    }
+
+    /// What another model is to follow: the same frames, of `size` pixels, and where they are known to be right.
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run).
+    pub async fn reference(
+        &self,
+        job: &Job,
+        size: [u32; 2],
+        cancel: &Cancel,
+        observer: &mut dyn FnMut(JobEvent),
+    ) -> Result<Reference> {
+        job.scene.check()?;
+        job.settings.check()?;
+        let nothing = |_: &mut Composition, _: &Mask| None;
+        let composition = self.compose(job, size, nothing, cancel, observer).await?;
+        let frames = job.settings.frames as usize;
+        let (mut made, mut closely) = (Vec::new(), Vec::new());
+        for frame in 0..frames {
+            made.push(composition.frame(frame));
+            closely.push(composition.followed(frame));
+            pause(cancel).await?;
+        }
+        let [width, height] = size;
+        Ok(Reference {
+            video: Video {
+                width,
+                height,
+                fps: job.settings.fps,
+                frames: made,
+            },
+            closely,
+        })
+    }
+
+    /// Cuts out what a job moves, and fills what was behind it. `preview` gets a composition that has no plate yet, and what is
+    /// to be filled; what it gives is told.
+    async fn compose(
+        &self,
+        job: &Job,
+        [width, height]: [u32; 2],
+        preview: impl Fn(&mut Composition, &Mask) -> Option<Preview>,
+        cancel: &Cancel,
+        observer: &mut dyn FnMut(JobEvent),
+    ) -> Result<Composition> {
+        pause(cancel).await?;
+        let mut composition = composition(job, width, height);
+        while composition.advance() {
+            pause(cancel).await?;
+        }
+        if let Some(hole) = composition.hole() {
+            if self.known(composition.picture(), &hole).is_none()
+                && let Some(preview) = preview(&mut composition, &hole)
+            {
+                observer(JobEvent::Preview(preview));
+                pause(cancel).await?;
+            }
+            let filled = self.fill(&composition, hole, cancel, observer).await?;
+            composition.set_plate(filled);
+        }
+        Ok(composition)
     }
 
     /// The plate, if it is the last one.
@@ -137,7 +192,7 @@ impl AtOnce {
         cancel: &Cancel,
         observer: &mut dyn FnMut(JobEvent),
     ) -> Result<Prepared> {
-        let (width, height) = size(&scene.picture, &settings());
+        let (width, height) = size_of(&scene.picture, &settings());
         // Anywhere it may be dragged.
         let [w, h] = [width, height].map(|side| side as f32 / 2.0);
         let ways = [[0.0, 0.0], [w, 0.0], [-w, 0.0], [0.0, h], [0.0, -h]];
@@ -208,8 +263,14 @@ impl AtOnce {
     }
 }
 
+/// Width and height, in pixels, of the video that is made of a job.
+pub fn size(job: &Job) -> [u32; 2] {
+    let (width, height) = size_of(&job.scene.picture, &job.settings);
+    [width, height]
+}
+
 /// Width and height of the video in pixels.
-fn size(picture: &Picture, settings: &Settings) -> (u32, u32) {
+fn size_of(picture: &Picture, settings: &Settings) -> (u32, u32) {
     if let Some([width, height]) = settings.size {
         return (width, height);
     }
@@ -287,7 +348,11 @@ mod tests {
             frames,
             ..settings()
         };
-        Job { scene, settings }
+        Job {
+            scene,
+            settings,
+            ..Job::default()
+        }
     }
 
     fn run(at_once: &AtOnce, job: &Job) -> (Video, Vec<JobEvent>) {
@@ -376,12 +441,12 @@ mod tests {
             height: 3000,
             ..Picture::default()
         };
-        assert_eq!(size(&large, &settings()), (1280, 960));
+        assert_eq!(size_of(&large, &settings()), (1280, 960));
         let chosen = Settings {
             size: Some([640, 360]),
             ..settings()
         };
-        assert_eq!(size(&large, &chosen), (640, 360));
+        assert_eq!(size_of(&large, &chosen), (640, 360));
         let cancel = Cancel::new();
         cancel.cancel();
         let at_once = AtOnce::default();

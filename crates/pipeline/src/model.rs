@@ -56,8 +56,8 @@ pub struct About {
 }
 
 impl About {
-    /// Whether it moves entities along paths.
-    pub fn follows_paths(&self) -> bool {
+    /// Whether a picture alone is no job for it: Stable Video Diffusion makes something of one.
+    pub fn needs_paths(&self) -> bool {
         self.kind != Kind::StableVideoDiffusion || self.steered
     }
 

@@ -1,6 +1,6 @@
 //! The Euler sampler around the denoiser: one object that pipeline, trainer and evaluation advance.
 //!
-//! It may follow a [`Reference`] by two clocks, as Time-to-Move does (Singer and others, 2025; its published code's
+//! It may follow a [`ReferenceLatents`] by two clocks, as Time-to-Move does (Singer and others, 2025; its published code's
 //! `pipelines/svd_pipeline.py`): denoising begins late, from the reference with noise, and some places are put back to it for a
 //! few steps more.
 
@@ -12,7 +12,7 @@ use dragentity_networks::svd::unet::UNetSpatioTemporalConditionModel;
 
 /// Frames that a video follows, roughly everywhere and closely in some places.
 #[derive(Clone, Debug)]
-pub struct Reference<B: Backend> {
+pub struct ReferenceLatents<B: Backend> {
     /// `[batch, frames, channels, height, width]`, scaled as the latents that are denoised.
     pub latents: Tensor<B, 5>,
     /// 1 where it is followed closely, 0 elsewhere: `[batch, frames, 1, height, width]`.
@@ -33,7 +33,7 @@ pub struct Sampler<'a, B: Backend> {
     scheduler: EulerDiscreteScheduler,
     sample: Tensor<B, 5>,
     step: usize,
-    followed: Option<(Reference<B>, Tensor<B, 5>)>,
+    followed: Option<(ReferenceLatents<B>, Tensor<B, 5>)>,
 }
 
 impl<'a, B: Backend> Sampler<'a, B> {
@@ -86,7 +86,7 @@ impl<'a, B: Backend> Sampler<'a, B> {
         scheduler: EulerDiscreteScheduler,
         guidance: &[f64],
         noise: Tensor<B, 5>,
-        reference: Reference<B>,
+        reference: ReferenceLatents<B>,
     ) -> Self {
         let mut sampler = Self::from_noise(unet, prepared, scheduler, guidance, noise.clone());
         sampler.step = reference.weak.min(sampler.steps() - 1);

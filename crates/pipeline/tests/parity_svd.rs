@@ -7,7 +7,7 @@ use burn::tensor::{FloatDType, Tensor, TensorData};
 use dragentity_core::Cancel;
 use dragentity_core::Job;
 use dragentity_core::JobEvent;
-use dragentity_core::scene::{Picture, Scene, Settings, Trajectory};
+use dragentity_core::scene::{Control, Picture, Scene, Settings, Trajectory};
 use dragentity_core::scheduler::{EulerDiscreteScheduler, guidance_per_frame};
 use dragentity_networks::clip::input::CLIPImageProcessor;
 use dragentity_networks::clip::{CLIPVisionConfig, CLIPVisionModelWithProjection};
@@ -17,12 +17,13 @@ use dragentity_networks::svd::controlnet::{Conditions, ControlNetConfig};
 use dragentity_networks::svd::unet::UNetSpatioTemporalConditionModel;
 use dragentity_networks::svd::vae::AutoencoderKLTemporalDecoder;
 use dragentity_networks::weights::{ModelDir, Weights, tensor_list};
+use dragentity_pipeline::at_once::AtOnce;
 use dragentity_pipeline::engine::added_time_ids;
 use dragentity_pipeline::model::ModelOptions;
 use dragentity_pipeline::noise::noise;
 use dragentity_pipeline::plan::to_unit;
 use dragentity_pipeline::runner::with_runner;
-use dragentity_pipeline::sample::{Reference, Sampler};
+use dragentity_pipeline::sample::{ReferenceLatents, Sampler};
 use dragentity_pipeline::svd::{Svd, SvdConfig, decode, image_latents, prepare};
 use dragentity_pipeline::transfer::{pictures, read};
 use dragentity_testkit::svd::{config, published_directory, svd_config, synthetic};
@@ -31,6 +32,7 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A few layers of f32 sums (unit 6e-8), in another order than PyTorch's.
 const TOLERANCE: f32 = 2e-5;
@@ -166,11 +168,7 @@ impl Case {
 fn dual_clock<B: Backend>(device: &B::Device) {
     const STEPS: usize = 5;
     let (goldens, config) = (golden_file(GOLDENS), svd_config());
-    let read = |name: &str| {
-        let golden = conditional(&goldens, name);
-        let (values, shape) = golden.read(name).unwrap();
-        (values, shape)
-    };
+    let read = |name: &str| conditional(&goldens, name).read(name).unwrap();
     let (values, shape) = read("svd.embedding");
     let embedding = Tensor::<B, 3>::from_data(TensorData::new(values, shape), device);
     let (values, shape) = read("svd.image_latents");
@@ -180,7 +178,7 @@ fn dual_clock<B: Backend>(device: &B::Device) {
     let shape = SMALL.start::<B>(device).dims();
     let [_, frames, _, height, width] = shape;
     let mask = picture::<B, 5>("clock.mask", [1, frames, 1, height, width], device);
-    let reference = Reference {
+    let reference = ReferenceLatents {
         latents: picture("clock.reference", shape, device),
         mask: mask.greater_elem(0.0).float(),
         weak: 1,
@@ -347,6 +345,7 @@ fn a_published_directory_makes_a_video() {
             ..Scene::default()
         },
         settings,
+        ..Job::default()
     };
     let video = run(&job, &Cancel::new(), &mut said).unwrap();
     assert_eq!((video.width, video.height, video.fps), (16, 24, 6));
@@ -414,8 +413,9 @@ fn a_published_directory_makes_a_video() {
         ("17 x 24", |job| job.settings.size = Some([17, 24])),
         ("steps", |job| job.settings.steps = 0),
         ("no picture", |job| job.scene.picture = Picture::default()),
-        ("cannot follow paths", |job| {
+        ("no ControlNet: name one with --controlnet", |job| {
             job.scene.background = Some(Trajectory::pin(0.5, 0.5));
+            job.settings.control = Some(Control::Both);
         }),
     ];
     let mut said = Vec::new();
@@ -432,6 +432,96 @@ fn a_published_directory_makes_a_video() {
     let cancelled = run(&job, &cancel, &mut said);
     assert!(matches!(cancelled, Err(dragentity_core::Error::Cancelled)));
     assert!(!said.iter().any(step));
+}
+
+/// Paths need no weights beside the published ones: what is made at once is followed. Put back after every step and everywhere
+/// (a camera path), it is all there is: what comes out is what the VAE makes of it.
+#[test]
+fn paths_are_followed_by_reference() {
+    let device = Default::default();
+    let folder = published_directory();
+    let location = folder.path().to_str().unwrap();
+    let svd = pollster::block_on(Svd::<Flex>::open(location, device, "CPU".into())).unwrap();
+    let run = |job: &Job| {
+        let mut steps = Vec::new();
+        let mut observer = |event: JobEvent| {
+            if let JobEvent::Step { steps: all, .. } = event {
+                steps.push(all);
+            }
+        };
+        let made = pollster::block_on(svd.run(job, &Cancel::new(), &mut observer)).unwrap();
+        (made, steps)
+    };
+    let settings = |strong: f32, control| Settings {
+        frames: 3,
+        steps: 5,
+        size: Some([32, 24]),
+        weak: 0.4,
+        strong,
+        control,
+        ..Settings::default()
+    };
+    let scene = Scene {
+        picture: SMALL.picture(),
+        background: Some(Trajectory::line([0.5, 0.5], [0.75, 0.5])),
+        ..Scene::default()
+    };
+    let job = |settings: Settings| Job {
+        scene: scene.clone(),
+        settings,
+        ..Job::default()
+    };
+    // Two of the five steps are left out.
+    let (followed, steps) = run(&job(settings(1.0, None)));
+    assert_eq!(steps, [3; 3]);
+    let at_once = AtOnce::default();
+    let asked = job(settings(1.0, None));
+    let cancel = Cancel::new();
+    let mut hear = |_| {};
+    let reference = at_once.reference(&asked, [32, 24], &cancel, &mut hear);
+    let reference = pollster::block_on(reference).unwrap();
+    let config = svd_config();
+    let vae = fill(config.vae.init::<Flex>(&device).unwrap());
+    let unit = |frame: &Vec<u8>| frame.iter().map(|&v| f32::from(v) / 127.5 - 1.0).collect();
+    let frames: Vec<Vec<f32>> = reference.video.frames.iter().map(unit).collect();
+    let latents = vae.encode(pictures(&frames, 32, 24, &device)).0;
+    let latents = config.vae.normalize(latents).unsqueeze_dim::<5>(0);
+    let decoded = Tensor::cat(decode(&config, &vae, latents, 3).collect(), 0);
+    let decoded = pollster::block_on(read(decoded)).unwrap();
+    for (at, value) in decoded.iter().enumerate() {
+        let (x, y, channel, frame) = (at % 32, at / 32 % 24, at / 768 % 3, at / 2304);
+        let made = followed.frames[frame][(y * 32 + x) * 3 + channel];
+        let wanted = ((value.clamp(-1.0, 1.0) + 1.0) * 127.5).round();
+        // Frames are encoded one by one there, and all at once here.
+        assert!(
+            (f32::from(made) - wanted).abs() <= 1.0,
+            "{at}: {made}, {wanted}"
+        );
+    }
+    // Let go, the network makes something of it; without it, something else in as many steps as were asked for.
+    let (free, _) = run(&job(settings(0.4, Some(Control::Reference))));
+    assert!(free.frames != followed.frames);
+    let (alone, steps) = run(&job(settings(0.4, Some(Control::None))));
+    assert_eq!(steps, [5; 5]);
+    assert!(alone.frames != free.frames);
+    // One that is brought is followed as well, and has to be long enough.
+    let brought = |frames: usize| {
+        let mut reference = reference.clone();
+        reference.closely.truncate(frames);
+        Job {
+            scene: Scene {
+                picture: SMALL.picture(),
+                ..Scene::default()
+            },
+            settings: settings(1.0, None),
+            reference: Some(Arc::new(reference)),
+        }
+    };
+    assert!(run(&brought(3)).0.frames == followed.frames);
+    let mut observer = |_: JobEvent| {};
+    let short = pollster::block_on(svd.run(&brought(2), &Cancel::new(), &mut observer));
+    let said = short.err().unwrap().to_string();
+    assert!(said.contains("3 frames and 2 masks"), "{said}");
 }
 
 /// In half precision the networks say what they say in single precision, as nearly as their type allows.
@@ -451,6 +541,7 @@ fn half_precision() {
             size: Some([32, 24]),
             ..Settings::default()
         },
+        ..Job::default()
     };
     let run = |dtype| {
         let svd = Svd::<Flex>::open(location, Default::default(), "CPU".into());
@@ -507,6 +598,7 @@ fn out_of_memory_means_less_at_once() {
             size: Some([32, 24]),
             ..Settings::default()
         },
+        ..Job::default()
     };
     let run = |room_for: u32| {
         let mut plans = Vec::new();

@@ -70,6 +70,7 @@ fn job() -> Job {
             size: Some(SIZE),
             ..Settings::default()
         },
+        ..Job::default()
     }
 }
 
@@ -125,7 +126,9 @@ fn by_hand(
 ) -> Video {
     let device = Default::default();
     let config = svd_config();
-    let Job { scene, settings } = job();
+    let Job {
+        scene, settings, ..
+    } = job();
     let encoder = fill(config.image_encoder.init::<Flex>(&device).unwrap());
     let embedding = config.embed(&encoder, &scene.picture, &device).unwrap();
     let vae = fill(config.vae.init::<Flex>(&device).unwrap());
