@@ -480,6 +480,47 @@ fn a_published_model_makes_a_video_of_a_picture() {
     command.args(few).assert().success();
     let frame = |name: &str| std::fs::read(desk.path(name).join("0002.png")).unwrap();
     assert!(frame("moved") != frame("frames") && frame("followed") != frame("frames"));
+    // Weights of the UNet from elsewhere, for few steps.
+    let unet = published
+        .path()
+        .join("unet/diffusion_pytorch_model.safetensors");
+    let elsewhere = desk.path("few.safetensors");
+    std::fs::copy(&unet, &elsewhere).unwrap();
+    std::fs::remove_file(&unet).unwrap();
+    let mut command = follow(&[
+        "--image",
+        "picture.png",
+        "-o",
+        "few",
+        "--sampler",
+        "consistency",
+    ]);
+    command.args(["--size", "24x16", "--scale", "1", "--frames", "3"]);
+    command
+        .args(["--unet", "few.safetensors"])
+        .assert()
+        .success();
+    std::fs::copy(&elsewhere, &unet).unwrap();
+    assert!(frame("few") != frame("frames"));
+    let mut command = follow(&[
+        "--image",
+        "picture.png",
+        "-o",
+        "few",
+        "--unet",
+        "picture.png",
+    ]);
+    assert_refused(ending(command), 4, &["picture.png"]);
+    command = follow(&[
+        "--image",
+        "picture.png",
+        "-o",
+        "few",
+        "--sampler",
+        "consistency",
+    ]);
+    command.args(["--steps", "41"]);
+    assert_refused(ending(command), 3, &["takes 1 to 40"]);
     let args = ["--reference", "nowhere", "-o", "a.gif"];
     assert_refused(ending(follow(&args)), 3, &["nowhere/first_frame.png"]);
     let args = [

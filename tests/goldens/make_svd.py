@@ -149,6 +149,25 @@ def run(pipe, width, height, frames, steps):
 
 
 @torch.no_grad()
+def few_steps(pipe, width, height, frames, steps):
+    """AnimateLCM-SVD's sampling around the same networks, after `run`: its levels and factors, written out."""
+    factor = pipe.vae_scale_factor
+    size = (1, frames, 4, height // factor, width // factor)
+    ids = pipe._get_add_time_ids(6, 100, 0.3, torch.float32, 1, 1, False)
+    picture_latents = out["svd.image_latents"][1:].unsqueeze(1).repeat(1, frames, 1, 1, 1)
+    high, low = 700 ** (1 / 7), 0.002 ** (1 / 7)
+    sigmas = [(high + step * (40 // steps) / 39 * (low - high)) ** 7 for step in range(steps)] + [0.0]
+    x = inputs("svd.latents", *size) * (sigmas[0] ** 2 + 1) ** 0.5
+    for step, (sigma, after) in enumerate(zip(sigmas, sigmas[1:])):
+        scale = (sigma**2 + 1) ** 0.5
+        time = torch.tensor(0.25 * np.log(sigma), dtype=torch.float32)
+        seen = torch.cat([x / scale, picture_latents], dim=2)
+        said = pipe.unet(seen, time, encoder_hidden_states=out["svd.embedding"][1:], added_time_ids=ids).sample
+        x = x / scale**2 - said * sigma / scale + inputs(f"few.noise.{step}", *size) * after
+        out[f"few.latents.{step}"] = x
+
+
+@torch.no_grad()
 def dual_clock(pipe, width, height, frames, steps, weak, strong):
     """Time-to-Move's loop around the same networks, after `run`, whose conditions it takes."""
     scheduler = pipe.scheduler
@@ -193,6 +212,7 @@ def pipeline():
         configs[name] = json.loads(getattr(pipe, name).to_json_string())
     size = dict(width=32, height=24, frames=3)
     run(pipe, **size, steps=4)
+    few_steps(pipe, **size, steps=3)
     dual_clock(pipe, **size, steps=5, weak=1, strong=3)
 
 

@@ -8,7 +8,7 @@ use dragentity_core::Cancel;
 use dragentity_core::Job;
 use dragentity_core::JobEvent;
 use dragentity_core::scene::{Control, Picture, Scene, Settings, Trajectory};
-use dragentity_core::scheduler::{EulerDiscreteScheduler, guidance_per_frame};
+use dragentity_core::scheduler::{SamplerKind, Schedule, guidance_per_frame};
 use dragentity_networks::clip::input::CLIPImageProcessor;
 use dragentity_networks::clip::{CLIPVisionConfig, CLIPVisionModelWithProjection};
 use dragentity_networks::device::Device;
@@ -108,11 +108,11 @@ impl Case {
         embedding: Tensor<B, 3>,
         latents: Tensor<B, 4>,
         device: &B::Device,
-    ) -> (Prepared<'a, B>, EulerDiscreteScheduler) {
+    ) -> (Prepared<'a, B>, Schedule) {
         let ids = added_time_ids(7, 100, 0.3, 1, device);
         (
             prepare(embedding, latents, self.frames, ids),
-            EulerDiscreteScheduler::new(config.scheduler.clone(), self.steps).unwrap(),
+            config.scheduler.schedule(None, self.steps).unwrap(),
         )
     }
 
@@ -164,17 +164,25 @@ impl Case {
     }
 }
 
+/// What the goldens of the whole pipeline were sampled from: the picture's embedding and latents.
+fn conditioned<'a, B: Backend>(device: &B::Device) -> (Prepared<'a, B>, Weights) {
+    let goldens = golden_file(GOLDENS);
+    let read = |name: &str| {
+        let (values, shape) = conditional(&goldens, name).read(name).unwrap();
+        TensorData::new(values, shape)
+    };
+    let embedding = Tensor::from_data(read("svd.embedding"), device);
+    let latents = Tensor::from_data(read("svd.image_latents"), device);
+    let (prepared, _) = SMALL.conditioning(&svd_config(), embedding, latents, device);
+    (prepared, goldens)
+}
+
 /// A reference followed by two clocks, as Time-to-Move does it with diffusers' pipeline, step by step.
 fn dual_clock<B: Backend>(device: &B::Device) {
     const STEPS: usize = 5;
-    let (goldens, config) = (golden_file(GOLDENS), svd_config());
-    let read = |name: &str| conditional(&goldens, name).read(name).unwrap();
-    let (values, shape) = read("svd.embedding");
-    let embedding = Tensor::<B, 3>::from_data(TensorData::new(values, shape), device);
-    let (values, shape) = read("svd.image_latents");
-    let latents = Tensor::<B, 4>::from_data(TensorData::new(values, shape), device);
-    let (prepared, _) = SMALL.conditioning(&config, embedding, latents, device);
-    let scheduler = EulerDiscreteScheduler::new(config.scheduler.clone(), STEPS).unwrap();
+    let config = svd_config();
+    let (prepared, goldens) = conditioned(device);
+    let scheduler = config.scheduler.schedule(None, STEPS).unwrap();
     let shape = SMALL.start::<B>(device).dims();
     let [_, frames, _, height, width] = shape;
     let mask = picture::<B, 5>("clock.mask", [1, frames, 1, height, width], device);
@@ -192,6 +200,24 @@ fn dual_clock<B: Backend>(device: &B::Device) {
         assert_eq!(sampler.done(), step);
         sampler.advance();
         let name = format!("clock.latents.{step}");
+        assert_golden(&goldens, &name, sampler.sample(), SMALL.tolerance);
+    }
+}
+
+/// Three steps of the sampler for distilled weights, with its fresh noise.
+fn few_steps<B: Backend>(device: &B::Device) {
+    const STEPS: usize = 3;
+    let config = svd_config();
+    let (prepared, goldens) = conditioned(device);
+    let few = Some(SamplerKind::Consistency);
+    let scheduler = config.scheduler.schedule(few, STEPS).unwrap();
+    let unet = fill(config.unet.init::<B>(device).unwrap());
+    let start = SMALL.start(device);
+    let mut sampler = Sampler::from_noise(&unet, prepared, scheduler, &[], start)
+        .with_fresh_noise(|step, shape| picture(&format!("few.noise.{step}"), shape, device));
+    for step in 0..STEPS {
+        sampler.advance();
+        let name = format!("few.latents.{step}");
         assert_golden(&goldens, &name, sampler.sample(), SMALL.tolerance);
     }
 }
@@ -231,7 +257,7 @@ fn full_size() {
     );
 }
 
-dragentity_testkit::on_each_backend!(image_encoder, whole_pipeline, dual_clock);
+dragentity_testkit::on_each_backend!(image_encoder, whole_pipeline, dual_clock, few_steps);
 
 #[test]
 fn a_controlnet_steers_the_pipeline() {
@@ -386,7 +412,7 @@ fn a_published_directory_makes_a_video() {
     let sampler = Sampler::from_noise(
         &unet,
         prepare(embedding, latents, 9, ids),
-        EulerDiscreteScheduler::new(config.scheduler.clone(), 2).unwrap(),
+        config.scheduler.schedule(None, 2).unwrap(),
         &guidance_per_frame(1.0, 2.5, 9),
         noise(3, [1, 9, 4, 6, 4], &device),
     );

@@ -31,6 +31,7 @@ pub use pose::Pose;
 pub use preset::{Fit, Preset};
 pub use representation::Representation;
 
+use super::scheduler::SamplerKind;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -145,6 +146,9 @@ pub struct Settings {
     /// reference.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub control: Option<Control>,
+    /// The sampler of Stable Video Diffusion; `None`: the one that its weights were published with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampler: Option<SamplerKind>,
     /// Share of the denoising steps that are left out where a reference is followed: what is made anew anywhere.
     pub weak: f32,
     /// Share of the steps before whose end the reference is put back where things move.
@@ -165,6 +169,7 @@ impl Default for Settings {
             size: None,
             representation: None,
             control: None,
+            sampler: None,
             // Time-to-Move's for this model: 16 and 21 of 50 steps.
             weak: 0.32,
             strong: 0.42,

@@ -4,6 +4,7 @@ use super::entity::MAX_HANDLES;
 use super::pose::{MAX_POSES, Pose};
 use super::{Control, Entity, Representation, Scene, Settings};
 use crate::error::{Error, Result};
+use crate::scheduler::SamplerKind;
 use serde::{Deserialize, Serialize};
 
 /// Most entities of one preset.
@@ -52,6 +53,9 @@ pub struct Choice {
     /// What moves things in Stable Video Diffusion.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub control: Option<Control>,
+    /// The sampler of Stable Video Diffusion.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampler: Option<SamplerKind>,
     /// Share of the steps that are left out where a reference is followed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weak: Option<f32>,
@@ -76,6 +80,7 @@ impl From<&Settings> for Choice {
             size,
             representation,
             control,
+            sampler,
             weak,
             strong,
         } = settings.clone();
@@ -91,6 +96,7 @@ impl From<&Settings> for Choice {
             size,
             representation,
             control,
+            sampler,
             weak: (weak != usual.weak).then_some(weak),
             strong: (strong != usual.strong).then_some(strong),
         }
@@ -114,6 +120,7 @@ impl Choice {
             size: self.size.or(settings.size),
             representation: self.representation.or(settings.representation),
             control: self.control.or(settings.control),
+            sampler: self.sampler.or(settings.sampler),
             weak: self.weak.unwrap_or(settings.weak),
             strong: self.strong.unwrap_or(settings.strong),
         }
@@ -367,6 +374,7 @@ mod tests {
             size: Some([n, n]),
             representation: Some(Representation::ALL[n as usize]),
             control: Some(Control::ALL[n as usize % 4]),
+            sampler: Some([SamplerKind::Euler, SamplerKind::Consistency][n as usize % 2]),
             weak: n as f32,
             strong: n as f32,
         };

@@ -25,12 +25,12 @@ use dragentity_core::Result;
 use dragentity_core::reference::Reference;
 use dragentity_core::scene::Control;
 use dragentity_core::scene::picture::model_size;
-use dragentity_core::scheduler::{EulerDiscreteScheduler, guidance_per_frame};
+use dragentity_core::scheduler::guidance_per_frame;
 use dragentity_core::{Cancel, Job, JobEvent, Video};
 use dragentity_networks::dragentity::condition::ConditionInput;
 use dragentity_networks::dragentity::denoiser::Prepared;
 use dragentity_networks::svd::vae::AutoencoderKLTemporalDecoder;
-use dragentity_networks::weights::ModelDir;
+use dragentity_networks::weights::{ModelDir, Weights};
 use std::sync::Arc;
 
 /// A video has about this many pixels squared, where its size is not given: 576 x 320.
@@ -100,6 +100,8 @@ pub struct Svd<B: Backend> {
     dir: ModelDir,
     config: SvdConfig,
     limits: MemoryLimits,
+    /// Where the UNet's weights are, if not in the directory.
+    unet: Option<String>,
     steer: Option<Steer>,
     /// Makes what is followed.
     at_once: AtOnce,
@@ -116,6 +118,7 @@ impl<B: Backend> Svd<B> {
         let dir = ModelDir::new(location);
         Ok(Self {
             config: SvdConfig::read(&dir).await?,
+            unet: None,
             steer: None,
             at_once: AtOnce::default(),
             dir,
@@ -137,6 +140,11 @@ impl<B: Backend> Svd<B> {
             dtypes: vec![dtype],
             ..MemoryLimits::default()
         })
+    }
+
+    /// Takes the UNet's weights from this file or URL instead, under the same names.
+    pub fn with_unet(self, unet: Option<String>) -> Self {
+        Self { unet, ..self }
     }
 
     /// Entities follow their trajectories by `steer`.
@@ -189,8 +197,9 @@ impl<B: Backend> Svd<B> {
         let in_dtype = &dir.clone().with_dtype(plan.dtype);
         let clocks = follow::Clocks::new(settings, control);
         let (left_out, steps) = (clocks.weak, settings.steps - clocks.weak);
-        let scheduler =
-            EulerDiscreteScheduler::new(config.scheduler.clone(), settings.steps as usize)?;
+        let scheduler = config
+            .scheduler
+            .schedule(settings.sampler, settings.steps as usize)?;
         let [first, last] = [settings.min_guidance, settings.max_guidance].map(f64::from);
         let guidance = guidance_per_frame(first, last, frames);
         observer.event(JobEvent::Plan {
@@ -245,9 +254,18 @@ impl<B: Backend> Svd<B> {
                 .await?;
         }
 
-        let unet = config
-            .load_unet(in_dtype, device, &mut loading(observer, UNET))
-            .await?;
+        let unet = match &self.unet {
+            None => {
+                let progress = &mut loading(observer, UNET);
+                config.load_unet(in_dtype, device, progress).await?
+            }
+            Some(file) => {
+                let progress = &mut loading(observer, UNET);
+                let weights = Weights::open(file, progress).await?;
+                let network = config.unet.init(device)?;
+                weights.load_with(network, plan.dtype, progress).await?.0
+            }
+        };
         pause(cancel).await?;
         let [_, channels, height, width] = latents.dims();
         let start = noise(settings.seed, [1, frames, channels, height, width], device);
@@ -286,6 +304,11 @@ impl<B: Backend> Svd<B> {
                 Sampler::following(&unet, prepared, scheduler, &guidance, start, reference)
             }
         };
+        // Other noise than what the reference and the features have.
+        let seed = settings.seed.wrapping_add(16);
+        sampler = sampler.with_fresh_noise(move |step, shape| {
+            noise(seed.wrapping_add(step as u64), shape, device)
+        });
         for step in 1..=steps {
             settle(sampler.advance()).await?;
             observer.event(JobEvent::Step { step, steps });

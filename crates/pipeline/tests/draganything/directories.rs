@@ -7,7 +7,7 @@ use dragentity_core::Job;
 use dragentity_core::JobEvent;
 use dragentity_core::Video;
 use dragentity_core::scene::{Entity, Mask, Order, Picture, Scene, Settings, Trajectory, raster};
-use dragentity_core::scheduler::{EulerDiscreteScheduler, guidance_per_frame};
+use dragentity_core::scheduler::guidance_per_frame;
 use dragentity_networks::dragentity::condition::{
     ConditionBatch, ConditionConfig, ConditionInput, EntityInput, masked_mean,
 };
@@ -170,7 +170,7 @@ fn by_hand(
     let sampler = Sampler::from_noise(
         &unet,
         prepared,
-        EulerDiscreteScheduler::new(config.scheduler.clone(), 2).unwrap(),
+        config.scheduler.schedule(None, 2).unwrap(),
         &guidance_per_frame(1.0, 2.0, 3),
         noise(settings.seed, [1, 3, 4, 6, 8], &device),
     );
