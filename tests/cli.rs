@@ -483,7 +483,7 @@ fn a_published_model_makes_a_video_of_a_picture() {
     // Weights of the UNet from elsewhere, for few steps.
     let unet = published
         .path()
-        .join("unet/diffusion_pytorch_model.safetensors");
+        .join("unet/diffusion_pytorch_model.fp16.safetensors");
     let elsewhere = desk.path("few.safetensors");
     std::fs::copy(&unet, &elsewhere).unwrap();
     std::fs::remove_file(&unet).unwrap();
