@@ -9,7 +9,11 @@ fn desk(motion: &str) -> Desk {
     let bar = |x: u32, y: u32| (40..120).contains(&x) && (40..64).contains(&y);
     image::RgbImage::from_fn(160, 120, |x, y| {
         let light = (x * 7 + y * 5) as u8 % 60;
-        image::Rgb(if bar(x, y) { [240, 200, 40] } else { [light, light, 90] })
+        image::Rgb(if bar(x, y) {
+            [240, 200, 40]
+        } else {
+            [light, light, 90]
+        })
     })
     .save(desk.path("picture.png"))
     .unwrap();
@@ -44,7 +48,15 @@ fn shown(desk: &Desk, at: [u32; 2]) -> Vec<bool> {
 
 fn generate(desk: &Desk) {
     let mut command = desk.program();
-    command.args(["generate", "--image", "picture.png", "--preset", "preset.json", "-o", "frames"]);
+    command.args([
+        "generate",
+        "--image",
+        "picture.png",
+        "--preset",
+        "preset.json",
+        "-o",
+        "frames",
+    ]);
     command.assert().success();
 }
 
