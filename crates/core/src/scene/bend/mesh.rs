@@ -7,8 +7,12 @@
 use crate::scene::Mask;
 use std::collections::{HashMap, VecDeque};
 
-/// Cells along the longer side of a thing, at least, unless its outline is too ragged for that.
-const CELLS: f32 = 16.0;
+/// Cells along the longer side of a thing and its margin, at least (unless its outline is too ragged for that) and at most.
+const CELLS: [f32; 2] = [16.0, 48.0];
+/// With fewer cells than that along it, what lies apart within a cell is one all the same: crumbs are not worth vertices.
+const APART: f32 = 10.0;
+/// Most steps of the way around the end of a gap.
+const AROUND: usize = 24;
 /// How many vertices a mesh is to have, about.
 const WANTED: f32 = 260.0;
 /// Most vertices of a mesh.
@@ -18,7 +22,7 @@ const SAMPLES: usize = 10;
 /// How far a mesh goes on beyond a border that cuts the thing off, by the longer side of the thing.
 const BEYOND: f32 = 0.4;
 /// A sample that belongs to no cell.
-const NONE: u16 = u16::MAX;
+const NONE: u32 = u32::MAX;
 
 /// Triangles over a thing in a picture. Places are in pixels of the picture and may lie beyond its borders.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,7 +44,7 @@ struct Samples {
     width: usize,
     height: usize,
     /// The piece that each belongs to, or [`NONE`].
-    piece: Vec<u16>,
+    piece: Vec<u32>,
 }
 
 impl Samples {
@@ -100,8 +104,9 @@ impl Mesh {
             0.0
         };
         let beyond = BEYOND * longer;
-        let area = mask.area() as f32 * scale[0] * scale[1];
-        let mut cell = (area / WANTED).sqrt().min(longer / CELLS).max(0.05);
+        let side = (mask.area() as f32 * scale[0] * scale[1]).sqrt() + 2.0 * margin;
+        let long = longer + 2.0 * margin;
+        let mut cell = (side / WANTED.sqrt()).clamp(long / CELLS[1], long / CELLS[0]);
         let pixel = (1.0 / scale[0], 1.0 / scale[1]);
         // Whether a place belongs to the thing; what the picture's border cuts off goes on beyond it.
         let inside = |[x, y]: [f32; 2]| {
@@ -123,12 +128,12 @@ impl Mesh {
         ];
         loop {
             let grid = Grid::new(area, cell, margin);
-            let mesh = grid.mesh(&inside, margin, &connected);
+            let mesh = grid.mesh(&inside, margin, &connected, cell < long / APART);
             if mesh.vertices.len() <= MAX_VERTICES {
                 return Some(mesh);
             }
             // A ragged outline, or a long border.
-            cell *= 1.12;
+            cell *= 1.15;
         }
     }
 
@@ -151,7 +156,7 @@ impl Mesh {
             || self
                 .samples
                 .at(place)
-                .is_some_and(|at| usize::from(self.samples.piece[at]) == piece)
+                .is_some_and(|at| self.samples.piece[at] as usize == piece)
     }
 
     /// Whether all that a triangle covers is its own.
@@ -176,7 +181,7 @@ impl Mesh {
                 (at, samples.centre(at))
             }
         };
-        let piece = usize::from(samples.piece[at]);
+        let piece = samples.piece[at] as usize;
         let of = |triangle: usize| {
             let vertices = self.triangles[triangle];
             let [a, b, c] = vertices.map(|v| self.vertices[v as usize]);
@@ -234,6 +239,7 @@ impl Grid {
         inside: &impl Fn([f32; 2]) -> bool,
         margin: f32,
         connected: &impl Fn([f32; 2], [f32; 2]) -> bool,
+        apart: bool,
     ) -> Mesh {
         let (width, height) = (self.columns * SAMPLES, self.rows * SAMPLES);
         let mut samples = Samples {
@@ -253,6 +259,14 @@ impl Grid {
                 parts.join(a, b);
             }
         }
+        if !apart {
+            let mut first = vec![usize::MAX; self.columns * self.rows];
+            for at in (0..width * height).filter(|&at| regions.root[at] != usize::MAX) {
+                let of_cell = &mut first[cell_of(at)];
+                *of_cell = (*of_cell).min(at);
+                parts.join(*of_cell, at);
+            }
+        }
         // Along the shorter side first, so that vertices that belong together have numbers near to each other.
         let tall = self.rows >= self.columns;
         let mut cells: Vec<(usize, usize)> = (0..self.rows)
@@ -261,7 +275,7 @@ impl Grid {
         cells.sort_by_key(|&(x, y)| if tall { (y, x) } else { (x, y) });
         let mut pieces: Vec<(usize, usize)> = Vec::new();
         let mut alone = Vec::new();
-        let mut numbers: HashMap<usize, u16> = HashMap::new();
+        let mut numbers: HashMap<usize, u32> = HashMap::new();
         for (cx, cy) in cells {
             let first = pieces.len();
             for y in cy * SAMPLES..(cy + 1) * SAMPLES {
@@ -269,7 +283,7 @@ impl Grid {
                     if regions.root[at] == usize::MAX {
                         continue;
                     }
-                    let next = pieces.len() as u16;
+                    let next = pieces.len() as u32;
                     let number = *numbers.entry(parts.find(at)).or_insert(next);
                     if number == next {
                         pieces.push((cx, cy));
@@ -283,10 +297,7 @@ impl Grid {
         // Corners that neighbours share: upper left, upper right, lower left, lower right.
         let mut corners = Union::new(pieces.len() * 4);
         for (a, b) in regions.edges() {
-            let (p, q) = (
-                usize::from(samples.piece[a]) * 4,
-                usize::from(samples.piece[b]) * 4,
-            );
+            let (p, q) = (samples.piece[a] as usize * 4, samples.piece[b] as usize * 4);
             if cell_of(a) == cell_of(b) {
                 continue;
             }
@@ -463,7 +474,7 @@ impl Near<'_> {
         );
         let limit = match dx + dy {
             1 => 4,
-            far => 2 * far + 2,
+            far => (2 * far + 2).min(AROUND),
         };
         self.turn += 1;
         self.seen[from] = self.turn;
