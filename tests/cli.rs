@@ -482,6 +482,20 @@ fn a_published_model_makes_a_video_of_a_picture() {
     command.args(few).assert().success();
     let frame = |name: &str| std::fs::read(desk.path(name).join("0002.png")).unwrap();
     assert!(frame("moved") != frame("frames") && frame("followed") != frame("frames"));
+    let mut command = follow(&["--reference", "signal", "-o", "smooth"]);
+    command.args(few).args(["--interpolate", "2"]);
+    command.assert().success();
+    // Three frames, and two between them.
+    assert!(desk.path("smooth/0004.png").is_file() && !desk.path("smooth/0005.png").exists());
+    command = follow(&[
+        "--reference",
+        "signal",
+        "-o",
+        "smooth",
+        "--interpolate",
+        "3",
+    ]);
+    assert_refused(ending(command), 3, &["2 or 4 times"]);
     // Weights of the UNet from elsewhere, for few steps.
     let unet = published
         .path()

@@ -201,6 +201,7 @@ fn or_else(request: Request, defaults: &Request) -> Request {
         weak: request.weak.or(defaults.weak),
         strong: request.strong.or(defaults.strong),
         fps: request.fps.or(defaults.fps),
+        interpolate: request.interpolate.or(defaults.interpolate),
         scale: request.scale.or(defaults.scale),
         overlay: request.overlay || defaults.overlay,
         ..request

@@ -3,7 +3,7 @@
 use super::batch::Batch;
 use super::demo;
 use super::files::{MAX_PICTURE_FILE, check_output, read};
-use super::model::ModelArgs;
+use super::model::{ModelArgs, with_interpolator};
 use super::request::Request;
 use dragentity_core::Cancel;
 use dragentity_core::Job;
@@ -51,7 +51,7 @@ pub struct Args {
 /// Those of the request, the model, the device and the run, [`Error::Cancelled`] after Ctrl-C, and [`Error::Job`] at the
 /// end of a batch in which a video failed.
 pub fn run(args: Args) -> Result<()> {
-    let options = args.model.options();
+    let options = with_interpolator(args.model.options());
     let cancel = Cancel::new();
     let stop = cancel.clone();
     let mut progress = Progress::new(args.json);
@@ -110,7 +110,10 @@ fn make(
         let made = at_once.reference(job, at_once::size(job), cancel, &mut show);
         media::reference::save(&job.scene.picture, &pollster::block_on(made)?, folder)?;
     }
-    let video = runner.run(job, cancel, &mut |event| progress.show(&event))?;
+    let mut video = runner.run(job, cancel, &mut |event| progress.show(&event))?;
+    if let Some(factor) = request.interpolate {
+        video = runner.smooth(&video, factor, cancel, &mut |event| progress.show(&event))?;
+    }
     let picture = (job.scene.picture.width, job.scene.picture.height);
     let (width, height) = media::view_size((video.width, video.height), picture, request.scale);
     let mut shown = media::resized(&video, width, height)?;

@@ -73,6 +73,15 @@ impl SegmenterArgs {
     }
 }
 
+/// Adds the shipped weights that make frames between frames, where they are.
+pub fn with_interpolator(options: ModelOptions) -> ModelOptions {
+    let found = shipped("models/rife/model.safetensors");
+    ModelOptions {
+        interpolator: found.map(|file| file.display().to_string()),
+        ..options
+    }
+}
+
 /// What ships with the program, here or above the program.
 pub(super) fn shipped(path: &str) -> Option<PathBuf> {
     let here = PathBuf::from(path);

@@ -64,6 +64,10 @@ pub struct Request {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fps: Option<u32>,
+    /// Make 2 or 4 times as many frames a second, by frames between them
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interpolate: Option<u32>,
     /// Enlarge by this whole number [default: to about 256 pixels]; 1 keeps the model's own pixels
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16))]
     #[serde(skip_serializing_if = "Option::is_none")]

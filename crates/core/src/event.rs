@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 /// What a job says while it runs, and what else becomes of one that waits for a device.
 ///
-/// Who runs a job tells `Plan`, `Encoding`, `Loading`, `Filling`, `Step`, `Preview` and `Decoding`, most of them several times. The
-/// result is what running it returns; who has that tells others the end: `Done`, `Failed` or `Cancelled`.
+/// Who runs a job tells `Plan`, `Encoding`, `Loading`, `Filling`, `Step`, `Preview`, `Decoding` and `Smoothing`, most of them several
+/// times. The result is what running it returns; who has that tells others the end: `Done`, `Failed` or `Cancelled`.
 ///
 /// ```json
 /// {"phase":"step","step":3,"steps":8}
@@ -65,6 +65,13 @@ pub enum JobEvent {
     Preview(Preview),
     /// Frames decoded to pixels.
     Decoding {
+        /// Frames done.
+        done: u32,
+        /// Frames in all.
+        total: u32,
+    },
+    /// Frames between frames are being made.
+    Smoothing {
         /// Frames done.
         done: u32,
         /// Frames in all.

@@ -11,6 +11,7 @@ pub mod device;
 pub mod dragentity;
 mod fields;
 pub mod nn;
+pub mod rife;
 pub mod sam;
 #[cfg(not(target_family = "wasm"))]
 pub mod schp;

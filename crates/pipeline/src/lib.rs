@@ -46,6 +46,7 @@ pub mod cotracker;
 pub mod detail;
 pub mod dtype;
 pub mod engine;
+pub mod interpolate;
 pub mod memory;
 pub mod model;
 pub mod noise;

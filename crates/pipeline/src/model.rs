@@ -181,6 +181,8 @@ pub struct ModelOptions {
     pub controlnet: Option<ControlNetSource>,
     /// SAM's or MobileSAM's weights, which make masks of clicks; `None` where there are none to be made.
     pub segmenter: Option<String>,
+    /// RIFE's weights, which make frames between frames; `None` where none are to be made.
+    pub interpolator: Option<String>,
     /// Bytes of the device's memory that are free, where that is known.
     pub free_memory: Option<u64>,
     /// How often the model ran out of memory already: it is run with less.

@@ -1,5 +1,6 @@
 //! A model on a device that runs jobs one after another: for the command line, batches and the server alike.
 
+use super::interpolate::Interpolator;
 use super::model::{About, Kind, Model, ModelOptions};
 use super::segmenter::Segmenter;
 use burn::tensor::backend::Backend;
@@ -40,6 +41,20 @@ pub trait Runner {
         cancel: &Cancel,
         on_event: &mut dyn FnMut(JobEvent),
     ) -> Result<Mask>;
+
+    /// Makes frames between the frames of a video, with [`ModelOptions::interpolator`], so that it has `factor` times as many a
+    /// second.
+    ///
+    /// # Errors
+    /// [`Error::Job`] where no weights for it are named, those of [`Interpolator::load`] and [`Interpolator::smooth`], and
+    /// [`Error::Device`] when the device or its driver gives up.
+    fn smooth(
+        &mut self,
+        video: &Video,
+        factor: u32,
+        cancel: &Cancel,
+        on_event: &mut dyn FnMut(JobEvent),
+    ) -> Result<Video>;
 }
 
 /// Calls `work` with a runner on `device`.
@@ -152,11 +167,25 @@ impl<B: Backend> Runner for OnBackend<B> {
                 mask
             })
         }));
-        ran.unwrap_or_else(|panic| {
-            let why = words(&*panic);
-            log::warn!("{}: {why}", self.name);
-            Err(gave_up(&self.name, &why))
-        })
+        ran.unwrap_or_else(|panic| self.gave_up(&*panic))
+    }
+
+    fn smooth(
+        &mut self,
+        video: &Video,
+        factor: u32,
+        cancel: &Cancel,
+        on_event: &mut dyn FnMut(JobEvent),
+    ) -> Result<Video> {
+        let none = || Error::Job("there is nothing to make frames between frames with".into());
+        let location = self.options.interpolator.as_deref().ok_or_else(none)?;
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            pollster::block_on(async {
+                let rife = Interpolator::<B>::load(location, &self.device, on_event).await?;
+                rife.smooth(video, factor, cancel, on_event).await
+            })
+        }));
+        ran.unwrap_or_else(|panic| self.gave_up(&*panic))
     }
 }
 
@@ -164,6 +193,13 @@ impl<B: Backend> Runner for OnBackend<B> {
 type Panic = Box<dyn Any + Send>;
 
 impl<B: Backend> OnBackend<B> {
+    /// What a panic of the backend means.
+    fn gave_up<T>(&self, panic: &(dyn Any + Send)) -> Result<T> {
+        let why = words(panic);
+        log::warn!("{}: {why}", self.name);
+        Err(gave_up(&self.name, &why))
+    }
+
     /// Loads the model if it is not, and runs the job once. After a panic the model is gone.
     fn attempt(
         &mut self,

@@ -63,6 +63,7 @@ impl Progress {
             }
             JobEvent::Step { step, steps } => self.count("Denoising", *step, *steps),
             JobEvent::Decoding { done, total } => self.count("Decoding frames", *done, *total),
+            JobEvent::Smoothing { done, total } => self.count("Frames between", *done, *total),
             // Who waits for a job in this process has its end as what running it returns.
             JobEvent::Preview(_)
             | JobEvent::Queued { .. }

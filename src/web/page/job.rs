@@ -223,6 +223,9 @@ impl App {
                 let fraction = 0.92 + 0.08 * f64::from(done) / f64::from(total.max(1));
                 progress(format!("Frame {done} of {total}"), fraction);
             }
+            JobEvent::Smoothing { done, total } => {
+                progress(format!("Frame {done} of {total} between others"), 0.99);
+            }
             JobEvent::Preview(preview) => {
                 // Without its frames there is nothing to see of it.
                 if let Some(video) = preview.video() {
