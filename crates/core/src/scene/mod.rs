@@ -15,6 +15,7 @@ pub mod preset;
 pub mod raster;
 pub mod representation;
 pub mod settings;
+pub mod skeleton;
 mod tidy;
 pub mod trajectory;
 

@@ -1,8 +1,6 @@
 //! A limb of two bones and what hangs from its end: from where it is rooted and what it is to reach to where its joints go.
 
-use super::plane::{
-    Point, Turn, between, cross, distance, length, minus, plus, times, turned,
-};
+use super::plane::{Point, Turn, between, cross, distance, length, minus, plus, times, turned};
 
 /// A limb as it is in the picture: root, middle, end and tip (shoulder, elbow, wrist and hand; hip, knee, ankle and foot).
 #[derive(Clone, Copy)]
@@ -31,6 +29,9 @@ pub(super) struct Pull {
 const NEAR: f32 = 1e-6;
 /// Sine of the bend below which a limb is straight, and does not say to which side it bends.
 const STRAIGHT: f32 = 0.04;
+/// The way of the end, in lengths of the limb, within which it goes over then.
+const GOING_OVER: f32 = 0.2;
+const ROUNDS: usize = 24;
 
 impl Limb {
     /// `away`: where the middle goes when the limb is straight and has to bend.
@@ -74,9 +75,22 @@ impl Limb {
 
     /// With the root at `root`, the place of `lower` (on the second bone or beyond) where it is to be, as near as it can be.
     pub(super) fn reaching(&self, root: Point, lower: Pull) -> [Point; 4] {
-        let [_, middle, ..] = self.rest;
-        let (bent, held) = self.two_bones(root, self.pulled(lower), lower.to);
-        self.hanging(root, bent, [middle, self.pulled(lower)], held)
+        let [_, middle, end, _] = self.rest;
+        let held = self.pulled(lower);
+        if lower.bone < 2 {
+            let (bent, at) = self.two_bones(root, held, lower.to);
+            return self.hanging(root, bent, [middle, held], at);
+        }
+        // What is beyond the end turns with the second bone, whose turn is known when the end is placed: halfway in each round
+        // finds both.
+        let mut beyond = minus(held, end);
+        let mut placed = (middle, end);
+        for _ in 0..ROUNDS {
+            placed = self.two_bones(root, end, minus(lower.to, beyond));
+            let turn = Turn::between(minus(end, middle), minus(placed.1, placed.0));
+            beyond = between(beyond, turn.of(minus(held, end)), 0.5);
+        }
+        self.hanging(root, placed.0, [middle, end], placed.1)
     }
 
     /// With the first bone turned so that the place of `upper` is in the direction where it is to be, and what hangs from the middle
@@ -96,17 +110,31 @@ impl Limb {
             false => carried,
         };
         let bent = plus(root, turn.of(bone));
-        let below = lower.map_or(end, |pull| self.pulled(pull));
+        let below = lower
+            .filter(|pull| pull.bone < 2)
+            .map_or(end, |pull| self.pulled(pull));
         let follow = plus(bent, turn.of(minus(below, middle)));
         let held = lower.map_or(follow, |pull| {
             let (reach, wish) = (distance(middle, below), minus(pull.to, bent));
             let far = length(wish);
-            match far > NEAR {
-                true => plus(bent, times(wish, reach.min(far.max((1.0 - self.shrinks) * reach)) / far)),
-                false => follow,
+            if far <= NEAR {
+                return follow;
             }
+            let along = reach.min(far.max((1.0 - self.shrinks) * reach));
+            let wish = self.allowed(minus(bent, root), times(wish, 1.0 / far));
+            plus(bent, times(wish, along))
         });
         self.hanging(root, bent, [middle, below], held)
+    }
+
+    /// The direction of the second bone that is nearest to `wish` without bending to the other side. `upper`: the first bone.
+    fn allowed(&self, upper: Point, wish: Point) -> Point {
+        if self.side * cross(wish, upper) >= 0.0 || length(upper) <= NEAR {
+            return wish;
+        }
+        let ahead = times(upper, 1.0 / length(upper));
+        let same = wish[0] * ahead[0] + wish[1] * ahead[1] >= 0.0;
+        times(ahead, if same { 1.0 } else { -1.0 })
     }
 
     /// What hangs from the middle goes along with its second bone: with the place `rest[1]` on it, which is at `held` now.
@@ -144,22 +172,28 @@ impl Limb {
             false => 1.0,
         };
         let [upper, lower] = [upper, lower].map(|bone| bone * shorter * longer);
-        let at = |along: f32| plus(root, times(ahead, along));
+        let place = |along: f32, aside: f32| {
+            plus(root, plus(times(ahead, along), times(turned(ahead), aside)))
+        };
+        // A limb that is nearly straight, and a little bent to its other side: it goes over to its own within a short way.
+        let bent = match length(was) > NEAR {
+            true => cross(was, minus(middle, start)) / length(was),
+            false => 0.0,
+        };
+        let fade = 1.0 - distance(wish, was) / (GOING_OVER * (upper + lower)).max(NEAR);
+        let over = fade.max(0.0) * (bent - self.side * bent.abs());
         if far >= upper + lower {
-            return (at(upper), at(upper + lower));
+            return (place(upper, over), place(upper + lower, 0.0));
         }
         if far <= upper - lower {
             // Nearer than both bones allow: the longer one is turned towards the viewer.
-            return (at(far + lower), at(far));
+            return (place(far + lower, over), place(far, 0.0));
         }
         if far <= lower - upper {
-            return (at(-upper), at(far));
+            return (place(-upper, over), place(far, 0.0));
         }
         let along = (upper * upper - lower * lower + far * far) / (2.0 * far);
         let aside = (upper * upper - along * along).max(0.0).sqrt();
-        (
-            plus(at(along), times(turned(ahead), self.side * aside)),
-            at(far),
-        )
+        (place(along, self.side * aside + over), place(far, 0.0))
     }
 }

@@ -180,7 +180,9 @@ impl Skeleton {
     /// seen. `None` when there are fewer, or one is no number.
     pub fn of_landmarks(landmarks: &[([f32; 2], f32)]) -> Option<Self> {
         let landmarks = landmarks.get(..33)?;
-        let numbers = |(at, seen): &([f32; 2], f32)| at[0].is_finite() && at[1].is_finite() && seen.is_finite();
+        let numbers = |(at, seen): &([f32; 2], f32)| {
+            at[0].is_finite() && at[1].is_finite() && seen.is_finite()
+        };
         if !landmarks.iter().all(numbers) {
             return None;
         }

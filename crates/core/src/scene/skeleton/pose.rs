@@ -46,7 +46,10 @@ impl Skeleton {
     /// Ankles that can be seen: what stands on the ground unless it is dragged.
     pub fn standing(&self) -> Vec<Joint> {
         let ankles = Side::BOTH.map(|side| Joint::leg(side)[2]);
-        ankles.into_iter().filter(|ankle| self.sees(*ankle)).collect()
+        ankles
+            .into_iter()
+            .filter(|ankle| self.sees(*ankle))
+            .collect()
     }
 
     /// Where the joints go when some places are dragged and `pinned` joints stay, as far as they can. Hips stay unless they are
@@ -54,8 +57,13 @@ impl Skeleton {
     /// middle. What is no number is not heard. `aspect` is the picture's width to its height.
     pub fn posed(&self, aspect: f32, dragged: &[Drag], pinned: &[Joint]) -> Self {
         let plane = Plane::of(aspect);
-        let heard = |drag: &&Drag| drag.to.iter().all(|v| v.is_finite()) && drag.grip.along.is_finite();
-        let dragged: Vec<Drag> = dragged.iter().filter(heard).map(|drag| self.tidy(*drag)).collect();
+        let heard =
+            |drag: &&Drag| drag.to.iter().all(|v| v.is_finite()) && drag.grip.along.is_finite();
+        let dragged: Vec<Drag> = dragged
+            .iter()
+            .filter(heard)
+            .map(|drag| self.tidy(*drag))
+            .collect();
         if dragged.is_empty() {
             return self.clone();
         }
@@ -127,12 +135,7 @@ struct Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    fn new(
-        skeleton: &'a Skeleton,
-        plane: Plane,
-        dragged: &'a [Drag],
-        pinned: &'a [Joint],
-    ) -> Self {
+    fn new(skeleton: &'a Skeleton, plane: Plane, dragged: &'a [Drag], pinned: &'a [Joint]) -> Self {
         Self {
             rest: skeleton.places.map(|place| plane.enter(place)),
             skeleton,
@@ -169,7 +172,10 @@ impl<'a> Body<'a> {
     /// pinned and not dragged is asked to stay.
     fn wish(&self, joints: [Joint; 4]) -> Wish {
         let middle = |bone: usize| {
-            let own = self.dragged.iter().filter(|drag| drag.grip.joint == joints[bone + 1]);
+            let own = self
+                .dragged
+                .iter()
+                .filter(|drag| drag.grip.joint == joints[bone + 1]);
             let (mut count, mut along, mut to) = (0.0, 0.0, [0.0; 2]);
             for drag in own {
                 count += 1.0;
@@ -275,7 +281,11 @@ impl<'a> Body<'a> {
             let legs = Joint::leg(side);
             let root = trunk.carried(self.at(legs[0]));
             let leg = self.posed_leg(side, root);
-            for (joint, at) in joints.into_iter().chain(legs).zip(arm.into_iter().chain(leg)) {
+            for (joint, at) in joints
+                .into_iter()
+                .chain(legs)
+                .zip(arm.into_iter().chain(leg))
+            {
                 put(joint, at);
             }
         }
@@ -299,7 +309,10 @@ impl<'a> Body<'a> {
     fn head(&self, trunk: &Trunk) -> Point {
         let (neck, head) = (self.at(Joint::Neck), self.at(Joint::Head));
         let carried = trunk.leaning(head);
-        let drags = self.dragged.iter().filter(|drag| drag.grip.joint == Joint::Head);
+        let drags = self
+            .dragged
+            .iter()
+            .filter(|drag| drag.grip.joint == Joint::Head);
         let (mut count, mut to) = (0.0, [0.0; 2]);
         for drag in drags {
             count += 1.0;

@@ -77,7 +77,10 @@ impl Trunk {
             };
             let next = Self {
                 pelvis,
-                offset: [trunk.offset[0] - step[0] as f32, trunk.offset[1] - step[1] as f32],
+                offset: [
+                    trunk.offset[0] - step[0] as f32,
+                    trunk.offset[1] - step[1] as f32,
+                ],
                 lean: trunk.lean - step[2] as f32,
             };
             let made = next.error(ties, rest, size);
@@ -117,7 +120,8 @@ impl Trunk {
 
     /// Each residual, and how it grows with offset and lean.
     fn for_each(&self, ties: &[Tie], rest: Rest, size: f32, mut each: impl FnMut(f64, [f64; 3])) {
-        let mut give = |residual: f32, gradient: [f32; 3]| each(residual.into(), gradient.map(f64::from));
+        let mut give =
+            |residual: f32, gradient: [f32; 3]| each(residual.into(), gradient.map(f64::from));
         give(rest.offset * self.offset[0], [rest.offset, 0.0, 0.0]);
         give(rest.offset * self.offset[1], [0.0, rest.offset, 0.0]);
         give(rest.lean * size * self.lean, [0.0, 0.0, rest.lean * size]);

@@ -1,0 +1,236 @@
+//! Which part of a person each place of its mask belongs to, by its bones: what must not stick together when an arm that lies in front
+//! of the trunk moves.
+
+use super::plane::{Plane, Point, cross, distance, from_segment, minus};
+use super::{Joint, Skeleton};
+use crate::scene::parts::{Part, Side};
+use crate::scene::{Mask, raster};
+
+/// Half of the width of what is around a bone, in lengths of the trunk: of people in clothes, with what the mask does not tell.
+pub fn half_width(joint: Joint) -> f32 {
+    match joint {
+        Joint::Head => 0.22,
+        Joint::Neck | Joint::Pelvis => 0.3,
+        Joint::LeftShoulder | Joint::RightShoulder => 0.15,
+        Joint::LeftElbow | Joint::RightElbow => 0.13,
+        Joint::LeftWrist | Joint::RightWrist => 0.1,
+        Joint::LeftHand | Joint::RightHand => 0.11,
+        Joint::LeftHip | Joint::RightHip => 0.2,
+        Joint::LeftKnee | Joint::RightKnee => 0.18,
+        Joint::LeftAnkle | Joint::RightAnkle => 0.13,
+        Joint::LeftFoot | Joint::RightFoot => 0.1,
+    }
+}
+
+/// How near the trunk counts within its outline, in half widths: an arm in front of it is nearer within three quarters of its own.
+const WITHIN_TRUNK: f32 = 0.75;
+/// What half a width of the trunk's edge is, in its lengths.
+const TRUNK_EDGE: f32 = 0.13;
+/// What lies beyond the end of a bone where another part begins counts this many times as far.
+const BEYOND_END: f32 = 2.5;
+/// The most and the least that a measured half width is of the usual one.
+const MEASURED: [f32; 2] = [0.6, 1.5];
+/// Where the mask is measured, along a bone.
+const ALONG: [f32; 3] = [0.35, 0.5, 0.65];
+/// How far from a joint two parts hang together, in half widths of the part that hangs there.
+const AROUND_JOINT: f32 = 1.6;
+
+/// A person's mask, shared out among its parts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Areas {
+    width: u32,
+    height: u32,
+    aspect: f32,
+    labels: Vec<Option<Part>>,
+    /// Where each part hangs from the one before it, and how far around they hang together. In the order of [`Part::ALL`].
+    hinges: [Option<(Point, f32)>; Part::ALL.len()],
+}
+
+/// A bone and what is around it.
+struct Bone {
+    part: Part,
+    from: Point,
+    to: Point,
+    half: f32,
+    /// Whether another part begins at its ends.
+    ends: [bool; 2],
+}
+
+impl Bone {
+    fn away(&self, point: Point) -> f32 {
+        let (away, along) = from_segment(point, self.from, self.to);
+        let beyond = (self.ends[0] && along <= 0.0) || (self.ends[1] && along >= 1.0);
+        let away = away / self.half;
+        if beyond { BEYOND_END * away } else { away }
+    }
+}
+
+impl Areas {
+    /// The parts of the person whose bones and mask these are. `aspect` is the picture's width to its height. `None` when hardly any
+    /// bone can be seen.
+    pub fn new(skeleton: &Skeleton, mask: &Mask, aspect: f32) -> Option<Self> {
+        let scale = skeleton.scale(aspect).filter(|_| !mask.is_empty())?;
+        let plane = Plane::of(aspect);
+        let at = |joint: Joint| plane.enter(skeleton.place(joint));
+        let deep = raster::squared_distances_within(mask);
+        let measured = |from: Joint, to: Joint, usual: f32| {
+            let mut radii = ALONG.map(|along| {
+                let place = [0, 1].map(|axis| {
+                    let (a, b) = (skeleton.place(from)[axis], skeleton.place(to)[axis]);
+                    a + along * (b - a)
+                });
+                let squared = pixel(mask, place).map_or(0.0, |index| deep[index]);
+                squared.sqrt() / mask.height as f32
+            });
+            radii.sort_by(f32::total_cmp);
+            let middle = radii[1];
+            // More than that is a limb in front of something, or beside it.
+            match middle <= MEASURED[1] * usual {
+                true => middle.max(MEASURED[0] * usual),
+                false => usual,
+            }
+        };
+        let mut bones = Vec::new();
+        let mut hinges = [None; Part::ALL.len()];
+        for side in Side::BOTH {
+            let [shoulder, elbow, wrist, hand] = Joint::arm(side);
+            let [upper_arm, lower_arm] = side.arm();
+            let [hip, knee, ankle, foot] = Joint::leg(side);
+            let [upper_leg, lower_leg, sole] = side.leg();
+            for (part, from, to, ends) in [
+                (upper_arm, shoulder, elbow, [true, false]),
+                (lower_arm, elbow, wrist, [false, false]),
+                (lower_arm, wrist, hand, [false, false]),
+                (upper_leg, hip, knee, [true, false]),
+                (lower_leg, knee, ankle, [false, true]),
+                (sole, ankle, foot, [false, false]),
+            ] {
+                if !skeleton.sees(from) || !skeleton.sees(to) {
+                    continue;
+                }
+                let half = measured(from, to, scale * half_width(to));
+                if from != wrist {
+                    hinges[part as usize] = Some((at(from), AROUND_JOINT * half));
+                }
+                bones.push(Bone {
+                    part,
+                    from: at(from),
+                    to: at(to),
+                    half,
+                    ends,
+                });
+            }
+        }
+        let trunk = [
+            Joint::LeftShoulder,
+            Joint::RightShoulder,
+            Joint::RightHip,
+            Joint::LeftHip,
+        ]
+        .map(at);
+        if skeleton.sees(Joint::Head) {
+            let (neck, head) = (at(Joint::Neck), at(Joint::Head));
+            let up = minus(head, neck);
+            let beyond = |by: f32| [head[0] + by * up[0], head[1] + by * up[1]];
+            hinges[Part::Head as usize] = Some((neck, scale));
+            bones.push(Bone {
+                part: Part::Head,
+                // From where the neck leaves the shoulders to the crown.
+                from: beyond(-0.55),
+                to: beyond(0.3),
+                half: scale * half_width(Joint::Head),
+                ends: [false, false],
+            });
+        }
+        let (width, height) = (mask.width as usize, mask.height as usize);
+        let labels = (0..width * height).map(|index| {
+            if mask.alpha[index] < 128 {
+                return None;
+            }
+            let place = [
+                ((index % width) as f32 + 0.5) / width as f32,
+                ((index / width) as f32 + 0.5) / height as f32,
+            ];
+            let point = plane.enter(place);
+            let torso = WITHIN_TRUNK + outside(trunk, point) / (scale * TRUNK_EDGE);
+            let nearest = bones
+                .iter()
+                .map(|bone| (bone.away(point), bone.part))
+                .min_by(|a, b| a.0.total_cmp(&b.0));
+            let part = nearest.filter(|(away, _)| *away < torso);
+            Some(part.map_or(Part::Torso, |(_, part)| part))
+        });
+        Some(Self {
+            width: mask.width,
+            height: mask.height,
+            aspect,
+            labels: labels.collect(),
+            hinges,
+        })
+    }
+
+    /// The part of each of the mask's pixels, `None` outside.
+    pub fn labels(&self) -> &[Option<Part>] {
+        &self.labels
+    }
+
+    /// The part that a place, in fractions of the picture, belongs to; `None` outside of the mask.
+    pub fn part(&self, at: [f32; 2]) -> Option<Part> {
+        let inside = at.iter().all(|v| (0.0..1.0).contains(v));
+        let [x, y] = [at[0] * self.width as f32, at[1] * self.height as f32];
+        let index = y as usize * self.width as usize + x as usize;
+        self.labels.get(index).copied().flatten().filter(|_| inside)
+    }
+
+    /// Whether what is at two neighbouring places hangs together: of one part, or of two of which one hangs from the other, near the
+    /// joint between them. In fractions of the picture.
+    pub fn joined(&self, a: [f32; 2], b: [f32; 2]) -> bool {
+        let (Some(first), Some(second)) = (self.part(a), self.part(b)) else {
+            return false;
+        };
+        if first == second {
+            return true;
+        }
+        let hanging = match (
+            first.parent() == Some(second),
+            second.parent() == Some(first),
+        ) {
+            (true, _) => first,
+            (_, true) => second,
+            _ => return false,
+        };
+        let Some((joint, reach)) = self.hinges[hanging as usize] else {
+            return true;
+        };
+        let plane = Plane::of(self.aspect);
+        let [x, y] = [0, 1].map(|axis| (a[axis] + b[axis]) / 2.0);
+        distance(plane.enter([x, y]), joint) <= reach
+    }
+}
+
+/// The pixel of a mask at a place of the picture.
+fn pixel(mask: &Mask, [x, y]: [f32; 2]) -> Option<usize> {
+    let inside = (0.0..1.0).contains(&x) && (0.0..1.0).contains(&y);
+    let (column, row) = (x * mask.width as f32, y * mask.height as f32);
+    inside.then(|| row as usize * mask.width as usize + column as usize)
+}
+
+/// How far a point is outside of a polygon of four corners; 0 within.
+fn outside(corners: [Point; 4], point: Point) -> f32 {
+    let edges = [0, 1, 2, 3].map(|at| (corners[at], corners[(at + 1) % 4]));
+    // Crossings of a ray to the right, so that a trunk that is twisted has an inside too.
+    let crossed = edges.into_iter().filter(|(from, to)| {
+        let spans = (from[1] > point[1]) != (to[1] > point[1]);
+        let (low, high) = if from[1] < to[1] {
+            (*from, *to)
+        } else {
+            (*to, *from)
+        };
+        spans && cross(minus(high, low), minus(point, low)) > 0.0
+    });
+    if crossed.count() % 2 == 1 {
+        return 0.0;
+    }
+    let away = edges.map(|(from, to)| from_segment(point, from, to).0);
+    away.into_iter().fold(f32::INFINITY, f32::min)
+}
