@@ -53,6 +53,7 @@ pub mod noise;
 pub mod page;
 pub mod parts;
 pub mod plan;
+pub mod pose;
 #[cfg(not(target_family = "wasm"))]
 pub mod runner;
 pub mod sample;

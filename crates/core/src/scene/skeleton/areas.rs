@@ -10,7 +10,7 @@ use crate::scene::{Mask, raster};
 pub fn half_width(joint: Joint) -> f32 {
     match joint {
         Joint::Head => 0.22,
-        Joint::Neck | Joint::Pelvis => 0.3,
+        Joint::Neck | Joint::Pelvis => 0.2,
         Joint::LeftShoulder | Joint::RightShoulder => 0.15,
         Joint::LeftElbow | Joint::RightElbow => 0.13,
         Joint::LeftWrist | Joint::RightWrist => 0.1,
@@ -128,6 +128,8 @@ impl Areas {
             Joint::LeftHip,
         ]
         .map(at);
+        // Of who is seen from the side, shoulders and hips say too little.
+        let spine = [Joint::Neck, Joint::Pelvis].map(at);
         if skeleton.sees(Joint::Head) {
             let (neck, head) = (at(Joint::Neck), at(Joint::Head));
             let up = minus(head, neck);
@@ -152,7 +154,10 @@ impl Areas {
                 ((index / width) as f32 + 0.5) / height as f32,
             ];
             let point = plane.enter(place);
-            let torso = WITHIN_TRUNK + outside(trunk, point) / (scale * TRUNK_EDGE);
+            let beside =
+                from_segment(point, spine[0], spine[1]).0 - scale * half_width(Joint::Neck);
+            let away = outside(trunk, point).min(beside.max(0.0));
+            let torso = WITHIN_TRUNK + away / (scale * TRUNK_EDGE);
             let nearest = bones
                 .iter()
                 .map(|bone| (bone.away(point), bone.part))

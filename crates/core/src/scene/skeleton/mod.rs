@@ -19,7 +19,7 @@ use plane::Plane;
 use serde::{Deserialize, Serialize};
 
 /// Joints that are less likely than this to be seen are taken for hidden.
-const SEEN: f32 = 0.5;
+const SEEN: f32 = 0.65;
 /// Share of a bone, at either end, within which a place means the joint there.
 const NEAR_JOINT: f32 = 0.2;
 
@@ -209,13 +209,20 @@ impl Skeleton {
             [28, 28],
             [32, 32],
         ];
+        let seen = |[a, b]: [usize; 2]| landmarks[a].1.max(landmarks[b].1).clamp(0.0, 1.0);
         let mean = |[a, b]: [usize; 2], of: &dyn Fn(usize) -> f32| (of(a) + of(b)) / 2.0;
+        // One ear is hidden in a profile, and the head is there all the same.
+        let mut visibility = made.map(seen);
+        for [root, middle, end, _] in Joint::limbs().map(|limb| limb.map(|joint| joint as usize)) {
+            // A knee under a coat is where it has to be.
+            let between = visibility[root].min(visibility[end]);
+            visibility[middle] = visibility[middle].max(between);
+        }
         Some(Self {
             places: made.map(|pair| {
                 [0, 1].map(|axis| mean(pair, &|at| landmarks[at].0[axis]).clamp(-10.0, 10.0))
             }),
-            // One ear is hidden in a profile, and the head is there all the same.
-            visibility: made.map(|[a, b]| landmarks[a].1.max(landmarks[b].1).clamp(0.0, 1.0)),
+            visibility,
         })
     }
 

@@ -165,10 +165,11 @@ fn solved(mut a: [[f64; 3]; 3], mut b: [f64; 3], damping: f64) -> Option<[f64; 3
         if !(a[i][i].is_finite() && a[i][i] > 0.0) {
             return None;
         }
+        let above = a[i];
         for j in i + 1..3 {
-            let factor = a[j][i] / a[i][i];
-            for k in i..3 {
-                a[j][k] -= factor * a[i][k];
+            let factor = a[j][i] / above[i];
+            for (value, above) in a[j].iter_mut().zip(above) {
+                *value -= factor * above;
             }
             b[j] -= factor * b[i];
         }
