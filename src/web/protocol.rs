@@ -3,7 +3,9 @@
 use super::editor::SegmentRequest;
 use dragentity_compositor::cutout::Sprite;
 use dragentity_core::error::Result;
-use dragentity_core::scene::{Entity, Mask, Order, Part, Picture, Scene, Settings, Trajectory};
+use dragentity_core::scene::{
+    Entity, Mask, Order, Part, Picture, Pose, Scene, Settings, Trajectory,
+};
 use dragentity_core::{Click, ClickJob, Job, JobEvent, Video};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -76,6 +78,8 @@ struct EntityData {
     name: String,
     mask: Pixels,
     trajectory: Option<Trajectory>,
+    handles: Vec<Trajectory>,
+    poses: Vec<Pose>,
     group: Option<u32>,
     part: Option<Part>,
 }
@@ -96,6 +100,8 @@ impl JobData {
             name: e.name.clone(),
             mask: Pixels::of_mask(&e.mask),
             trajectory: e.trajectory.clone(),
+            handles: e.handles.clone(),
+            poses: e.poses.clone(),
             group: e.group,
             part: e.part,
         };
@@ -127,6 +133,8 @@ impl JobData {
                 name: e.name,
                 mask: e.mask.mask()?,
                 trajectory: e.trajectory,
+                handles: e.handles,
+                poses: e.poses,
                 group: e.group,
                 part: e.part,
             })

@@ -3,6 +3,7 @@
 
 use super::matte::Matte;
 use super::resample::Taps;
+use super::warp::Source;
 
 /// Which way, and how far in pixels, a cut-out moves away from each border of the picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -165,6 +166,16 @@ impl Cutout {
                     *out = (own + f32::from(*out) * (1.0 - alpha)).round() as u8;
                 }
             }
+        }
+    }
+
+    /// Its pixels at their places, to be drawn under a mesh.
+    pub fn source(&self) -> Source<'_> {
+        Source {
+            x: self.x,
+            y: self.y,
+            width: self.width,
+            pixels: &self.pixels,
         }
     }
 

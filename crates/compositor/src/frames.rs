@@ -5,8 +5,11 @@
 
 use super::cutout::{Cutout, Reach, Sprite};
 use super::matte::{doubt, matte};
+use super::place::{At, Place, offset, offsets};
 use super::resample;
 use super::shadow::{self, Shade};
+use super::warp::{Bent, Sampling, Warped, warp};
+use dragentity_core::scene::bend::Motion;
 use dragentity_core::scene::{Mask, Picture};
 
 /// What covers more of the picture than this is ground or backdrop, from which others may be filled.
@@ -22,8 +25,11 @@ const PERHAPS_WITHIN: f32 = 6.0;
 pub struct Layer {
     /// What it is, over the whole picture; of any size.
     pub mask: Mask,
-    /// Offset from the first frame, in pixels of the picture, for each frame. Those that are missing are zero.
-    pub offsets: Vec<[f32; 2]>,
+    /// Where it is in each frame, in pixels of the picture.
+    pub motion: Motion,
+    /// How near it is in each frame: what is nearer lies in front, and of equals what was given later. Those that are missing are
+    /// zero.
+    pub depths: Vec<f32>,
 }
 
 /// A layer that is cut out.
@@ -31,7 +37,8 @@ struct Moving {
     /// Which of the layers that were given it is.
     index: usize,
     cutout: Cutout,
-    offsets: Vec<[f32; 2]>,
+    motion: Motion,
+    depths: Vec<f32>,
     /// Where its shadow is, and what it covers itself; until there is a plate to tell how dark the shadow is.
     shadow: Option<(Vec<bool>, Vec<f32>)>,
     shade: Option<Shade>,
@@ -47,6 +54,8 @@ pub struct Composition {
     camera: Vec<[f32; 2]>,
     /// How much of each pixel is hidden by what moves away.
     hidden: Vec<f32>,
+    /// How many layers hide it.
+    hiding: Vec<u8>,
     /// Which pixels belong to something in front, be it moving or not.
     things: Vec<bool>,
 }
@@ -55,12 +64,16 @@ impl Composition {
     /// Of layers that lie back to front over a picture, whose camera moves by `camera` pixels in each frame.
     pub fn new(picture: Picture, layers: Vec<Layer>, camera: Vec<[f32; 2]>) -> Self {
         // What stays in its background is part of it, unless something may pass behind it.
+        let ordered = layers
+            .iter()
+            .all(|layer| layer.depths.iter().all(|d| *d == 0.0));
         let waiting = layers.into_iter().enumerate();
-        let waiting = waiting.skip_while(|(_, layer)| !moves(layer, &camera));
+        let waiting = waiting.skip_while(|(_, layer)| ordered && !moves(layer, &camera));
         let mut waiting: Vec<(usize, Layer)> = waiting.collect();
         waiting.reverse();
         Self {
             hidden: vec![0.0; picture.width as usize * picture.height as usize],
+            hiding: vec![0; picture.width as usize * picture.height as usize],
             things: vec![false; picture.width as usize * picture.height as usize],
             picture,
             plate: None,
@@ -76,7 +89,7 @@ impl Composition {
             && let Some(matte) = matte(&self.picture, &layer.mask)
         {
             let (width, height) = self.size();
-            let cutout = Cutout::new(&matte, width, height, Reach::of(&layer.offsets));
+            let cutout = Cutout::new(&matte, width, height, Reach::of(&offsets(&layer.motion)));
             let covered = cutout.coverage(width, height);
             let thing = covered.iter().sum::<f32>() < BACKDROP * covered.len() as f32;
             for (is, covered) in self.things.iter_mut().zip(&covered) {
@@ -96,8 +109,9 @@ impl Composition {
                 let margin = self.margin();
                 let mut grown = grown(&going, width, height, margin);
                 close_islands(&mut grown, width, height, (4.0 * margin * margin) as usize);
-                for (hidden, covered) in self.hidden.iter_mut().zip(grown) {
-                    *hidden = f32::max(*hidden, covered);
+                for (at, covered) in grown.into_iter().enumerate() {
+                    self.hidden[at] = self.hidden[at].max(covered);
+                    self.hiding[at] = self.hiding[at].saturating_add(u8::from(covered > 0.0));
                 }
             } else {
                 for (hidden, covered) in self.hidden.iter_mut().zip(&covered) {
@@ -107,7 +121,8 @@ impl Composition {
             self.cutouts.push(Moving {
                 index,
                 cutout,
-                offsets: layer.offsets,
+                motion: layer.motion,
+                depths: layer.depths,
                 shadow: shadow.map(|shadow| (shadow, covered)),
                 shade: None,
             });
@@ -202,28 +217,77 @@ impl Composition {
 
     /// Frame `index`, `width * height * 3` bytes.
     pub fn frame(&self, index: usize) -> Vec<u8> {
-        let camera = at(&self.camera, index);
-        let still = |offset: [f32; 2]| offset.iter().all(|o| o.abs() < 1e-3);
-        let moved = |layer: &Moving| !still(at(&layer.offsets, index));
-        let moved = self.cutouts.iter().any(moved);
-        if !moved && still(camera) {
+        let camera = offset(&self.camera, index);
+        let camera_still = At::Shift(camera).is_still();
+        let mut layers: Vec<(f32, &Moving, At)> = self
+            .cutouts
+            .iter()
+            .map(|layer| (layer.depth(index), layer, At::of(&layer.motion, index)))
+            .collect();
+        if camera_still && layers.iter().all(|(.., at)| at.is_still()) {
             return self.picture.rgb.to_vec();
         }
+        // Equals stay as they are.
+        layers.sort_by(|(a, ..), (b, ..)| a.total_cmp(b));
         let (width, height) = self.size();
         let plate = self.plate();
-        let mut frame = if still(camera) {
+        let mut frame = if camera_still {
             plate.rgb.to_vec()
         } else {
             resample::moved(&plate.rgb, width, height, camera)
         };
-        for layer in &self.cutouts {
-            let offset = at(&layer.offsets, index);
-            if let Some(shade) = &layer.shade {
-                shade.lay_over(&mut frame, width, height, offset);
+        for (_, layer, at) in layers {
+            match at {
+                At::Shift(offset) => {
+                    if let Some(shade) = &layer.shade {
+                        shade.lay_over(&mut frame, width, height, offset);
+                    }
+                    layer.cutout.lay_over(&mut frame, width, height, offset);
+                }
+                At::Bent(mesh, vertices) => {
+                    if let Some(shade) = &layer.shade {
+                        let place = Place::of_shadow(shade.bounds(), mesh, vertices);
+                        match place.shift() {
+                            Some(offset) => shade.lay_over(&mut frame, width, height, offset),
+                            None => shade.lay_over_scaled(&mut frame, width, height, &place),
+                        }
+                    }
+                    let bent = Bent { mesh, vertices };
+                    let source = layer.cutout.source();
+                    let warped = warp(source, bent, [width, height], Sampling::Cubic);
+                    if let Some(warped) = warped {
+                        self.lay_bent(&mut frame, &warped, camera_still);
+                    }
+                }
             }
-            layer.cutout.lay_over(&mut frame, width, height, offset);
         }
         frame
+    }
+
+    /// Lays a thing that is bent over a frame. What of it has not moved stays as the picture shows it, edges and all, where
+    /// nothing else has come or gone: a body that is held does not change when its head begins to turn.
+    fn lay_bent(&self, frame: &mut [u8], warped: &Warped, camera_still: bool) {
+        let width = self.picture.width as usize;
+        let plate = &self.plate().rgb;
+        for (at, (pixel, &still)) in warped.pixels.iter().zip(&warped.still).enumerate() {
+            let (x, y) = (warped.x + at % warped.width, warped.y + at / warped.width);
+            let at = y * width + x;
+            let out = &mut frame[at * 3..at * 3 + 3];
+            let alpha = pixel[3];
+            let untouched = still > 0.0
+                && camera_still
+                && self.hiding[at] <= 1
+                && out == &plate[at * 3..at * 3 + 3];
+            let still = if untouched { still } else { 0.0 };
+            if alpha < 1.0 / 512.0 && still == 0.0 {
+                continue;
+            }
+            let own = &self.picture.rgb[at * 3..at * 3 + 3];
+            for ((out, value), own) in out.iter_mut().zip(pixel).zip(own) {
+                let laid = value + f32::from(*out) * (1.0 - alpha);
+                *out = (laid + (f32::from(*own) - laid) * still).round() as u8;
+            }
+        }
     }
 
     /// Several frames, natively on all processors.
@@ -239,20 +303,27 @@ impl Composition {
     }
 }
 
-/// Whether a layer goes another way than the camera, in any frame.
-fn moves(layer: &Layer, camera: &[[f32; 2]]) -> bool {
-    (0..layer.offsets.len().max(camera.len())).any(|frame| {
-        let (own, of_all) = (at(&layer.offsets, frame), at(camera, frame));
-        (own[0] - of_all[0]).abs() + (own[1] - of_all[1]).abs() > 1e-3
-    })
+impl Moving {
+    /// How near it is in a frame.
+    fn depth(&self, frame: usize) -> f32 {
+        let depth = self.depths.get(frame).copied().unwrap_or_default();
+        if depth.is_finite() { depth } else { 0.0 }
+    }
 }
 
-/// The offset in a frame; what is missing or not a number is none.
-fn at(offsets: &[[f32; 2]], frame: usize) -> [f32; 2] {
-    match offsets.get(frame) {
-        Some(offset) if offset.iter().all(|o| o.is_finite()) => *offset,
-        _ => [0.0; 2],
-    }
+/// Whether a layer goes another way than the camera, in any frame.
+fn moves(layer: &Layer, camera: &[[f32; 2]]) -> bool {
+    let frames = match &layer.motion {
+        Motion::Shift(offsets) => offsets.len(),
+        Motion::Mesh { frames, .. } => frames.len(),
+    };
+    (0..frames.max(camera.len())).any(|frame| {
+        let of_all = offset(camera, frame);
+        match At::of(&layer.motion, frame) {
+            At::Shift(own) => (own[0] - of_all[0]).abs() + (own[1] - of_all[1]).abs() > 1e-3,
+            At::Bent(..) => true,
+        }
+    })
 }
 
 /// What is covered, and everything within `margin` pixels of it.
@@ -336,6 +407,14 @@ mod tests {
         )
     }
 
+    fn shifted(mask: Mask, offsets: Vec<[f32; 2]>) -> Layer {
+        Layer {
+            mask,
+            motion: Motion::Shift(offsets),
+            depths: Vec::new(),
+        }
+    }
+
     fn composed(layers: Vec<Layer>, camera: Vec<[f32; 2]>) -> Composition {
         let (picture, _) = scene();
         let mut made = Composition::new(picture, layers, camera);
@@ -360,7 +439,8 @@ mod tests {
             picture.clone(),
             vec![Layer {
                 mask: mask.clone(),
-                offsets: way.clone(),
+                motion: Motion::Shift(way.clone()),
+                depths: Vec::new(),
             }],
             Vec::new(),
         );
@@ -405,7 +485,7 @@ mod tests {
     fn whole_pixels_are_copied_and_broken_offsets_are_none() {
         let (picture, mask) = scene();
         let offsets = vec![[0.0; 2], [9.0, -4.0], [f32::NAN, 1.0]];
-        let made = composed(vec![Layer { mask, offsets }], Vec::new());
+        let made = composed(vec![shifted(mask, offsets)], Vec::new());
         let frame = made.frame(1);
         for y in 18..26 {
             for x in 22..30 {
@@ -427,11 +507,13 @@ mod tests {
         }
         let moved = Layer {
             mask,
-            offsets: vec![[0.0; 2], [22.0, 0.0]],
+            motion: Motion::Shift(vec![[0.0; 2], [22.0, 0.0]]),
+            depths: Vec::new(),
         };
         let still = Layer {
             mask: wall,
-            offsets: vec![[0.0; 2]; 2],
+            motion: Motion::Shift(vec![[0.0; 2]; 2]),
+            depths: Vec::new(),
         };
         let behind = composed(vec![moved.clone(), still.clone()], Vec::new()).frame(1);
         let before = composed(vec![still, moved], Vec::new()).frame(1);
@@ -444,7 +526,8 @@ mod tests {
         let (picture, mask) = scene();
         let pinned = Layer {
             mask,
-            offsets: vec![[0.0; 2]; 2],
+            motion: Motion::Shift(vec![[0.0; 2]; 2]),
+            depths: Vec::new(),
         };
         let made = composed(vec![pinned], vec![[0.0; 2], [5.0, 0.0]]);
         let frame = made.frame(1);
@@ -466,7 +549,7 @@ mod tests {
         }
         mask.alpha[at(60, 44)] = 40;
         let offsets = vec![[0.0; 2], [0.0, -12.0]];
-        let made = composed(vec![Layer { mask, offsets }], Vec::new());
+        let made = composed(vec![shifted(mask, offsets)], Vec::new());
         let hole = made.hole().unwrap();
         assert_eq!(hole.alpha[at(34, 20)], 255);
         assert_eq!(hole.alpha[at(60, 44)], 0);
@@ -491,7 +574,8 @@ mod tests {
         }
         let layer = Layer {
             mask: cut,
-            offsets: vec![[0.0; 2], [6.0, 0.0]],
+            motion: Motion::Shift(vec![[0.0; 2], [6.0, 0.0]]),
+            depths: Vec::new(),
         };
         let frame = composed(vec![layer], Vec::new()).frame(1);
         // Column 6 is the first one, column 5 its mirror image.
@@ -507,7 +591,8 @@ mod tests {
         let all = Mask::from_alpha(1, 1, vec![255]).unwrap();
         let layer = Layer {
             mask: all,
-            offsets: vec![[0.0; 2], [8.0, 0.0]],
+            motion: Motion::Shift(vec![[0.0; 2], [8.0, 0.0]]),
+            depths: Vec::new(),
         };
         let made = composed(vec![layer], Vec::new());
         let hole = made.hole().unwrap();
@@ -516,7 +601,8 @@ mod tests {
         let dot = Picture::from_rgb(1, 1, vec![9; 3]).unwrap();
         let layer = Layer {
             mask: Mask::from_alpha(1, 1, vec![255]).unwrap(),
-            offsets: vec![[0.0; 2], [0.4, 0.0]],
+            motion: Motion::Shift(vec![[0.0; 2], [0.4, 0.0]]),
+            depths: Vec::new(),
         };
         let mut tiny = Composition::new(dot, vec![layer], Vec::new());
         while tiny.advance() {}

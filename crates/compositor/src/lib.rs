@@ -10,6 +10,8 @@ pub mod frames;
 mod luma;
 pub mod matte;
 mod mean;
+pub mod place;
 pub mod plate;
 mod resample;
 pub mod shadow;
+pub mod warp;

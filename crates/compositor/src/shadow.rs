@@ -8,6 +8,7 @@ use super::cutout::Sprite;
 use super::luma::luma;
 use super::matte::doubt;
 use super::mean::box_mean;
+use super::place::Place;
 use super::resample::Taps;
 use dragentity_core::scene::{Mask, Picture, raster};
 
@@ -223,15 +224,6 @@ impl Shade {
     /// Darkens a frame of `width` x `height` RGB pixels, the shadow moved by `offset` pixels.
     pub fn lay_over(&self, frame: &mut [u8], width: usize, height: usize, offset: [f32; 2]) {
         let (across, down) = (Taps::new(offset[0]), Taps::new(offset[1]));
-        let value = |x: i64, y: i64| {
-            let inside =
-                (0..self.width as i64).contains(&x) && (0..self.height as i64).contains(&y);
-            if inside {
-                self.taken[y as usize * self.width + x as usize]
-            } else {
-                0.0
-            }
-        };
         let span = |first: usize, side: usize, shift: i64, limit: usize| {
             let from = first as i64 + shift - 2;
             from.clamp(0, limit as i64)..(from + side as i64 + 4).clamp(0, limit as i64)
@@ -245,16 +237,58 @@ impl Shade {
                 let mut taken = 0.0;
                 for (dy, wy) in down.weights() {
                     for (dx, wx) in across.weights() {
-                        taken += wy * wx * value(sx + dx, sy + dy);
+                        taken += wy * wx * self.value(sx + dx, sy + dy);
                     }
                 }
-                if taken > 0.004 {
-                    let at = (y as usize * width + x as usize) * 3;
-                    for channel in &mut frame[at..at + 3] {
-                        *channel = (f32::from(*channel) * (1.0 - taken.min(1.0))).round() as u8;
-                    }
-                }
+                darken(frame, y as usize * width + x as usize, taken);
             }
+        }
+    }
+
+    /// The same, moved and scaled at once. Shadows are soft, so that a look between four of their pixels is enough.
+    pub fn lay_over_scaled(&self, frame: &mut [u8], width: usize, height: usize, place: &Place) {
+        let [x0, y0] = place.apply([self.x as f32, self.y as f32]);
+        let [x1, y1] = place.apply([(self.x + self.width) as f32, (self.y + self.height) as f32]);
+        let span = |from: f32, to: f32, limit: usize| {
+            let within = |v: f32| v.clamp(0.0, limit as f32) as usize;
+            within((from - 1.0).floor())..within((to + 1.0).ceil())
+        };
+        for y in span(y0, y1, height) {
+            for x in span(x0, x1, width) {
+                let [sx, sy] = place.undo([x as f32 + 0.5, y as f32 + 0.5]);
+                let (sx, sy) = (sx - 0.5 - self.x as f32, sy - 0.5 - self.y as f32);
+                let (left, top) = (sx.floor(), sy.floor());
+                let (u, v) = (sx - left, sy - top);
+                let (left, top) = (left as i64, top as i64);
+                let upper = self.value(left, top) * (1.0 - u) + self.value(left + 1, top) * u;
+                let lower =
+                    self.value(left, top + 1) * (1.0 - u) + self.value(left + 1, top + 1) * u;
+                darken(frame, y * width + x, upper * (1.0 - v) + lower * v);
+            }
+        }
+    }
+
+    /// What is taken away at a column and a row of it.
+    fn value(&self, x: i64, y: i64) -> f32 {
+        let inside = (0..self.width as i64).contains(&x) && (0..self.height as i64).contains(&y);
+        if inside {
+            self.taken[y as usize * self.width + x as usize]
+        } else {
+            0.0
+        }
+    }
+
+    /// Left, top, right and bottom of it in the picture.
+    pub fn bounds(&self) -> [f32; 4] {
+        [self.x, self.y, self.x + self.width, self.y + self.height].map(|v| v as f32)
+    }
+}
+
+/// Takes light away from a pixel of a frame.
+fn darken(frame: &mut [u8], at: usize, taken: f32) {
+    if taken > 0.004 {
+        for channel in &mut frame[at * 3..at * 3 + 3] {
+            *channel = (f32::from(*channel) * (1.0 - taken.min(1.0))).round() as u8;
         }
     }
 }

@@ -187,7 +187,7 @@ pub fn with_trajectories(video: &Video, scene: &Scene) -> Result<Video> {
     for (i, frame) in video.frames.iter().enumerate() {
         let mut canvas = Canvas::new(video.width, video.height, frame)?;
         for (k, entity) in scene.entities.iter().enumerate() {
-            if let Some(trajectory) = &entity.trajectory {
+            for trajectory in entity.held_by() {
                 canvas.trajectory(trajectory, i as f32 / last as f32, colour(k));
             }
         }

@@ -7,10 +7,11 @@ use dragentity_compositor::frames::{Composition, Layer};
 use dragentity_compositor::plate::Filling;
 use dragentity_core::error::Result;
 use dragentity_core::event::Preview;
+use dragentity_core::scene::bend::Motion;
 use dragentity_core::scene::draft::smooth_fill;
 use dragentity_core::scene::parts::held_together;
 use dragentity_core::scene::settings::MAX_ENTITIES;
-use dragentity_core::scene::{Entity, Mask, Picture, Scene, Settings, Trajectory};
+use dragentity_core::scene::{Mask, Picture, Pose, Scene, Settings};
 use dragentity_core::{Cancel, Job, JobEvent, Video};
 use std::cell::RefCell;
 
@@ -140,7 +141,6 @@ impl AtOnce {
         // Anywhere it may be dragged.
         let [w, h] = [width, height].map(|side| side as f32 / 2.0);
         let ways = [[0.0, 0.0], [w, 0.0], [-w, 0.0], [0.0, h], [0.0, -h]];
-        let pinned = |entity: &Entity| entity.trajectory.as_ref().is_some_and(Trajectory::is_pin);
         let entities: Vec<usize> = scene
             .layers()
             .into_iter()
@@ -148,10 +148,11 @@ impl AtOnce {
             .collect();
         let layers = entities.iter().map(|&i| Layer {
             mask: scene.entities[i].mask.clone(),
-            offsets: match pinned(&scene.entities[i]) {
+            motion: Motion::Shift(match scene.entities[i].is_pinned() {
                 true => vec![[0.0; 2]; ways.len()],
                 false => ways.to_vec(),
-            },
+            }),
+            depths: Vec::new(),
         });
         let picture = scene.picture.resized(width, height);
         let mut composition = Composition::new(picture, layers.collect(), Vec::new());
@@ -226,23 +227,27 @@ fn composition(job: &Job, width: u32, height: u32) -> Composition {
     let scene = &job.scene;
     let frames = job.settings.frames as usize;
     let held = held_together(&scene.entities, MAX_ENTITIES);
-    let offsets = |path: &Trajectory| -> Vec<[f32; 2]> {
-        let offsets = path.offsets(frames).into_iter();
-        offsets
-            .map(|[x, y]| [x * width as f32, y * height as f32])
-            .collect()
-    };
     let layers = scene.layers().into_iter().filter_map(|i| {
-        Some(Layer {
-            mask: scene.entities[i].mask.clone(),
-            offsets: offsets(held[i].as_ref()?),
+        let mut entity = scene.entities[i].clone();
+        entity.trajectory = held[i].clone();
+        entity.has_motion().then(|| Layer {
+            motion: Motion::of(&entity, frames, [width, height]),
+            depths: Pose::sample(&entity.poses, frames)
+                .iter()
+                .map(|pose| pose.depth)
+                .collect(),
+            mask: entity.mask,
         })
     });
-    let camera = scene.background.as_ref().map(offsets).unwrap_or_default();
+    let camera = scene.background.as_ref().map(|path| {
+        let offsets = path.offsets(frames).into_iter();
+        let scaled = |[x, y]: [f32; 2]| [x * width as f32, y * height as f32];
+        offsets.map(scaled).collect()
+    });
     Composition::new(
         scene.picture.resized(width, height),
         layers.collect(),
-        camera,
+        camera.unwrap_or_default(),
     )
 }
 
@@ -250,6 +255,7 @@ fn composition(job: &Job, width: u32, height: u32) -> Composition {
 mod tests {
     use super::*;
     use dragentity_core::Error;
+    use dragentity_core::scene::{Entity, Trajectory};
 
     /// A disc on stripes, which goes to the right.
     fn job(frames: u32) -> Job {

@@ -26,6 +26,17 @@ impl Editor {
             return (3, "Generating. The picture sharpens with every step.");
         }
         match (&self.gesture, self.tool) {
+            (
+                Gesture::Path {
+                    handle: Some(_), ..
+                },
+                _,
+            ) => {
+                return (
+                    2,
+                    "Lead this place where it should go, as fast as it should go; what is held stays.",
+                );
+            }
             (Gesture::Path { .. }, _) => {
                 return (
                     2,
@@ -39,6 +50,7 @@ impl Editor {
             (_, Tool::Camera) => {
                 return (2, "Drag the picture: the background will move that way.");
             }
+            (_, Tool::Bend) => return (2, self.bend_hint()),
             (_, Tool::Brush) if self.selected.is_none() => {
                 return (1, "Paint over the thing you want to move.");
             }
@@ -97,10 +109,7 @@ impl Editor {
                 },
             );
         }
-        if self
-            .selected_entity()
-            .is_some_and(|e| e.trajectory.is_none())
-        {
+        if self.selected_entity().is_some_and(|e| !e.has_motion()) {
             return (
                 2,
                 match (self.clicks.len(), status.touch) {
@@ -130,5 +139,22 @@ impl Editor {
             );
         }
         (3, "Generate the video, or add another entity.")
+    }
+
+    fn bend_hint(&self) -> &'static str {
+        if self.scene.entities.is_empty() {
+            return "Click the thing with Move first. Then bend it.";
+        }
+        if self.touched.is_some() {
+            return "Delete takes this handle away. Drag it again to lead it otherwise; Space plays it.";
+        }
+        match self.selected_entity().map_or(0, |e| e.held_by().count()) {
+            0 => "Click what is to stay where it is, drag what is to move.",
+            1 => "One handle moves it as it is. Drag or click a second one to turn and scale it.",
+            2 => {
+                "Two handles turn and scale it. A third one bends it: click to hold a place, drag to lead it."
+            }
+            _ => "Drag or click more handles. A click on a pin takes it away; Space plays it.",
+        }
     }
 }

@@ -56,9 +56,18 @@ impl Editor {
             Some(at) if entity.mask.contains(at[0], at[1]) => at,
             _ => anchor(&entity.mask),
         };
+        let (handle, at) = match self.tool {
+            Tool::Bend => match self.begin_handle(index, at) {
+                Ok((handle, from)) => (Some(handle), from),
+                Err(why) => return Outcome::Say(why),
+            },
+            _ => (None, at),
+        };
         self.crosshair = Some(at);
         self.gesture = Gesture::Path {
             index,
+            handle,
+            beside: [0.0; 2],
             points: vec![DragPoint {
                 x: at[0],
                 y: at[1],

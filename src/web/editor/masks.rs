@@ -37,7 +37,7 @@ impl Editor {
         let &[click] = self.clicks.as_slice() else {
             return None;
         };
-        if entity.trajectory.is_some() || !self.same_place(at, [click.x, click.y]) {
+        if entity.has_motion() || !self.same_place(at, [click.x, click.y]) {
             return None;
         }
         Some(self.ask(SegmentRequest {

@@ -3,6 +3,7 @@
 //! The page translates pointer and key events into calls of [`Editor`] and does what the returned [`Outcome`] asks for.
 //! Coordinates are fractions of the picture, see [`dragentity_core::scene`].
 
+mod bend;
 mod hint;
 mod keyboard;
 mod lines;
@@ -16,6 +17,7 @@ use dragentity_core::scene::order::Step;
 use dragentity_core::scene::trajectory::DragPoint;
 use dragentity_core::scene::{Entity, Mask, Order, Picture, Scene, Settings, Trajectory};
 
+pub use bend::Led;
 pub use hint::Status;
 
 /// How far, in pixels of the screen, a pointer moves before a press becomes a drag.
@@ -45,6 +47,8 @@ pub enum Tool {
     Brush,
     /// Erases the mask.
     Erase,
+    /// Drag leads a place of a thing, click holds one: several of them bend it.
+    Bend,
     /// Drag moves the camera.
     Camera,
 }
@@ -59,6 +63,7 @@ impl Tool {
             Tool::Lasso => "lasso",
             Tool::Brush => "brush",
             Tool::Erase => "erase",
+            Tool::Bend => "bend",
             Tool::Camera => "camera",
         }
     }
@@ -72,6 +77,7 @@ impl Tool {
             Tool::Lasso,
             Tool::Brush,
             Tool::Erase,
+            Tool::Bend,
             Tool::Camera,
         ]
         .into_iter()
@@ -166,7 +172,11 @@ pub enum Gesture {
     Path {
         /// Which.
         index: usize,
-        /// The drag so far.
+        /// Which of its handles, the next number for a new one; `None` leads all of it.
+        handle: Option<usize>,
+        /// From the pointer to what it leads, where it has taken up a handle beside its place.
+        beside: [f32; 2],
+        /// The drag so far; that of a handle begins where the handle does.
         points: Vec<DragPoint>,
     },
     /// Leading the camera.
@@ -213,6 +223,10 @@ pub struct Editor {
     /// Radius of the brush, a fraction of the picture's longer side.
     pub brush_radius: f32,
     gesture: Gesture,
+    /// How far from a handle's beginning the pointer still means it, in fractions of the picture's width and height.
+    pub grasp: [f32; 2],
+    /// The handle of the selected entity that was touched last.
+    touched: Option<usize>,
     /// The clicks that made the selected entity's mask, for the next one to refine.
     clicks: Vec<Click>,
     /// Which of the things that a click alone may mean the selected entity is.
@@ -238,6 +252,8 @@ impl Default for Editor {
             tool: Tool::Move,
             brush_radius: 0.035,
             gesture: Gesture::Idle,
+            grasp: [0.02; 2],
+            touched: None,
             clicks: Vec::new(),
             candidate: 0,
             request: 0,
@@ -298,8 +314,7 @@ impl Editor {
     }
     /// Whether there is something to generate from: an entity that moves or is held, or a camera path.
     pub fn can_generate(&self) -> bool {
-        self.scene.background.is_some()
-            || self.scene.entities.iter().any(|e| e.trajectory.is_some())
+        self.scene.background.is_some() || self.scene.entities.iter().any(Entity::has_motion)
     }
 
     /// A new picture, with nothing drawn on it; can be undone unless it is the first.
@@ -329,6 +344,7 @@ impl Editor {
     pub fn set_tool(&mut self, tool: Tool) -> Outcome {
         self.gesture = Gesture::Idle;
         self.drop_suggestion();
+        self.touched = None;
         self.tool = tool;
         Outcome::Changed
     }
@@ -338,6 +354,7 @@ impl Editor {
         let index = index.filter(|&i| i < self.scene.entities.len());
         if index != self.selected {
             self.clicks.clear();
+            self.touched = None;
             self.drop_suggestion();
         }
         self.selected = index;
@@ -361,29 +378,24 @@ impl Editor {
         Outcome::Split(request)
     }
 
-    /// Gives an entity its path, or takes it away.
-    pub fn set_trajectory(&mut self, index: usize, trajectory: Option<Trajectory>) -> Outcome {
-        if self
-            .scene
-            .entities
-            .get(index)
-            .is_none_or(|e| e.trajectory == trajectory)
-        {
-            return Outcome::Draw;
+    /// Takes away all that an entity does.
+    pub fn clear_motion(&mut self, index: usize) -> Outcome {
+        match self.scene.entities.get(index) {
+            Some(entity) if entity.has_motion() => self.set_motion(index, Vec::new(), Vec::new()),
+            _ => Outcome::Draw,
         }
-        self.edit(Edit::SetTrajectory { index, trajectory })
     }
 
-    /// Holds an entity where it is; or, if it is held already, lets it go.
+    /// Holds all of an entity where it is; or, if it is held already, lets it go.
     pub fn toggle_pin(&mut self, index: usize) -> Outcome {
         let Some(entity) = self.scene.entities.get(index) else {
             return Outcome::Nothing;
         };
-        if entity.trajectory.as_ref().is_some_and(Trajectory::is_pin) {
-            return self.set_trajectory(index, None);
+        if entity.is_pinned() {
+            return self.clear_motion(index);
         }
         let [x, y] = anchor(&entity.mask);
-        self.set_trajectory(index, Some(Trajectory::pin(x, y)))
+        self.set_motion(index, vec![Trajectory::pin(x, y)], Vec::new())
     }
 
     /// The camera's path.
@@ -486,6 +498,7 @@ impl Editor {
 
     /// A gesture or request that names an entity by its position does not outlive a change of positions.
     fn drop_unfinished(&mut self) {
+        self.touched = None;
         self.gesture = Gesture::Idle;
         self.pending = None;
         self.splitting = None;

@@ -34,6 +34,14 @@ impl Editor {
                 }
                 Outcome::Draw
             }
+            Tool::Bend => {
+                let hit = self.bends(at).map(|(index, _)| index);
+                self.gesture = Gesture::Press { at, hit, held };
+                match hit {
+                    Some(_) if hit != self.selected => self.select(hit),
+                    _ => Outcome::Draw,
+                }
+            }
             Tool::Camera => {
                 self.gesture = Gesture::Camera {
                     points: vec![DragPoint {
@@ -86,28 +94,40 @@ impl Editor {
                 if pixels < DRAG_THRESHOLD {
                     return Outcome::Nothing;
                 }
-                let start = *start;
-                self.gesture = match hit {
-                    Some(index) if self.tool == Tool::Move && !held.negative => Gesture::Path {
-                        index: *index,
-                        points: vec![
-                            // Timing begins with the motion, not with the press.
-                            DragPoint {
-                                x: start[0],
-                                y: start[1],
-                                time,
-                            },
-                            DragPoint {
-                                x: at[0],
-                                y: at[1],
-                                time,
-                            },
-                        ],
+                let (press, hit, held) = (*start, *hit, *held);
+                let led = match (hit, self.tool) {
+                    (Some(index), Tool::Bend) => match self.begin_handle(index, press) {
+                        Ok((handle, from)) => Some((index, Some(handle), from)),
+                        Err(why) => {
+                            self.gesture = Gesture::Idle;
+                            return Outcome::Say(why);
+                        }
                     },
-                    _ => Gesture::Missed,
+                    (Some(index), Tool::Move) if !held.negative => Some((index, None, press)),
+                    _ => None,
+                };
+                let Some((index, handle, start)) = led else {
+                    self.gesture = Gesture::Missed;
+                    return Outcome::Draw;
+                };
+                let beside = [start[0] - press[0], start[1] - press[1]];
+                // Timing begins with the motion, not with the press.
+                let point = |[x, y]: [f32; 2]| DragPoint { x, y, time };
+                self.gesture = Gesture::Path {
+                    index,
+                    handle,
+                    beside,
+                    points: vec![point(start), point([at[0] + beside[0], at[1] + beside[1]])],
                 };
             }
-            Gesture::Path { points, .. } | Gesture::Camera { points } => {
+            Gesture::Path { points, beside, .. } => {
+                points.push(DragPoint {
+                    x: at[0] + beside[0],
+                    y: at[1] + beside[1],
+                    time,
+                });
+            }
+            Gesture::Camera { points } => {
                 points.push(DragPoint {
                     x: at[0],
                     y: at[1],
@@ -131,20 +151,31 @@ impl Editor {
         let _ = at;
         match std::mem::replace(&mut self.gesture, Gesture::Idle) {
             Gesture::Idle => Outcome::Nothing,
+            Gesture::Press { at, .. } if self.tool == Tool::Bend => self.click_handle(at),
             Gesture::Press { at, hit, held } => self.click(at, hit, held),
             Gesture::Missed => Outcome::Say(if self.tool == Tool::Exclude {
                 "Click, without dragging, on what does not belong to the selection."
+            } else if self.tool == Tool::Bend {
+                "Bend begins on a thing: drag a place of a coloured one, or click it to hold it there."
             } else if self.scene.entities.is_empty() {
                 "Click the thing first: its mask appears. Then drag it. (To move the background, take the Camera tool.)"
             } else {
                 "There is no entity where the drag began: begin it on a coloured one, click to add one, or take the Camera tool."
             }),
-            Gesture::Path { index, points } => {
+            Gesture::Path {
+                index,
+                handle,
+                points,
+                ..
+            } => {
                 let Some(trajectory) = Trajectory::from_drag(&points, TOLERANCE, self.aspect())
                 else {
                     return Outcome::Draw;
                 };
-                self.set_trajectory(index, Some(trajectory))
+                match handle {
+                    Some(handle) => self.set_handle(index, handle, trajectory),
+                    None => self.lead_all(index, &trajectory),
+                }
             }
             Gesture::Camera { points } => {
                 match Trajectory::from_drag(&points, TOLERANCE, self.aspect())
@@ -192,7 +223,7 @@ impl Editor {
             return self.select(hit);
         }
         // An entity that has not got its path yet is still being selected: the click adds to it.
-        let refines = |e: &&Entity| negative || add || e.trajectory.is_none();
+        let refines = |e: &&Entity| negative || add || !e.has_motion();
         let Some(entity) = self.selected_entity().filter(refines) else {
             if negative {
                 return Outcome::Say(

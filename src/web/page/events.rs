@@ -14,6 +14,9 @@ use web_sys::{
     KeyboardEvent, MouseEvent, PointerEvent,
 };
 
+/// How far from a handle's beginning a pointer still takes it up, in pixels of the page.
+const HANDLE: f64 = 24.0;
+
 /// The pointer that is down on the stage.
 struct Down {
     id: i32,
@@ -300,6 +303,7 @@ fn pointers() {
             app.editor.crosshair = None;
             let at = app.stage.place(x, y);
             app.stage.hover = Some(at);
+            app.editor.grasp = app.stage.fraction(HANDLE);
             app.done(|e| e.press(at, time, held));
             app.show_status();
         });
@@ -447,11 +451,7 @@ fn keydown(event: KeyboardEvent) {
         }
         // A button that has the focus keeps its space bar.
         " " if !matches!(tag.as_str(), "BUTTON" | "SUMMARY" | "A") => act(App::play),
-        "Delete" | "Backspace" => act(|app| {
-            if let Some(i) = app.editor.selected() {
-                app.done(|e| e.delete(i));
-            }
-        }),
+        "Delete" | "Backspace" => act(|app| app.done(Editor::delete_selected)),
         "p" | "P" => act(|app| app.done(|e| e.split(e.selected()))),
         "ArrowLeft" if on_stage => nudge(-1.0, 0.0),
         "ArrowRight" if on_stage => nudge(1.0, 0.0),
@@ -467,6 +467,7 @@ fn keydown(event: KeyboardEvent) {
                 "l" => Tool::Lasso,
                 "b" => Tool::Brush,
                 "e" => Tool::Erase,
+                "n" => Tool::Bend,
                 "c" => Tool::Camera,
                 _ => return,
             };

@@ -2,8 +2,8 @@
 
 use super::{act, dom, stage};
 use crate::web::editor::Editor;
+use dragentity_core::scene::Entity;
 use dragentity_core::scene::order::Step;
-use dragentity_core::scene::{Entity, Trajectory};
 use dragentity_media::overlay::colour;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, Event, HtmlElement, HtmlInputElement, KeyboardEvent, MouseEvent};
@@ -72,16 +72,21 @@ fn fill(row: &Element, i: usize, entity: &Entity, editor: &Editor) {
             name.set_value(&entity.name);
         }
     }
-    let state = match &entity.trajectory {
-        None => "Not moved yet: drag it",
-        Some(path) if path.is_pin() => "Pinned: stays where it is",
-        Some(path) if path.leaves_frame(16) => "Has a path; leaves the picture",
-        Some(_) => "Has a path",
+    let handles = entity.held_by().count();
+    let leaves = entity.held_by().any(|path| path.leaves_frame(16));
+    let state = match (handles, leaves) {
+        (0, _) if entity.has_motion() => "Turns as its preset says".to_owned(),
+        (0, _) => "Not moved yet: drag it".to_owned(),
+        (1, _) if entity.is_pinned() => "Pinned: stays where it is".to_owned(),
+        (1, true) => "Has a path; leaves the picture".to_owned(),
+        (1, false) => "Has a path".to_owned(),
+        (n, true) => format!("{n} handles; leaves the picture"),
+        (n, false) => format!("{n} handles"),
     };
     if let Some(line) = part(".state") {
-        dom::set_text(&line, state);
+        dom::set_text(&line, &state);
     }
-    let pinned = entity.trajectory.as_ref().is_some_and(Trajectory::is_pin);
+    let pinned = entity.is_pinned() && handles == 1;
     if let Some(pin) = part(".pin") {
         dom::set(&pin, "aria-pressed", if pinned { "true" } else { "false" });
     }
@@ -92,7 +97,7 @@ fn fill(row: &Element, i: usize, entity: &Entity, editor: &Editor) {
         dom::show(&layers, editor.scene().entities.len() > 1);
     }
     if let Some(clear) = part(".clear").and_then(|c| c.dyn_into::<HtmlElement>().ok()) {
-        dom::show(&clear, entity.trajectory.is_some() && !pinned);
+        dom::show(&clear, entity.has_motion() && !pinned);
     }
 }
 
@@ -159,7 +164,7 @@ fn row(i: usize) -> Element {
     });
     let clear = button("clear", "clear", "Remove the path");
     dom::listen(&clear, "click", move |_: MouseEvent| {
-        act(move |app| app.done(|e| e.set_trajectory(i, None)));
+        act(move |app| app.done(|e| e.clear_motion(i)));
     });
     let delete = button("trash", "delete", "Delete");
     dom::listen(&delete, "click", move |_: MouseEvent| {

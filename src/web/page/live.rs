@@ -2,10 +2,10 @@
 //! The worker makes both as soon as a thing is there, so that nothing waits for it; until then the things move over the
 //! picture itself.
 
-use super::stage::LiveView;
+use super::live_view::LiveView;
 use super::{App, act, dom};
+use crate::web::editor::Tool;
 use crate::web::protocol::{JobData, Pixels, SpriteData, ToWorker};
-use dragentity_core::scene::Trajectory;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// How long the scene stays as it is before it is prepared, in milliseconds.
@@ -14,8 +14,8 @@ const REST: i32 = 250;
 /// What was asked for.
 #[derive(Default)]
 pub struct Live {
-    /// Of which revision of the scene and of the picture that was found.
-    seen: Option<(u64, u64)>,
+    /// Of which revision of the scene and of the picture that was found, and whether something is being bent.
+    seen: Option<(u64, u64, bool)>,
     /// What it depends on: which things there are, and which are pinned. `None` where there is nothing to prepare.
     key: Option<u64>,
     number: u64,
@@ -34,7 +34,8 @@ impl Live {
 impl App {
     /// Has the worker prepare what may move, where that is other than it was.
     pub(super) fn prepare_soon(&mut self) {
-        let revision = (self.editor.revision(), self.picture_revision);
+        let bending = self.editor.tool() == Tool::Bend;
+        let revision = (self.editor.revision(), self.picture_revision, bending);
         if self.live.seen.replace(revision) == Some(revision) {
             return;
         }
@@ -51,7 +52,15 @@ impl App {
             dom::after(REST, move || {
                 act(move |app| {
                     if app.live.number == number && !app.gone {
-                        let job = JobData::new(&app.scene_without_picture(), &app.editor.settings);
+                        let mut scene = app.scene_without_picture();
+                        if app.editor.tool() == Tool::Bend {
+                            // What is held here may be led there next.
+                            for entity in scene.entities.iter_mut().filter(|e| e.is_pinned()) {
+                                entity.trajectory = None;
+                                entity.handles.clear();
+                            }
+                        }
+                        let job = JobData::new(&scene, &app.editor.settings);
                         app.link.send(&ToWorker::Prepare { number, job });
                     }
                 });
@@ -72,8 +81,7 @@ impl App {
         for entity in &scene.entities {
             (entity.mask.width, entity.mask.height).hash(&mut hasher);
             entity.mask.alpha.hash(&mut hasher);
-            let pinned = entity.trajectory.as_ref().is_some_and(Trajectory::is_pin);
-            pinned.hash(&mut hasher);
+            (entity.is_pinned() && self.editor.tool() != Tool::Bend).hash(&mut hasher);
         }
         Some(hasher.finish())
     }

@@ -7,6 +7,7 @@ mod keep;
 mod link;
 mod list;
 mod live;
+mod live_view;
 mod open;
 mod player;
 mod remote;

@@ -269,7 +269,7 @@ impl Player {
             };
             stage::paths(&pen, &self.scene, self.count as usize, None);
             for (i, entity) in self.scene.entities.iter().enumerate() {
-                if let Some(path) = &entity.trajectory {
+                for path in entity.held_by() {
                     pen.dot(path.position(t), 5.5, colour(i), 1.0);
                 }
             }

@@ -1,8 +1,8 @@
 //! Draws the picture to edit: masks, paths, what a drag is carrying along, the crosshair.
 
 use super::dom;
+use super::live_view::{LiveView, Moment};
 use crate::web::editor::{Editor, Gesture, Tool, anchor};
-use crate::web::protocol::SpriteData;
 use dragentity_core::scene::settings::MAX_FRAMES;
 use dragentity_core::scene::{Mask, Picture, Scene, Trajectory};
 use dragentity_media::overlay::colour;
@@ -20,67 +20,6 @@ const FILL: f32 = 0.34;
 /// A colour for CSS.
 pub fn css(c: [u8; 3], alpha: f32) -> String {
     format!("rgb({} {} {} / {alpha})", c[0], c[1], c[2])
-}
-
-/// The plate behind what may move, and what moves over it, each a canvas.
-pub struct LiveView {
-    plate: HtmlCanvasElement,
-    /// Size of the plate in pixels.
-    size: [f64; 2],
-    /// Back to front: which entity, and what of it is drawn, one after the other.
-    layers: Vec<(usize, Vec<Placed>)>,
-}
-
-/// Something that is drawn over the plate.
-struct Placed {
-    /// Where in the plate, in its pixels.
-    at: [f64; 2],
-    canvas: HtmlCanvasElement,
-}
-
-impl LiveView {
-    /// Of what the worker has made.
-    pub fn new(plate: &Picture, layers: &[(u32, Vec<SpriteData>)]) -> Self {
-        let drawn = |sprite: &SpriteData| Placed {
-            at: [f64::from(sprite.x), f64::from(sprite.y)],
-            canvas: painted(sprite.width, sprite.height, &sprite.rgba),
-        };
-        let layer = |(entity, sprites): &(u32, Vec<SpriteData>)| {
-            (*entity as usize, sprites.iter().map(drawn).collect())
-        };
-        Self {
-            plate: from_rgb(plate.width, plate.height, &plate.rgb),
-            size: [plate.width, plate.height].map(f64::from),
-            layers: layers.iter().map(layer).collect(),
-        }
-    }
-
-    /// Draws it over a canvas of this size: the camera moved by `camera`, each entity by what `offset` says; fractions of
-    /// the picture.
-    fn draw(
-        &self,
-        ctx: &CanvasRenderingContext2d,
-        [w, h]: [f64; 2],
-        camera: [f32; 2],
-        offset: impl Fn(usize) -> [f32; 2],
-    ) {
-        let scale = [w / self.size[0], h / self.size[1]];
-        let place = |canvas: &HtmlCanvasElement, at: [f64; 2], by: [f32; 2]| {
-            let _ = ctx.draw_image_with_html_canvas_element_and_dw_and_dh(
-                canvas,
-                at[0] * scale[0] + f64::from(by[0]) * w,
-                at[1] * scale[1] + f64::from(by[1]) * h,
-                f64::from(canvas.width()) * scale[0],
-                f64::from(canvas.height()) * scale[1],
-            );
-        };
-        place(&self.plate, [0.0, 0.0], camera);
-        for (entity, sprites) in &self.layers {
-            for sprite in sprites {
-                place(&sprite.canvas, sprite.at, offset(*entity));
-            }
-        }
-    }
 }
 
 /// The stage's canvas and what it keeps between drawings.
@@ -124,7 +63,7 @@ pub fn context_in_memory(canvas: &HtmlCanvasElement) -> CanvasRenderingContext2d
 }
 
 /// A canvas with these pixels.
-fn painted(width: u32, height: u32, rgba: &[u8]) -> HtmlCanvasElement {
+pub fn painted(width: u32, height: u32, rgba: &[u8]) -> HtmlCanvasElement {
     let canvas = dom::canvas(width, height);
     if let Ok(data) =
         ImageData::new_with_u8_clamped_array_and_sh(wasm_bindgen::Clamped(rgba), width, height)
@@ -179,6 +118,12 @@ impl Stage {
         ]
     }
 
+    /// So many pixels of the page, as fractions of the picture's width and height.
+    pub fn fraction(&self, pixels: f64) -> [f32; 2] {
+        let size = [self.canvas.client_width(), self.canvas.client_height()];
+        size.map(|side| (pixels / f64::from(side.max(1))) as f32)
+    }
+
     /// Draws everything. `carry` is the time (fraction of the video) of a preview of the paths; `now` is the clock in
     /// milliseconds, for what pulses.
     pub fn draw(&mut self, editor: &Editor, carry: Option<f32>, now: f64) {
@@ -212,35 +157,32 @@ impl Stage {
         }
 
         // Entities: tinted where they are, or carried along.
-        let led = match editor.gesture() {
-            Gesture::Path { index, points } => points
-                .first()
-                .zip(points.last())
-                .map(|(a, b)| (*index, [b.x - a.x, b.y - a.y])),
-            _ => None,
-        };
-        let carried = |i: usize| match (led, carry) {
-            (Some((index, by)), _) if index == i => Some(by),
-            (None, Some(t)) => scene.entities[i]
-                .trajectory
-                .as_ref()
-                .map(|path| offset(path, t))
-                .or(shift),
-            _ => None,
-        };
+        let led = editor.led();
         let live = self
             .live
-            .as_ref()
+            .as_mut()
             .filter(|_| led.is_some() || carry.is_some());
+        let shown = live.is_some();
         if let Some(live) = live {
-            let still = [0.0; 2];
-            let by = |i: usize| match scene.entities.get(i) {
-                Some(_) => carried(i).unwrap_or(still),
-                None => still,
+            let moment = match (&led, carry) {
+                (None, Some(t)) => Moment::Time(t, editor.revision()),
+                _ => Moment::Led(led.as_ref()),
             };
-            live.draw(ctx, [w, h], shift.unwrap_or(still), by);
+            live.draw(ctx, [w, h], scene, shift.unwrap_or_default(), moment);
         }
-        for &i in self.layers.iter().filter(|_| live.is_none()) {
+        // Until there is a plate nothing is bent, only moved.
+        let carried = |i: usize| match (&led, carry) {
+            (Some(led), _) if led.index == i => {
+                let by = |[from, to]: &[[f32; 2]; 2]| [to[0] - from[0], to[1] - from[1]];
+                led.handles.first().map(by)
+            }
+            (None, Some(t)) => {
+                let path = scene.entities[i].held_by().next();
+                path.map(|path| offset(path, t)).or(shift)
+            }
+            _ => None,
+        };
+        for &i in self.layers.iter().filter(|_| !shown) {
             let carried = carried(i);
             let stroked =
                 matches!(editor.gesture(), Gesture::Stroke { index: Some(s), .. } if *s == i);
@@ -272,9 +214,13 @@ impl Stage {
         let pen = Pen::new(ctx, w, h);
         if carry.is_none() {
             paths(&pen, scene, frames, editor.selected());
+            let touched = editor.selected_entity().zip(editor.touched());
+            if let Some(path) = touched.and_then(|(e, handle)| e.held_by().nth(handle)) {
+                pen.ring(path.start(), 13.0, [255; 3], 0.9);
+            }
         }
         match editor.gesture() {
-            Gesture::Path { index, points } => {
+            Gesture::Path { index, points, .. } => {
                 pen.line(points.iter().map(|p| [p.x, p.y]), colour(*index), 1.0);
             }
             Gesture::Camera { points } => pen.line(points.iter().map(|p| [p.x, p.y]), CAMERA, 1.0),
@@ -338,7 +284,7 @@ impl Stage {
         }
         for (i, entity) in scene.entities.iter().enumerate() {
             let led = matches!(editor.gesture(), Gesture::Path { index, .. } if *index == i);
-            if (led || entity.trajectory.is_some()) && self.cutouts[i].is_none() {
+            if (led || entity.has_motion()) && self.cutouts[i].is_none() {
                 self.cutouts[i] = Some(cutout(&scene.picture, &entity.mask));
             }
         }
@@ -560,12 +506,22 @@ impl<'a> Pen<'a> {
         ctx.fill();
     }
 
-    /// A path with an arrow at its end and a dot for each frame; a pin for a path that stays.
+    /// A square.
+    fn square(&self, p: [f32; 2], half: f64, c: [u8; 3], alpha: f32) {
+        let (x, y) = self.at(p);
+        let ctx = self.ctx;
+        for (grow, colour) in [(1.5, css([8, 9, 10], 0.7 * alpha)), (0.0, css(c, alpha))] {
+            let reach = (half + grow) * self.unit;
+            ctx.set_fill_style_str(&colour);
+            ctx.fill_rect(x - reach, y - reach, 2.0 * reach, 2.0 * reach);
+        }
+    }
+
+    /// A path with an arrow at its end and a dot for each frame, round where it begins; a square pin for a path that stays.
     pub fn path(&self, path: &Trajectory, frames: usize, c: [u8; 3], alpha: f32) {
         if path.is_pin() {
-            let at = path.start();
-            self.ring(at, 9.0, c, alpha);
-            self.dot(at, 3.6, c, alpha);
+            self.square(path.start(), 5.0, c, alpha);
+            self.square(path.start(), 1.6, [255; 3], alpha);
             return;
         }
         let line = path.polyline(12);
@@ -596,7 +552,7 @@ pub fn paths(pen: &Pen, scene: &Scene, frames: usize, selected: Option<usize>) {
         } else {
             0.7
         };
-        if let Some(path) = &entity.trajectory {
+        for path in entity.held_by() {
             pen.path(path, frames, colour(i), alpha);
         }
     }

@@ -97,7 +97,7 @@ impl App {
             (Gesture::Path { .. } | Gesture::Camera { .. }, _) => "grabbing",
             (_, Tool::Brush | Tool::Erase) => "none",
             (_, Tool::Camera) => "move",
-            (_, Tool::Move)
+            (_, Tool::Move | Tool::Bend)
                 if self
                     .stage
                     .hover

@@ -1,6 +1,6 @@
 //! Undo and redo: every change to a scene is an [`Edit`], and applying one gives the edit that takes it back.
 
-use super::{Entity, Mask, Order, Scene, Trajectory};
+use super::{Entity, Mask, Order, Pose, Scene, Trajectory};
 use crate::error::{Error, Result};
 use std::collections::VecDeque;
 
@@ -47,12 +47,16 @@ pub enum Edit {
         /// The new one.
         mask: Mask,
     },
-    /// Replaces or removes an entity's trajectory.
-    SetTrajectory {
+    /// Replaces or removes what an entity does.
+    SetMotion {
         /// Which.
         index: usize,
-        /// The new one.
+        /// Its first handle.
         trajectory: Option<Trajectory>,
+        /// The others.
+        handles: Vec<Trajectory>,
+        /// How it is turned and scaled.
+        poses: Vec<Pose>,
     },
     /// Renames an entity.
     Rename {
@@ -89,7 +93,7 @@ impl Edit {
             Edit::Exchange { .. } => "split into parts",
             Edit::Reorder { .. } => "reorder",
             Edit::SetMask { .. } => "mask",
-            Edit::SetTrajectory { .. } => "trajectory",
+            Edit::SetMotion { .. } => "trajectory",
             Edit::Rename { .. } => "rename",
             Edit::SetGroup { .. } => "group",
             Edit::SetBackground { .. } => "camera",
@@ -182,10 +186,17 @@ impl Edit {
                 },
                 None => return missing(index),
             },
-            Edit::SetTrajectory { index, trajectory } => match scene.entities.get_mut(index) {
-                Some(e) => Edit::SetTrajectory {
+            Edit::SetMotion {
+                index,
+                trajectory,
+                handles,
+                poses,
+            } => match scene.entities.get_mut(index) {
+                Some(e) => Edit::SetMotion {
                     index,
                     trajectory: std::mem::replace(&mut e.trajectory, trajectory),
+                    handles: std::mem::replace(&mut e.handles, handles),
+                    poses: std::mem::replace(&mut e.poses, poses),
                 },
                 None => return missing(index),
             },
@@ -342,9 +353,11 @@ mod tests {
                 index,
                 mask: Mask::empty(n, n)
             }),
-            (0usize..4).prop_map(move |index| Edit::SetTrajectory {
+            (0usize..4, 0usize..3).prop_map(move |(index, n)| Edit::SetMotion {
                 index,
-                trajectory: line()
+                trajectory: line(),
+                handles: vec![Trajectory::pin(0.3, 0.3); n],
+                poses: vec![Pose::default(); n],
             }),
             (0usize..4, "[a-z]{3}").prop_map(|(index, name)| Edit::Rename { index, name }),
             (0usize..4, any::<Option<u32>>())

@@ -2,15 +2,19 @@
 //! No tensors, no browser. Coordinates are fractions of the picture (0..1, x right, y down);
 //! times are fractions of the video (0 first frame, 1 last).
 
+pub mod bend;
 pub mod demo;
 pub mod draft;
+pub mod entity;
 pub mod history;
 mod lasso;
 pub mod lip;
 pub mod mask;
+mod monotone;
 pub mod order;
 pub mod parts;
 pub mod picture;
+pub mod pose;
 pub mod preset;
 pub mod raster;
 pub mod representation;
@@ -22,6 +26,7 @@ pub mod trajectory;
 pub use history::{Edit, History};
 pub use order::Order;
 pub use parts::Part;
+pub use pose::Pose;
 pub use preset::{Fit, Preset};
 pub use representation::Representation;
 
@@ -95,8 +100,13 @@ pub struct Entity {
     pub name: String,
     /// Where it is in the first frame.
     pub mask: Mask,
-    /// How it moves; `None` leaves it to the model, a pin holds it.
+    /// How it moves; `None` leaves it to the model, a pin holds it. With `handles` it is the first of them.
     pub trajectory: Option<Trajectory>,
+    /// Further trajectories on the same body, each beginning at the place of it that it holds; those of one point are pins.
+    /// Two in all turn and scale it, more of them bend it (see [`bend`]). Networks follow `trajectory` alone.
+    pub handles: Vec<Trajectory>,
+    /// How it is turned and scaled about its first handle, and how near it is, over time. Networks see none of it.
+    pub poses: Vec<Pose>,
     /// Entities of one group are parts of one body.
     pub group: Option<u32>,
     /// Which part of a person it is, whatever it is called.

@@ -1,6 +1,6 @@
 //! Which entities lie in front of which.
 
-use super::{Scene, Trajectory};
+use super::{Entity, Scene};
 use serde::{Deserialize, Serialize};
 
 /// Share of the picture beyond which an entity is a backdrop, before which everything else is seen.
@@ -99,11 +99,10 @@ impl Scene {
     /// How far in front a block belongs, and its share of the picture.
     fn depth(&self, block: &[usize]) -> (u8, f32) {
         let entities = || block.iter().map(|&i| &self.entities[i]);
-        let moves = |path: &Trajectory| !path.is_pin();
         let area = entities().map(|e| e.mask.coverage()).sum();
         let rank = if area > BACKDROP {
             0
-        } else if !entities().any(|e| e.trajectory.as_ref().is_some_and(moves)) {
+        } else if !entities().any(Entity::moves) {
             1
         } else {
             2
@@ -116,7 +115,7 @@ impl Scene {
 mod tests {
     use super::*;
     use crate::scene::draft::{Holes, Layer, draft};
-    use crate::scene::{Entity, Mask};
+    use crate::scene::{Mask, Trajectory};
     use proptest::prelude::*;
 
     /// A square of `side` pixels of 20 x 20, from `x`, `y`.

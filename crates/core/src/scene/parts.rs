@@ -182,8 +182,13 @@ impl fmt::Display for Part {
     }
 }
 
-/// The parts of an entity as entities of `group`, back to front; what it did, each of them does.
+/// The parts of an entity as entities of `group`, back to front; what it did, each of them does, but a further handle is that of
+/// the part which it holds.
 pub fn split(whole: &Entity, parts: Vec<(Part, Mask)>, group: u32) -> Vec<Entity> {
+    let held = |mask: &Mask| -> Vec<Trajectory> {
+        let on = |path: &&Trajectory| mask.contains(path.start()[0], path.start()[1]);
+        whole.handles.iter().filter(on).cloned().collect()
+    };
     let place = |part: Part| Part::BACK_TO_FRONT.iter().position(|p| *p == part);
     let mut parts = parts;
     parts.sort_by_key(|(part, _)| place(*part));
@@ -191,8 +196,10 @@ pub fn split(whole: &Entity, parts: Vec<(Part, Mask)>, group: u32) -> Vec<Entity
         .into_iter()
         .map(|(part, mask)| Entity {
             name: part.name().to_owned(),
+            handles: held(&mask),
             mask,
             trajectory: whole.trajectory.clone(),
+            poses: whole.poses.clone(),
             group: Some(group),
             part: Some(part),
         })
@@ -205,10 +212,8 @@ pub fn split(whole: &Entity, parts: Vec<(Part, Mask)>, group: u32) -> Vec<Entity
 /// entities have a trajectory then.
 pub fn held_together(entities: &[Entity], most: usize) -> Vec<Option<Trajectory>> {
     let moves = |group: u32| {
-        let others = entities.iter().filter(|e| e.group == Some(group));
-        others
-            .filter_map(|e| e.trajectory.as_ref())
-            .any(|t| !t.is_pin())
+        let mut others = entities.iter().filter(|e| e.group == Some(group));
+        others.any(Entity::moves)
     };
     let own = |group: u32, part: Part| {
         let other = |e: &&Entity| e.group == Some(group) && e.part == Some(part);
@@ -428,6 +433,7 @@ mod tests {
             trajectory,
             group,
             part,
+            ..Entity::default()
         }
     }
 

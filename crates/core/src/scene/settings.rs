@@ -1,5 +1,7 @@
 //! Which settings count, and the limits of what can be asked for.
 
+use super::entity::MAX_HANDLES;
+use super::pose::{MAX_POSES, Pose};
 use super::{Entity, Representation, Scene, Settings};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -201,6 +203,20 @@ impl Scene {
                 self.entity_name(i)
             ));
         }
+        for (i, entity) in self.entities.iter().enumerate() {
+            let refuse = |why: &str| refuse(format!("{} has {why}", self.entity_name(i)));
+            if entity.handles.len() > MAX_HANDLES {
+                return refuse("more than 25 handles; remove some");
+            }
+            if entity.poses.len() > MAX_POSES {
+                return refuse("more than 32 poses; remove some");
+            }
+            if !entity.poses.iter().all(Pose::is_usable) {
+                return refuse(
+                    "a pose that is out of bounds; scales are 0.05 to 20, turns up to 3600 degrees",
+                );
+            }
+        }
         if !self.moves() {
             return refuse(
                 "nothing is to move; click a thing in the picture and drag it first".into(),
@@ -216,7 +232,7 @@ impl Scene {
 
     /// Whether anything has a path, be it a pin.
     pub fn moves(&self) -> bool {
-        self.background.is_some() || self.entities.iter().any(|e| e.trajectory.is_some())
+        self.background.is_some() || self.entities.iter().any(Entity::has_motion)
     }
 
     /// What a person should know before generating, though nothing is wrong: a sentence each.
@@ -224,9 +240,8 @@ impl Scene {
         let mut notes = Vec::new();
         for (i, entity) in self.entities.iter().enumerate() {
             if entity
-                .trajectory
-                .as_ref()
-                .is_some_and(|t| t.leaves_frame(frames as usize))
+                .held_by()
+                .any(|path| path.leaves_frame(frames as usize))
             {
                 notes.push(format!(
                     "the trajectory of {} leaves the picture; what is outside is not shown, drag its points back if that \
@@ -235,8 +250,7 @@ impl Scene {
                 ));
             }
         }
-        let moves = |e: &Entity| e.trajectory.as_ref().is_some_and(|t| !t.is_pin());
-        if !self.entities.iter().any(moves)
+        if !self.entities.iter().any(Entity::moves)
             && self
                 .background
                 .as_ref()

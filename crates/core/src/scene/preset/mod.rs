@@ -8,22 +8,26 @@
 //!  "picture": {"width": 512, "height": 341, "hash": "5c3a9e0b71d2f846"},
 //!  "order": "automatic",
 //!  "entities": [{"name": "cat", "mask": {"width": 160, "height": 107, "runs": [1200, 31, 120, 40]},
-//!                "trajectory": [[0.4, 0.5, 0.0], [0.6, 0.45, 1.0]], "group": 1, "part": "head"}],
+//!                "trajectory": [[0.4, 0.5, 0.0], [0.6, 0.45, 1.0]], "handles": [[[0.2, 0.8, 0.0]]],
+//!                "poses": [{"t": 1.0, "rotation": 20.0, "scale": 1.2, "depth": 1.0}], "group": 1, "part": "head"}],
 //!  "background": [[0.5, 0.5, 0.0]],
 //!  "settings": {"frames": 8, "seed": 0}}
 //! ```
 //!
-//! Runs are [`Mask::to_runs`]; trajectory points are x, y (fractions of the picture) and t (fraction of the video).
+//! Runs are [`Mask::to_runs`]; trajectory points are x, y (fractions of the picture) and t (fraction of the video); handles are
+//! further trajectories, poses are [`Pose`]s.
 //! What is missing takes its default, a setting the model's ([`Settings::resolve`]); what is not known is ignored.
 //!
 //! Without an `order` the entities lie as they are listed, back to front: somebody has set it, or the preset is of a
 //! time when there was no other. A group's entities without a `part` are of such a time, too: the names that parts are
 //! given then say which they are.
 
+use super::entity::MAX_HANDLES;
 use super::picture::PictureHash;
+use super::pose::{MAX_DEPTH, MAX_POSES, MAX_ROTATION, SCALES};
 use super::settings::{Choice, MAX_ENTITIES};
 use super::{
-    Entity, Mask, Order, Part, Picture, Scene, Settings, Trajectory, TrajectoryPoint, mask,
+    Entity, Mask, Order, Part, Picture, Pose, Scene, Settings, Trajectory, TrajectoryPoint, mask,
     trajectory,
 };
 use crate::error::{Error, Result};
@@ -87,6 +91,18 @@ impl Preset {
         for entity in &mut preset.entities {
             entity.mask = small(&entity.mask);
             entity.trajectory = entity.trajectory.as_ref().map(rounded);
+            entity.handles = entity.handles.iter().map(rounded).collect();
+            for pose in &mut entity.poses {
+                let Pose {
+                    t,
+                    rotation,
+                    scale,
+                    depth,
+                } = pose;
+                for value in [t, rotation, scale, depth] {
+                    *value = round(*value);
+                }
+            }
         }
         preset.background = preset.background.as_ref().map(rounded);
         preset
@@ -104,8 +120,7 @@ impl Preset {
                 .iter()
                 .map(|e| Entity {
                     name: clean_name(&e.name),
-                    trajectory: e.trajectory.as_ref().map(Trajectory::cleaned),
-                    ..e.clone()
+                    ..e.clone().with_clean_motion()
                 })
                 .collect(),
             order: scene.order,
@@ -359,8 +374,11 @@ pub(super) fn clean_name(name: &str) -> String {
         .collect()
 }
 
+fn round(v: f32) -> f32 {
+    ((v as f64 * 1e4).round() / 1e4) as f32
+}
+
 fn rounded(t: &Trajectory) -> Trajectory {
-    let round = |v: f32| ((v as f64 * 1e4).round() / 1e4) as f32;
     let points = t
         .cleaned()
         .points
@@ -425,6 +443,10 @@ struct FileEntity {
     mask: FileMask,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     trajectory: Option<Vec<[f32; 3]>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    handles: Vec<Vec<[f32; 3]>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    poses: Vec<Pose>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     group: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -465,6 +487,8 @@ impl From<&Preset> for File {
                         runs: e.mask.to_runs(),
                     },
                     trajectory: e.trajectory.as_ref().map(points),
+                    handles: e.handles.iter().map(points).collect(),
+                    poses: e.poses.clone(),
                     group: e.group,
                     part: e.part,
                 })
@@ -530,15 +554,40 @@ fn entity(index: usize, e: FileEntity) -> Result<Entity> {
         ));
     }
     const { assert!(MAX_MASK_SIDE <= mask::MAX_SIDE) };
-    Ok(Entity {
+    if e.handles.len() > MAX_HANDLES {
+        return refuse(format!(
+            "{what} has {} handles, and at most {MAX_HANDLES} can lead it; remove some",
+            e.handles.len()
+        ));
+    }
+    if e.poses.len() > MAX_POSES {
+        return refuse(format!(
+            "{what} has {} poses, not up to {MAX_POSES}; remove some",
+            e.poses.len()
+        ));
+    }
+    if let Some(i) = e.poses.iter().position(|pose| !pose.is_usable()) {
+        return refuse(format!(
+            "pose {} of {what} is out of bounds: times are 0 to 1, turns up to {MAX_ROTATION} degrees, scales {} to {}, depths \
+             up to {MAX_DEPTH}; change it",
+            i + 1,
+            SCALES.start(),
+            SCALES.end()
+        ));
+    }
+    let handles = e.handles.into_iter().map(|points| path(&what, points));
+    let read = Entity {
         part: e
             .part
             .or_else(|| part_of_old(&e.name).filter(|_| e.group.is_some())),
         name: clean_name(&e.name),
         mask: Mask::from_runs(width, height, &runs)?,
         trajectory: e.trajectory.map(|points| path(&what, points)).transpose()?,
+        handles: handles.collect::<Result<_>>()?,
+        poses: e.poses,
         group: e.group,
-    })
+    };
+    Ok(read.with_first_handle())
 }
 
 /// The part that an entity of a group was in presets that told it by its name alone.

@@ -14,6 +14,13 @@ fn scene() -> Scene {
         name: "cat".into(),
         mask,
         trajectory: Some(Trajectory::line([0.3, 0.4], [0.70004, 0.2])),
+        handles: vec![Trajectory::pin(0.25, 0.35)],
+        poses: vec![Pose {
+            t: 1.0,
+            rotation: 20.0,
+            scale: 1.5,
+            depth: -1.0,
+        }],
         group: Some(3),
         part: Some(Part::Head),
     };
@@ -220,6 +227,50 @@ fn hostile_numbers_are_named() {
 }
 
 #[test]
+fn handles_and_poses_are_bounded_and_left_out_where_there_are_none() {
+    let json = preset().to_json();
+    assert!(json.contains("\"handles\":[[[0.25,0.35,0.0]]]") && json.contains("\"poses\":[{"));
+    // The other entity has neither.
+    assert_eq!(json.matches("\"handles\"").count(), 1);
+    let with = |from: &str, to: &str| {
+        assert!(json.contains(from), "{from} in {json}");
+        json.replace(from, to)
+    };
+    let many = format!("\"handles\":[{}]", vec!["[[0.1,0.1,0.0]]"; 25].join(","));
+    let poses = format!("\"poses\":[{}]", vec!["{}"; 33].join(","));
+    for (text, why) in [
+        (with("\"handles\":[[[0.25,0.35,0.0]]]", &many), "25 handles"),
+        (
+            with(
+                "\"handles\":[[[0.25,0.35,0.0]]]",
+                &poses.replace("\"poses\"", "\"handles\":[],\"poses\""),
+            ),
+            "duplicate field",
+        ),
+        (
+            with("\"rotation\":20.0", "\"rotation\":4000"),
+            "pose 1 of entity 1 is out of bounds",
+        ),
+        (with("\"scale\":1.5", "\"scale\":0.01"), "out of bounds"),
+        (with("\"t\":1.0,\"rot", "\"t\":1e39,\"rot"), "out of bounds"),
+        (with("0.25,0.35,0.0", "99,0.35,0.0"), "far outside"),
+        (with("[[0.25,0.35,0.0]]", "[]"), "0 points"),
+    ] {
+        let why_not = said(&text);
+        assert!(why_not.contains(why), "{why_not}");
+    }
+    // A preset that was written by hand: handles alone, and a pose that says one thing.
+    let text = json
+        .replacen("\"trajectory\":", "\"ignored\":", 1)
+        .replace("\"scale\":1.5,", "");
+    let read = Preset::parse(&text).unwrap();
+    let cat = &read.entities[0];
+    assert_eq!(cat.trajectory, Some(Trajectory::pin(0.25, 0.35)));
+    assert!(cat.handles.is_empty());
+    assert_eq!((cat.poses[0].scale, cat.poses[0].rotation), (1.0, 20.0));
+}
+
+#[test]
 fn an_order_that_somebody_set_is_kept_and_so_is_that_of_old_presets() {
     let old = r#"{"dragentity": 1, "picture": {"width": 300, "height": 200}, "entities": [
         {"name": "car", "mask": {"width": 2, "height": 2, "runs": [0, 1, 3]}, "trajectory": [[0.2, 0.2, 0], [0.7, 0.2, 1]]},
@@ -322,28 +373,43 @@ fn entities() -> impl Strategy<Value = Entity> {
         1u32..40,
         any::<u64>(),
         "\\PC{0,20}",
-        trajectories(),
+        (
+            trajectories(),
+            prop::collection::vec(trajectories(), 0..4),
+            prop::collection::vec((0f32..=1.0, -720f32..720.0, 0.05f32..20.0), 0..3),
+        ),
         any::<Option<u32>>(),
         prop::option::of(prop::sample::select(Part::ALL.to_vec())),
     )
-        .prop_map(|(w, h, seed, name, trajectory, group, part)| {
-            // Named as a part is and in a group, an entity is that part.
-            let named = part_of_old(&name).filter(|_| group.is_some());
-            let alpha = (0..w * h)
-                .map(|i| if (seed >> (i % 61)) & 1 == 1 { 255 } else { 0 })
-                .collect();
-            Entity {
-                name: clean_name(&name),
-                mask: Mask {
-                    width: w,
-                    height: h,
-                    alpha,
-                },
-                trajectory,
-                group,
-                part: part.or(named),
-            }
-        })
+        .prop_map(
+            |(w, h, seed, name, (trajectory, handles, poses), group, part)| {
+                let pose = |(t, rotation, scale)| Pose {
+                    t,
+                    rotation,
+                    scale,
+                    depth: t - 0.5,
+                };
+                // Named as a part is and in a group, an entity is that part.
+                let named = part_of_old(&name).filter(|_| group.is_some());
+                let alpha = (0..w * h)
+                    .map(|i| if (seed >> (i % 61)) & 1 == 1 { 255 } else { 0 })
+                    .collect();
+                Entity {
+                    name: clean_name(&name),
+                    mask: Mask {
+                        width: w,
+                        height: h,
+                        alpha,
+                    },
+                    trajectory,
+                    handles: handles.into_iter().flatten().collect(),
+                    poses: poses.into_iter().map(pose).collect(),
+                    group,
+                    part: part.or(named),
+                }
+                .with_first_handle()
+            },
+        )
 }
 
 proptest! {

@@ -4,6 +4,7 @@
 //! speed is continuous, the path goes through every point at its time, and it never overshoots, so that an entity that
 //! is held still by two equal points does stand still.
 
+use super::monotone::{hermite, velocities};
 use super::{Trajectory, TrajectoryPoint};
 use simplify_polyline::Point;
 
@@ -274,6 +275,34 @@ impl Trajectory {
         moved
     }
 
+    /// The same motion beside another one that is led anew: what it does beyond `before` it does beyond `now`.
+    pub fn led_along(&self, before: &Self, now: &Self) -> Self {
+        let (own, before, now) = (Curve::new(self), Curve::new(before), Curve::new(now));
+        let mut times: Vec<f32> = [&own, &before, &now]
+            .iter()
+            .flat_map(|curve| curve.points.iter().map(|p| p.t))
+            .chain([0.0])
+            .collect();
+        times.sort_by(f32::total_cmp);
+        times.dedup_by(|a, b| *a - *b < SAME_TIME);
+        let offset = |curve: &Curve, t: f32| {
+            let (from, to) = (curve.points[0], curve.position(t));
+            [to[0] - from.x, to[1] - from.y]
+        };
+        let point = |t: f32| {
+            let ([x, y], old, new) = (own.position(t), offset(&before, t), offset(&now, t));
+            TrajectoryPoint {
+                x: x - old[0] + new[0],
+                y: y - old[1] + new[1],
+                t,
+            }
+        };
+        Self {
+            points: times.into_iter().map(point).collect(),
+        }
+        .cleaned()
+    }
+
     /// Whether, at some frame of the video, the point is outside the picture.
     pub fn leaves_frame(&self, frames: usize) -> bool {
         self.sample(frames)
@@ -336,52 +365,6 @@ impl Curve {
             hermite(u, h, a.y, b.y, va[1], vb[1]),
         ]
     }
-}
-
-/// Cubic from value `a` with slope `va` to value `b` with slope `vb`, `u` of the way through a span of length `h`.
-fn hermite(u: f32, h: f32, a: f32, b: f32, va: f32, vb: f32) -> f32 {
-    let w = 1.0 - u;
-    a * w * w * (1.0 + 2.0 * u) + b * u * u * (3.0 - 2.0 * u) + h * u * w * (va * w - vb * u)
-}
-
-/// Slopes of the monotone cubic through (`t`, `v`): weighted harmonic means of the neighbouring chords, zero at extremes.
-fn velocities(t: &[f32], v: &[f32]) -> Vec<f32> {
-    let n = v.len();
-    if n < 2 {
-        return vec![0.0; n];
-    }
-    let h: Vec<f32> = t.windows(2).map(|p| p[1] - p[0]).collect();
-    let chord: Vec<f32> = v
-        .windows(2)
-        .zip(&h)
-        .map(|(p, h)| (p[1] - p[0]) / h)
-        .collect();
-    let mut slope = vec![0.0; n];
-    for i in 1..n - 1 {
-        let (a, b) = (chord[i - 1], chord[i]);
-        if a * b > 0.0 {
-            let (wa, wb) = (2.0 * h[i] + h[i - 1], h[i] + 2.0 * h[i - 1]);
-            slope[i] = (wa + wb) / (wa / a + wb / b);
-        }
-    }
-    // At an end: the parabola through the three nearest points, limited so that nothing overshoots.
-    let end = |h0: f32, h1: f32, c0: f32, c1: f32| {
-        let s = ((2.0 * h0 + h1) * c0 - h0 * c1) / (h0 + h1);
-        if s * c0 <= 0.0 {
-            0.0
-        } else if c0 * c1 <= 0.0 && s.abs() > 3.0 * c0.abs() {
-            3.0 * c0
-        } else {
-            s
-        }
-    };
-    if n == 2 {
-        slope.fill(chord[0]);
-    } else {
-        slope[0] = end(h[0], h[1], chord[0], chord[1]);
-        slope[n - 1] = end(h[n - 2], h[n - 3], chord[n - 2], chord[n - 3]);
-    }
-    slope
 }
 
 #[cfg(test)]

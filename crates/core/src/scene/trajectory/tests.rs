@@ -192,3 +192,26 @@ proptest! {
         prop_assert_eq!(once.cleaned(), once);
     }
 }
+
+#[test]
+fn what_is_led_along_keeps_what_it_does_beside() {
+    let before = Trajectory::line([0.2, 0.2], [0.4, 0.2]);
+    let own = Trajectory::line([0.6, 0.6], [0.8, 0.7]);
+    // It went 0.2 to the right with the other, and 0.1 down by itself.
+    let now = Trajectory {
+        points: [(0.2, 0.2, 0.0), (0.2, 0.5, 0.5), (0.1, 0.5, 1.0)]
+            .map(|(x, y, t)| TrajectoryPoint { x, y, t })
+            .into(),
+    };
+    let led = own.led_along(&before, &now);
+    assert_eq!(led.start(), [0.6, 0.6]);
+    for (t, [x, y]) in [(0.5, [0.6, 0.95]), (1.0, [0.5, 1.0])] {
+        let at = led.position(t);
+        assert!((at[0] - x).hypot(at[1] - y) < 1e-3, "{t}: {at:?}");
+    }
+    let same = own.led_along(&before, &before);
+    for t in [0.0, 0.3, 1.0] {
+        let (a, b) = (same.position(t), own.position(t));
+        assert!((a[0] - b[0]).hypot(a[1] - b[1]) < 1e-4, "{t}");
+    }
+}

@@ -1,0 +1,127 @@
+//! How an entity goes over a video: by offsets alone, or by its mesh.
+
+use super::mesh::Mesh;
+use super::solver::Solver;
+use crate::scene::{Entity, Mask, Pose, Trajectory};
+use std::sync::Arc;
+
+/// Where a thing is in each frame, in pixels of the picture.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Motion {
+    /// Offsets from the first frame. Those that are missing are zero.
+    Shift(Vec<[f32; 2]>),
+    /// It is turned, scaled or bent.
+    Mesh {
+        /// The mesh over it, at rest.
+        mesh: Arc<Mesh>,
+        /// Where its vertices are in each frame. Frames that are missing are at rest.
+        frames: Vec<Vec<[f32; 2]>>,
+    },
+}
+
+impl Motion {
+    /// That of an entity in a picture of `size` pixels, for `frames` frames. Without any trajectory or pose it stays.
+    pub fn of(entity: &Entity, frames: usize, size: [u32; 2]) -> Self {
+        let Some(mut rig) = Rig::of(entity, size) else {
+            let offsets = entity.held_by().next().map(|path| path.offsets(frames));
+            let scaled = |[x, y]: [f32; 2]| [x * size[0] as f32, y * size[1] as f32];
+            let offsets = offsets.unwrap_or_else(|| vec![[0.0; 2]; frames]);
+            return Self::Shift(offsets.into_iter().map(scaled).collect());
+        };
+        let time = |i: usize| i as f32 / (frames.max(2) - 1) as f32;
+        let frames = (0..frames).map(|i| rig.at(time(i))).collect();
+        Self::Mesh {
+            mesh: rig.mesh().clone(),
+            frames,
+        }
+    }
+}
+
+/// The mesh over a mask in a picture of `size` pixels, with as much around it as a soft cut-out has, and what of the ground beside
+/// it is not shown as it was once the thing moves. `None` for an empty mask.
+pub fn mesh_over(mask: &Mask, size: [u32; 2]) -> Option<Mesh> {
+    let doubt = size[0].max(size[1]) as f32 / 256.0 + 1.0;
+    Mesh::over(mask, size, 3.5 * doubt + 4.0)
+}
+
+/// An entity that is turned, scaled or bent: its mesh with what holds it, ready to be moved again and again.
+#[derive(Clone, Debug)]
+pub struct Rig {
+    solver: Solver,
+    paths: Vec<Trajectory>,
+    poses: Vec<Pose>,
+    size: [f32; 2],
+}
+
+impl Rig {
+    /// Of an entity in a picture of `size` pixels; `None` where offsets say all of its motion.
+    pub fn of(entity: &Entity, size: [u32; 2]) -> Option<Self> {
+        let mut paths: Vec<Trajectory> = entity.held_by().cloned().collect();
+        let still = entity.poses.iter().all(Pose::is_still);
+        if still && together(&paths) {
+            return None;
+        }
+        let mesh = mesh_over(&entity.mask, size)?;
+        if paths.is_empty() {
+            let [x, y] = entity.mask.centroid()?;
+            paths.push(Trajectory::pin(x, y));
+        }
+        let size = size.map(|side| side as f32);
+        let starts: Vec<[f32; 2]> = paths
+            .iter()
+            .map(|path| scaled(path.start(), size))
+            .collect();
+        Some(Self {
+            solver: Solver::new(Arc::new(mesh), &starts),
+            paths,
+            poses: entity.poses.clone(),
+            size,
+        })
+    }
+
+    /// The mesh at rest.
+    pub fn mesh(&self) -> &Arc<Mesh> {
+        self.solver.mesh()
+    }
+
+    /// Goes back to the first frame.
+    pub fn reset(&mut self) {
+        self.solver.reset();
+    }
+
+    /// Where its vertices are at time `t`, a fraction of the video. At time 0 they are at rest.
+    pub fn at(&mut self, t: f32) -> Vec<[f32; 2]> {
+        if t <= 0.0 {
+            self.solver.reset();
+        }
+        let targets: Vec<[f32; 2]> = self
+            .paths
+            .iter()
+            .map(|path| match t > 0.0 {
+                true => scaled(path.position(t), self.size),
+                false => scaled(path.start(), self.size),
+            })
+            .collect();
+        self.solver.step(&targets, &Pose::at(&self.poses, t))
+    }
+}
+
+fn scaled([x, y]: [f32; 2], [w, h]: [f32; 2]) -> [f32; 2] {
+    [x * w, y * h]
+}
+
+/// Whether trajectories go the same way at all times, so that offsets say everything.
+fn together(paths: &[Trajectory]) -> bool {
+    const LOOKS: usize = 65;
+    let Some((first, others)) = paths.split_first() else {
+        return true;
+    };
+    let first = first.offsets(LOOKS);
+    others.iter().all(|path| {
+        let offsets = path.offsets(LOOKS);
+        first
+            .iter()
+            .zip(offsets)
+            .all(|(a, b)| (a[0] - b[0]).hypot(a[1] - b[1]) < 1e-6)
+    })
+}

@@ -1,0 +1,252 @@
+use super::*;
+use crate::scene::{Entity, Mask, Trajectory};
+use proptest::prelude::*;
+
+const SIZE: [u32; 2] = [400, 300];
+
+/// A mask of 200 x 150 pixels with what `inside` says of places in pixels of the picture.
+fn mask(inside: impl Fn(f32, f32) -> bool) -> Mask {
+    let mut mask = Mask::empty(200, 150);
+    for (at, alpha) in mask.alpha.iter_mut().enumerate() {
+        let (x, y) = ((at % 200) as f32 * 2.0 + 1.0, (at / 200) as f32 * 2.0 + 1.0);
+        *alpha = if inside(x, y) { 255 } else { 0 };
+    }
+    mask
+}
+
+fn bar() -> Mask {
+    mask(|x, y| (100.0..300.0).contains(&x) && (120.0..180.0).contains(&y))
+}
+
+/// A body with two legs, a gap of 8 pixels between them.
+fn legs() -> Mask {
+    mask(|x, y| {
+        let body = (100.0..220.0).contains(&x) && (40.0..120.0).contains(&y);
+        let leg = (100.0..156.0).contains(&x) || (164.0..220.0).contains(&x);
+        body || leg && (120.0..260.0).contains(&y)
+    })
+}
+
+/// Two discs, one of them cut off by the border.
+fn discs() -> Mask {
+    mask(|x, y| (x - 60.0).hypot(y - 260.0) < 70.0 || (x - 260.0).hypot(y - 120.0) < 60.0)
+}
+
+fn shapes() -> [Mask; 4] {
+    [
+        bar(),
+        legs(),
+        discs(),
+        mask(|x, y| x > 30.0 && (x - 200.0).abs() < 9.0 + y / 6.0),
+    ]
+}
+
+fn areas(mesh: &Mesh, at: &[[f32; 2]]) -> Vec<f32> {
+    let area = |a: [f32; 2], b: [f32; 2], c: [f32; 2]| {
+        (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+    };
+    let corners = mesh.triangles().iter().map(|t| t.map(|v| at[v as usize]));
+    corners.map(|[a, b, c]| area(a, b, c)).collect()
+}
+
+fn far(a: &[[f32; 2]], b: &[[f32; 2]]) -> f32 {
+    let step = |(a, b): (&[f32; 2], &[f32; 2])| (a[0] - b[0]).hypot(a[1] - b[1]);
+    a.iter().zip(b).map(step).fold(0.0, f32::max)
+}
+
+#[test]
+fn meshes_cover_the_mask_and_have_the_size_that_they_should() {
+    for mask in shapes() {
+        let margin = 6.0;
+        let mesh = Mesh::over(&mask, SIZE, margin).unwrap();
+        let count = mesh.vertices().len();
+        assert!((150..=MAX_VERTICES).contains(&count), "{count} vertices");
+        assert!(areas(&mesh, mesh.vertices()).iter().all(|a| *a > 0.0));
+        // Every place within the margin lies in a triangle that owns it.
+        for y in 0..SIZE[1] {
+            for x in 0..SIZE[0] {
+                let place = [x as f32 + 0.5, y as f32 + 0.5];
+                let near = (-2..=2).any(|dy| {
+                    (-2..=2).any(|dx| {
+                        let to = [place[0] + 2.0 * dx as f32, place[1] + 2.0 * dy as f32];
+                        mask.contains(to[0] / SIZE[0] as f32, to[1] / SIZE[1] as f32)
+                    })
+                });
+                if near {
+                    let anchor = mesh.anchor(place);
+                    assert_eq!(anchor.place, place, "{place:?} is not covered");
+                    assert!(anchor.weights.iter().all(|w| *w > -1e-3), "{anchor:?}");
+                }
+            }
+        }
+    }
+    assert!(Mesh::over(&Mask::empty(20, 20), SIZE, 6.0).is_none());
+}
+
+#[test]
+fn what_lies_apart_is_not_one() {
+    let mesh = Mesh::over(&legs(), SIZE, 8.0).unwrap();
+    let at = |x: f32, y: f32| mesh.anchor([x, y]).vertices;
+    // Down the gap there is a vertex of each leg at each place.
+    let (left, right) = (at(155.0, 220.0), at(165.0, 220.0));
+    assert!(
+        left.iter().all(|v| !right.contains(v)),
+        "{left:?} {right:?}"
+    );
+    // A leg that swings leaves the other where it is.
+    let pins = [[110.0, 50.0], [210.0, 50.0], [190.0, 255.0], [128.0, 255.0]].map(|p| (p, p));
+    let mut handles = pins.to_vec();
+    handles[3].1 = [80.0, 245.0];
+    let bent = solve(&mesh, &handles);
+    let moved = |v: [u32; 3]| {
+        let v = v[0] as usize;
+        far(&bent[v..=v], &mesh.vertices()[v..=v])
+    };
+    assert!(moved(at(128.0, 250.0)) > 35.0 && moved(at(168.0, 250.0)) < 4.0);
+    // So it is where somebody says that it is cut.
+    let cut = |a: [f32; 2], b: [f32; 2]| (a[0] < 200.0) == (b[0] < 200.0) || a[1] > 160.0;
+    let mesh = Mesh::cut(&bar(), SIZE, 4.0, cut).unwrap();
+    let (left, right) = (mesh.anchor([197.0, 130.0]), mesh.anchor([203.0, 130.0]));
+    assert!(left.vertices.iter().all(|v| !right.vertices.contains(v)));
+    let whole = Mesh::over(&bar(), SIZE, 4.0).unwrap();
+    assert!(whole.vertices().len() < mesh.vertices().len());
+}
+
+#[test]
+fn handles_that_move_equally_shift_and_two_turn_and_scale() {
+    let mesh = Mesh::over(&legs(), SIZE, 6.0).unwrap();
+    let rests = [[110.0, 60.0], [200.0, 70.0], [130.0, 250.0], [190.0, 250.0]];
+    let by = [13.25_f32, -7.5];
+    let moved = solve(&mesh, &rests.map(|p| (p, [p[0] + by[0], p[1] + by[1]])));
+    for (rest, at) in mesh.vertices().iter().zip(&moved) {
+        assert_eq!([rest[0] + by[0], rest[1] + by[1]], *at);
+    }
+    // A quarter turn about the first, at twice the size.
+    let (a, b) = (rests[0], rests[1]);
+    let turned = |p: [f32; 2]| [a[0] - 2.0 * (p[1] - a[1]), a[1] + 2.0 * (p[0] - a[0])];
+    let found = solve(&mesh, &[(a, a), (b, turned(b))]);
+    let wanted: Vec<_> = mesh.vertices().iter().map(|&p| turned(p)).collect();
+    assert!(far(&found, &wanted) < 0.02, "{}", far(&found, &wanted));
+    // More of them that say the same.
+    let found = solve(&mesh, &rests.map(|p| (p, turned(p))));
+    assert!(far(&found, &wanted) < 0.5, "{}", far(&found, &wanted));
+    assert_eq!(solve(&mesh, &[]), mesh.vertices());
+}
+
+#[test]
+fn handles_are_obeyed_where_they_can_be() {
+    let mesh = Mesh::over(&bar(), SIZE, 6.0).unwrap();
+    // A bar that is held at its left end and its middle, and whose right end is bent down.
+    let handles = [
+        ([110.0, 150.0], [110.0, 150.0]),
+        ([190.0, 150.0], [190.0, 150.0]),
+        ([290.0, 150.0], [265.0, 210.0]),
+    ];
+    let bent = solve(&mesh, &handles);
+    for (rest, target) in handles {
+        let anchor = mesh.anchor(rest);
+        let mut at = [0.0; 2];
+        for (v, weight) in anchor.vertices.into_iter().zip(anchor.weights) {
+            at[0] += weight * bent[v as usize][0];
+            at[1] += weight * bent[v as usize][1];
+        }
+        let off = (at[0] - target[0]).hypot(at[1] - target[1]);
+        assert!(off < 1.0, "{rest:?}: off by {off}");
+    }
+}
+
+#[test]
+fn poses_turn_about_the_first_handle_and_the_first_frame_is_at_rest() {
+    let start = [0.5, 0.5];
+    let entity = Entity {
+        mask: bar(),
+        trajectory: Some(Trajectory::line(start, [0.6, 0.5])),
+        poses: vec![Pose {
+            t: 1.0,
+            rotation: 90.0,
+            scale: 0.5,
+            depth: 0.0,
+        }],
+        ..Entity::default()
+    };
+    let Motion::Mesh { mesh, frames } = Motion::of(&entity, 5, SIZE) else {
+        panic!("poses take a mesh");
+    };
+    assert_eq!(frames[0], mesh.vertices());
+    let wanted: Vec<_> = mesh
+        .vertices()
+        .iter()
+        .map(|p| [240.0 - 0.5 * (p[1] - 150.0), 150.0 + 0.5 * (p[0] - 200.0)])
+        .collect();
+    assert!(far(&frames[4], &wanted) < 0.01);
+    let mut shifted = entity;
+    shifted.poses.clear();
+    let wanted = vec![[0.0, 0.0], [40.0, 0.0]];
+    let near = |motion: Motion| match motion {
+        Motion::Shift(offsets) => far(&offsets, &wanted) < 1e-3,
+        Motion::Mesh { .. } => false,
+    };
+    assert!(near(Motion::of(&shifted, 2, SIZE)));
+    shifted.handles = vec![Trajectory::line([0.3, 0.5], [0.4, 0.5])];
+    assert!(near(Motion::of(&shifted, 2, SIZE)));
+    shifted.mask = Mask::empty(4, 4);
+    shifted.handles = vec![Trajectory::pin(0.3, 0.5)];
+    assert!(near(Motion::of(&shifted, 2, SIZE)), "nothing to bend");
+}
+
+/// Handles on and beside the shapes, their targets anywhere, on each other too.
+fn wild() -> impl Strategy<Value = Vec<([f32; 2], [f32; 2])>> {
+    let place = || (0.0f32..400.0, 0.0f32..300.0).prop_map(|(x, y)| [x, y]);
+    let target = prop_oneof![
+        8 => (-300.0f32..700.0, -300.0f32..600.0).prop_map(|(x, y)| [x, y]),
+        2 => Just([200.0, 150.0]),
+        1 => Just([f32::NAN, 4000.0]),
+        1 => Just([3990.0, -2990.0]),
+    ];
+    prop::collection::vec((place(), target), 0..25)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn nothing_folds_whatever_the_handles_say(handles in wild(), shape in 0usize..4) {
+        let mesh = Mesh::over(&shapes()[shape], SIZE, 6.0).unwrap();
+        let at = solve(&mesh, &handles);
+        prop_assert!(at.iter().flatten().all(|v| v.is_finite()));
+        prop_assert!(areas(&mesh, &at).iter().all(|a| *a > 0.0), "a triangle is folded");
+    }
+
+    #[test]
+    fn what_is_led_a_little_goes_on_a_little(
+        ends in prop::collection::vec((-60.0f32..60.0, -60.0f32..60.0), 4),
+        shape in 0usize..4,
+    ) {
+        let mesh = Arc::new(Mesh::over(&shapes()[shape], SIZE, 6.0).unwrap());
+        let rests = [[110.0, 60.0], [200.0, 70.0], [130.0, 250.0], [250.0, 150.0]];
+        let mut solver = Solver::new(mesh.clone(), &rests);
+        let whole = |at: &[[f32; 2]]| areas(&mesh, at).iter().sum::<f32>();
+        let mut before = mesh.vertices().to_vec();
+        let steps = 60;
+        for step in 0..=steps {
+            let share = step as f32 / steps as f32;
+            let targets: Vec<[f32; 2]> = rests
+                .iter()
+                .zip(&ends)
+                .map(|(p, by)| [p[0] + by.0 * share, p[1] + by.1 * share])
+                .collect();
+            let at = solver.step(&targets, &Pose::default());
+            if step == 0 {
+                prop_assert_eq!(&at, &before);
+            }
+            // Handles go at most 1.5 pixels a step.
+            let far = far(&at, &before);
+            prop_assert!(far < 12.0, "step {}: {} pixels", step, far);
+            let scale = solver.scale();
+            let ratio = whole(&at) / whole(mesh.vertices()) / (scale * scale);
+            prop_assert!((0.7..1.3).contains(&ratio), "step {}: {} of the area", step, ratio);
+            prop_assert!(areas(&mesh, &at).iter().all(|a| *a > 0.0));
+            before = at;
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! What is seen while paths are drawn and played: things over the plate, moved as they are or bent by their handles.
+
+use super::dom;
+use super::stage::{context_in_memory, from_rgb, painted};
+use crate::web::editor::Led;
+use crate::web::protocol::SpriteData;
+use dragentity_compositor::cutout::Sprite;
+use dragentity_compositor::place::Place;
+use dragentity_compositor::warp::Bendable;
+use dragentity_core::scene::bend::{Mesh, Rig, Solver, mesh_over};
+use dragentity_core::scene::{Entity, Picture, Pose, Scene};
+use std::sync::Arc;
+use wasm_bindgen::Clamped;
+use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
+
+/// What of the scene is shown.
+#[derive(Clone, Copy)]
+pub enum Moment<'a> {
+    /// All is where it is, but for what is being led, if anything is.
+    Led(Option<&'a Led>),
+    /// The paths at a time, a fraction of the video, of this revision of the scene.
+    Time(f32, u64),
+}
+
+/// The plate behind what may move, and what moves over it.
+pub struct LiveView {
+    plate: HtmlCanvasElement,
+    /// Size of the plate in pixels.
+    size: [u32; 2],
+    /// Back to front.
+    layers: Vec<Layer>,
+}
+
+/// Something that is drawn over the plate.
+struct Placed {
+    /// Where in the plate, in its pixels.
+    at: [f64; 2],
+    canvas: HtmlCanvasElement,
+}
+
+/// An entity.
+struct Layer {
+    /// Which.
+    entity: usize,
+    shade: Option<(Placed, [f32; 4])>,
+    thing: Placed,
+    sprite: Sprite,
+    /// Made when it is first bent.
+    bendable: Option<Bendable>,
+    mesh: Option<Arc<Mesh>>,
+    /// What leads it, for handles that are at these places at rest.
+    solver: Option<(Vec<[f32; 2]>, Solver)>,
+    /// Its motion as of this revision of the scene, and when it was looked at last; none where it is moved as it is.
+    rig: Option<(u64, f32, Option<Rig>)>,
+    /// Where the bent thing is drawn before it is placed.
+    bent: HtmlCanvasElement,
+}
+
+/// Where a layer is.
+enum Where {
+    /// Moved, by fractions of the picture.
+    By([f32; 2]),
+    /// Bent: where the vertices are, in pixels of the plate.
+    Bent(Arc<Mesh>, Vec<[f32; 2]>),
+}
+
+impl Layer {
+    fn new(entity: u32, sprites: &[SpriteData]) -> Option<Self> {
+        let (thing, shades) = sprites.split_last()?;
+        let placed = |sprite: &SpriteData| Placed {
+            at: [f64::from(sprite.x), f64::from(sprite.y)],
+            canvas: painted(sprite.width, sprite.height, &sprite.rgba),
+        };
+        let bounds = |sprite: &SpriteData| {
+            let (x, y) = (sprite.x as f32, sprite.y as f32);
+            [x, y, x + sprite.width as f32, y + sprite.height as f32]
+        };
+        Some(Self {
+            entity: entity as usize,
+            shade: shades.first().map(|shade| (placed(shade), bounds(shade))),
+            thing: placed(thing),
+            sprite: Sprite {
+                x: thing.x,
+                y: thing.y,
+                width: thing.width,
+                height: thing.height,
+                rgba: thing.rgba.to_vec(),
+            },
+            bendable: None,
+            mesh: None,
+            solver: None,
+            rig: None,
+            bent: dom::canvas(1, 1),
+        })
+    }
+
+    /// Where it is when its handles are led.
+    fn led(&mut self, entity: &Entity, size: [u32; 2], handles: &[[[f32; 2]; 2]]) -> Where {
+        let by = |[from, to]: &[[f32; 2]; 2]| [to[0] - from[0], to[1] - from[1]];
+        let first = handles.first().map(by).unwrap_or_default();
+        let same = |handle| {
+            let own = by(handle);
+            (own[0] - first[0]).abs() + (own[1] - first[1]).abs() < 1e-6
+        };
+        if handles.iter().all(same) {
+            return Where::By(first);
+        }
+        if self.mesh.is_none() {
+            self.mesh = mesh_over(&entity.mask, size).map(Arc::new);
+        }
+        let Some(mesh) = &self.mesh else {
+            return Where::By(first);
+        };
+        let scaled = |p: [f32; 2]| [p[0] * size[0] as f32, p[1] * size[1] as f32];
+        let rests: Vec<[f32; 2]> = handles.iter().map(|[rest, _]| scaled(*rest)).collect();
+        let targets: Vec<[f32; 2]> = handles.iter().map(|[_, to]| scaled(*to)).collect();
+        if self
+            .solver
+            .as_ref()
+            .is_none_or(|(made_for, _)| *made_for != rests)
+        {
+            let solver = Solver::new(mesh.clone(), &rests);
+            self.solver = Some((rests, solver));
+        }
+        match &mut self.solver {
+            Some((_, solver)) => Where::Bent(mesh.clone(), solver.step(&targets, &Pose::default())),
+            None => Where::By(first),
+        }
+    }
+
+    /// Where it is at a time; `camera` for what has no motion of its own.
+    fn at(
+        &mut self,
+        entity: &Entity,
+        size: [u32; 2],
+        t: f32,
+        revision: u64,
+        camera: [f32; 2],
+    ) -> Where {
+        if !entity.has_motion() {
+            return Where::By(camera);
+        }
+        if self
+            .rig
+            .as_ref()
+            .is_none_or(|(made_for, ..)| *made_for != revision)
+        {
+            self.rig = Some((revision, t, Rig::of(entity, size)));
+        }
+        if let Some((_, last, Some(rig))) = &mut self.rig {
+            // From the beginning again.
+            if t < *last {
+                rig.reset();
+            }
+            *last = t;
+            return Where::Bent(rig.mesh().clone(), rig.at(t));
+        }
+        let path = entity.held_by().next();
+        Where::By(path.map_or([0.0; 2], |path| {
+            let (from, to) = (path.start(), path.position(t));
+            [to[0] - from[0], to[1] - from[1]]
+        }))
+    }
+
+    /// Draws it bent, in pixels of the canvas that is `scale` times the plate.
+    fn draw_bent(
+        &mut self,
+        ctx: &CanvasRenderingContext2d,
+        scale: [f64; 2],
+        size: [u32; 2],
+        mesh: &Mesh,
+        vertices: &[[f32; 2]],
+    ) {
+        if let Some((shade, bounds)) = &self.shade {
+            let place = Place::of_shadow(*bounds, mesh, vertices);
+            let [x0, y0] = place.apply([bounds[0], bounds[1]]).map(f64::from);
+            let [x1, y1] = place.apply([bounds[2], bounds[3]]).map(f64::from);
+            let _ = ctx.draw_image_with_html_canvas_element_and_dw_and_dh(
+                &shade.canvas,
+                x0 * scale[0],
+                y0 * scale[1],
+                (x1 - x0) * scale[0],
+                (y1 - y0) * scale[1],
+            );
+        }
+        // No finer than it is seen.
+        let fine = (scale[0].max(scale[1]) as f32).min(1.0);
+        let vertices: Vec<[f32; 2]> = vertices.iter().map(|p| p.map(|v| v * fine)).collect();
+        let frame = size.map(|side| (side as f32 * fine).ceil() as usize);
+        let bendable = self
+            .bendable
+            .get_or_insert_with(|| Bendable::new(&self.sprite));
+        let Some(sprite) = bendable.bent(mesh, &vertices, frame) else {
+            return;
+        };
+        let (w, h) = (sprite.width, sprite.height);
+        let Ok(data) = ImageData::new_with_u8_clamped_array_and_sh(Clamped(&sprite.rgba), w, h)
+        else {
+            return;
+        };
+        // A canvas that only grows is not made anew for every frame.
+        if self.bent.width() < w || self.bent.height() < h {
+            self.bent.set_width(w.max(self.bent.width()));
+            self.bent.set_height(h.max(self.bent.height()));
+        }
+        let _ = context_in_memory(&self.bent).put_image_data(&data, 0.0, 0.0);
+        let [x, y] = [sprite.x, sprite.y].map(f64::from);
+        let back = 1.0 / f64::from(fine);
+        let [across, down] = scale.map(|s| s * back);
+        let (w, h) = (f64::from(w), f64::from(h));
+        let _ = ctx.draw_image_with_html_canvas_element_and_sw_and_sh_and_dx_and_dy_and_dw_and_dh(
+            &self.bent,
+            0.0,
+            0.0,
+            w,
+            h,
+            x * across,
+            y * down,
+            w * across,
+            h * down,
+        );
+    }
+}
+
+impl LiveView {
+    /// Of what the worker has made.
+    pub fn new(plate: &Picture, layers: &[(u32, Vec<SpriteData>)]) -> Self {
+        let layers = layers
+            .iter()
+            .filter_map(|(entity, sprites)| Layer::new(*entity, sprites));
+        Self {
+            plate: from_rgb(plate.width, plate.height, &plate.rgb),
+            size: [plate.width, plate.height],
+            layers: layers.collect(),
+        }
+    }
+
+    /// Draws a moment of a scene over a canvas of this size, its camera moved by fractions of the picture.
+    pub fn draw(
+        &mut self,
+        ctx: &CanvasRenderingContext2d,
+        [w, h]: [f64; 2],
+        scene: &Scene,
+        camera: [f32; 2],
+        moment: Moment,
+    ) {
+        let scale = [w / f64::from(self.size[0]), h / f64::from(self.size[1])];
+        let place = |placed: &Placed, by: [f32; 2]| {
+            let _ = ctx.draw_image_with_html_canvas_element_and_dw_and_dh(
+                &placed.canvas,
+                placed.at[0] * scale[0] + f64::from(by[0]) * w,
+                placed.at[1] * scale[1] + f64::from(by[1]) * h,
+                f64::from(placed.canvas.width()) * scale[0],
+                f64::from(placed.canvas.height()) * scale[1],
+            );
+        };
+        let _ = ctx.draw_image_with_html_canvas_element_and_dw_and_dh(
+            &self.plate,
+            f64::from(camera[0]) * w,
+            f64::from(camera[1]) * h,
+            w,
+            h,
+        );
+        let depth = |layer: &Layer| match (moment, scene.entities.get(layer.entity)) {
+            (Moment::Time(t, _), Some(entity)) if !entity.poses.is_empty() => {
+                Pose::at(&entity.poses, t).depth
+            }
+            _ => 0.0,
+        };
+        // What is nearer lies in front; equals stay as they are.
+        let mut order: Vec<(f32, usize)> = self.layers.iter().map(depth).zip(0..).collect();
+        order.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        for (_, at) in order {
+            let layer = &mut self.layers[at];
+            let Some(entity) = scene.entities.get(layer.entity) else {
+                continue;
+            };
+            let found = match moment {
+                Moment::Led(Some(led)) if led.index == layer.entity => {
+                    layer.led(entity, self.size, &led.handles)
+                }
+                Moment::Led(_) => Where::By([0.0; 2]),
+                Moment::Time(t, revision) => layer.at(entity, self.size, t, revision, camera),
+            };
+            match found {
+                Where::By(by) => {
+                    if let Some((shade, _)) = &layer.shade {
+                        place(shade, by);
+                    }
+                    place(&layer.thing, by);
+                }
+                Where::Bent(mesh, vertices) => {
+                    layer.draw_bent(ctx, scale, self.size, &mesh, &vertices);
+                }
+            }
+        }
+    }
+}
