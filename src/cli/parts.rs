@@ -1,7 +1,7 @@
 //! `dragentity parts`: the parts of a person in a picture, as a preset.
 
-use super::model::shipped;
 use super::person::PersonArgs;
+use super::pose::PoseArgs;
 use dragentity_core::error::{Error, Result};
 use dragentity_core::platform::write_whole;
 use dragentity_core::scene::{Entity, Picture, Preset, Scene, Settings, parts};
@@ -9,9 +9,6 @@ use dragentity_media::overlay::{Canvas, colour};
 use dragentity_networks::device::Device;
 use dragentity_pipeline::split::{ParserWeights, split_person};
 use std::path::PathBuf;
-
-/// What ships with the program.
-const MINI: &str = "models/mini";
 
 /// Options of `dragentity parts`.
 #[derive(clap::Args)]
@@ -24,12 +21,14 @@ pub struct Args {
     /// Draw the parts over the picture
     #[arg(long, value_name = "FILE.png")]
     overlay: Option<PathBuf>,
-    /// Use SCHP instead of the model's own parser: its weights (docs/src/parts.md)
-    #[arg(long, value_name = "FILE")]
+    /// Use SCHP instead of the person's bones: its weights (docs/src/parts.md)
+    #[arg(long, value_name = "FILE", conflicts_with = "model")]
     schp: Option<String>,
-    /// Folder of the model whose parser it is [default: models/mini here or beside the program]
+    /// Use the human parser of the model in this folder instead
     #[arg(long, value_name = "DIR")]
-    model: Option<PathBuf>,
+    model: Option<String>,
+    #[command(flatten)]
+    pose: PoseArgs,
     /// Where to compute: auto, cuda, vulkan, metal, dx12, wgpu or cpu; cuda:1 is the second GPU, cpu:4 four threads
     #[arg(long, default_value = "auto")]
     device: Device,
@@ -47,11 +46,11 @@ pub fn run(args: Args) -> Result<()> {
         ));
     }
     let (picture, mask) = args.person.read(args.device)?;
-    let model = args.model.clone().or_else(|| shipped(MINI));
-    let model = model.unwrap_or_else(|| MINI.into()).display().to_string();
-    let weights = match &args.schp {
-        Some(file) => ParserWeights::Schp(file),
-        None => ParserWeights::Model(&model),
+    let pose = args.pose.file();
+    let weights = match (&args.schp, &args.model) {
+        (Some(file), _) => ParserWeights::Schp(file),
+        (None, Some(folder)) => ParserWeights::Model(folder),
+        (None, None) => ParserWeights::Pose(&pose),
     };
     let found = split_person(args.device, weights, &picture, &mask)?;
     let area = mask.area().max(1) as f32;

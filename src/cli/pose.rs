@@ -6,14 +6,14 @@ use super::person::PersonArgs;
 use dragentity_core::error::{Error, Result};
 use dragentity_core::platform::write_whole;
 use dragentity_core::scene::skeleton::{Areas, Drag, Grip, Joint, Skeleton};
-use dragentity_core::scene::{Mask, Part, Picture};
+use dragentity_core::scene::{Entity, Mask, Picture, Preset, Scene, Settings, Trajectory};
 use dragentity_media::overlay::{Canvas, colour};
 use dragentity_networks::device::Device;
 use dragentity_pipeline::split::find_joints;
 use std::path::PathBuf;
 
 /// What ships with the program.
-pub(super) const BLAZE_POSE: &str = "models/blaze_pose/model.safetensors";
+const BLAZE_POSE: &str = "models/blaze_pose/model.safetensors";
 
 /// Options of `dragentity pose`.
 #[derive(clap::Args)]
@@ -26,6 +26,9 @@ pub struct Args {
     /// Hold a joint where it is, besides feet that stand; may be repeated
     #[arg(long, value_name = "JOINT", value_parser = joint)]
     pin: Vec<Joint>,
+    /// Write the person with its joints and the drags, as paths, to this JSON file: a preset for `generate` and the page
+    #[arg(short, long, value_name = "FILE.json")]
+    output: Option<PathBuf>,
     /// Draw parts and bones over the picture, and bones that were dragged in white
     #[arg(long, value_name = "FILE.png")]
     overlay: Option<PathBuf>,
@@ -108,11 +111,33 @@ pub fn run(args: Args) -> Result<()> {
     let text = serde_json::to_string_pretty(&joints);
     let text = text.map_err(|reason| Error::Job(format!("joints cannot be written: {reason}")))?;
     println!("{text}");
+    if let Some(path) = &args.output {
+        let scene = led(picture.clone(), mask.clone(), found.clone(), &args.drag);
+        let preset = Preset::whole(&scene, &Settings::default());
+        write_whole(path, preset.to_json().as_bytes())?;
+    }
     if let Some(path) = &args.overlay {
         let posed = Some(&posed).filter(|_| !args.drag.is_empty());
         write_whole(path, &drawn(&picture, &mask, &found, posed)?.to_png()?)?;
     }
     Ok(())
+}
+
+/// A person whose joints go where they are dragged, in straight lines.
+fn led(picture: Picture, mask: Mask, skeleton: Skeleton, drags: &[Drag]) -> Scene {
+    let path = |drag: &Drag| Trajectory::line(skeleton.place_of(drag.grip), drag.to);
+    let entity = Entity {
+        name: "person".into(),
+        handles: drags.iter().map(path).collect(),
+        mask,
+        skeleton: Some(skeleton),
+        ..Entity::default()
+    };
+    Scene {
+        picture,
+        entities: vec![entity.with_first_handle()],
+        ..Scene::default()
+    }
 }
 
 /// The picture with parts and bones, and the bones of another pose in white.
@@ -125,13 +150,10 @@ fn drawn(
     let mut canvas = Canvas::new(picture.width, picture.height, &picture.rgb)?;
     let aspect = picture.width as f32 / picture.height as f32;
     if let Some(areas) = Areas::new(found, mask, aspect) {
-        for (index, part) in Part::ALL.into_iter().enumerate() {
-            let own = areas
-                .labels()
-                .iter()
-                .map(|of| if *of == Some(part) { 255 } else { 0 });
-            let own = Mask::from_alpha(mask.width, mask.height, own.collect())?;
-            canvas.mask(&own, colour(index), 0.45);
+        // Of whom hardly a limb can be seen there is one part.
+        let parts = areas.masks(mask).unwrap_or_default();
+        for (index, (_, own)) in parts.iter().enumerate() {
+            canvas.mask(own, colour(index), 0.45);
         }
     }
     let width = (picture.width.max(picture.height) as f32 / 250.0).max(1.5);

@@ -7,8 +7,8 @@ use super::parts::nobody;
 use super::transfer::read;
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use dragentity_core::error::{Error, Result};
-use dragentity_core::scene::skeleton::Skeleton;
-use dragentity_core::scene::{Mask, Picture};
+use dragentity_core::scene::skeleton::{Areas, Skeleton};
+use dragentity_core::scene::{Mask, Part, Picture};
 use dragentity_networks::blaze_pose::{ABOVE, BlazePose, Body, CENTRE, LANDMARKS, Landmark, SIDE};
 use dragentity_networks::weights::Weights;
 
@@ -257,6 +257,18 @@ impl<B: Backend> PoseFinder<B> {
             Some(best) => joints(&best),
             None => Err(nobody()),
         }
+    }
+
+    /// The parts of the person under a mask by its bones, each with its own mask, as
+    /// [`PersonParser::parts`](super::parts::PersonParser::parts) gives them.
+    ///
+    /// # Errors
+    /// Those of [`find`](Self::find), and [`Error::Job`] when only one part is to be seen.
+    pub async fn parts(&self, picture: &Picture, mask: &Mask) -> Result<Vec<(Part, Mask)>> {
+        let skeleton = self.find(picture, mask).await?;
+        let aspect = picture.width as f32 / picture.height as f32;
+        let areas = Areas::new(&skeleton, mask, aspect).ok_or_else(nobody)?;
+        areas.masks(mask)
     }
 
     async fn look_twice(&self, picture: &Picture, mask: &Mask, first: Square) -> Result<Found> {

@@ -17,13 +17,16 @@ pub enum ParserWeights<'a> {
     Model(&'a str),
     /// SCHP's file.
     Schp(&'a str),
+    /// BlazePose's file: parts by bones.
+    Pose(&'a str),
 }
 
 /// The parts of the person in `picture` that `mask` covers. No generics: the parsers are compiled here, not in every crate
 /// that calls.
 ///
 /// # Errors
-/// Those of [`Device::run`], of loading the weights, and of [`PersonParser::parts`] or [`SchpParser::parts`].
+/// Those of [`Device::run`], of loading the weights, and of [`PersonParser::parts`], [`SchpParser::parts`] or
+/// [`PoseFinder::parts`].
 pub fn split_person(
     device: Device,
     weights: ParserWeights<'_>,
@@ -52,6 +55,11 @@ impl Task for Split<'_> {
                 ParserWeights::Schp(file) => {
                     let parser = SchpParser::<B>::load(file, &device).await?;
                     parser.parts(self.picture, self.mask, &device).await
+                }
+                ParserWeights::Pose(file) => {
+                    let weights = Weights::open(file, &mut |_, _| {}).await?;
+                    let finder = PoseFinder::<B>::load(&weights, &device).await?;
+                    finder.parts(self.picture, self.mask).await
                 }
                 ParserWeights::Model(location) => {
                     let dir = ModelDir::new(location);

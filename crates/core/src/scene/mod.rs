@@ -29,6 +29,7 @@ pub use parts::Part;
 pub use pose::Pose;
 pub use preset::{Fit, Preset};
 pub use representation::Representation;
+pub use skeleton::Skeleton;
 
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -107,6 +108,8 @@ pub struct Entity {
     pub handles: Vec<Trajectory>,
     /// How it is turned and scaled about its first handle, and how near it is, over time. Networks see none of it.
     pub poses: Vec<Pose>,
+    /// The joints of a person whose handles lead them: then one handle bends it, too. Networks see none of it.
+    pub skeleton: Option<Skeleton>,
     /// Entities of one group are parts of one body.
     pub group: Option<u32>,
     /// Which part of a person it is, whatever it is called.

@@ -132,6 +132,36 @@ impl Mesh {
         }
     }
 
+    /// The same mesh, whose cells lie over each other by what `front` says of places in them, in pixels of the picture: the higher
+    /// number in front, equals as they are.
+    pub fn layered(mut self, front: impl Fn([f32; 2]) -> usize) -> Self {
+        let count = self.alone.len();
+        let mut ranks = vec![usize::MAX; count];
+        for (at, piece) in self.samples.piece.iter().enumerate() {
+            if let Some(rank) = ranks.get_mut(usize::from(*piece)) {
+                *rank = front(self.samples.centre(at)).min(*rank);
+            }
+        }
+        let mut order: Vec<usize> = (0..count).collect();
+        order.sort_by_key(|piece| ranks[*piece]);
+        let mut place = vec![0; count];
+        for (to, from) in order.iter().enumerate() {
+            place[*from] = to as u16;
+        }
+        for piece in self
+            .samples
+            .piece
+            .iter_mut()
+            .filter(|piece| **piece != NONE)
+        {
+            *piece = place[usize::from(*piece)];
+        }
+        let triangles = |piece: &usize| [self.triangles[2 * piece], self.triangles[2 * piece + 1]];
+        self.triangles = order.iter().flat_map(triangles).collect();
+        self.alone = order.iter().map(|piece| self.alone[*piece]).collect();
+        self
+    }
+
     /// Where its vertices are at rest.
     pub fn vertices(&self) -> &[[f32; 2]] {
         &self.vertices

@@ -2,7 +2,8 @@
 
 use super::mesh::Mesh;
 use super::solver::Solver;
-use crate::scene::{Entity, Mask, Pose, Trajectory};
+use crate::scene::skeleton::{Areas, Puppet};
+use crate::scene::{Entity, Mask, Pose, Skeleton, Trajectory};
 use std::sync::Arc;
 
 /// Where a thing is in each frame, in pixels of the picture.
@@ -40,8 +41,26 @@ impl Motion {
 /// The mesh over a mask in a picture of `size` pixels, with as much around it as a soft cut-out has, and what of the ground beside
 /// it is not shown as it was once the thing moves. `None` for an empty mask.
 pub fn mesh_over(mask: &Mask, size: [u32; 2]) -> Option<Mesh> {
+    Mesh::over(mask, size, margin(size))
+}
+
+/// As [`mesh_over`], of a person with these joints: an arm in front of the trunk hangs together with it at the shoulder alone, and
+/// lies in front wherever it goes.
+pub fn mesh_over_person(skeleton: &Skeleton, mask: &Mask, size: [u32; 2]) -> Option<Mesh> {
+    let [width, height] = size.map(|side| side.max(1) as f32);
+    let Some(areas) = Areas::new(skeleton, mask, width / height) else {
+        return mesh_over(mask, size);
+    };
+    // What the picture's border cuts off is as it is there.
+    let fraction = |[x, y]: [f32; 2]| [x / width, y / height].map(|v| v.clamp(0.0, 1.0 - 1e-6));
+    let joined = |a, b| areas.joined(fraction(a), fraction(b));
+    let mesh = Mesh::cut(mask, size, margin(size), joined)?;
+    Some(mesh.layered(|at| areas.front(fraction(at))))
+}
+
+fn margin(size: [u32; 2]) -> f32 {
     let doubt = size[0].max(size[1]) as f32 / 256.0 + 1.0;
-    Mesh::over(mask, size, 3.5 * doubt + 4.0)
+    3.5 * doubt + 4.0
 }
 
 /// An entity that is turned, scaled or bent: its mesh with what holds it, ready to be moved again and again.
@@ -50,6 +69,8 @@ pub struct Rig {
     solver: Solver,
     paths: Vec<Trajectory>,
     poses: Vec<Pose>,
+    /// The joints that the paths lead, if they do.
+    puppet: Option<Puppet>,
     size: [f32; 2],
 }
 
@@ -57,24 +78,35 @@ impl Rig {
     /// Of an entity in a picture of `size` pixels; `None` where offsets say all of its motion.
     pub fn of(entity: &Entity, size: [u32; 2]) -> Option<Self> {
         let mut paths: Vec<Trajectory> = entity.held_by().cloned().collect();
+        let skeleton = entity.skeleton.as_ref().filter(|_| !paths.is_empty());
         let still = entity.poses.iter().all(Pose::is_still);
-        if still && together(&paths) {
+        let together = match skeleton {
+            Some(_) => paths.iter().all(Trajectory::is_pin),
+            None => together(&paths),
+        };
+        if still && together {
             return None;
         }
-        let mesh = mesh_over(&entity.mask, size)?;
+        let mesh = match skeleton {
+            Some(skeleton) => mesh_over_person(skeleton, &entity.mask, size)?,
+            None => mesh_over(&entity.mask, size)?,
+        };
         if paths.is_empty() {
             let [x, y] = entity.mask.centroid()?;
             paths.push(Trajectory::pin(x, y));
         }
-        let size = size.map(|side| side as f32);
-        let starts: Vec<[f32; 2]> = paths
-            .iter()
-            .map(|path| scaled(path.start(), size))
-            .collect();
+        let size = size.map(|side| side.max(1) as f32);
+        let starts: Vec<[f32; 2]> = paths.iter().map(Trajectory::start).collect();
+        let puppet = skeleton
+            .map(|skeleton| Puppet::new(skeleton, &entity.mask, size[0] / size[1], &starts))
+            .filter(|puppet| !puppet.rests().is_empty());
+        let held = puppet.as_ref().map_or(starts, Puppet::rests);
+        let held: Vec<[f32; 2]> = held.into_iter().map(|at| scaled(at, size)).collect();
         Some(Self {
-            solver: Solver::new(Arc::new(mesh), &starts),
+            solver: Solver::new(Arc::new(mesh), &held),
             paths,
             poses: entity.poses.clone(),
+            puppet,
             size,
         })
     }
@@ -94,13 +126,23 @@ impl Rig {
         if t <= 0.0 {
             self.solver.reset();
         }
-        let targets: Vec<[f32; 2]> = self
-            .paths
-            .iter()
-            .map(|path| match t > 0.0 {
-                true => scaled(path.position(t), self.size),
-                false => scaled(path.start(), self.size),
-            })
+        let now = |path: &Trajectory| match t > 0.0 {
+            true => path.position(t),
+            false => path.start(),
+        };
+        let targets: Vec<[f32; 2]> = match &self.puppet {
+            Some(puppet) => {
+                let offset = |path: &Trajectory| {
+                    let ([x, y], [to_x, to_y]) = (path.start(), now(path));
+                    [to_x - x, to_y - y]
+                };
+                puppet.targets(&self.paths.iter().map(offset).collect::<Vec<_>>())
+            }
+            None => self.paths.iter().map(now).collect(),
+        };
+        let targets: Vec<[f32; 2]> = targets
+            .into_iter()
+            .map(|at| scaled(at, self.size))
             .collect();
         self.solver.step(&targets, &Pose::at(&self.poses, t))
     }

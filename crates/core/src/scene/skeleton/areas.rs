@@ -3,7 +3,8 @@
 
 use super::plane::{Plane, Point, cross, distance, from_segment, minus};
 use super::{Joint, Skeleton};
-use crate::scene::parts::{Part, Side};
+use crate::error::Result;
+use crate::scene::parts::{Part, Side, share_out, tidied};
 use crate::scene::{Mask, raster};
 
 /// Half of the width of what is around a bone, in lengths of the trunk: of people in clothes, with what the mask does not tell.
@@ -165,26 +166,38 @@ impl Areas {
             let part = nearest.filter(|(away, _)| *away < torso);
             Some(part.map_or(Part::Torso, |(_, part)| part))
         });
+        let labels: Vec<Option<Part>> = labels.collect();
         Some(Self {
             width: mask.width,
             height: mask.height,
             aspect,
-            labels: labels.collect(),
+            // An arm that came out in two pieces would tear.
+            labels: tidied(mask, &labels),
             hinges,
         })
     }
 
-    /// The part of each of the mask's pixels, `None` outside.
-    pub fn labels(&self) -> &[Option<Part>] {
-        &self.labels
+    /// The masks of the parts, see [`share_out`]; `mask` is the one that these areas are of.
+    ///
+    /// # Errors
+    /// Those of [`share_out`].
+    pub fn masks(&self, mask: &Mask) -> Result<Vec<(Part, Mask)>> {
+        share_out(mask, &self.labels)
     }
 
-    /// The part that a place, in fractions of the picture, belongs to; `None` outside of the mask.
+    /// The part that a place, in fractions of the picture, belongs to, or is nearest to; `None` beyond the picture.
     pub fn part(&self, at: [f32; 2]) -> Option<Part> {
         let inside = at.iter().all(|v| (0.0..1.0).contains(v));
         let [x, y] = [at[0] * self.width as f32, at[1] * self.height as f32];
         let index = y as usize * self.width as usize + x as usize;
         self.labels.get(index).copied().flatten().filter(|_| inside)
+    }
+
+    /// What lies in front where the person overlaps itself: the higher number.
+    pub fn front(&self, at: [f32; 2]) -> usize {
+        let part = self.part(at);
+        let order = Part::BACK_TO_FRONT.iter();
+        order.take_while(|other| Some(**other) != part).count()
     }
 
     /// Whether what is at two neighbouring places hangs together: of one part, or of two of which one hangs from the other, near the

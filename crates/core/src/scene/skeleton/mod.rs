@@ -7,12 +7,14 @@ mod areas;
 mod limb;
 mod plane;
 mod pose;
+mod puppet;
 #[cfg(test)]
 mod tests;
 mod trunk;
 
 pub use areas::{Areas, half_width};
 pub use pose::Drag;
+pub use puppet::Puppet;
 
 use super::parts::Side;
 use plane::Plane;
@@ -22,6 +24,8 @@ use serde::{Deserialize, Serialize};
 const SEEN: f32 = 0.65;
 /// Share of a bone, at either end, within which a place means the joint there.
 const NEAR_JOINT: f32 = 0.2;
+/// Places beyond this many pictures are taken for it.
+const FAR: f32 = 10.0;
 
 /// A joint, or an end of what hangs from one. Left and right are the person's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -220,10 +224,33 @@ impl Skeleton {
         }
         Some(Self {
             places: made.map(|pair| {
-                [0, 1].map(|axis| mean(pair, &|at| landmarks[at].0[axis]).clamp(-10.0, 10.0))
+                [0, 1].map(|axis| mean(pair, &|at| landmarks[at].0[axis]).clamp(-FAR, FAR))
             }),
             visibility,
         })
+    }
+
+    /// Whether all places are numbers within bounds, and visibilities shares.
+    pub fn is_usable(&self) -> bool {
+        let near = |v: &f32| v.abs() <= FAR;
+        let share = |v: &f32| (0.0..=1.0).contains(v);
+        self.places.iter().flatten().all(near) && self.visibility.iter().all(share)
+    }
+
+    /// x, y and visibility of each joint.
+    pub fn to_list(&self) -> Vec<[f32; 3]> {
+        let pairs = self.places.iter().zip(self.visibility);
+        pairs.map(|([x, y], seen)| [*x, *y, seen]).collect()
+    }
+
+    /// What [`to_list`](Self::to_list) made; `None` for another number of joints, and for what [`is_usable`](Self::is_usable) is not.
+    pub fn of_list(list: &[[f32; 3]]) -> Option<Self> {
+        let list: [[f32; 3]; JOINTS] = list.try_into().ok()?;
+        let made = Self {
+            places: list.map(|[x, y, _]| [x, y]),
+            visibility: list.map(|[.., seen]| seen),
+        };
+        made.is_usable().then_some(made)
     }
 
     /// Where a joint is, in fractions of the picture.

@@ -3,8 +3,7 @@
 use super::limb::{Limb, Pull};
 use super::plane::{Plane, Point, Turn, length, minus, plus, times};
 use super::trunk::{Rest, Tie, Trunk};
-use super::{Grip, JOINTS, Joint, NEAR_JOINT, Skeleton};
-use crate::scene::Mask;
+use super::{FAR, Grip, JOINTS, Joint, NEAR_JOINT, Skeleton};
 use crate::scene::parts::Side;
 
 /// What is held, and where it is to be.
@@ -39,8 +38,6 @@ const LEG_SHRINKS: f32 = 0.15;
 const LEG_GROWS: f32 = 0.1;
 /// The most that a head turns against the trunk, in radians.
 const MOST_NOD: f32 = 0.8;
-/// Places beyond this many pictures are taken for it.
-const FAR: f32 = 10.0;
 
 impl Skeleton {
     /// Ankles that can be seen: what stands on the ground unless it is dragged.
@@ -94,21 +91,6 @@ impl Skeleton {
         };
         let to = plus(drag.to, shift).map(|v| v.clamp(-FAR, FAR));
         Drag { grip, to }
-    }
-
-    /// What a mesh over `mask` is held by, as pairs of places before and after: joints that can be seen and places along the bones
-    /// between them, so that limbs stay straight. Places beyond the mask are left out.
-    pub fn handles(&self, posed: &Self, mask: &Mask) -> Vec<[[f32; 2]; 2]> {
-        const ALONG: [f32; 3] = [1.0 / 3.0, 2.0 / 3.0, 1.0];
-        let along_bones = self
-            .bones()
-            .flat_map(|joint| ALONG.map(|along| Grip { joint, along }));
-        let root = Some(Grip::joint(Joint::Pelvis)).filter(|_| self.sees(Joint::Pelvis));
-        let pairs = root.into_iter().chain(along_bones);
-        pairs
-            .map(|grip| [self.place_of(grip), posed.place_of(grip)])
-            .filter(|[[x, y], _]| mask.contains(*x, *y))
-            .collect()
     }
 }
 

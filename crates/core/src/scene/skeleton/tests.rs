@@ -278,8 +278,12 @@ fn an_arm_in_front_of_the_trunk_hangs_together_with_it_at_the_shoulder_only() {
     ] {
         assert_eq!(areas.part(at), Some(part), "{at:?}");
     }
-    assert_eq!(areas.part([0.05, 0.05]), None);
+    // Beside the person it is the nearest part.
+    assert_eq!(areas.part([0.05, 0.05]), Some(Part::Head));
     assert_eq!(areas.part([f32::NAN, 2.0]), None);
+    assert!(areas.front([0.45, 0.375]) > areas.front([0.5, 0.3]));
+    let masks = areas.masks(&mask(&person)).unwrap();
+    assert_eq!(masks.len(), Part::ALL.len());
     // Down from the forearm to the trunk: apart. Along the elbow: together.
     let edge = (0..40).map(|step| [0.48, 0.38 + 0.0025 * step as f32]);
     let edge: Vec<_> = edge.collect();
@@ -302,31 +306,44 @@ fn an_arm_in_front_of_the_trunk_hangs_together_with_it_at_the_shoulder_only() {
 }
 
 #[test]
-fn handles_are_what_can_be_seen_within_the_mask() {
+fn a_mesh_is_held_where_bones_can_be_seen_within_the_mask() {
     let mut before = person();
     before.visibility[Joint::LeftHand as usize] = 0.1;
     let mask = mask(&before);
-    let after = before.posed(
+    // Close to the hand is the hand; and a place that is led nowhere is held.
+    let [x, y] = before.place(Joint::RightHand);
+    let puppet = Puppet::new(
+        &before,
+        &mask,
         ASPECT,
-        &[drag(Joint::RightHand, [0.2, 0.2])],
-        &before.standing(),
+        &[[x + 0.005, y], before.place(Joint::Head)],
     );
-    let handles = before.handles(&after, &mask);
-    assert!(handles.len() > 30);
-    assert!(handles.iter().all(|[[x, y], _]| mask.contains(*x, *y)));
-    let of = |joint: Joint| {
-        handles
-            .iter()
-            .find(|[rest, _]| *rest == before.place(joint))
-    };
+    let rests = puppet.rests();
+    assert!(rests.len() > 30);
+    assert!(rests.iter().all(|[x, y]| mask.contains(*x, *y)));
+    let offsets = [[-0.3, -0.2], [0.0; 2]];
+    let (posed, targets) = (puppet.posed(&offsets), puppet.targets(&offsets));
+    let of = |joint: Joint| rests.iter().position(|rest| *rest == before.place(joint));
     assert_eq!(of(Joint::LeftHand), None);
     assert_eq!(
-        of(Joint::RightHand),
-        Some(&[
-            before.place(Joint::RightHand),
-            after.place(Joint::RightHand)
-        ])
+        targets[of(Joint::RightHand).unwrap()],
+        posed.place(Joint::RightHand)
     );
+    assert!(apart(posed.place(Joint::RightHand), [x - 0.3, y - 0.2]) < 0.01);
+    assert!(apart(posed.place(Joint::Head), before.place(Joint::Head)) < 0.01);
+}
+
+#[test]
+fn lists_of_joints_lead_back_and_wrong_ones_to_none() {
+    let person = person();
+    let list = person.to_list();
+    assert_eq!(Skeleton::of_list(&list), Some(person));
+    assert_eq!(Skeleton::of_list(&list[1..]), None);
+    for wrong in [[f32::NAN, 0.0, 1.0], [0.0, 1e9, 1.0], [0.0, 0.0, 1.5]] {
+        let mut list = list.clone();
+        list[3] = wrong;
+        assert_eq!(Skeleton::of_list(&list), None);
+    }
 }
 
 fn any_joint() -> impl Strategy<Value = Joint> {
