@@ -4,14 +4,16 @@
 use super::transfer::pause;
 use dragentity_compositor::cutout::Sprite;
 use dragentity_compositor::frames::{Composition, Layer};
+use dragentity_compositor::matte::doubt;
 use dragentity_compositor::plate::Filling;
 use dragentity_core::error::Result;
 use dragentity_core::event::Preview;
-use dragentity_core::scene::bend::Motion;
+use dragentity_core::scene::bend::{BehindArms, Motion};
 use dragentity_core::scene::draft::smooth_fill;
 use dragentity_core::scene::parts::held_together;
+use dragentity_core::scene::raster::squared_distances_within;
 use dragentity_core::scene::settings::MAX_ENTITIES;
-use dragentity_core::scene::{Mask, Picture, Pose, Scene, Settings};
+use dragentity_core::scene::{Entity, Mask, Picture, Pose, Scene, Settings};
 use dragentity_core::{Cancel, Job, JobEvent, Video};
 use std::cell::RefCell;
 
@@ -93,6 +95,9 @@ impl AtOnce {
             fps,
             frames,
         };
+        for (layer, behind) in behind_arms(job, width, height) {
+            lay_behind_arms(&mut composition, layer, behind, cancel, observer).await?;
+        }
         if let Some(hole) = composition.hole() {
             if self.known(composition.picture(), &hole).is_none() {
                 composition.set_plate(smooth_fill(composition.picture(), &hole));
@@ -189,15 +194,7 @@ impl AtOnce {
         let filled = if (known as f32) < LEAST_KNOWN * source.alpha.len() as f32 {
             smooth_fill(picture, &hole)
         } else {
-            let mut filling = Filling::new(picture, &hole, Some(&source))?;
-            let mut more = true;
-            while more {
-                let (done, total) = filling.progress();
-                observer(JobEvent::Filling { done, total });
-                pause(cancel).await?;
-                more = filling.advance();
-            }
-            filling.finish()
+            filled(picture, &hole, &source, cancel, observer).await?
         };
         *self.plate.borrow_mut() = Some(Plate {
             picture: picture.clone(),
@@ -206,6 +203,80 @@ impl AtOnce {
         });
         Ok(filled)
     }
+}
+
+/// `picture` with what `hole` marks filled from what `source` marks.
+async fn filled(
+    picture: &Picture,
+    hole: &Mask,
+    source: &Mask,
+    cancel: &Cancel,
+    observer: &mut dyn FnMut(JobEvent),
+) -> Result<Picture> {
+    let mut filling = Filling::new(picture, hole, Some(source))?;
+    let mut more = true;
+    while more {
+        let (done, total) = filling.progress();
+        observer(JobEvent::Filling { done, total });
+        pause(cancel).await?;
+        more = filling.advance();
+    }
+    Ok(filling.finish())
+}
+
+/// What arms hide of the people in a job, by the layers of its [`composition`].
+fn behind_arms(job: &Job, width: u32, height: u32) -> Vec<(usize, BehindArms)> {
+    let frames = job.settings.frames as usize;
+    let moving = moving(job).into_iter().enumerate();
+    let found = moving.filter_map(|(layer, entity)| {
+        let behind = BehindArms::of(&entity, frames, [width, height])?;
+        Some((layer, behind))
+    });
+    found.collect()
+}
+
+/// Fills what arms hide from the rest of trunk and thighs, and lays it beneath.
+async fn lay_behind_arms(
+    composition: &mut Composition,
+    layer: usize,
+    behind: BehindArms,
+    cancel: &Cancel,
+    observer: &mut dyn FnMut(JobEvent),
+) -> Result<()> {
+    let picture = composition.picture().clone();
+    let sized = |mask: &Mask| mask.resized(picture.width, picture.height);
+    // The rim of an arm is blurred into what is behind it.
+    let rim = doubt(picture.width, picture.height) + 2.0;
+    let (hidden, body) = (sized(&behind.hidden), sized(&behind.body));
+    let near = |at: &f32| *at <= rim * rim;
+    let outside = Mask {
+        alpha: hidden.alpha.iter().map(|a| 255 - a).collect(),
+        ..hidden
+    };
+    let away = squared_distances_within(&outside);
+    let inner = squared_distances_within(&body);
+    let mut hole = Mask::empty(picture.width, picture.height);
+    let (mut source, mut shown) = (hole.clone(), hole.clone());
+    for (at, (away, inner)) in away.iter().zip(&inner).enumerate() {
+        let on = body.alpha[at] >= 128;
+        hole.alpha[at] = if near(away) { 255 } else { 0 };
+        source.alpha[at] = if on && !near(away) && !near(inner) {
+            255
+        } else {
+            0
+        };
+        shown.alpha[at] = if on && *away <= 9.0 * rim * rim {
+            255
+        } else {
+            0
+        };
+    }
+    if source.is_empty() {
+        return Ok(());
+    }
+    let made = filled(&picture, &hole, &source, cancel, observer).await?;
+    composition.lay_beneath(layer, &made, &shown, behind.motion);
+    Ok(())
 }
 
 /// Width and height of the video in pixels.
@@ -222,22 +293,28 @@ fn size(picture: &Picture, settings: &Settings) -> (u32, u32) {
     (scaled(width), scaled(height))
 }
 
+/// What has a motion in a job, back to front, groups held together.
+fn moving(job: &Job) -> Vec<Entity> {
+    let scene = &job.scene;
+    let held = held_together(&scene.entities, MAX_ENTITIES);
+    let entities = scene.layers().into_iter().map(|i| Entity {
+        trajectory: held[i].clone(),
+        ..scene.entities[i].clone()
+    });
+    entities.filter(Entity::has_motion).collect()
+}
+
 /// Lays out a job: picture, masks and paths at the video's size.
 fn composition(job: &Job, width: u32, height: u32) -> Composition {
     let scene = &job.scene;
     let frames = job.settings.frames as usize;
-    let held = held_together(&scene.entities, MAX_ENTITIES);
-    let layers = scene.layers().into_iter().filter_map(|i| {
-        let mut entity = scene.entities[i].clone();
-        entity.trajectory = held[i].clone();
-        entity.has_motion().then(|| Layer {
-            motion: Motion::of(&entity, frames, [width, height]),
-            depths: Pose::sample(&entity.poses, frames)
-                .iter()
-                .map(|pose| pose.depth)
-                .collect(),
-            mask: entity.mask,
-        })
+    let layers = moving(job).into_iter().map(|entity| Layer {
+        motion: Motion::of(&entity, frames, [width, height]),
+        depths: Pose::sample(&entity.poses, frames)
+            .iter()
+            .map(|pose| pose.depth)
+            .collect(),
+        mask: entity.mask,
     });
     let camera = scene.background.as_ref().map(|path| {
         let offsets = path.offsets(frames).into_iter();
@@ -255,7 +332,7 @@ fn composition(job: &Job, width: u32, height: u32) -> Composition {
 mod tests {
     use super::*;
     use dragentity_core::Error;
-    use dragentity_core::scene::{Entity, Trajectory};
+    use dragentity_core::scene::Trajectory;
 
     /// A disc on stripes, which goes to the right.
     fn job(frames: u32) -> Job {

@@ -68,6 +68,11 @@ impl Editor {
         )
     }
 
+    /// Nobody will answer what was asked; it may be asked again.
+    pub fn drop_joints(&mut self) {
+        self.people.asked = None;
+    }
+
     /// The answer to request `number`; `None` when it is nobody, or nobody can tell.
     pub fn answer_joints(&mut self, number: u64, joints: Option<Skeleton>) -> Outcome {
         let Some(request) = self.people.asked.take_if(|asked| asked.number == number) else {

@@ -7,8 +7,9 @@ use crate::web::protocol::SpriteData;
 use dragentity_compositor::cutout::Sprite;
 use dragentity_compositor::place::Place;
 use dragentity_compositor::warp::Bendable;
-use dragentity_core::scene::bend::{Mesh, Rig, Solver, mesh_over};
-use dragentity_core::scene::{Entity, Picture, Pose, Scene};
+use dragentity_core::scene::bend::{Mesh, Rig, Solver, mesh_over, mesh_over_person};
+use dragentity_core::scene::skeleton::Puppet;
+use dragentity_core::scene::{Entity, Picture, Pose, Scene, Skeleton};
 use std::sync::Arc;
 use wasm_bindgen::Clamped;
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
@@ -50,10 +51,52 @@ struct Layer {
     mesh: Option<Arc<Mesh>>,
     /// What leads it, for handles that are at these places at rest.
     solver: Option<(Vec<[f32; 2]>, Solver)>,
+    /// What leads it where its handles lead the joints of a person.
+    person: Option<Person>,
     /// Its motion as of this revision of the scene, and when it was looked at last; none where it is moved as it is.
     rig: Option<(u64, f32, Option<Rig>)>,
     /// Where the bent thing is drawn before it is placed.
     bent: HtmlCanvasElement,
+}
+
+/// A person that is led by its joints.
+struct Person {
+    skeleton: Skeleton,
+    /// Where its handles are at rest.
+    rests: Vec<[f32; 2]>,
+    puppet: Puppet,
+    solver: Solver,
+}
+
+impl Person {
+    /// `None` for an empty mask.
+    fn new(
+        entity: &Entity,
+        skeleton: &Skeleton,
+        size: [u32; 2],
+        rests: Vec<[f32; 2]>,
+        mesh: Option<Arc<Mesh>>,
+    ) -> Option<Self> {
+        let make = || mesh_over_person(skeleton, &entity.mask, size).map(Arc::new);
+        let mesh = mesh.or_else(make)?;
+        let aspect = size[0] as f32 / size[1].max(1) as f32;
+        let puppet = Puppet::new(skeleton, &entity.mask, aspect, &rests);
+        let held: Vec<[f32; 2]> = puppet
+            .rests()
+            .into_iter()
+            .map(|p| scaled(p, size))
+            .collect();
+        Some(Self {
+            skeleton: skeleton.clone(),
+            rests,
+            puppet,
+            solver: Solver::new(mesh, &held),
+        })
+    }
+}
+
+fn scaled(p: [f32; 2], size: [u32; 2]) -> [f32; 2] {
+    [p[0] * size[0] as f32, p[1] * size[1] as f32]
 }
 
 /// Where a layer is.
@@ -89,13 +132,46 @@ impl Layer {
             bendable: None,
             mesh: None,
             solver: None,
+            person: None,
             rig: None,
             bent: dom::canvas(1, 1),
         })
     }
 
+    /// Where it is when the joints of a person are led; `None` where it has no mask.
+    fn led_person(
+        &mut self,
+        entity: &Entity,
+        skeleton: &Skeleton,
+        size: [u32; 2],
+        handles: &[[[f32; 2]; 2]],
+    ) -> Option<Where> {
+        let rests: Vec<[f32; 2]> = handles.iter().map(|[rest, _]| *rest).collect();
+        let known = self.person.take_if(|person| person.skeleton == *skeleton);
+        let person = match known {
+            Some(known) if known.rests == rests => known,
+            known => {
+                let mesh = known.map(|person| person.solver.mesh().clone());
+                Person::new(entity, skeleton, size, rests, mesh)?
+            }
+        };
+        let person = self.person.insert(person);
+        let by = |[from, to]: &[[f32; 2]; 2]| [to[0] - from[0], to[1] - from[1]];
+        let offsets: Vec<[f32; 2]> = handles.iter().map(by).collect();
+        let targets = person.puppet.targets(&offsets).into_iter();
+        let targets: Vec<[f32; 2]> = targets.map(|p| scaled(p, size)).collect();
+        let vertices = person.solver.step(&targets, &Pose::default());
+        Some(Where::Bent(person.solver.mesh().clone(), vertices))
+    }
+
     /// Where it is when its handles are led.
-    fn led(&mut self, entity: &Entity, size: [u32; 2], handles: &[[[f32; 2]; 2]]) -> Where {
+    fn led(&mut self, entity: &Entity, size: [u32; 2], led: &Led) -> Where {
+        let handles = &led.handles;
+        if let Some(skeleton) = &led.skeleton
+            && let Some(found) = self.led_person(entity, skeleton, size, handles)
+        {
+            return found;
+        }
         let by = |[from, to]: &[[f32; 2]; 2]| [to[0] - from[0], to[1] - from[1]];
         let first = handles.first().map(by).unwrap_or_default();
         let same = |handle| {
@@ -111,9 +187,11 @@ impl Layer {
         let Some(mesh) = &self.mesh else {
             return Where::By(first);
         };
-        let scaled = |p: [f32; 2]| [p[0] * size[0] as f32, p[1] * size[1] as f32];
-        let rests: Vec<[f32; 2]> = handles.iter().map(|[rest, _]| scaled(*rest)).collect();
-        let targets: Vec<[f32; 2]> = handles.iter().map(|[_, to]| scaled(*to)).collect();
+        let rests: Vec<[f32; 2]> = handles
+            .iter()
+            .map(|[rest, _]| scaled(*rest, size))
+            .collect();
+        let targets: Vec<[f32; 2]> = handles.iter().map(|[_, to]| scaled(*to, size)).collect();
         if self
             .solver
             .as_ref()
@@ -277,7 +355,7 @@ impl LiveView {
             };
             let found = match moment {
                 Moment::Led(Some(led)) if led.index == layer.entity => {
-                    layer.led(entity, self.size, &led.handles)
+                    layer.led(entity, self.size, led)
                 }
                 Moment::Led(_) => Where::By([0.0; 2]),
                 Moment::Time(t, revision) => layer.at(entity, self.size, t, revision, camera),

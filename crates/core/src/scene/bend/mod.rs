@@ -13,7 +13,7 @@ mod skyline;
 mod solver;
 
 pub use mesh::{MAX_VERTICES, Mesh};
-pub use motion::{Motion, Rig, mesh_over, mesh_over_person};
+pub use motion::{BehindArms, Motion, Rig, mesh_over, mesh_over_person};
 pub use similarity::{Fit, Similarity};
 pub use solver::Solver;
 

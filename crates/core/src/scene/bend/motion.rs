@@ -23,18 +23,55 @@ pub enum Motion {
 impl Motion {
     /// That of an entity in a picture of `size` pixels, for `frames` frames. Without any trajectory or pose it stays.
     pub fn of(entity: &Entity, frames: usize, size: [u32; 2]) -> Self {
-        let Some(mut rig) = Rig::of(entity, size) else {
+        let Some(rig) = Rig::of(entity, size) else {
             let offsets = entity.held_by().next().map(|path| path.offsets(frames));
             let scaled = |[x, y]: [f32; 2]| [x * size[0] as f32, y * size[1] as f32];
             let offsets = offsets.unwrap_or_else(|| vec![[0.0; 2]; frames]);
             return Self::Shift(offsets.into_iter().map(scaled).collect());
         };
+        Self::through(rig, frames)
+    }
+
+    fn through(mut rig: Rig, frames: usize) -> Self {
         let time = |i: usize| i as f32 / (frames.max(2) - 1) as f32;
         let frames = (0..frames).map(|i| rig.at(time(i))).collect();
         Self::Mesh {
             mesh: rig.mesh().clone(),
             frames,
         }
+    }
+}
+
+/// What a person's arms hide of trunk and thighs, which is uncovered when they move: it has to be made up.
+#[derive(Clone, Debug)]
+pub struct BehindArms {
+    /// What is hidden. Of the size of the entity's mask, as the next.
+    pub hidden: Mask,
+    /// Trunk and thighs, what is hidden among them.
+    pub body: Mask,
+    /// How they move.
+    pub motion: Motion,
+}
+
+impl BehindArms {
+    /// Of an entity in a picture of `size` pixels, for `frames` frames; `None` where nothing is hidden, or nobody is led.
+    pub fn of(entity: &Entity, frames: usize, size: [u32; 2]) -> Option<Self> {
+        let skeleton = entity.skeleton.as_ref()?;
+        let [width, height] = size.map(|side| side.max(1) as f32);
+        let areas = Areas::new(skeleton, &entity.mask, width / height)?;
+        let [hidden, body] = areas.behind_arms(&entity.mask)?;
+        let mut rig = Rig::of(entity, size)?;
+        let starts: Vec<[f32; 2]> = rig.paths.iter().map(Trajectory::start).collect();
+        let puppet = Puppet::new(skeleton, &body, width / height, &starts).without_arms();
+        let held = puppet.rests().into_iter();
+        let held: Vec<[f32; 2]> = held.map(|at| scaled(at, rig.size)).collect();
+        rig.solver = Solver::new(Arc::new(mesh_over(&body, size)?), &held);
+        rig.puppet = Some(puppet);
+        Some(Self {
+            hidden,
+            body,
+            motion: Motion::through(rig, frames),
+        })
     }
 }
 

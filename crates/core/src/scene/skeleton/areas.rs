@@ -4,8 +4,10 @@
 use super::plane::{Plane, Point, cross, distance, from_segment, minus};
 use super::{Joint, Skeleton};
 use crate::error::Result;
-use crate::scene::parts::{Part, Side, share_out, tidied};
+use crate::scene::parts::{Part, Side, neighbours, share_out, tidied};
 use crate::scene::{Mask, raster};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 /// Half of the width of what is around a bone, in lengths of the trunk: of people in clothes, with what the mask does not tell.
 pub fn half_width(joint: Joint) -> f32 {
@@ -13,9 +15,9 @@ pub fn half_width(joint: Joint) -> f32 {
         Joint::Head => 0.22,
         Joint::Neck | Joint::Pelvis => 0.2,
         Joint::LeftShoulder | Joint::RightShoulder => 0.15,
-        Joint::LeftElbow | Joint::RightElbow => 0.13,
-        Joint::LeftWrist | Joint::RightWrist => 0.1,
-        Joint::LeftHand | Joint::RightHand => 0.11,
+        Joint::LeftElbow | Joint::RightElbow => 0.115,
+        Joint::LeftWrist | Joint::RightWrist => 0.085,
+        Joint::LeftHand | Joint::RightHand => 0.095,
         Joint::LeftHip | Joint::RightHip => 0.2,
         Joint::LeftKnee | Joint::RightKnee => 0.18,
         Joint::LeftAnkle | Joint::RightAnkle => 0.13,
@@ -30,9 +32,11 @@ const TRUNK_EDGE: f32 = 0.13;
 /// What lies beyond the end of a bone where another part begins counts this many times as far.
 const BEYOND_END: f32 = 2.5;
 /// The most and the least that a measured half width is of the usual one.
-const MEASURED: [f32; 2] = [0.6, 1.5];
+const MEASURED: [f32; 2] = [0.6, 1.7];
 /// Where the mask is measured, along a bone.
 const ALONG: [f32; 3] = [0.35, 0.5, 0.65];
+/// Where body is on both sides of an arm that is no wider than twice this, in lengths of the trunk, it goes on behind it.
+const ACROSS: f32 = 0.14;
 /// How far from a joint two parts hang together, in half widths of the part that hangs there.
 const AROUND_JOINT: f32 = 1.6;
 
@@ -43,6 +47,8 @@ pub struct Areas {
     height: u32,
     aspect: f32,
     labels: Vec<Option<Part>>,
+    /// Which pixels are an arm's in front of trunk or thighs.
+    hidden: Vec<bool>,
     /// Where each part hangs from the one before it, and how far around they hang together. In the order of [`Part::ALL`].
     hinges: [Option<(Point, f32)>; Part::ALL.len()],
 }
@@ -66,31 +72,23 @@ impl Bone {
     }
 }
 
-impl Areas {
-    /// The parts of the person whose bones and mask these are. `aspect` is the picture's width to its height. `None` when hardly any
-    /// bone can be seen.
-    pub fn new(skeleton: &Skeleton, mask: &Mask, aspect: f32) -> Option<Self> {
-        let scale = skeleton.scale(aspect).filter(|_| !mask.is_empty())?;
+/// A person's bones, and what is around them.
+struct Shape {
+    bones: Vec<Bone>,
+    /// Shoulders and hips, around.
+    trunk: [Point; 4],
+    /// Of who is seen from the side, shoulders and hips say too little.
+    spine: [Point; 2],
+    scale: f32,
+    /// As [`Areas::hinges`].
+    hinges: [Option<(Point, f32)>; Part::ALL.len()],
+}
+
+impl Shape {
+    fn new(skeleton: &Skeleton, mask: &Mask, aspect: f32, scale: f32) -> Self {
         let plane = Plane::of(aspect);
         let at = |joint: Joint| plane.enter(skeleton.place(joint));
         let deep = raster::squared_distances_within(mask);
-        let measured = |from: Joint, to: Joint, usual: f32| {
-            let mut radii = ALONG.map(|along| {
-                let place = [0, 1].map(|axis| {
-                    let (a, b) = (skeleton.place(from)[axis], skeleton.place(to)[axis]);
-                    a + along * (b - a)
-                });
-                let squared = pixel(mask, place).map_or(0.0, |index| deep[index]);
-                squared.sqrt() / mask.height as f32
-            });
-            radii.sort_by(f32::total_cmp);
-            let middle = radii[1];
-            // More than that is a limb in front of something, or beside it.
-            match middle <= MEASURED[1] * usual {
-                true => middle.max(MEASURED[0] * usual),
-                false => usual,
-            }
-        };
         let mut bones = Vec::new();
         let mut hinges = [None; Part::ALL.len()];
         for side in Side::BOTH {
@@ -109,7 +107,8 @@ impl Areas {
                 if !skeleton.sees(from) || !skeleton.sees(to) {
                     continue;
                 }
-                let half = measured(from, to, scale * half_width(to));
+                let ends_at = [from, to].map(|joint| skeleton.place(joint));
+                let half = measured(mask, &deep, ends_at, scale * half_width(to));
                 if from != wrist {
                     hinges[part as usize] = Some((at(from), AROUND_JOINT * half));
                 }
@@ -122,20 +121,10 @@ impl Areas {
                 });
             }
         }
-        let trunk = [
-            Joint::LeftShoulder,
-            Joint::RightShoulder,
-            Joint::RightHip,
-            Joint::LeftHip,
-        ]
-        .map(at);
-        // Of who is seen from the side, shoulders and hips say too little.
-        let spine = [Joint::Neck, Joint::Pelvis].map(at);
         if skeleton.sees(Joint::Head) {
             let (neck, head) = (at(Joint::Neck), at(Joint::Head));
             let up = minus(head, neck);
             let beyond = |by: f32| [head[0] + by * up[0], head[1] + by * up[1]];
-            hinges[Part::Head as usize] = Some((neck, scale));
             bones.push(Bone {
                 part: Part::Head,
                 // From where the neck leaves the shoulders to the crown.
@@ -145,36 +134,119 @@ impl Areas {
                 ends: [false, false],
             });
         }
+        let trunk = [
+            Joint::LeftShoulder,
+            Joint::RightShoulder,
+            Joint::RightHip,
+            Joint::LeftHip,
+        ];
+        Self {
+            bones,
+            trunk: trunk.map(at),
+            spine: [Joint::Neck, Joint::Pelvis].map(at),
+            scale,
+            hinges,
+        }
+    }
+
+    /// How near the trunk is to a point, 1 at its edge.
+    fn trunk_away(&self, point: Point) -> f32 {
+        let [neck, pelvis] = self.spine;
+        let beside = from_segment(point, neck, pelvis).0 - self.scale * half_width(Joint::Neck);
+        let away = outside(self.trunk, point).min(beside.max(0.0));
+        WITHIN_TRUNK + away / (self.scale * TRUNK_EDGE)
+    }
+
+    /// The part that surely is at a point.
+    fn part(&self, point: Point) -> Option<Part> {
+        let all = self.bones.iter().map(|bone| (bone.away(point), bone.part));
+        let all = all.chain([(self.trunk_away(point), Part::Torso)]);
+        let nearest = all.min_by(|a, b| a.0.total_cmp(&b.0));
+        let (_, part) = nearest.filter(|(away, _)| *away <= 1.0)?;
+        Some(part)
+    }
+
+    /// Whether a point is on trunk or thighs, be there an arm in front of them or not.
+    fn on_the_body(&self, point: Point) -> bool {
+        let thigh = |bone: &Bone| {
+            matches!(bone.part, Part::LeftUpperLeg | Part::RightUpperLeg) && bone.away(point) <= 1.0
+        };
+        self.trunk_away(point) <= 1.0 || self.bones.iter().any(thigh)
+    }
+}
+
+/// Half of the width of what is around a bone, in heights of the picture: as the mask has it, or the usual one where the mask is wider,
+/// because the limb lies in front of something, or beside it. `deep`: squared distances to what is outside.
+fn measured(mask: &Mask, deep: &[f32], [from, to]: [[f32; 2]; 2], usual: f32) -> f32 {
+    let mut radii = ALONG.map(|along| {
+        let place = [0, 1].map(|axis| from[axis] + along * (to[axis] - from[axis]));
+        let squared = pixel(mask, place).map_or(0.0, |index| deep[index]);
+        squared.sqrt() / mask.height as f32
+    });
+    radii.sort_by(f32::total_cmp);
+    let [_, middle, _] = radii;
+    match middle <= MEASURED[1] * usual {
+        true => middle.max(MEASURED[0] * usual),
+        false => usual,
+    }
+}
+
+impl Areas {
+    /// The parts of the person whose bones and mask these are. `aspect` is the picture's width to its height. `None` when hardly any
+    /// bone can be seen.
+    pub fn new(skeleton: &Skeleton, mask: &Mask, aspect: f32) -> Option<Self> {
+        let scale = skeleton.scale(aspect).filter(|_| !mask.is_empty())?;
+        let plane = Plane::of(aspect);
+        let shape = Shape::new(skeleton, mask, aspect, scale);
         let (width, height) = (mask.width as usize, mask.height as usize);
-        let labels = (0..width * height).map(|index| {
-            if mask.alpha[index] < 128 {
-                return None;
-            }
-            let place = [
+        let point = |index: usize| {
+            plane.enter([
                 ((index % width) as f32 + 0.5) / width as f32,
                 ((index / width) as f32 + 0.5) / height as f32,
-            ];
-            let point = plane.enter(place);
-            let beside =
-                from_segment(point, spine[0], spine[1]).0 - scale * half_width(Joint::Neck);
-            let away = outside(trunk, point).min(beside.max(0.0));
-            let torso = WITHIN_TRUNK + away / (scale * TRUNK_EDGE);
-            let nearest = bones
-                .iter()
-                .map(|bone| (bone.away(point), bone.part))
-                .min_by(|a, b| a.0.total_cmp(&b.0));
-            let part = nearest.filter(|(away, _)| *away < torso);
-            Some(part.map_or(Part::Torso, |(_, part)| part))
+            ])
+        };
+        let inside = |index: &usize| mask.alpha[*index] >= 128;
+        let certain = (0..width * height).map(|index| {
+            Some(index)
+                .filter(inside)
+                .and_then(|index| shape.part(point(index)))
         });
-        let labels: Vec<Option<Part>> = labels.collect();
+        let labels = grown(mask, certain.collect());
+        // An arm that came out in two pieces would tear.
+        let labels = tidied(mask, &labels);
+        let arm = |index: usize| labels[index].is_some_and(is_arm) && inside(&index);
+        let body = Mask {
+            alpha: (0..labels.len())
+                .map(|at| if inside(&at) && !arm(at) { 255 } else { 0 })
+                .collect(),
+            ..*mask
+        };
+        let across = closed(&body, ACROSS * scale * mask.height as f32);
+        let hidden =
+            |index: usize| arm(index) && (across[index] || shape.on_the_body(point(index)));
         Some(Self {
             width: mask.width,
             height: mask.height,
             aspect,
-            // An arm that came out in two pieces would tear.
-            labels: tidied(mask, &labels),
-            hinges,
+            hidden: (0..width * height).map(hidden).collect(),
+            labels,
+            hinges: shape.hinges,
         })
+    }
+
+    /// What arms hide of trunk and thighs, and these two with it, as masks of the size of `mask`, which these areas are of. `None`
+    /// where they hide nothing.
+    pub fn behind_arms(&self, mask: &Mask) -> Option<[Mask; 2]> {
+        let made = |inside: &dyn Fn(usize) -> bool| Mask {
+            alpha: (0..self.labels.len())
+                .map(|at| if inside(at) { 255 } else { 0 })
+                .collect(),
+            ..*mask
+        };
+        let hidden = made(&|at| self.hidden[at]);
+        let arm = |at: usize| self.labels[at].is_some_and(is_arm);
+        let body = made(&|at| self.hidden[at] || mask.alpha[at] >= 128 && !arm(at));
+        (!hidden.is_empty()).then_some([hidden, body])
     }
 
     /// The masks of the parts, see [`share_out`]; `mask` is the one that these areas are of.
@@ -200,13 +272,16 @@ impl Areas {
         order.take_while(|other| Some(**other) != part).count()
     }
 
-    /// Whether what is at two neighbouring places hangs together: of one part, or of two of which one hangs from the other, near the
-    /// joint between them. In fractions of the picture.
+    /// Whether what is at two neighbouring places hangs together: of one part, or of two of which one hangs from the other, arms near
+    /// the joint alone; head, trunk and thighs do wherever they touch. In fractions of the picture.
     pub fn joined(&self, a: [f32; 2], b: [f32; 2]) -> bool {
         let (Some(first), Some(second)) = (self.part(a), self.part(b)) else {
             return false;
         };
         if first == second {
+            return true;
+        }
+        if whole(first) && whole(second) {
             return true;
         }
         let hanging = match (
@@ -217,13 +292,73 @@ impl Areas {
             (_, true) => second,
             _ => return false,
         };
-        let Some((joint, reach)) = self.hinges[hanging as usize] else {
+        let hinge = self.hinges[hanging as usize].filter(|_| is_arm(hanging));
+        let Some((joint, reach)) = hinge else {
             return true;
         };
         let plane = Plane::of(self.aspect);
         let [x, y] = [0, 1].map(|axis| (a[axis] + b[axis]) / 2.0);
         distance(plane.enter([x, y]), joint) <= reach
     }
+}
+
+/// Head, trunk and thighs hang together wherever they touch: clothes do.
+fn whole(part: Part) -> bool {
+    matches!(
+        part,
+        Part::Head | Part::Torso | Part::LeftUpperLeg | Part::RightUpperLeg
+    )
+}
+
+fn is_arm(part: Part) -> bool {
+    Side::BOTH
+        .into_iter()
+        .any(|side| side.arm().contains(&part))
+}
+
+/// The labels, with the rest of the mask given to the part that is nearest by a way within it. Arms count twice as far: what hangs
+/// beside an arm is rather the clothes of the trunk.
+fn grown(mask: &Mask, mut labels: Vec<Option<Part>>) -> Vec<Option<Part>> {
+    let mut waiting = BinaryHeap::new();
+    for (at, label) in labels.iter().enumerate() {
+        if let Some(part) = label {
+            waiting.push((Reverse(0u32), at, *part));
+        }
+    }
+    let mut taken: Vec<bool> = vec![false; labels.len()];
+    while let Some((Reverse(far), at, part)) = waiting.pop() {
+        if std::mem::replace(&mut taken[at], true) {
+            continue;
+        }
+        labels[at] = Some(part);
+        let step = if is_arm(part) { 2 } else { 1 };
+        for next in neighbours(at, mask.width as usize, labels.len()) {
+            if mask.alpha[next] >= 128 && !taken[next] {
+                waiting.push((Reverse(far + step), next, part));
+            }
+        }
+    }
+    labels
+}
+
+/// Which pixels are inside of a mask once gaps of it are closed that are narrower than twice `radius` pixels.
+fn closed(mask: &Mask, radius: f32) -> Vec<bool> {
+    let near = |mask: &Mask| -> Vec<bool> {
+        let outside = Mask {
+            alpha: mask.alpha.iter().map(|a| 255 - a).collect(),
+            ..*mask
+        };
+        let away = raster::squared_distances_within(&outside);
+        away.into_iter().map(|d| d <= radius * radius).collect()
+    };
+    let far = near(mask)
+        .into_iter()
+        .map(|near| if near { 0 } else { 255 });
+    let far = Mask {
+        alpha: far.collect(),
+        ..*mask
+    };
+    near(&far).into_iter().map(|near| !near).collect()
 }
 
 /// The pixel of a mask at a place of the picture.

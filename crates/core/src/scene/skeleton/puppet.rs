@@ -2,6 +2,7 @@
 
 use super::{Drag, Grip, Joint, Skeleton};
 use crate::scene::Mask;
+use crate::scene::parts::Side;
 
 /// Along each bone: limbs stay straight.
 const ALONG: [f32; 3] = [1.0 / 3.0, 2.0 / 3.0, 1.0];
@@ -35,6 +36,14 @@ impl Puppet {
             held: held.collect(),
             skeleton: skeleton.clone(),
         }
+    }
+
+    /// The same, its mesh held by no arm: that of what is behind them.
+    pub fn without_arms(mut self) -> Self {
+        let arms = Side::BOTH.map(Joint::arm);
+        let of_an_arm = |grip: &Grip| arms.iter().any(|arm| arm[1..].contains(&grip.joint));
+        self.held.retain(|grip| !of_an_arm(grip));
+        self
     }
 
     /// The places that the mesh is held at, at rest: joints that can be seen, and places along the bones between them, as far as they
