@@ -110,6 +110,7 @@ impl Editor {
                     self.gesture = Gesture::Missed;
                     return Outcome::Draw;
                 };
+                self.touched = None;
                 let beside = [start[0] - press[0], start[1] - press[1]];
                 // Timing begins with the motion, not with the press.
                 let point = |[x, y]: [f32; 2]| DragPoint { x, y, time };

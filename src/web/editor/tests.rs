@@ -574,6 +574,147 @@ fn outlines_make_masks_add_to_them_and_take_away() {
     assert!(inside(&e, 0.6, 0.5));
 }
 
+/// A click with the Bend tool.
+fn hold(editor: &mut Editor, at: [f32; 2]) -> Outcome {
+    editor.press(at, 0.0, Held::default());
+    editor.release(at)
+}
+
+fn handles(editor: &Editor) -> Vec<[f32; 2]> {
+    let paths = editor.scene().entities[0].held_by();
+    paths.map(|path| path.position(1.0)).collect()
+}
+
+#[test]
+fn the_bend_tool_holds_places_leads_others_and_lets_them_go() {
+    let mut e = new_editor();
+    click(&mut e, 0.4, 0.5);
+    e.set_tool(Tool::Bend);
+    let status = Status::default();
+    assert!(e.hint(status).1.contains("stay where it is"));
+    // The first one is the entity's own path.
+    hold(&mut e, [0.36, 0.5]);
+    assert_eq!(
+        e.scene().entities[0].trajectory,
+        Some(Trajectory::pin(0.36, 0.5))
+    );
+    assert!(e.can_generate() && e.scene().entities[0].is_pinned());
+    hold(&mut e, [0.4, 0.56]);
+    drag(&mut e, &[[0.45, 0.5], [0.5, 0.45], [0.6, 0.4]]);
+    assert_eq!(handles(&e), [[0.36, 0.5], [0.4, 0.56], [0.6, 0.4]]);
+    assert_eq!(e.touched(), Some(2));
+    // Beside its beginning it is taken up again, and what it does begins where it is.
+    drag(&mut e, &[[0.46, 0.51], [0.5, 0.5], [0.56, 0.31]]);
+    let path = &e.scene().entities[0].handles[1];
+    assert_eq!(path.start(), [0.45, 0.5]);
+    let end = path.position(1.0);
+    assert!((end[0] - 0.55).hypot(end[1] - 0.3) < 1e-5, "{end:?}");
+    // A click on it takes it up, and Delete does away with it; a click on a pin does so at once.
+    hold(&mut e, [0.36, 0.5]);
+    assert_eq!(handles(&e)[0], [0.4, 0.56], "the next one is the first now");
+    hold(&mut e, [0.45, 0.5]);
+    assert_eq!((e.touched(), handles(&e).len()), (Some(1), 2));
+    e.delete_selected();
+    assert_eq!((e.touched(), handles(&e)), (None, vec![[0.4, 0.56]]));
+    assert_eq!(e.scene().entities.len(), 1);
+    for count in [2, 3, 3, 2, 1, 0] {
+        e.undo();
+        assert_eq!(handles(&e).len(), count);
+    }
+    for _ in 0..6 {
+        e.redo();
+    }
+    assert_eq!(handles(&e), [[0.4, 0.56]]);
+    // With none touched Delete means the entity.
+    e.delete_selected();
+    assert!(e.scene().entities.is_empty());
+    assert!(matches!(hold(&mut e, [0.4, 0.5]), Outcome::Say(_)));
+    assert!(matches!(
+        drag(&mut e, &[[0.4, 0.5], [0.7, 0.7]]),
+        Outcome::Say(_)
+    ));
+}
+
+#[test]
+fn what_is_led_is_told_while_it_is_and_there_is_a_most() {
+    let mut e = new_editor();
+    click(&mut e, 0.4, 0.5);
+    e.set_tool(Tool::Bend);
+    hold(&mut e, [0.36, 0.5]);
+    assert!(e.led().is_none());
+    e.press([0.45, 0.5], 0.0, Held::default());
+    e.drag([0.5, 0.4], 10.0, 40.0);
+    let led = e.led().unwrap();
+    assert_eq!((led.index, led.handles.len()), (0, 2));
+    assert_eq!(led.handles[0], [[0.36, 0.5]; 2]);
+    assert_eq!(led.handles[1], [[0.45, 0.5], [0.5, 0.4]]);
+    e.cancel();
+    assert_eq!(handles(&e).len(), 1, "what was cancelled has not happened");
+    e.grasp = [1e-4; 2];
+    for i in 0..30 {
+        hold(&mut e, [0.38 + i as f32 * 0.002, 0.52]);
+    }
+    assert_eq!(handles(&e).len(), 25);
+    assert!(matches!(hold(&mut e, [0.4, 0.47]), Outcome::Say(_)));
+    assert!(matches!(
+        drag(&mut e, &[[0.4, 0.47], [0.7, 0.7]]),
+        Outcome::Say(_) | Outcome::Nothing
+    ));
+    assert_eq!(handles(&e).len(), 25);
+    assert!(e.scene().check().is_ok());
+    // The pin in its row holds all of it, and lets all of it go.
+    e.toggle_pin(0);
+    assert!(e.scene().entities[0].trajectory.is_none());
+    e.toggle_pin(0);
+    assert_eq!(handles(&e).len(), 1);
+}
+
+#[test]
+fn move_takes_along_what_is_led_and_pins_hold() {
+    let mut e = new_editor();
+    click(&mut e, 0.4, 0.5);
+    e.set_tool(Tool::Bend);
+    drag(&mut e, &[[0.36, 0.5], [0.46, 0.5]]);
+    drag(&mut e, &[[0.44, 0.5], [0.54, 0.4]]);
+    hold(&mut e, [0.4, 0.56]);
+    e.set_tool(Tool::Move);
+    drag(&mut e, &[[0.4, 0.5], [0.4, 0.7]]);
+    let at = handles(&e);
+    // The whole goes down by 0.2 instead of right by 0.1; the second still goes up by 0.1 beside it; the pin stays.
+    let wanted = [[0.4, 0.7], [0.44, 0.6], [0.4, 0.56]];
+    for (at, wanted) in at.iter().zip(wanted) {
+        assert!(
+            (at[0] - wanted[0]).hypot(at[1] - wanted[1]) < 0.01,
+            "{at:?} for {wanted:?}"
+        );
+    }
+    // What is only held is led, too: by one more.
+    let mut e = new_editor();
+    click(&mut e, 0.4, 0.5);
+    e.set_tool(Tool::Bend);
+    hold(&mut e, [0.36, 0.5]);
+    hold(&mut e, [0.44, 0.5]);
+    e.set_tool(Tool::Move);
+    drag(&mut e, &[[0.4, 0.55], [0.5, 0.7]]);
+    assert_eq!(handles(&e), [[0.5, 0.7], [0.36, 0.5], [0.44, 0.5]]);
+}
+
+#[test]
+fn handles_are_made_with_the_keyboard() {
+    let mut e = new_editor();
+    click(&mut e, 0.4, 0.5);
+    e.set_tool(Tool::Bend);
+    e.crosshair = Some([0.36, 0.5]);
+    e.enter();
+    e.crosshair = Some([0.44, 0.5]);
+    e.lead(0.0);
+    e.nudge(0.05, 0.0, 10.0);
+    e.nudge(0.05, 0.0, 20.0);
+    e.lead(30.0);
+    let at = handles(&e);
+    assert_eq!(at[0], [0.36, 0.5]);
+    assert!((at[1][0] - 0.54).abs() < 1e-4 && e.touched() == Some(1));
+
 /// Somebody who stands in the middle, all joints of whom can be seen.
 fn skeleton() -> Skeleton {
     let half = |x: f32| {

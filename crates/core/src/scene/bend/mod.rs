@@ -12,7 +12,7 @@ mod similarity;
 mod skyline;
 mod solver;
 
-pub use mesh::{MAX_VERTICES, Mesh};
+pub use mesh::{Anchor, MAX_VERTICES, Mesh};
 pub use motion::{BehindArms, Motion, Rig, mesh_over, mesh_over_person};
 pub use similarity::{Fit, Similarity};
 pub use solver::Solver;

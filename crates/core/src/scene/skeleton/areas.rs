@@ -37,6 +37,8 @@ const MEASURED: [f32; 2] = [0.6, 1.7];
 const ALONG: [f32; 3] = [0.35, 0.5, 0.65];
 /// Where body is on both sides of an arm that is no wider than twice this, in lengths of the trunk, it goes on behind it.
 const ACROSS: f32 = 0.14;
+/// The least visibility of a knee that is only said to be hidden.
+const PERHAPS: f32 = 0.15;
 /// How far from a joint two parts hang together, in half widths of the part that hangs there.
 const AROUND_JOINT: f32 = 1.6;
 
@@ -49,7 +51,7 @@ pub struct Areas {
     labels: Vec<Option<Part>>,
     /// Which pixels are an arm's in front of trunk or thighs.
     hidden: Vec<bool>,
-    /// Where each part hangs from the one before it, and how far around they hang together. In the order of [`Part::ALL`].
+    /// Where each part of an arm hangs from the one before it, and how far around they hang together. In the order of [`Part::ALL`].
     hinges: [Option<(Point, f32)>; Part::ALL.len()],
 }
 
@@ -104,12 +106,14 @@ impl Shape {
                 (lower_leg, knee, ankle, [false, true]),
                 (sole, ankle, foot, [false, false]),
             ] {
-                if !skeleton.sees(from) || !skeleton.sees(to) {
+                // A thigh is there under a skirt, too.
+                let thigh = from == hip && at_all(skeleton, mask, to);
+                if !skeleton.sees(from) || !(skeleton.sees(to) || thigh) {
                     continue;
                 }
                 let ends_at = [from, to].map(|joint| skeleton.place(joint));
                 let half = measured(mask, &deep, ends_at, scale * half_width(to));
-                if from != wrist {
+                if is_arm(part) && from != wrist {
                     hinges[part as usize] = Some((at(from), AROUND_JOINT * half));
                 }
                 bones.push(Bone {
@@ -173,6 +177,12 @@ impl Shape {
         };
         self.trunk_away(point) <= 1.0 || self.bones.iter().any(thigh)
     }
+}
+
+/// Whether a joint is likely enough to be where it is said to be, seen or not, and on the mask.
+fn at_all(skeleton: &Skeleton, mask: &Mask, joint: Joint) -> bool {
+    let [x, y] = skeleton.place(joint);
+    skeleton.visibility[joint as usize] >= PERHAPS && mask.contains(x, y)
 }
 
 /// Half of the width of what is around a bone, in heights of the picture: as the mask has it, or the usual one where the mask is wider,
@@ -272,8 +282,8 @@ impl Areas {
         order.take_while(|other| Some(**other) != part).count()
     }
 
-    /// Whether what is at two neighbouring places hangs together: of one part, or of two of which one hangs from the other, arms near
-    /// the joint alone; head, trunk and thighs do wherever they touch. In fractions of the picture.
+    /// Whether what is at two neighbouring places hangs together. Arms do with what they hang from, near the joint alone; one leg below
+    /// the knee does not with the other. All else does wherever it touches, for clothes do. In fractions of the picture.
     pub fn joined(&self, a: [f32; 2], b: [f32; 2]) -> bool {
         let (Some(first), Some(second)) = (self.part(a), self.part(b)) else {
             return false;
@@ -281,8 +291,9 @@ impl Areas {
         if first == second {
             return true;
         }
-        if whole(first) && whole(second) {
-            return true;
+        if !is_arm(first) && !is_arm(second) {
+            let other_side = first.side().map(Side::opposite);
+            return !(is_shank(first) && is_shank(second) && second.side() == other_side);
         }
         let hanging = match (
             first.parent() == Some(second),
@@ -292,22 +303,13 @@ impl Areas {
             (_, true) => second,
             _ => return false,
         };
-        let hinge = self.hinges[hanging as usize].filter(|_| is_arm(hanging));
-        let Some((joint, reach)) = hinge else {
+        let Some((joint, reach)) = self.hinges[hanging as usize] else {
             return true;
         };
         let plane = Plane::of(self.aspect);
         let [x, y] = [0, 1].map(|axis| (a[axis] + b[axis]) / 2.0);
         distance(plane.enter([x, y]), joint) <= reach
     }
-}
-
-/// Head, trunk and thighs hang together wherever they touch: clothes do.
-fn whole(part: Part) -> bool {
-    matches!(
-        part,
-        Part::Head | Part::Torso | Part::LeftUpperLeg | Part::RightUpperLeg
-    )
 }
 
 fn is_arm(part: Part) -> bool {
