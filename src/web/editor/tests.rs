@@ -714,6 +714,7 @@ fn handles_are_made_with_the_keyboard() {
     let at = handles(&e);
     assert_eq!(at[0], [0.36, 0.5]);
     assert!((at[1][0] - 0.54).abs() < 1e-4 && e.touched() == Some(1));
+}
 
 /// Somebody who stands in the middle, all joints of whom can be seen.
 fn skeleton() -> Skeleton {

@@ -318,6 +318,13 @@ fn is_arm(part: Part) -> bool {
         .any(|side| side.arm().contains(&part))
 }
 
+/// Whether it is below the knee.
+fn is_shank(part: Part) -> bool {
+    Side::BOTH
+        .into_iter()
+        .any(|side| side.leg()[1..].contains(&part))
+}
+
 /// The labels, with the rest of the mask given to the part that is nearest by a way within it. Arms count twice as far: what hangs
 /// beside an arm is rather the clothes of the trunk.
 fn grown(mask: &Mask, mut labels: Vec<Option<Part>>) -> Vec<Option<Part>> {
