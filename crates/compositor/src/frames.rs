@@ -639,4 +639,36 @@ mod tests {
         while tiny.advance() {}
         assert_eq!(tiny.frame(1).len(), 3);
     }
+
+    #[test]
+    fn what_a_thing_hid_of_itself_lies_beneath_it_and_uncovers_nothing() {
+        let (picture, mask) = scene();
+        let layer = |way: Vec<[f32; 2]>| shifted(mask.clone(), way);
+        let still = vec![[0.0; 2]; 2];
+        let mut composition = Composition::new(
+            picture.clone(),
+            vec![layer(vec![[0.0; 2], [30.0, 0.0]])],
+            Vec::new(),
+        );
+        while composition.advance() {}
+        let hole = composition.hole();
+        let green = Picture::from_rgb(
+            picture.width,
+            picture.height,
+            [0, 200, 0].repeat(picture.rgb.len() / 3),
+        )
+        .unwrap();
+        composition.lay_beneath(0, &green, &mask, Motion::Shift(still.clone()));
+        // Of no layer that is there, and of another size: nothing.
+        composition.lay_beneath(7, &green, &mask, Motion::Shift(still.clone()));
+        composition.lay_beneath(0, &green.resized(8, 8), &mask, Motion::Shift(still));
+        assert_eq!(composition.hole(), hole);
+        assert_eq!(composition.sprites().len(), 1);
+        assert_eq!(composition.frame(0), *picture.rgb);
+        let frame = composition.frame(1);
+        let [x, y] = mask.centroid().unwrap();
+        let at = (y * picture.height as f32) as usize * picture.width as usize
+            + (x * picture.width as f32) as usize;
+        assert_eq!(frame[3 * at..3 * at + 3], [0, 200, 0]);
+    }
 }

@@ -332,7 +332,7 @@ fn composition(job: &Job, width: u32, height: u32) -> Composition {
 mod tests {
     use super::*;
     use dragentity_core::Error;
-    use dragentity_core::scene::Trajectory;
+    use dragentity_core::scene::{Skeleton, Trajectory};
 
     /// A disc on stripes, which goes to the right.
     fn job(frames: u32) -> Job {
@@ -472,5 +472,100 @@ mod tests {
         let (video, _) = run(&at_once, &all);
         assert_eq!(video.frames[0], *all.scene.picture.rgb);
         assert!(video.frames[1] != video.frames[0]);
+    }
+
+    /// A red trunk on green ground with its legs, and a blue arm across it whose hand goes away to the left.
+    fn person() -> Job {
+        let (width, height) = (120_u32, 160_u32);
+        let arm = |x: u32, y: u32| (36..84).contains(&x) && (62..70).contains(&y);
+        let body = |x: u32, y: u32| {
+            let trunk = (40..80).contains(&x) && (20..90).contains(&y);
+            let legs = (40..56).contains(&x) || (64..80).contains(&x);
+            trunk || legs && (90..150).contains(&y)
+        };
+        let mut rgb = Vec::new();
+        let mut mask = Mask::empty(width, height);
+        for y in 0..height {
+            for x in 0..width {
+                let (arm, body) = (arm(x, y), body(x, y));
+                rgb.extend(match (arm, body) {
+                    (true, _) => [30, 40, 220],
+                    (_, true) => [210, 40 + (x * 7 % 20) as u8, 30],
+                    _ => [40, 150 + (x * 5 % 30) as u8, 60],
+                });
+                mask.alpha[(y * width + x) as usize] = if arm || body { 255 } else { 0 };
+            }
+        }
+        let joints: [[f32; 2]; 19] = [
+            [60.0, 24.0],
+            [60.0, 34.0],
+            [60.0, 90.0],
+            [76.0, 34.0],
+            [76.0, 50.0],
+            [76.0, 62.0],
+            [76.0, 66.0],
+            // The right arm: from the shoulder down its side, then across.
+            [44.0, 34.0],
+            [40.0, 66.0],
+            [72.0, 66.0],
+            [80.0, 66.0],
+            [72.0, 90.0],
+            [72.0, 120.0],
+            [72.0, 145.0],
+            [74.0, 149.0],
+            [48.0, 90.0],
+            [48.0, 120.0],
+            [48.0, 145.0],
+            [46.0, 149.0],
+        ];
+        let mut list = joints.map(|[x, y]| [x / width as f32, y / height as f32, 1.0]);
+        // The other arm is behind.
+        for hidden in 4..7 {
+            list[hidden][2] = 0.0;
+        }
+        let entity = Entity {
+            mask,
+            trajectory: Some(Trajectory::line(
+                [80.0 / 120.0, 66.0 / 160.0],
+                [8.0 / 120.0, 66.0 / 160.0],
+            )),
+            skeleton: Skeleton::of_list(&list),
+            ..Entity::default()
+        };
+        let scene = Scene {
+            picture: Picture::from_rgb(width, height, rgb).unwrap(),
+            entities: vec![entity],
+            ..Scene::default()
+        };
+        let settings = Settings {
+            frames: 6,
+            ..settings()
+        };
+        Job { scene, settings }
+    }
+
+    #[test]
+    fn an_arm_that_leaves_the_trunk_leaves_no_hole_in_it() {
+        let (video, _) = run(&AtOnce::default(), &person());
+        assert_eq!(video.frames[0], *person().scene.picture.rgb);
+        let last = &video.frames[5];
+        let at = |x: usize, y: usize| &last[(y * 120 + x) * 3..][..3];
+        // The hand is on the ground to the left, where the ground was.
+        let blue = |pixel: &[u8]| pixel[2] > 150 && pixel[0] < 120;
+        assert!(
+            (10..30).any(|x| (56..76).any(|y| blue(at(x, y)))),
+            "the arm is nowhere"
+        );
+        // Where it was there is trunk.
+        for x in [56, 62, 68, 74] {
+            let [red, green, blue] = at(x, 66) else {
+                unreachable!()
+            };
+            assert!(
+                *red > 150 && *green < 110 && *blue < 110,
+                "{:?} at {x}",
+                at(x, 66)
+            );
+        }
     }
 }

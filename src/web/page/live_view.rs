@@ -7,8 +7,7 @@ use crate::web::protocol::SpriteData;
 use dragentity_compositor::cutout::Sprite;
 use dragentity_compositor::place::Place;
 use dragentity_compositor::warp::Bendable;
-use dragentity_core::scene::bend::{Mesh, Rig, Solver, mesh_over, mesh_over_person};
-use dragentity_core::scene::skeleton::Puppet;
+use dragentity_core::scene::bend::{Mesh, PersonRig, Rig, Solver, mesh_over};
 use dragentity_core::scene::{Entity, Picture, Pose, Scene, Skeleton};
 use std::sync::Arc;
 use wasm_bindgen::Clamped;
@@ -64,35 +63,7 @@ struct Person {
     skeleton: Skeleton,
     /// Where its handles are at rest.
     rests: Vec<[f32; 2]>,
-    puppet: Puppet,
-    solver: Solver,
-}
-
-impl Person {
-    /// `None` for an empty mask.
-    fn new(
-        entity: &Entity,
-        skeleton: &Skeleton,
-        size: [u32; 2],
-        rests: Vec<[f32; 2]>,
-        mesh: Option<Arc<Mesh>>,
-    ) -> Option<Self> {
-        let make = || mesh_over_person(skeleton, &entity.mask, size).map(Arc::new);
-        let mesh = mesh.or_else(make)?;
-        let aspect = size[0] as f32 / size[1].max(1) as f32;
-        let puppet = Puppet::new(skeleton, &entity.mask, aspect, &rests);
-        let held: Vec<[f32; 2]> = puppet
-            .rests()
-            .into_iter()
-            .map(|p| scaled(p, size))
-            .collect();
-        Some(Self {
-            skeleton: skeleton.clone(),
-            rests,
-            puppet,
-            solver: Solver::new(mesh, &held),
-        })
-    }
+    rig: PersonRig,
 }
 
 fn scaled(p: [f32; 2], size: [u32; 2]) -> [f32; 2] {
@@ -138,7 +109,7 @@ impl Layer {
         })
     }
 
-    /// Where it is when the joints of a person are led; `None` where it has no mask.
+    /// Where it is when the joints of a person are led; `None` where there is nothing to be held.
     fn led_person(
         &mut self,
         entity: &Entity,
@@ -147,21 +118,20 @@ impl Layer {
         handles: &[[[f32; 2]; 2]],
     ) -> Option<Where> {
         let rests: Vec<[f32; 2]> = handles.iter().map(|[rest, _]| *rest).collect();
-        let known = self.person.take_if(|person| person.skeleton == *skeleton);
-        let person = match known {
-            Some(known) if known.rests == rests => known,
-            known => {
-                let mesh = known.map(|person| person.solver.mesh().clone());
-                Person::new(entity, skeleton, size, rests, mesh)?
-            }
-        };
-        let person = self.person.insert(person);
+        let same = |known: &Person| known.skeleton == *skeleton && known.rests == rests;
+        if !self.person.as_ref().is_some_and(same) {
+            let rig = PersonRig::new(skeleton, &entity.mask, size, &rests)?;
+            let skeleton = skeleton.clone();
+            self.person = Some(Person {
+                skeleton,
+                rests,
+                rig,
+            });
+        }
+        let Person { rig, .. } = self.person.as_mut()?;
         let by = |[from, to]: &[[f32; 2]; 2]| [to[0] - from[0], to[1] - from[1]];
-        let offsets: Vec<[f32; 2]> = handles.iter().map(by).collect();
-        let targets = person.puppet.targets(&offsets).into_iter();
-        let targets: Vec<[f32; 2]> = targets.map(|p| scaled(p, size)).collect();
-        let vertices = person.solver.step(&targets, &Pose::default());
-        Some(Where::Bent(person.solver.mesh().clone(), vertices))
+        let vertices = rig.led(&handles.iter().map(by).collect::<Vec<_>>());
+        Some(Where::Bent(rig.mesh().clone(), vertices))
     }
 
     /// Where it is when its handles are led.
@@ -182,7 +152,7 @@ impl Layer {
             return Where::By(first);
         }
         if self.mesh.is_none() {
-            self.mesh = mesh_over(&entity.mask, size).map(Arc::new);
+            self.mesh = mesh_over(&entity.mask, size, |_, _| true).map(Arc::new);
         }
         let Some(mesh) = &self.mesh else {
             return Where::By(first);

@@ -162,6 +162,27 @@ impl Mesh {
         self
     }
 
+    /// For each vertex a place at rest near it that is of its own part of the mask, where parts lie in one cell.
+    pub fn own_places(&self) -> Vec<[f32; 2]> {
+        let mut places = vec![([0.0; 2], f32::INFINITY); self.vertices.len()];
+        for (at, piece) in self.samples.piece.iter().enumerate() {
+            let piece = 2 * usize::from(*piece);
+            let Some(triangles) = self.triangles.get(piece..piece + 2) else {
+                continue;
+            };
+            let place = self.samples.centre(at);
+            for vertex in triangles.iter().flatten() {
+                let [x, y] = self.vertices[*vertex as usize];
+                let away = (place[0] - x).powi(2) + (place[1] - y).powi(2);
+                let found = &mut places[*vertex as usize];
+                if away < found.1 {
+                    *found = (place, away);
+                }
+            }
+        }
+        places.into_iter().map(|(place, _)| place).collect()
+    }
+
     /// Where its vertices are at rest.
     pub fn vertices(&self) -> &[[f32; 2]] {
         &self.vertices
@@ -229,6 +250,17 @@ impl Mesh {
             place,
         }
     }
+}
+
+/// The mesh over a mask in a picture of `size` pixels, with as much around it as a soft cut-out has, and what of the ground beside
+/// it is not shown as it was once the thing moves; cut where `joined` says so, see [`Mesh::cut`]. `None` for an empty mask.
+pub fn mesh_over(
+    mask: &Mask,
+    size: [u32; 2],
+    joined: impl Fn([f32; 2], [f32; 2]) -> bool,
+) -> Option<Mesh> {
+    let doubt = size[0].max(size[1]) as f32 / 256.0 + 1.0;
+    Mesh::cut(mask, size, 3.5 * doubt + 4.0, joined)
 }
 
 /// The third component of the cross product.

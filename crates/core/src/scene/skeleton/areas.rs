@@ -32,7 +32,7 @@ const TRUNK_EDGE: f32 = 0.13;
 /// What lies beyond the end of a bone where another part begins counts this many times as far.
 const BEYOND_END: f32 = 2.5;
 /// The most and the least that a measured half width is of the usual one.
-const MEASURED: [f32; 2] = [0.6, 1.7];
+const MEASURED: [f32; 2] = [0.6, 1.25];
 /// Where the mask is measured, along a bone.
 const ALONG: [f32; 3] = [0.35, 0.5, 0.65];
 /// Where body is on both sides of an arm that is no wider than twice this, in lengths of the trunk, it goes on behind it.
@@ -273,6 +273,34 @@ impl Areas {
         let [x, y] = [at[0] * self.width as f32, at[1] * self.height as f32];
         let index = y as usize * self.width as usize + x as usize;
         self.labels.get(index).copied().flatten().filter(|_| inside)
+    }
+
+    /// The bone that takes a place along, by its end away from the pelvis; `skeleton` is the one that these areas are of.
+    pub fn bone(&self, skeleton: &Skeleton, at: [f32; 2]) -> Joint {
+        let plane = Plane::of(self.aspect);
+        let joint = |joint: Joint| plane.enter(skeleton.place(joint));
+        let of = |side: Side| (Joint::arm(side), Joint::leg(side));
+        let ((left_arm, left_leg), (right_arm, right_leg)) = (of(Side::Left), of(Side::Right));
+        let lower = |arm: [Joint; 4]| {
+            let [_, elbow, wrist, hand] = arm;
+            let away = |from, to| from_segment(plane.enter(at), joint(from), joint(to)).0;
+            let on_the_hand = skeleton.sees(hand) && away(wrist, hand) < away(elbow, wrist);
+            if on_the_hand { hand } else { wrist }
+        };
+        match self.part(at) {
+            Some(Part::Head) => Joint::Head,
+            Some(Part::Torso) | None => Joint::Neck,
+            Some(Part::LeftUpperArm) => left_arm[1],
+            Some(Part::LeftLowerArm) => lower(left_arm),
+            Some(Part::RightUpperArm) => right_arm[1],
+            Some(Part::RightLowerArm) => lower(right_arm),
+            Some(Part::LeftUpperLeg) => left_leg[1],
+            Some(Part::LeftLowerLeg) => left_leg[2],
+            Some(Part::LeftFoot) => left_leg[3],
+            Some(Part::RightUpperLeg) => right_leg[1],
+            Some(Part::RightLowerLeg) => right_leg[2],
+            Some(Part::RightFoot) => right_leg[3],
+        }
     }
 
     /// What lies in front where the person overlaps itself: the higher number.

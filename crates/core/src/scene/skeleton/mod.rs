@@ -14,7 +14,7 @@ mod trunk;
 
 pub use areas::{Areas, half_width};
 pub use pose::Drag;
-pub use puppet::Puppet;
+pub use puppet::{Puppet, Way};
 
 use super::parts::Side;
 use plane::Plane;
@@ -134,6 +134,12 @@ impl Joint {
                 .flat_map(|limb| [[limb[0], limb[1]], [limb[1], limb[2]], [limb[2], limb[3]]])
                 .find_map(|[from, to]| (to == self).then_some(from)),
         }
+    }
+
+    /// Whether the bone that ends in it is an arm's.
+    pub fn is_of_an_arm(self) -> bool {
+        let sides = Side::BOTH.into_iter();
+        sides.map(Self::arm).any(|arm| arm[1..].contains(&self))
     }
 
     fn limbs() -> [[Self; 4]; 4] {

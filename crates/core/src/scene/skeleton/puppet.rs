@@ -1,8 +1,8 @@
 //! A person that is led at some places: what its mesh is held by, and where that goes.
 
+use super::plane::{Plane, Point, Turn, minus, plus};
 use super::{Drag, Grip, Joint, Skeleton};
 use crate::scene::Mask;
-use crate::scene::parts::Side;
 
 /// Along each bone: limbs stay straight.
 const ALONG: [f32; 3] = [1.0 / 3.0, 2.0 / 3.0, 1.0];
@@ -40,9 +40,7 @@ impl Puppet {
 
     /// The same, its mesh held by no arm: that of what is behind them.
     pub fn without_arms(mut self) -> Self {
-        let arms = Side::BOTH.map(Joint::arm);
-        let of_an_arm = |grip: &Grip| arms.iter().any(|arm| arm[1..].contains(&grip.joint));
-        self.held.retain(|grip| !of_an_arm(grip));
+        self.held.retain(|grip| !grip.joint.is_of_an_arm());
         self
     }
 
@@ -66,9 +64,47 @@ impl Puppet {
         self.skeleton.posed(self.aspect, &drags, &pinned)
     }
 
-    /// Where the places of [`rests`](Self::rests) go then.
-    pub fn targets(&self, offsets: &[[f32; 2]]) -> Vec<[f32; 2]> {
-        let posed = self.posed(offsets);
+    /// Where the places of [`rests`](Self::rests) are when the person is `posed`.
+    pub fn targets(&self, posed: &Skeleton) -> Vec<[f32; 2]> {
         self.held.iter().map(|grip| posed.place_of(*grip)).collect()
+    }
+
+    /// Which way a bone goes, by its end away from the pelvis, when the person is `posed`.
+    pub fn way(&self, posed: &Skeleton, joint: Joint) -> Way {
+        let plane = Plane::of(self.aspect);
+        let root = joint.parent().unwrap_or(joint);
+        let ends = |skeleton: &Skeleton| {
+            let [from, to] = [root, joint].map(|joint| plane.enter(skeleton.place(joint)));
+            (from, minus(to, from))
+        };
+        let ((from, was), (to, is)) = (ends(&self.skeleton), ends(posed));
+        Way {
+            plane,
+            from,
+            to,
+            turn: Turn::between(was, is),
+        }
+    }
+}
+
+/// Which way a bone goes, with what is stiff around it.
+#[derive(Clone, Copy)]
+pub struct Way {
+    plane: Plane,
+    from: Point,
+    to: Point,
+    turn: Turn,
+}
+
+impl Way {
+    /// Where a place goes along with it, in fractions of the picture.
+    pub fn of(&self, at: [f32; 2]) -> [f32; 2] {
+        let away = minus(self.plane.enter(at), self.from);
+        self.plane.leave(plus(self.to, self.turn.of(away)))
+    }
+
+    /// Cosine and sine of its turn.
+    pub fn turn(&self) -> [f32; 2] {
+        self.turn.of([1.0, 0.0])
     }
 }

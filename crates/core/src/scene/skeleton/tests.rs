@@ -1,7 +1,8 @@
 use super::plane::{Plane, distance};
 use super::*;
-use crate::scene::Mask;
+use crate::scene::bend::{BehindArms, Mesh, Motion, Rig};
 use crate::scene::parts::Part;
+use crate::scene::{Entity, Mask, Trajectory};
 use proptest::prelude::*;
 
 /// Of the pictures here.
@@ -322,7 +323,8 @@ fn a_mesh_is_held_where_bones_can_be_seen_within_the_mask() {
     assert!(rests.len() > 30);
     assert!(rests.iter().all(|[x, y]| mask.contains(*x, *y)));
     let offsets = [[-0.3, -0.2], [0.0; 2]];
-    let (posed, targets) = (puppet.posed(&offsets), puppet.targets(&offsets));
+    let posed = puppet.posed(&offsets);
+    let targets = puppet.targets(&posed);
     let of = |joint: Joint| rests.iter().position(|rest| *rest == before.place(joint));
     assert_eq!(of(Joint::LeftHand), None);
     assert_eq!(
@@ -400,4 +402,104 @@ proptest! {
             prop_assert!(step < 0.02, "{:?} jumped by {}", joint, step);
         }
     }
+}
+
+/// The person as an entity, whose right hand goes to the upper left.
+fn led(person: &Skeleton) -> Entity {
+    let hand = person.place(Joint::RightHand);
+    Entity {
+        mask: mask(person),
+        trajectory: Some(Trajectory::line(hand, [0.15, 0.2])),
+        skeleton: Some(person.clone()),
+        ..Entity::default()
+    }
+}
+
+const SIZE: [u32; 2] = [300, 400];
+
+/// Where a place of a mesh goes, in fractions of the picture.
+fn follows(mesh: &Mesh, vertices: &[[f32; 2]], at: [f32; 2]) -> [f32; 2] {
+    let size = SIZE.map(|side| side as f32);
+    let anchor = mesh.anchor([at[0] * size[0], at[1] * size[1]]);
+    let corners = anchor.vertices.map(|v| vertices[v as usize]);
+    [0, 1].map(|axis| {
+        let pairs = corners.iter().zip(anchor.weights);
+        pairs
+            .map(|(corner, weight)| corner[axis] * weight)
+            .sum::<f32>()
+            / size[axis]
+    })
+}
+
+#[test]
+fn one_handle_bends_an_entity_that_has_joints() {
+    let person = person();
+    let entity = led(&person);
+    let mut rig = Rig::of(&entity, SIZE).unwrap();
+    let end = rig.at(1.0);
+    let mesh = rig.mesh();
+    let moved = |joint: Joint| {
+        apart(
+            follows(mesh, &end, person.place(joint)),
+            person.place(joint),
+        )
+    };
+    assert!(
+        apart(
+            follows(mesh, &end, person.place(Joint::RightHand)),
+            [0.15, 0.2]
+        ) < 0.03
+    );
+    for joint in [
+        Joint::LeftAnkle,
+        Joint::RightAnkle,
+        Joint::Pelvis,
+        Joint::LeftHand,
+    ] {
+        assert!(moved(joint) < 0.01, "{joint:?} moved by {}", moved(joint));
+    }
+    // What was behind the forearm does not go along with it.
+    let behind = [0.45, 0.43];
+    assert!(apart(follows(mesh, &end, behind), behind) < 0.03);
+    // Without joints the same path moves it as it is; pins alone hold it.
+    let rigid = Entity {
+        skeleton: None,
+        ..entity.clone()
+    };
+    assert!(Rig::of(&rigid, SIZE).is_none());
+    let [x, y] = person.place(Joint::RightHand);
+    let held = Entity {
+        trajectory: Some(Trajectory::pin(x, y)),
+        ..entity
+    };
+    assert!(Rig::of(&held, SIZE).is_none());
+}
+
+#[test]
+fn what_an_arm_hides_of_the_body_moves_with_the_body() {
+    let person = person();
+    let entity = led(&person);
+    let behind = BehindArms::of(&entity, 5, SIZE).unwrap();
+    assert!(behind.hidden.contains(0.46, 0.38) && !behind.hidden.contains(0.5, 0.3));
+    assert!(behind.body.contains(0.46, 0.38) && behind.body.contains(0.5, 0.3));
+    assert!(
+        !behind.body.contains(0.32, 0.35),
+        "the upper arm hides nothing"
+    );
+    let Motion::Mesh { mesh, frames } = &behind.motion else {
+        panic!("it bends with the body")
+    };
+    let place = [0.46, 0.38];
+    assert!(apart(follows(mesh, &frames[4], place), place) < 0.03);
+    assert!(
+        BehindArms::of(
+            &Entity {
+                skeleton: None,
+                ..entity
+            },
+            5,
+            SIZE
+        )
+        .is_none()
+    );
 }
