@@ -459,9 +459,86 @@ fn a_published_model_makes_a_video_of_a_picture() {
     let frame = image::open(desk.path("frames/0002.png")).unwrap();
     assert_eq!((frame.width(), frame.height()), (24, 16));
 
-    // Nothing in it could follow a path.
-    let args = ["-o", "a.gif", "--preset", "preset.json"];
-    assert_refused(ending(generate(&args)), 3, &["cannot follow paths"]);
+    // Paths are followed by what is made at once, and that is a folder that others follow, too.
+    let few = [
+        "--size", "24x16", "--scale", "1", "--steps", "2", "--frames", "3",
+    ];
+    let mut command = generate(&["-o", "moved", "--preset", "preset.json"]);
+    command.args(few).args(["--write-reference", "signal"]);
+    command.assert().success();
+    for name in [
+        "first_frame.png",
+        "motion_signal.mp4",
+        "mask.mp4",
+        "prompt.txt",
+    ] {
+        assert!(desk.path("signal").join(name).is_file(), "{name}");
+    }
+    let follow = |args: &[&str]| {
+        let mut command = desk.program();
+        command.args(["generate", "--device", "cpu", "--model"]);
+        command.arg(published.path()).args(args);
+        command
+    };
+    let mut command = follow(&["--reference", "signal", "-o", "followed"]);
+    command.args(few).assert().success();
+    let frame = |name: &str| std::fs::read(desk.path(name).join("0002.png")).unwrap();
+    assert!(frame("moved") != frame("frames") && frame("followed") != frame("frames"));
+    // Weights of the UNet from elsewhere, for few steps.
+    let unet = published
+        .path()
+        .join("unet/diffusion_pytorch_model.fp16.safetensors");
+    let elsewhere = desk.path("few.safetensors");
+    std::fs::copy(&unet, &elsewhere).unwrap();
+    std::fs::remove_file(&unet).unwrap();
+    let mut command = follow(&[
+        "--image",
+        "picture.png",
+        "-o",
+        "few",
+        "--sampler",
+        "consistency",
+    ]);
+    command.args(["--size", "24x16", "--scale", "1", "--frames", "3"]);
+    command
+        .args(["--unet", "few.safetensors"])
+        .assert()
+        .success();
+    std::fs::copy(&elsewhere, &unet).unwrap();
+    assert!(frame("few") != frame("frames"));
+    let mut command = follow(&[
+        "--image",
+        "picture.png",
+        "-o",
+        "few",
+        "--unet",
+        "picture.png",
+    ]);
+    assert_refused(ending(command), 4, &["picture.png"]);
+    command = follow(&[
+        "--image",
+        "picture.png",
+        "-o",
+        "few",
+        "--sampler",
+        "consistency",
+    ]);
+    command.args(["--steps", "41"]);
+    assert_refused(ending(command), 3, &["takes 1 to 40"]);
+    let args = ["--reference", "nowhere", "-o", "a.gif"];
+    assert_refused(ending(follow(&args)), 3, &["nowhere/first_frame.png"]);
+    let args = [
+        "-o",
+        "a.gif",
+        "--preset",
+        "preset.json",
+        "--control",
+        "both",
+    ];
+    assert_refused(ending(generate(&args)), 3, &["no ControlNet"]);
+    let mut command = desk.program();
+    command.args(["generate", "--reference", "signal", "-o", "a.gif"]);
+    assert_refused(ending(command), 3, &["follows no reference"]);
     let args = ["-o", "a.gif", "--size", "25x16"];
     assert_refused(ending(generate(&args)), 3, &["25 x 16", "multiples of"]);
     let args = ["-o", "a.gif", "--size", "24x99999"];
@@ -631,7 +708,9 @@ fn a_controlnet_lets_a_published_model_follow_paths() {
     let refuse = |command: Command, code: i32, parts: &[&str]| {
         assert_refused(ending(command), code, parts);
     };
-    refuse(generate(&all), 3, &["cannot follow paths", "--controlnet"]);
+    let mut command = generate(&all);
+    command.args(["--control", "controlnet"]);
+    refuse(command, 3, &["has no ControlNet", "--controlnet"]);
     refuse(controlled(&model, &picture), 4, &["no ControlNet here"]);
     let mut command = controlled(&theirs, &picture);
     command.arg("--features-from").arg(model.path());

@@ -8,10 +8,12 @@ use super::request::Request;
 use dragentity_core::Cancel;
 use dragentity_core::Job;
 use dragentity_core::error::{Error, Result};
+use dragentity_core::scene::settings::Choice;
 use dragentity_core::scene::{Fit, Picture, Preset, Scene};
 use dragentity_media as media;
 use dragentity_networks::device::Device;
-use dragentity_pipeline::model::{About, SceneFrom};
+use dragentity_pipeline::at_once::{self, AtOnce};
+use dragentity_pipeline::model::{About, Kind, SceneFrom};
 use dragentity_pipeline::runner::{Runner, with_runner};
 use dragentity_terminal::interrupt::on_interrupt;
 use dragentity_terminal::progress::Progress;
@@ -19,6 +21,7 @@ use serde::Serialize;
 use std::borrow::Cow;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Largest preset file that is read, in bytes; the codec has a limit of its own.
@@ -101,6 +104,12 @@ fn make(
 ) -> Result<Made> {
     let output = request.output()?;
     let started = Instant::now();
+    if let Some(folder) = &request.write_reference {
+        let at_once = AtOnce::default();
+        let mut show = |event| progress.show(&event);
+        let made = at_once.reference(job, at_once::size(job), cancel, &mut show);
+        media::reference::save(&job.scene.picture, &pollster::block_on(made)?, folder)?;
+    }
     let video = runner.run(job, cancel, &mut |event| progress.show(&event))?;
     let picture = (job.scene.picture.width, job.scene.picture.height);
     let (width, height) = media::view_size((video.width, video.height), picture, request.scale);
@@ -143,6 +152,9 @@ fn job(args: &Request, about: &About) -> Result<(Job, Vec<String>)> {
         notes.extend(job.scene.notes(job.settings.frames));
         return Ok((job, notes));
     }
+    if let Some(folder) = &args.reference {
+        return followed(folder, request, about);
+    }
     let (picture, own_preset) = match (args.example, &args.image) {
         (Some(example), _) => {
             let (name, bytes, preset) = example.parts();
@@ -160,8 +172,8 @@ fn job(args: &Request, about: &About) -> Result<(Job, Vec<String>)> {
     };
     let preset = match (&args.preset, own_preset) {
         (Some(given), _) => Some(Preset::parse(&preset_text(given)?)?),
-        (None, Some(own)) if about.follows_paths() => Some(Preset::parse(own)?),
-        (None, None) if about.follows_paths() => {
+        (None, Some(own)) => Some(Preset::parse(own)?),
+        (None, None) if about.needs_paths() => {
             return Err(Error::Preset(
                 "there is none, and nothing would move; name one with --preset".into(),
             ));
@@ -185,10 +197,35 @@ fn job(args: &Request, about: &About) -> Result<(Job, Vec<String>)> {
                 ..Scene::default()
             };
             let settings = about.settings(&request, SceneFrom::Picture);
-            Job::new(scene, settings, about.follows_paths())?
+            Job::new(scene, settings, about.needs_paths())?
         }
     };
     Ok((job, notes))
+}
+
+/// A job that follows what a folder of Time-to-Move has.
+fn followed(folder: &Path, request: Choice, about: &About) -> Result<(Job, Vec<String>)> {
+    if about.kind != Kind::StableVideoDiffusion {
+        return Err(Error::Job(format!(
+            "{} follows no reference: name a directory of Stable Video Diffusion with --model",
+            about.name
+        )));
+    }
+    let most = request.frames.unwrap_or(about.settings.frames);
+    let (picture, reference) = media::reference::open(folder, most as usize)?;
+    let has = reference.video.frames.len().min(reference.closely.len()) as u32;
+    let request = Choice {
+        frames: request.frames.or(Some(has.min(most))),
+        ..request
+    };
+    let settings = about.settings(&request, SceneFrom::Picture);
+    let scene = Scene {
+        picture,
+        ..Scene::default()
+    };
+    let reference = Some(Arc::new(reference));
+    let job = Job::new(scene, settings, false)?;
+    Ok((Job { reference, ..job }, Vec::new()))
 }
 
 /// The text of a preset: of the file of that name, of standard input for `-`, else the argument itself, a link.

@@ -1,6 +1,7 @@
 //! Options that say which model, and how it is loaded: the same wherever a model runs.
 
 use burn::tensor::FloatDType;
+use dragentity_core::scheduler::SamplerKind;
 use dragentity_pipeline::at_once;
 use dragentity_pipeline::dtype::parse_dtype;
 use dragentity_pipeline::model::{ControlNetSource, ModelOptions};
@@ -12,7 +13,15 @@ pub struct ModelArgs {
     /// What makes the frames: at-once (no network), or the folder of a model in diffusers' layout [default: at-once]
     #[arg(long, value_name = "DIR", default_value = at_once::NAME, hide_default_value = true)]
     model: PathBuf,
-    /// Folder of a ControlNet, which lets Stable Video Diffusion follow paths: DragAnything's, or one of our own kind
+    /// Weights of Stable Video Diffusion's UNet, instead of those in its folder: AnimateLCM-SVD's, which make a video in 2 to 8
+    /// steps with --sampler consistency
+    #[arg(long, value_name = "FILE")]
+    unet: Option<PathBuf>,
+    /// How Stable Video Diffusion samples: euler, or consistency, for weights that were distilled for few steps [default: what
+    /// its folder says]
+    #[arg(long, value_name = "KIND")]
+    sampler: Option<SamplerKind>,
+    /// Folder of a ControlNet that moves things in Stable Video Diffusion: DragAnything's, or one of our own kind
     #[arg(long, value_name = "DIR")]
     controlnet: Option<PathBuf>,
     /// Folder of Stable Diffusion 1.5, for the features that DragAnything's ControlNet was trained with [default:
@@ -29,6 +38,8 @@ impl ModelArgs {
     pub fn options(&self) -> ModelOptions {
         ModelOptions {
             dtype: self.dtype,
+            unet: self.unet.as_ref().map(|file| file.display().to_string()),
+            sampler: self.sampler,
             controlnet: self.controlnet.as_ref().map(|controlnet| ControlNetSource {
                 location: controlnet.display().to_string(),
                 features_from: self.features_from.as_ref().map(|d| d.display().to_string()),

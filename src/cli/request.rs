@@ -1,8 +1,8 @@
 //! What one video is to be made of: options of `generate`, or a line of a batch.
 
 use dragentity_core::error::{Error, Result};
-use dragentity_core::scene::Representation;
 use dragentity_core::scene::settings::Choice;
+use dragentity_core::scene::{Control, Representation};
 use dragentity_terminal::options::size;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -15,19 +15,27 @@ pub struct Request {
     #[arg(
         long,
         value_name = "FILE",
-        required_unless_present_any = ["example", "demo", "batch"],
-        conflicts_with_all = ["example", "demo"]
+        required_unless_present_any = ["example", "demo", "reference", "batch"],
+        conflicts_with_all = ["example", "demo", "reference"]
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<PathBuf>,
     /// What moves where: a preset file, a link copied from the page (in quotes), or - for standard input
-    #[arg(long, value_name = "FILE_OR_URL", conflicts_with = "demo")]
+    #[arg(long, value_name = "FILE_OR_URL", conflicts_with_all = ["demo", "reference"])]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<String>,
     /// A demo folder of DragAnything (demo.json, demo.jpg, masks): picture and trajectories in one
-    #[arg(long, value_name = "DIR", conflicts_with = "example")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["example", "reference"])]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub demo: Option<PathBuf>,
+    /// A folder of Time-to-Move (first_frame.png, motion_signal.mp4, mask.mp4), which Stable Video Diffusion follows
+    #[arg(long, value_name = "DIR", conflicts_with = "example")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<PathBuf>,
+    /// Write such a folder beside the video: the frames that are made at once, and where they are to be followed
+    #[arg(long, value_name = "DIR", conflicts_with = "reference")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub write_reference: Option<PathBuf>,
     /// Use a bundled picture, with its own preset unless --preset gives another
     #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "cat")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,6 +73,19 @@ pub struct Request {
     #[arg(long, value_name = "KIND")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub representation: Option<Representation>,
+    /// What moves things in Stable Video Diffusion: reference (what is made at once is followed), controlnet, both or
+    /// none [default: controlnet where --controlnet names one, else reference]
+    #[arg(long, value_name = "KIND")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control: Option<Control>,
+    /// With a reference, the share of the steps that are left out: what is made anew anywhere [default: 0.32]
+    #[arg(long, value_name = "SHARE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weak: Option<f32>,
+    /// With a reference, the share of the steps before whose end it is put back where things move [default: 0.42]
+    #[arg(long, value_name = "SHARE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strong: Option<f32>,
     /// Draw the trajectories over the frames
     #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -81,6 +102,9 @@ impl Request {
             fps: self.fps,
             size: self.size,
             representation: self.representation,
+            control: self.control,
+            weak: self.weak,
+            strong: self.strong,
             ..Choice::default()
         }
     }
@@ -100,7 +124,13 @@ impl Request {
 
     /// The request with its files taken from `folder`, where their names are relative.
     pub fn within(mut self, folder: &Path) -> Self {
-        let paths = [&mut self.image, &mut self.demo, &mut self.output];
+        let paths = [
+            &mut self.image,
+            &mut self.demo,
+            &mut self.reference,
+            &mut self.write_reference,
+            &mut self.output,
+        ];
         for path in paths.into_iter().flatten() {
             *path = folder.join(&path);
         }

@@ -27,7 +27,7 @@ impl About {
             return Value::Null;
         };
         json!({
-            "name": model.name, "follows_paths": model.follows_paths(), "frames": model.settings.frames,
+            "name": model.name, "frames": model.settings.frames,
             "steps": model.settings.steps, "fps": model.settings.fps,
         })
     }

@@ -231,10 +231,7 @@ mod tests {
     }
 
     fn empty_job() -> Job {
-        Job {
-            scene: Default::default(),
-            settings: Default::default(),
-        }
+        Job::default()
     }
 
     fn video(bytes: usize) -> Video {

@@ -38,7 +38,7 @@ pub struct Upload {
     pub picture: Vec<u8>,
     /// What the picture is called in errors.
     pub name: String,
-    /// The preset: its JSON, or a link. Models that do not follow paths need none.
+    /// The preset: its JSON, or a link. Stable Video Diffusion needs none.
     pub preset: Option<Vec<u8>>,
 }
 
@@ -53,7 +53,7 @@ impl Upload {
         let request = Choice::default();
         let bytes = match (&self.preset, model) {
             (Some(bytes), _) => bytes,
-            (None, Some(model)) if !model.follows_paths() => {
+            (None, Some(model)) if !model.needs_paths() => {
                 let scene = Scene {
                     picture: picture()?,
                     ..Scene::default()

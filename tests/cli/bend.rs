@@ -56,6 +56,8 @@ fn generate(desk: &Desk) {
         "preset.json",
         "-o",
         "frames",
+        "--scale",
+        "1",
     ]);
     command.assert().success();
 }

@@ -148,6 +148,55 @@ def run(pipe, width, height, frames, steps):
     )
 
 
+@torch.no_grad()
+def few_steps(pipe, width, height, frames, steps):
+    """AnimateLCM-SVD's sampling around the same networks, after `run`: its levels and factors, written out."""
+    factor = pipe.vae_scale_factor
+    size = (1, frames, 4, height // factor, width // factor)
+    ids = pipe._get_add_time_ids(6, 100, 0.3, torch.float32, 1, 1, False)
+    picture_latents = out["svd.image_latents"][1:].unsqueeze(1).repeat(1, frames, 1, 1, 1)
+    high, low = 700 ** (1 / 7), 0.002 ** (1 / 7)
+    sigmas = [(high + step * (40 // steps) / 39 * (low - high)) ** 7 for step in range(steps)] + [0.0]
+    x = inputs("svd.latents", *size) * (sigmas[0] ** 2 + 1) ** 0.5
+    for step, (sigma, after) in enumerate(zip(sigmas, sigmas[1:])):
+        scale = (sigma**2 + 1) ** 0.5
+        time = torch.tensor(0.25 * np.log(sigma), dtype=torch.float32)
+        seen = torch.cat([x / scale, picture_latents], dim=2)
+        said = pipe.unet(seen, time, encoder_hidden_states=out["svd.embedding"][1:], added_time_ids=ids).sample
+        x = x / scale**2 - said * sigma / scale + inputs(f"few.noise.{step}", *size) * after
+        out[f"few.latents.{step}"] = x
+
+
+@torch.no_grad()
+def dual_clock(pipe, width, height, frames, steps, weak, strong):
+    """Time-to-Move's loop around the same networks, after `run`, whose conditions it takes."""
+    scheduler = pipe.scheduler
+    scheduler.set_timesteps(steps)
+    scheduler.set_begin_index(weak)
+    factor = pipe.vae_scale_factor
+    size = (height // factor, width // factor)
+    reference = inputs("clock.reference", 1, frames, 4, *size)
+    noise = inputs("clock.noise", 1, frames, 4, *size)
+    mask = (inputs("clock.mask", 1, frames, 1, *size) > 0).float()
+    picture_latents = out["svd.image_latents"].unsqueeze(1).repeat(1, frames, 1, 1, 1)
+    ids = pipe._get_add_time_ids(6, 100, 0.3, reference.dtype, 1, 1, True)
+    guidance = torch.linspace(1.0, 3.0, frames)[None, :, None, None, None]
+    latents = scheduler.add_noise(reference, noise, scheduler.timesteps[weak : weak + 1])
+    for step, time in enumerate(scheduler.timesteps[weak:], weak):
+        x = scheduler.scale_model_input(torch.cat([latents] * 2), time)
+        x = torch.cat([x, picture_latents], dim=2)
+        said = pipe.unet(x, time, encoder_hidden_states=out["svd.embedding"], added_time_ids=ids).sample
+        plain, steered = said.chunk(2)
+        latents = scheduler.step(plain + guidance * (steered - plain), time, latents).prev_sample
+        if step < strong:
+            back = reference
+            if step + 1 < steps:
+                # After a step the scheduler adds the noise of the next one.
+                back = scheduler.add_noise(reference, noise, scheduler.timesteps[step + 1 : step + 2])
+            latents = latents * (1 - mask) + back * mask
+        out[f"clock.latents.{step}"] = latents
+
+
 def pipeline():
     """The whole pipeline as published, on small networks."""
     channels = (32, 32, 64)
@@ -161,7 +210,10 @@ def pipeline():
     pipe = assemble(vae, CLIPVisionModelWithProjection(CLIPVisionConfig(**CLIP)), unet)
     for name in ["vae", "unet", "scheduler", "feature_extractor"]:
         configs[name] = json.loads(getattr(pipe, name).to_json_string())
-    run(pipe, width=32, height=24, frames=3, steps=4)
+    size = dict(width=32, height=24, frames=3)
+    run(pipe, **size, steps=4)
+    few_steps(pipe, **size, steps=3)
+    dual_clock(pipe, **size, steps=5, weak=1, strong=3)
 
 
 def full_size(folder):

@@ -176,6 +176,7 @@ impl Cutout {
             y: self.y,
             width: self.width,
             pixels: &self.pixels,
+            scale: 1.0,
         }
     }
 

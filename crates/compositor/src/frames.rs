@@ -50,6 +50,8 @@ struct Moving {
 pub struct Composition {
     picture: Picture,
     plate: Option<Picture>,
+    /// Those that are part of their background.
+    held: Vec<Mask>,
     /// Those that are still to be cut out, the hindmost last.
     waiting: Vec<(usize, Layer)>,
     cutouts: Vec<Moving>,
@@ -69,9 +71,9 @@ impl Composition {
         let ordered = layers
             .iter()
             .all(|layer| layer.depths.iter().all(|d| *d == 0.0));
-        let waiting = layers.into_iter().enumerate();
-        let waiting = waiting.skip_while(|(_, layer)| ordered && !moves(layer, &camera));
-        let mut waiting: Vec<(usize, Layer)> = waiting.collect();
+        let first = layers.iter().position(|l| !ordered || moves(l, &camera));
+        let mut layers: Vec<(usize, Layer)> = layers.into_iter().enumerate().collect();
+        let mut waiting = layers.split_off(first.unwrap_or(layers.len()));
         waiting.reverse();
         Self {
             hidden: vec![0.0; picture.width as usize * picture.height as usize],
@@ -79,6 +81,7 @@ impl Composition {
             things: vec![false; picture.width as usize * picture.height as usize],
             picture,
             plate: None,
+            held: layers.into_iter().map(|(_, layer)| layer.mask).collect(),
             waiting,
             cutouts: Vec::new(),
             camera,
@@ -321,6 +324,35 @@ impl Composition {
         }
     }
 
+    /// Where it is said what a frame shows: at things that move or are held, everywhere in the first frame and where the camera
+    /// moves. Not where something was uncovered, which is a guess.
+    pub fn followed(&self, index: usize) -> Mask {
+        let (width, height) = self.size();
+        let [w, h] = [self.picture.width, self.picture.height];
+        let camera_still = |&offset: &[f32; 2]| At::Shift(offset).is_still();
+        if index == 0 || !self.camera.iter().all(camera_still) {
+            return Mask {
+                width: w,
+                height: h,
+                alpha: vec![255; width * height],
+            };
+        }
+        let mut followed = Mask::empty(w, h);
+        for mask in &self.held {
+            for (out, alpha) in followed.alpha.iter_mut().zip(mask.resized(w, h).alpha) {
+                *out = alpha.max(*out);
+            }
+        }
+        // What was made up is a guess, too.
+        for layer in self.cutouts.iter().filter(|layer| !layer.beneath) {
+            let coverage = layer.covered(index, [width, height]);
+            for (out, covered) in followed.alpha.iter_mut().zip(coverage) {
+                *out = ((covered * 255.0).round() as u8).max(*out);
+            }
+        }
+        followed
+    }
+
     /// Several frames, natively on all processors.
     pub fn frames(&self, which: impl Iterator<Item = usize>) -> Vec<Vec<u8>> {
         #[cfg(not(target_family = "wasm"))]
@@ -335,6 +367,35 @@ impl Composition {
 }
 
 impl Moving {
+    /// How much of each pixel of a frame of this width and height it covers, 0..1, to the next whole pixel.
+    fn covered(&self, frame: usize, [width, height]: [usize; 2]) -> Vec<f32> {
+        let mut out = vec![0.0; width * height];
+        match At::of(&self.motion, frame) {
+            At::Shift(offset) => {
+                let rest = self.cutout.coverage(width, height);
+                let [dx, dy] = offset.map(|o| o.round() as i64);
+                for (at, covered) in rest.into_iter().enumerate() {
+                    let (x, y) = ((at % width) as i64 + dx, (at / width) as i64 + dy);
+                    let inside = (0..width as i64).contains(&x) && (0..height as i64).contains(&y);
+                    if inside {
+                        out[y as usize * width + x as usize] = covered;
+                    }
+                }
+            }
+            At::Bent(mesh, vertices) => {
+                let bent = Bent { mesh, vertices };
+                let source = self.cutout.source();
+                if let Some(warped) = warp(source, bent, [width, height], Sampling::Linear) {
+                    for (at, pixel) in warped.pixels.iter().enumerate() {
+                        let (x, y) = (warped.x + at % warped.width, warped.y + at / warped.width);
+                        out[y * width + x] = pixel[3];
+                    }
+                }
+            }
+        }
+        out
+    }
+
     /// How near it is in a frame.
     fn depth(&self, frame: usize) -> f32 {
         let depth = self.depths.get(frame).copied().unwrap_or_default();
@@ -460,6 +521,30 @@ mod tests {
     fn pixel(frame: &[u8], x: usize, y: usize) -> [u8; 3] {
         let at = (y * WIDTH + x) * 3;
         [frame[at], frame[at + 1], frame[at + 2]]
+    }
+
+    #[test]
+    fn what_is_followed_is_where_it_is_known_what_is_seen() {
+        let (picture, mask) = scene();
+        let mut pin = Mask::empty(WIDTH as u32, HEIGHT as u32);
+        pin.alpha[..WIDTH * 4].fill(255);
+        let layers = vec![
+            shifted(pin, vec![[0.0; 2]; 2]),
+            shifted(mask, vec![[0.0; 2], [14.0, 0.0]]),
+        ];
+        let mut made = Composition::new(picture.clone(), layers.clone(), Vec::new());
+        while made.advance() {}
+        assert!(made.followed(0).alpha.iter().all(|&alpha| alpha == 255));
+        let later = made.followed(1);
+        let at = |x: usize, y: usize| later.alpha[y * WIDTH + x];
+        assert!(at(40, 22) > 250 && at(60, 1) == 255);
+        assert!(
+            at(23, 22) == 0 && at(60, 40) == 0,
+            "uncovered, and never touched"
+        );
+        let mut panned = Composition::new(picture, layers, vec![[0.0; 2], [2.0, 0.0]]);
+        while panned.advance() {}
+        assert!(panned.followed(1).alpha.iter().all(|&alpha| alpha == 255));
     }
 
     #[test]

@@ -20,8 +20,9 @@ pub enum Sampling {
 const LOOKS: f32 = 20.0;
 /// What shrinks less than this is not looked up more than once.
 const SHRUNK: f32 = 1.25;
-/// A triangle whose corners have moved less than this, in pixels, still shows what was there.
-const STILL: f32 = 1.0;
+/// A triangle whose corners have moved less than the first, in pixels, still shows what was there; one in which they have moved
+/// more than the second shows nothing of that.
+const STILL: [f32; 2] = [0.3, 1.2];
 /// Alpha below this is nothing.
 const NOTHING: f32 = 1.0 / 512.0;
 
@@ -36,6 +37,8 @@ pub struct Source<'a> {
     pub width: usize,
     /// `width` times the number of rows.
     pub pixels: &'a [[f32; 4]],
+    /// How many of them there are for one of the picture, along a side; `x` and `y` count them, too.
+    pub scale: f32,
 }
 
 /// What was drawn of a mesh, within a frame.
@@ -82,40 +85,77 @@ pub struct Bendable {
     y: i64,
     width: usize,
     pixels: Vec<[f32; 4]>,
+    scale: f32,
 }
 
 impl Bendable {
-    /// Of a sprite.
-    pub fn new(sprite: &Sprite) -> Self {
+    /// Of a sprite, for frames of which so many pixels are one of the picture, along a side: no finer than they show.
+    pub fn new(sprite: &Sprite, scale: f32) -> Self {
         let premultiplied = |p: &[u8]| {
             let alpha = f32::from(p[3]) / 255.0;
-            [
-                f32::from(p[0]) * alpha,
-                f32::from(p[1]) * alpha,
-                f32::from(p[2]) * alpha,
-                alpha,
-            ]
+            let colour = [p[0], p[1], p[2]].map(|c| f32::from(c) * alpha);
+            [colour[0], colour[1], colour[2], alpha]
         };
-        Self {
+        let (width, height) = (sprite.width as usize, sprite.height as usize);
+        let whole = Self {
             x: i64::from(sprite.x),
             y: i64::from(sprite.y),
-            width: sprite.width as usize,
+            width,
             pixels: sprite.rgba.chunks_exact(4).map(premultiplied).collect(),
+            scale: 1.0,
+        };
+        if scale > 0.9 || !scale.is_finite() {
+            return whole;
+        }
+        let scale = scale.max(0.01);
+        let first = |at: i64| (at as f32 * scale).floor() as i64;
+        let (x, y) = (first(whole.x), first(whole.y));
+        let end = |at: i64, side: usize| ((at + side as i64) as f32 * scale).ceil() as i64;
+        let (right, bottom) = (end(whole.x, width), end(whole.y, height));
+        let affine = Affine {
+            origin: [0.0; 2],
+            rest: [0.0; 2],
+            across: [1.0 / scale, 0.0],
+            down: [0.0, 1.0 / scale],
+        };
+        let looks = (1.0 / scale).min(LOOKS).ceil() as usize;
+        let source = whole.source();
+        let pixel = |x: i64, y: i64| mean(source, &affine, [x as f32 + 0.5, y as f32 + 0.5], looks);
+        let pixels = (y..bottom).flat_map(|y| (x..right).map(move |x| pixel(x, y)));
+        Self {
+            x,
+            y,
+            width: (right - x) as usize,
+            pixels: pixels.collect(),
+            scale,
+        }
+    }
+
+    /// How many of its pixels are one of the picture, along a side.
+    pub fn scale(&self) -> f32 {
+        self.scale
+    }
+
+    fn source(&self) -> Source<'_> {
+        Source {
+            x: self.x,
+            y: self.y,
+            width: self.width,
+            pixels: &self.pixels,
+            scale: self.scale,
         }
     }
 
     /// As it looks under a mesh whose vertices have gone elsewhere, drawn quickly, in a frame of this size. Vertices may be in
     /// other pixels than the mesh is at rest, those of the frame. `None` where nothing of it is seen.
     pub fn bent(&self, mesh: &Mesh, vertices: &[[f32; 2]], size: [usize; 2]) -> Option<Sprite> {
-        let source = Source {
-            x: self.x,
-            y: self.y,
-            width: self.width,
-            pixels: &self.pixels,
-        };
-        let warped = warp(source, Bent { mesh, vertices }, size, Sampling::Linear)?;
+        let bent = Bent { mesh, vertices };
+        let warped = warp(self.source(), bent, size, Sampling::Linear)?;
         let straight = |&[red, green, blue, alpha]: &[f32; 4]| {
-            let scale = 1.0 / alpha.max(1e-6);
+            if alpha <= 0.0 {
+                return [0; 4];
+            }
+            let scale = 1.0 / alpha;
             [red * scale, green * scale, blue * scale, alpha * 255.0].map(|v| (v + 0.5) as u8)
         };
         Some(Sprite {
@@ -141,9 +181,17 @@ impl Source<'_> {
         }
     }
 
+    /// A place in the picture, counted in its pixels from the middle of the first.
+    fn within(&self, [x, y]: [f32; 2]) -> (f32, f32) {
+        (
+            x * self.scale - 0.5 - self.x as f32,
+            y * self.scale - 0.5 - self.y as f32,
+        )
+    }
+
     /// The value between pixels at a place in the picture.
     fn linear(&self, [x, y]: [f32; 2]) -> [f32; 4] {
-        let (x, y) = (x - 0.5 - self.x as f32, y - 0.5 - self.y as f32);
+        let (x, y) = self.within([x, y]);
         let (left, top) = (x.floor(), y.floor());
         let (u, v) = (x - left, y - top);
         let (left, top) = (left as i64, top as i64);
@@ -173,7 +221,7 @@ impl Source<'_> {
 
     /// The same by Catmull-Rom's cubic.
     fn cubic(&self, [x, y]: [f32; 2]) -> [f32; 4] {
-        let (x, y) = (x - 0.5 - self.x as f32, y - 0.5 - self.y as f32);
+        let (x, y) = self.within([x, y]);
         // What lies on a pixel, but for rounding, is that pixel.
         let split = |v: f32| {
             let whole = v.round();
@@ -294,7 +342,7 @@ impl Warped {
         let Some(affine) = Affine::new(rest, now) else {
             return;
         };
-        let shrinks = affine.shrinks();
+        let shrinks = affine.shrinks() * source.scale;
         let looks = if shrinks > SHRUNK {
             shrinks.min(LOOKS).ceil() as usize
         } else {
@@ -304,7 +352,8 @@ impl Warped {
             .iter()
             .zip(&now)
             .map(|(a, b)| (a[0] - b[0]).abs().max((a[1] - b[1]).abs()));
-        let still = 1.0 - (moved.fold(0.0, f32::max) / STILL).min(1.0);
+        let moved = moved.fold(0.0, f32::max);
+        let still = ((STILL[1] - moved) / (STILL[1] - STILL[0])).clamp(0.0, 1.0);
         let all = bent.mesh.owns_all(triangle);
         let edges = [(0, 1), (1, 2), (2, 0)].map(|(a, b)| {
             let (a, b) = (corners[a].min(corners[b]), corners[a].max(corners[b]));
@@ -471,6 +520,7 @@ mod tests {
                 y: 0,
                 width: WIDTH,
                 pixels: &white,
+                scale: 1.0,
             };
             let at = Bent {
                 mesh: &mesh,
@@ -568,6 +618,7 @@ mod tests {
             y: 0,
             width: WIDTH,
             pixels: &pixels,
+            scale: 1.0,
         };
         let vertices: Vec<[f32; 2]> = mesh
             .vertices()
@@ -607,6 +658,7 @@ mod tests {
             y: 0,
             width: WIDTH,
             pixels: &pixels,
+            scale: 1.0,
         };
         let bent = Bent {
             mesh: &mesh,
@@ -650,6 +702,42 @@ mod tests {
         while made.advance() {}
         let at = |frame: usize| made.frame(frame)[(80 * WIDTH + 110) * 3..][..3].to_vec();
         assert_eq!((at(1), at(2)), (vec![250, 0, 0], vec![0, 0, 250]));
+    }
+
+    #[test]
+    fn a_sprite_is_bent_no_finer_than_it_is_seen() {
+        let mesh = Mesh::over(&square(), SIZE, 8.0).unwrap();
+        let sprite = Sprite {
+            x: 60,
+            y: 40,
+            width: 80,
+            height: 80,
+            rgba: [250, 200, 30, 255].repeat(80 * 80),
+        };
+        for scale in [1.0, 0.5] {
+            let bendable = Bendable::new(&sprite, scale);
+            assert_eq!(bendable.scale(), scale);
+            // To the right by 40 pixels of the picture.
+            let moved = |p: &[f32; 2]| [(p[0] + 40.0) * scale, p[1] * scale];
+            let vertices: Vec<[f32; 2]> = mesh.vertices().iter().map(moved).collect();
+            let size = [WIDTH, HEIGHT].map(|side| (side as f32 * scale) as usize);
+            let bent = bendable.bent(&mesh, &vertices, size).unwrap();
+            let at = |x: f32, y: f32| {
+                let (x, y) = ((x * scale) as i32 - bent.x, (y * scale) as i32 - bent.y);
+                let inside =
+                    (0..bent.width as i32).contains(&x) && (0..bent.height as i32).contains(&y);
+                inside.then(|| bent.rgba[(y * bent.width as i32 + x) as usize * 4..][..4].to_vec())
+            };
+            assert_eq!(at(140.0, 80.0).unwrap(), [250, 200, 30, 255], "{scale}");
+            assert_eq!(at(104.0, 44.0).unwrap(), [250, 200, 30, 255], "{scale}");
+            assert!(at(92.0, 80.0).is_none_or(|p| p == [0; 4]), "{scale}");
+        }
+        let away = vec![[-900.0, 5.0]; mesh.vertices().len()];
+        assert!(
+            Bendable::new(&sprite, 1.0)
+                .bent(&mesh, &away, [WIDTH, HEIGHT])
+                .is_none()
+        );
     }
 
     #[test]

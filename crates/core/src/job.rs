@@ -2,6 +2,7 @@
 //! share. What is said meanwhile are [`JobEvent`](super::JobEvent)s.
 
 use crate::error::{Error, Result};
+use crate::reference::Reference;
 use crate::scene::{Mask, Picture, Scene, Settings};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -14,20 +15,26 @@ pub struct Job {
     pub scene: Scene,
     /// How to generate.
     pub settings: Settings,
+    /// What Stable Video Diffusion follows instead of what it would be shown of the scene.
+    pub reference: Option<Arc<Reference>>,
 }
 
 impl Job {
-    /// What is to be done with a scene: how every front makes its jobs. A picture alone is a job for a model that does
-    /// not follow paths; what such a model is given beside it has to make sense all the same.
+    /// What is to be done with a scene: how every front makes its jobs. A picture alone is a job for a model that
+    /// needs no paths; what such a model is given beside it has to make sense all the same.
     ///
     /// # Errors
     /// Those of [`Settings::check`] and [`Scene::check`].
-    pub fn new(scene: Scene, settings: Settings, follows_paths: bool) -> Result<Self> {
+    pub fn new(scene: Scene, settings: Settings, needs_paths: bool) -> Result<Self> {
         settings.check()?;
-        if follows_paths || !scene.is_picture_alone() {
+        if needs_paths || !scene.is_picture_alone() {
             scene.check()?;
         }
-        Ok(Self { scene, settings })
+        Ok(Self {
+            scene,
+            settings,
+            reference: None,
+        })
     }
 }
 
@@ -140,8 +147,8 @@ mod tests {
             picture: Picture::from_rgb(2, 1, vec![0; 6]).unwrap(),
             ..Scene::default()
         };
-        let refused = |scene, settings, follows_paths| {
-            let made = Job::new(scene, settings, follows_paths);
+        let refused = |scene, settings, needs_paths| {
+            let made = Job::new(scene, settings, needs_paths);
             made.err().map(|e| e.to_string()).unwrap_or_default()
         };
         let settings = Settings::default;
@@ -153,18 +160,18 @@ mod tests {
         };
         assert_eq!(refused(moved.clone(), settings(), true), "");
         assert_eq!(refused(moved, settings(), false), "");
-        for follows_paths in [false, true] {
-            assert!(refused(Scene::default(), settings(), follows_paths).contains("no picture"));
+        for needs_paths in [false, true] {
+            assert!(refused(Scene::default(), settings(), needs_paths).contains("no picture"));
             let none = Settings {
                 frames: 0,
                 ..settings()
             };
-            assert!(refused(plain(), none, follows_paths).contains("number of frames is 0"));
+            assert!(refused(plain(), none, needs_paths).contains("number of frames is 0"));
             let empty = Scene {
                 entities: vec![Default::default()],
                 ..plain()
             };
-            assert!(refused(empty, settings(), follows_paths).contains("empty mask"));
+            assert!(refused(empty, settings(), needs_paths).contains("empty mask"));
         }
     }
 }

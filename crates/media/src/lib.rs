@@ -19,6 +19,8 @@ pub mod mp4;
 #[cfg(not(target_family = "wasm"))]
 pub mod read;
 #[cfg(not(target_family = "wasm"))]
+pub mod reference;
+#[cfg(not(target_family = "wasm"))]
 pub mod track;
 #[cfg(not(target_family = "wasm"))]
 pub mod webp;

@@ -30,7 +30,7 @@ pub fn generate(picture: &Path, preset: &Path) -> Result<Video, Box<dyn Error>> 
     let options = ModelOptions::new(at_once::NAME);
     let about = pollster::block_on(About::read(&options))?;
     let settings = about.settings(&Choice::default(), SceneFrom::Preset(&preset));
-    let job = Job::new(preset.scene(picture)?, settings, about.follows_paths())?;
+    let job = Job::new(preset.scene(picture)?, settings, about.needs_paths())?;
     Ok(with_runner(Device::Auto, &options, |runner| {
         runner.run(&job, &Cancel::new(), &mut |event| {
             if let JobEvent::Filling { done, total } = event {

@@ -41,7 +41,7 @@ pub fn example() -> Result<(Video, Mask), Box<dyn Error>> {
     let options = ModelOptions::new(at_once::NAME);
     let about = pollster::block_on(About::read(&options))?;
     let settings = about.settings(&Choice::default(), SceneFrom::Preset(&preset));
-    let job = Job::new(preset.scene(picture)?, settings, about.follows_paths())?;
+    let job = Job::new(preset.scene(picture)?, settings, about.needs_paths())?;
     let video = with_runner(Device::Auto, &options, |runner| {
         runner.run(&job, &Cancel::new(), &mut |_| {})
     })??;

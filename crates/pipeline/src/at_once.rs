@@ -1,17 +1,17 @@
 //! Videos at once, without any network: things are cut out, what they hid is filled, and they are laid over it along their
 //! paths (`dragentity-compositor`).
 
+use super::behind_arms::lay_behind_arms;
+use super::fill::filled;
 use super::transfer::pause;
 use dragentity_compositor::cutout::Sprite;
 use dragentity_compositor::frames::{Composition, Layer};
-use dragentity_compositor::matte::doubt;
-use dragentity_compositor::plate::Filling;
 use dragentity_core::error::Result;
 use dragentity_core::event::Preview;
-use dragentity_core::scene::bend::{BehindArms, Motion};
+use dragentity_core::reference::Reference;
+use dragentity_core::scene::bend::Motion;
 use dragentity_core::scene::draft::smooth_fill;
 use dragentity_core::scene::parts::held_together;
-use dragentity_core::scene::raster::squared_distances_within;
 use dragentity_core::scene::settings::MAX_ENTITIES;
 use dragentity_core::scene::{Entity, Mask, Picture, Pose, Scene, Settings};
 use dragentity_core::{Cancel, Job, JobEvent, Video};
@@ -74,7 +74,7 @@ impl AtOnce {
     ) -> Result<Video> {
         job.scene.check()?;
         job.settings.check()?;
-        let (width, height) = size(&job.scene.picture, &job.settings);
+        let (width, height) = size_of(&job.scene.picture, &job.settings);
         let frames = job.settings.frames as usize;
         observer(JobEvent::Plan {
             width,
@@ -84,31 +84,20 @@ impl AtOnce {
             device: "the CPU, without a network".into(),
         });
         observer(JobEvent::Encoding);
-        pause(cancel).await?;
-        let mut composition = composition(job, width, height);
-        while composition.advance() {
-            pause(cancel).await?;
-        }
         let video = |frames: Vec<Vec<u8>>, fps: u32| Video {
             width,
             height,
             fps,
             frames,
         };
-        for (layer, behind) in behind_arms(job, width, height) {
-            lay_behind_arms(&mut composition, layer, behind, cancel, observer).await?;
-        }
-        if let Some(hole) = composition.hole() {
-            if self.known(composition.picture(), &hole).is_none() {
-                composition.set_plate(smooth_fill(composition.picture(), &hole));
-                let some = composition.frames((0..frames).step_by(PREVIEW));
-                let fps = (job.settings.fps / PREVIEW as u32).max(1);
-                observer(JobEvent::Preview(Preview::new(video(some, fps))));
-                pause(cancel).await?;
-            }
-            let filled = self.fill(&composition, hole, cancel, observer).await?;
-            composition.set_plate(filled);
-        }
+        let preview = |composition: &mut Composition, hole: &Mask| {
+            composition.set_plate(smooth_fill(composition.picture(), hole));
+            let some = composition.frames((0..frames).step_by(PREVIEW));
+            let fps = (job.settings.fps / PREVIEW as u32).max(1);
+            Some(Preview::new(video(some, fps)))
+        };
+        let size = [width, height];
+        let composition = self.compose(job, size, preview, cancel, observer).await?;
         let mut made = Vec::with_capacity(frames);
         while made.len() < frames {
             let next = made.len()..(made.len() + AT_A_TIME).min(frames);
@@ -120,6 +109,70 @@ impl AtOnce {
             pause(cancel).await?;
         }
         Ok(video(made, job.settings.fps))
+    }
+
+    /// What another model is to follow: the same frames, of `size` pixels, and where they are known to be right.
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run).
+    pub async fn reference(
+        &self,
+        job: &Job,
+        size: [u32; 2],
+        cancel: &Cancel,
+        observer: &mut dyn FnMut(JobEvent),
+    ) -> Result<Reference> {
+        job.scene.check()?;
+        job.settings.check()?;
+        let nothing = |_: &mut Composition, _: &Mask| None;
+        let composition = self.compose(job, size, nothing, cancel, observer).await?;
+        let frames = job.settings.frames as usize;
+        let (mut made, mut closely) = (Vec::new(), Vec::new());
+        for frame in 0..frames {
+            made.push(composition.frame(frame));
+            closely.push(composition.followed(frame));
+            pause(cancel).await?;
+        }
+        let [width, height] = size;
+        Ok(Reference {
+            video: Video {
+                width,
+                height,
+                fps: job.settings.fps,
+                frames: made,
+            },
+            closely,
+        })
+    }
+
+    /// Cuts out what a job moves, and fills what was behind it. `preview` gets a composition that has no plate yet, and what is
+    /// to be filled; what it gives is told.
+    async fn compose(
+        &self,
+        job: &Job,
+        [width, height]: [u32; 2],
+        preview: impl Fn(&mut Composition, &Mask) -> Option<Preview>,
+        cancel: &Cancel,
+        observer: &mut dyn FnMut(JobEvent),
+    ) -> Result<Composition> {
+        pause(cancel).await?;
+        let mut composition = composition(job, width, height);
+        while composition.advance() {
+            pause(cancel).await?;
+        }
+        let moving = moving(job);
+        lay_behind_arms(&mut composition, &moving, job, cancel, observer).await?;
+        if let Some(hole) = composition.hole() {
+            if self.known(composition.picture(), &hole).is_none()
+                && let Some(preview) = preview(&mut composition, &hole)
+            {
+                observer(JobEvent::Preview(preview));
+                pause(cancel).await?;
+            }
+            let filled = self.fill(&composition, hole, cancel, observer).await?;
+            composition.set_plate(filled);
+        }
+        Ok(composition)
     }
 
     /// The plate, if it is the last one.
@@ -142,7 +195,7 @@ impl AtOnce {
         cancel: &Cancel,
         observer: &mut dyn FnMut(JobEvent),
     ) -> Result<Prepared> {
-        let (width, height) = size(&scene.picture, &settings());
+        let (width, height) = size_of(&scene.picture, &settings());
         // Anywhere it may be dragged.
         let [w, h] = [width, height].map(|side| side as f32 / 2.0);
         let ways = [[0.0, 0.0], [w, 0.0], [-w, 0.0], [0.0, h], [0.0, -h]];
@@ -205,82 +258,14 @@ impl AtOnce {
     }
 }
 
-/// `picture` with what `hole` marks filled from what `source` marks.
-async fn filled(
-    picture: &Picture,
-    hole: &Mask,
-    source: &Mask,
-    cancel: &Cancel,
-    observer: &mut dyn FnMut(JobEvent),
-) -> Result<Picture> {
-    let mut filling = Filling::new(picture, hole, Some(source))?;
-    let mut more = true;
-    while more {
-        let (done, total) = filling.progress();
-        observer(JobEvent::Filling { done, total });
-        pause(cancel).await?;
-        more = filling.advance();
-    }
-    Ok(filling.finish())
-}
-
-/// What arms hide of the people in a job, by the layers of its [`composition`].
-fn behind_arms(job: &Job, width: u32, height: u32) -> Vec<(usize, BehindArms)> {
-    let frames = job.settings.frames as usize;
-    let moving = moving(job).into_iter().enumerate();
-    let found = moving.filter_map(|(layer, entity)| {
-        let behind = BehindArms::of(&entity, frames, [width, height])?;
-        Some((layer, behind))
-    });
-    found.collect()
-}
-
-/// Fills what arms hide from the rest of trunk and thighs, and lays it beneath.
-async fn lay_behind_arms(
-    composition: &mut Composition,
-    layer: usize,
-    behind: BehindArms,
-    cancel: &Cancel,
-    observer: &mut dyn FnMut(JobEvent),
-) -> Result<()> {
-    let picture = composition.picture().clone();
-    let sized = |mask: &Mask| mask.resized(picture.width, picture.height);
-    // The rim of an arm is blurred into what is behind it.
-    let rim = doubt(picture.width, picture.height) + 2.0;
-    let (hidden, body) = (sized(&behind.hidden), sized(&behind.body));
-    let near = |at: &f32| *at <= rim * rim;
-    let outside = Mask {
-        alpha: hidden.alpha.iter().map(|a| 255 - a).collect(),
-        ..hidden
-    };
-    let away = squared_distances_within(&outside);
-    let inner = squared_distances_within(&body);
-    let mut hole = Mask::empty(picture.width, picture.height);
-    let (mut source, mut shown) = (hole.clone(), hole.clone());
-    for (at, (away, inner)) in away.iter().zip(&inner).enumerate() {
-        let on = body.alpha[at] >= 128;
-        hole.alpha[at] = if near(away) { 255 } else { 0 };
-        source.alpha[at] = if on && !near(away) && !near(inner) {
-            255
-        } else {
-            0
-        };
-        shown.alpha[at] = if on && *away <= 9.0 * rim * rim {
-            255
-        } else {
-            0
-        };
-    }
-    if source.is_empty() {
-        return Ok(());
-    }
-    let made = filled(&picture, &hole, &source, cancel, observer).await?;
-    composition.lay_beneath(layer, &made, &shown, behind.motion);
-    Ok(())
+/// Width and height, in pixels, of the video that is made of a job.
+pub fn size(job: &Job) -> [u32; 2] {
+    let (width, height) = size_of(&job.scene.picture, &job.settings);
+    [width, height]
 }
 
 /// Width and height of the video in pixels.
-fn size(picture: &Picture, settings: &Settings) -> (u32, u32) {
+fn size_of(picture: &Picture, settings: &Settings) -> (u32, u32) {
     if let Some([width, height]) = settings.size {
         return (width, height);
     }
@@ -364,7 +349,11 @@ mod tests {
             frames,
             ..settings()
         };
-        Job { scene, settings }
+        Job {
+            scene,
+            settings,
+            ..Job::default()
+        }
     }
 
     fn run(at_once: &AtOnce, job: &Job) -> (Video, Vec<JobEvent>) {
@@ -453,12 +442,12 @@ mod tests {
             height: 3000,
             ..Picture::default()
         };
-        assert_eq!(size(&large, &settings()), (1280, 960));
+        assert_eq!(size_of(&large, &settings()), (1280, 960));
         let chosen = Settings {
             size: Some([640, 360]),
             ..settings()
         };
-        assert_eq!(size(&large, &chosen), (640, 360));
+        assert_eq!(size_of(&large, &chosen), (640, 360));
         let cancel = Cancel::new();
         cancel.cancel();
         let at_once = AtOnce::default();

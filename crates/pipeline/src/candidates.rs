@@ -24,6 +24,17 @@ impl<B: Backend> Candidates<B> {
     }
 }
 
+/// Logits of the mask whose score is the best, `[1, 1, height, width]`.
+///
+/// # Errors
+/// [`Error::Device`] when the device fails.
+pub async fn surest<B: Backend>(prediction: Prediction<B>) -> Result<Tensor<B, 4>> {
+    let scores = read(prediction.scores).await?;
+    let best = (0..scores.len()).max_by(|&a, &b| scores[a].total_cmp(&scores[b]));
+    let best = best.ok_or_else(|| Error::Device("no mask came back; try again".into()))?;
+    Ok(prediction.masks.narrow(1, best, 1))
+}
+
 /// Puts all masks of a prediction into an order; `bounds` is the box that was asked for, in fractions of the picture.
 ///
 /// # Errors

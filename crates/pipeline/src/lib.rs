@@ -24,7 +24,7 @@
 //! let options = ModelOptions::new(dragentity_pipeline::at_once::NAME);
 //! let about = pollster::block_on(About::read(&options))?;
 //! let settings = about.settings(&Choice::default(), SceneFrom::Preset(&preset));
-//! let job = Job::new(preset.scene(picture)?, settings, about.follows_paths())?;
+//! let job = Job::new(preset.scene(picture)?, settings, about.needs_paths())?;
 //! let video = with_runner(Device::Auto, &options, |runner| {
 //!     runner.run(&job, &Cancel::new(), &mut |_event| {})
 //! })??;
@@ -39,6 +39,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod at_once;
+mod behind_arms;
 pub mod candidates;
 pub mod clicks;
 #[cfg(not(target_family = "wasm"))]
@@ -46,6 +47,7 @@ pub mod cotracker;
 pub mod detail;
 pub mod dtype;
 pub mod engine;
+mod fill;
 pub mod memory;
 pub mod model;
 pub mod noise;

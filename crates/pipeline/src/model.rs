@@ -6,13 +6,14 @@ use super::dtype::{check_dtype, dtype_name};
 use super::engine::{Engine, Observer};
 use super::memory::MemoryLimits;
 use super::steer::Steer;
-use super::svd::{Svd, SvdConfig};
+use super::svd::{Svd, SvdConfig, published_settings};
 use burn::tensor::{FloatDType, backend::Backend};
 use dragentity_core::Error;
 use dragentity_core::Result;
 use dragentity_core::scene::demo::Demo;
 use dragentity_core::scene::settings::Choice;
 use dragentity_core::scene::{Preset, Settings};
+use dragentity_core::scheduler::{SamplerKind, SchedulerConfig};
 use dragentity_core::{Cancel, Job, JobEvent, Video};
 use dragentity_networks::dragentity::bundle::ModelIndex;
 use dragentity_networks::weights::ModelDir;
@@ -56,8 +57,8 @@ pub struct About {
 }
 
 impl About {
-    /// Whether it moves entities along paths.
-    pub fn follows_paths(&self) -> bool {
+    /// Whether a picture alone is no job for it: Stable Video Diffusion makes something of one.
+    pub fn needs_paths(&self) -> bool {
         self.kind != Kind::StableVideoDiffusion || self.steered
     }
 
@@ -133,9 +134,15 @@ impl About {
                 })
             }
             "StableVideoDiffusionPipeline" => {
+                let scheduler: SchedulerConfig =
+                    dir.read_json("scheduler", "scheduler_config.json").await?;
+                let sampler = options.sampler.unwrap_or(scheduler.kind());
                 let mut about = Self {
                     kind: Kind::StableVideoDiffusion,
-                    settings: super::svd::published_settings(&dir.read_config("unet").await?),
+                    settings: Settings {
+                        sampler: options.sampler,
+                        ..published_settings(&dir.read_config("unet").await?, sampler)
+                    },
                     name: "Stable Video Diffusion".into(),
                     steered: false,
                     note: None,
@@ -166,6 +173,10 @@ pub struct ModelOptions {
     pub location: String,
     /// What networks compute in; `None`: the best that the device's memory has room for. DragEntity's own models have `f32` only.
     pub dtype: Option<FloatDType>,
+    /// Weights of Stable Video Diffusion's UNet, a file or URL, instead of those in its directory: AnimateLCM's, for example.
+    pub unet: Option<String>,
+    /// The sampler of Stable Video Diffusion, as weights from elsewhere need it; `None`: that of its directory.
+    pub sampler: Option<SamplerKind>,
     /// What moves entities in Stable Video Diffusion; DragEntity's own models have it.
     pub controlnet: Option<ControlNetSource>,
     /// SAM's or MobileSAM's weights, which make masks of clicks; `None` where there are none to be made.
@@ -253,7 +264,7 @@ impl<B: Backend> Model<B> {
                         .collect(),
                 };
                 let svd = Svd::open(location, device, device_name).await?;
-                let mut svd = svd.within(MemoryLimits {
+                let mut svd = svd.with_unet(options.unet.clone()).within(MemoryLimits {
                     dtypes,
                     free: options.free_memory,
                     skip: options.out_of_memory,

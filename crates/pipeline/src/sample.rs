@@ -1,10 +1,28 @@
-//! The Euler sampler around the denoiser: one object that pipeline, trainer and evaluation advance.
+//! The sampler around the denoiser: one object that pipeline, trainer and evaluation advance.
+//!
+//! It may follow a [`ReferenceLatents`] by two clocks, as Time-to-Move does (Singer and others, 2025; its published code's
+//! `pipelines/svd_pipeline.py`): denoising begins late, from the reference with noise, and some places are put back to it for a
+//! few steps more.
 
-use super::noise::noise;
+use super::noise::noise as noise_of;
 use burn::tensor::{Tensor, TensorData, backend::Backend};
-use dragentity_core::scheduler::EulerDiscreteScheduler;
+use dragentity_core::scheduler::Schedule;
 use dragentity_networks::dragentity::denoiser::{Denoiser, Prepared};
 use dragentity_networks::svd::unet::UNetSpatioTemporalConditionModel;
+
+/// Frames that a video follows, roughly everywhere and closely in some places.
+#[derive(Clone, Debug)]
+pub struct ReferenceLatents<B: Backend> {
+    /// `[batch, frames, channels, height, width]`, scaled as the latents that are denoised.
+    pub latents: Tensor<B, 5>,
+    /// 1 where it is followed closely, 0 elsewhere: `[batch, frames, 1, height, width]`.
+    pub mask: Tensor<B, 5>,
+    /// The first step that is done, counted from 0; those before it are left out. The more there are of them, the less is
+    /// made anew anywhere.
+    pub weak: usize,
+    /// Steps before this one end with the reference put back where the mask is 1.
+    pub strong: usize,
+}
 
 /// A video being denoised.
 pub struct Sampler<'a, B: Backend> {
@@ -12,10 +30,15 @@ pub struct Sampler<'a, B: Backend> {
     prepared: Prepared<'a, B>,
     unguided: Option<Prepared<'a, B>>,
     guidance: Tensor<B, 5>,
-    scheduler: EulerDiscreteScheduler,
+    scheduler: Schedule,
     sample: Tensor<B, 5>,
     step: usize,
+    followed: Option<(ReferenceLatents<B>, Tensor<B, 5>)>,
+    fresh: Fresh<'a, B>,
 }
+
+/// Gives the fresh noise of a step, of the shape that is asked for.
+type Fresh<'a, B> = Box<dyn FnMut(usize, [usize; 5]) -> Tensor<B, 5> + 'a>;
 
 impl<'a, B: Backend> Sampler<'a, B> {
     /// Starts from the noise of `seed`; `shape` is `[batch, frames, channels, height, width]`,
@@ -23,13 +46,13 @@ impl<'a, B: Backend> Sampler<'a, B> {
     pub fn new(
         denoiser: &'a Denoiser<B>,
         prepared: Prepared<'a, B>,
-        scheduler: EulerDiscreteScheduler,
+        scheduler: impl Into<Schedule>,
         guidance: &[f64],
         seed: u64,
         shape: [usize; 5],
         device: &B::Device,
     ) -> Self {
-        let noise = noise(seed, shape, device);
+        let noise = noise_of(seed, shape, device);
         Self::from_noise(&denoiser.unet, prepared, scheduler, guidance, noise)
     }
 
@@ -38,10 +61,11 @@ impl<'a, B: Backend> Sampler<'a, B> {
     pub fn from_noise(
         unet: &'a UNetSpatioTemporalConditionModel<B>,
         prepared: Prepared<'a, B>,
-        scheduler: EulerDiscreteScheduler,
+        scheduler: impl Into<Schedule>,
         guidance: &[f64],
         noise: Tensor<B, 5>,
     ) -> Self {
+        let scheduler = scheduler.into();
         let (device, frames) = (noise.device(), noise.dims()[1]);
         let guided = guidance.iter().any(|&g| (g - 1.0).abs() > 1e-6);
         let unguided = guided.then(|| prepared.unconditional());
@@ -55,12 +79,49 @@ impl<'a, B: Backend> Sampler<'a, B> {
             sample: noise * scheduler.init_noise_sigma(),
             scheduler,
             step: 0,
+            followed: None,
+            fresh: Box::new(move |step, shape| noise_of(step as u64, shape, &device)),
         }
     }
 
-    /// Steps in all.
+    /// Starts from a reference with the noise of the step at which it begins. `noise`, of mean 0 and deviation 1 and of the
+    /// reference's shape, is what is added to it at every step; a reference that begins after the last step begins with it.
+    pub fn following(
+        unet: &'a UNetSpatioTemporalConditionModel<B>,
+        prepared: Prepared<'a, B>,
+        scheduler: impl Into<Schedule>,
+        guidance: &[f64],
+        noise: Tensor<B, 5>,
+        reference: ReferenceLatents<B>,
+    ) -> Self {
+        let mut sampler = Self::from_noise(unet, prepared, scheduler, guidance, noise.clone());
+        sampler.step = reference.weak.min(sampler.steps() - 1);
+        let level = sampler.scheduler.sigmas()[sampler.step];
+        sampler.sample = reference.latents.clone() + noise.clone() * level;
+        sampler.followed = Some((reference, noise));
+        sampler
+    }
+
+    /// Takes the fresh noise that some schedules add at every step, of mean 0 and deviation 1, from `fresh`: it is told the step and
+    /// the shape. Without it the noise is that of the step's number.
+    pub fn with_fresh_noise(
+        self,
+        fresh: impl FnMut(usize, [usize; 5]) -> Tensor<B, 5> + 'a,
+    ) -> Self {
+        Self {
+            fresh: Box::new(fresh),
+            ..self
+        }
+    }
+
+    /// Steps in all, those that are left out counted.
     pub fn steps(&self) -> usize {
         self.scheduler.steps()
+    }
+
+    /// Steps that are done, or left out.
+    pub fn done(&self) -> usize {
+        self.step
     }
 
     /// Does one step and returns what the network takes the clean latents to be.
@@ -83,7 +144,19 @@ impl<'a, B: Backend> Sampler<'a, B> {
         let clean =
             self.sample.clone() * factors.denoised.skip + output.clone() * factors.denoised.output;
         self.sample = self.sample.clone() * factors.sample + output * factors.output;
+        if factors.noise > 0.0 {
+            let fresh = (self.fresh)(self.step, self.sample.dims());
+            self.sample = self.sample.clone() + fresh * factors.noise;
+        }
         self.step += 1;
+        if let Some((reference, noise)) = &self.followed
+            && self.step <= reference.strong
+        {
+            let level = self.scheduler.sigmas()[self.step];
+            let back = reference.latents.clone() + noise.clone() * level;
+            let made = self.sample.clone();
+            self.sample = made.clone() + (back - made) * reference.mask.clone();
+        }
         clean
     }
 

@@ -8,7 +8,7 @@ use burn::backend::Flex;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData};
 use dragentity_core::scene::{Mask, Picture};
-use dragentity_core::scheduler::{EulerDiscreteScheduler, guidance_per_frame};
+use dragentity_core::scheduler::guidance_per_frame;
 use dragentity_networks::clip::{CLIPTextConfig, CLIPTextModel};
 use dragentity_networks::dragentity::condition::{ConditionInput, EntityInput};
 use dragentity_networks::dragentity::denoiser::Steering;
@@ -206,7 +206,7 @@ fn steered_pipeline<B: Backend>(device: &B::Device) {
         embedded,
         scale: 1.0,
     });
-    let scheduler = EulerDiscreteScheduler::new(config.scheduler.clone(), 3).unwrap();
+    let scheduler = config.scheduler.schedule(None, 3).unwrap();
     let guidance = guidance_per_frame(1.0, 3.0, frames);
     let start = picture("svd.latents", [1, frames, 4, height / 4, width / 4], device);
     let mut sampler = Sampler::from_noise(&unet, prepared, scheduler, &guidance, start);

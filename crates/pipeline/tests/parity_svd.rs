@@ -7,8 +7,8 @@ use burn::tensor::{FloatDType, Tensor, TensorData};
 use dragentity_core::Cancel;
 use dragentity_core::Job;
 use dragentity_core::JobEvent;
-use dragentity_core::scene::{Picture, Scene, Settings, Trajectory};
-use dragentity_core::scheduler::{EulerDiscreteScheduler, guidance_per_frame};
+use dragentity_core::scene::{Control, Picture, Scene, Settings, Trajectory};
+use dragentity_core::scheduler::{SamplerKind, Schedule, guidance_per_frame};
 use dragentity_networks::clip::input::CLIPImageProcessor;
 use dragentity_networks::clip::{CLIPVisionConfig, CLIPVisionModelWithProjection};
 use dragentity_networks::device::Device;
@@ -17,12 +17,13 @@ use dragentity_networks::svd::controlnet::{Conditions, ControlNetConfig};
 use dragentity_networks::svd::unet::UNetSpatioTemporalConditionModel;
 use dragentity_networks::svd::vae::AutoencoderKLTemporalDecoder;
 use dragentity_networks::weights::{ModelDir, Weights, tensor_list};
+use dragentity_pipeline::at_once::AtOnce;
 use dragentity_pipeline::engine::added_time_ids;
 use dragentity_pipeline::model::ModelOptions;
 use dragentity_pipeline::noise::noise;
 use dragentity_pipeline::plan::to_unit;
 use dragentity_pipeline::runner::with_runner;
-use dragentity_pipeline::sample::Sampler;
+use dragentity_pipeline::sample::{ReferenceLatents, Sampler};
 use dragentity_pipeline::svd::{Svd, SvdConfig, decode, image_latents, prepare};
 use dragentity_pipeline::transfer::{pictures, read};
 use dragentity_testkit::svd::{config, published_directory, svd_config, synthetic};
@@ -31,6 +32,7 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A few layers of f32 sums (unit 6e-8), in another order than PyTorch's.
 const TOLERANCE: f32 = 2e-5;
@@ -106,11 +108,11 @@ impl Case {
         embedding: Tensor<B, 3>,
         latents: Tensor<B, 4>,
         device: &B::Device,
-    ) -> (Prepared<'a, B>, EulerDiscreteScheduler) {
+    ) -> (Prepared<'a, B>, Schedule) {
         let ids = added_time_ids(7, 100, 0.3, 1, device);
         (
             prepare(embedding, latents, self.frames, ids),
-            EulerDiscreteScheduler::new(config.scheduler.clone(), self.steps).unwrap(),
+            config.scheduler.schedule(None, self.steps).unwrap(),
         )
     }
 
@@ -162,6 +164,64 @@ impl Case {
     }
 }
 
+/// What the goldens of the whole pipeline were sampled from: the picture's embedding and latents.
+fn conditioned<'a, B: Backend>(device: &B::Device) -> (Prepared<'a, B>, Weights) {
+    let goldens = golden_file(GOLDENS);
+    let read = |name: &str| {
+        let (values, shape) = conditional(&goldens, name).read(name).unwrap();
+        TensorData::new(values, shape)
+    };
+    let embedding = Tensor::from_data(read("svd.embedding"), device);
+    let latents = Tensor::from_data(read("svd.image_latents"), device);
+    let (prepared, _) = SMALL.conditioning(&svd_config(), embedding, latents, device);
+    (prepared, goldens)
+}
+
+/// A reference followed by two clocks, as Time-to-Move does it with diffusers' pipeline, step by step.
+fn dual_clock<B: Backend>(device: &B::Device) {
+    const STEPS: usize = 5;
+    let config = svd_config();
+    let (prepared, goldens) = conditioned(device);
+    let scheduler = config.scheduler.schedule(None, STEPS).unwrap();
+    let shape = SMALL.start::<B>(device).dims();
+    let [_, frames, _, height, width] = shape;
+    let mask = picture::<B, 5>("clock.mask", [1, frames, 1, height, width], device);
+    let reference = ReferenceLatents {
+        latents: picture("clock.reference", shape, device),
+        mask: mask.greater_elem(0.0).float(),
+        weak: 1,
+        strong: 3,
+    };
+    let noise = picture("clock.noise", shape, device);
+    let unet = fill(config.unet.init::<B>(device).unwrap());
+    let guidance = guidance_per_frame(1.0, 3.0, frames);
+    let mut sampler = Sampler::following(&unet, prepared, scheduler, &guidance, noise, reference);
+    for step in 1..STEPS {
+        assert_eq!(sampler.done(), step);
+        sampler.advance();
+        let name = format!("clock.latents.{step}");
+        assert_golden(&goldens, &name, sampler.sample(), SMALL.tolerance);
+    }
+}
+
+/// Three steps of the sampler for distilled weights, with its fresh noise.
+fn few_steps<B: Backend>(device: &B::Device) {
+    const STEPS: usize = 3;
+    let config = svd_config();
+    let (prepared, goldens) = conditioned(device);
+    let few = Some(SamplerKind::Consistency);
+    let scheduler = config.scheduler.schedule(few, STEPS).unwrap();
+    let unet = fill(config.unet.init::<B>(device).unwrap());
+    let start = SMALL.start(device);
+    let mut sampler = Sampler::from_noise(&unet, prepared, scheduler, &[], start)
+        .with_fresh_noise(|step, shape| picture(&format!("few.noise.{step}"), shape, device));
+    for step in 0..STEPS {
+        sampler.advance();
+        let name = format!("few.latents.{step}");
+        assert_golden(&goldens, &name, sampler.sample(), SMALL.tolerance);
+    }
+}
+
 fn whole_pipeline<B: Backend>(device: &B::Device) {
     let config = svd_config();
     config.check("svd").unwrap();
@@ -197,7 +257,7 @@ fn full_size() {
     );
 }
 
-dragentity_testkit::on_each_backend!(image_encoder, whole_pipeline);
+dragentity_testkit::on_each_backend!(image_encoder, whole_pipeline, dual_clock, few_steps);
 
 #[test]
 fn a_controlnet_steers_the_pipeline() {
@@ -311,6 +371,7 @@ fn a_published_directory_makes_a_video() {
             ..Scene::default()
         },
         settings,
+        ..Job::default()
     };
     let video = run(&job, &Cancel::new(), &mut said).unwrap();
     assert_eq!((video.width, video.height, video.fps), (16, 24, 6));
@@ -351,7 +412,7 @@ fn a_published_directory_makes_a_video() {
     let sampler = Sampler::from_noise(
         &unet,
         prepare(embedding, latents, 9, ids),
-        EulerDiscreteScheduler::new(config.scheduler.clone(), 2).unwrap(),
+        config.scheduler.schedule(None, 2).unwrap(),
         &guidance_per_frame(1.0, 2.5, 9),
         noise(3, [1, 9, 4, 6, 4], &device),
     );
@@ -378,8 +439,9 @@ fn a_published_directory_makes_a_video() {
         ("17 x 24", |job| job.settings.size = Some([17, 24])),
         ("steps", |job| job.settings.steps = 0),
         ("no picture", |job| job.scene.picture = Picture::default()),
-        ("cannot follow paths", |job| {
+        ("no ControlNet: name one with --controlnet", |job| {
             job.scene.background = Some(Trajectory::pin(0.5, 0.5));
+            job.settings.control = Some(Control::Both);
         }),
     ];
     let mut said = Vec::new();
@@ -396,6 +458,96 @@ fn a_published_directory_makes_a_video() {
     let cancelled = run(&job, &cancel, &mut said);
     assert!(matches!(cancelled, Err(dragentity_core::Error::Cancelled)));
     assert!(!said.iter().any(step));
+}
+
+/// Paths need no weights beside the published ones: what is made at once is followed. Put back after every step and everywhere
+/// (a camera path), it is all there is: what comes out is what the VAE makes of it.
+#[test]
+fn paths_are_followed_by_reference() {
+    let device = Default::default();
+    let folder = published_directory();
+    let location = folder.path().to_str().unwrap();
+    let svd = pollster::block_on(Svd::<Flex>::open(location, device, "CPU".into())).unwrap();
+    let run = |job: &Job| {
+        let mut steps = Vec::new();
+        let mut observer = |event: JobEvent| {
+            if let JobEvent::Step { steps: all, .. } = event {
+                steps.push(all);
+            }
+        };
+        let made = pollster::block_on(svd.run(job, &Cancel::new(), &mut observer)).unwrap();
+        (made, steps)
+    };
+    let settings = |strong: f32, control| Settings {
+        frames: 3,
+        steps: 5,
+        size: Some([32, 24]),
+        weak: 0.4,
+        strong,
+        control,
+        ..Settings::default()
+    };
+    let scene = Scene {
+        picture: SMALL.picture(),
+        background: Some(Trajectory::line([0.5, 0.5], [0.75, 0.5])),
+        ..Scene::default()
+    };
+    let job = |settings: Settings| Job {
+        scene: scene.clone(),
+        settings,
+        ..Job::default()
+    };
+    // Two of the five steps are left out.
+    let (followed, steps) = run(&job(settings(1.0, None)));
+    assert_eq!(steps, [3; 3]);
+    let at_once = AtOnce::default();
+    let asked = job(settings(1.0, None));
+    let cancel = Cancel::new();
+    let mut hear = |_| {};
+    let reference = at_once.reference(&asked, [32, 24], &cancel, &mut hear);
+    let reference = pollster::block_on(reference).unwrap();
+    let config = svd_config();
+    let vae = fill(config.vae.init::<Flex>(&device).unwrap());
+    let unit = |frame: &Vec<u8>| frame.iter().map(|&v| f32::from(v) / 127.5 - 1.0).collect();
+    let frames: Vec<Vec<f32>> = reference.video.frames.iter().map(unit).collect();
+    let latents = vae.encode(pictures(&frames, 32, 24, &device)).0;
+    let latents = config.vae.normalize(latents).unsqueeze_dim::<5>(0);
+    let decoded = Tensor::cat(decode(&config, &vae, latents, 3).collect(), 0);
+    let decoded = pollster::block_on(read(decoded)).unwrap();
+    for (at, value) in decoded.iter().enumerate() {
+        let (x, y, channel, frame) = (at % 32, at / 32 % 24, at / 768 % 3, at / 2304);
+        let made = followed.frames[frame][(y * 32 + x) * 3 + channel];
+        let wanted = ((value.clamp(-1.0, 1.0) + 1.0) * 127.5).round();
+        // Frames are encoded one by one there, and all at once here.
+        assert!(
+            (f32::from(made) - wanted).abs() <= 1.0,
+            "{at}: {made}, {wanted}"
+        );
+    }
+    // Let go, the network makes something of it; without it, something else in as many steps as were asked for.
+    let (free, _) = run(&job(settings(0.4, Some(Control::Reference))));
+    assert!(free.frames != followed.frames);
+    let (alone, steps) = run(&job(settings(0.4, Some(Control::None))));
+    assert_eq!(steps, [5; 5]);
+    assert!(alone.frames != free.frames);
+    // One that is brought is followed as well, and has to be long enough.
+    let brought = |frames: usize| {
+        let mut reference = reference.clone();
+        reference.closely.truncate(frames);
+        Job {
+            scene: Scene {
+                picture: SMALL.picture(),
+                ..Scene::default()
+            },
+            settings: settings(1.0, None),
+            reference: Some(Arc::new(reference)),
+        }
+    };
+    assert!(run(&brought(3)).0.frames == followed.frames);
+    let mut observer = |_: JobEvent| {};
+    let short = pollster::block_on(svd.run(&brought(2), &Cancel::new(), &mut observer));
+    let said = short.err().unwrap().to_string();
+    assert!(said.contains("3 frames and 2 masks"), "{said}");
 }
 
 /// In half precision the networks say what they say in single precision, as nearly as their type allows.
@@ -415,6 +567,7 @@ fn half_precision() {
             size: Some([32, 24]),
             ..Settings::default()
         },
+        ..Job::default()
     };
     let run = |dtype| {
         let svd = Svd::<Flex>::open(location, Default::default(), "CPU".into());
@@ -471,6 +624,7 @@ fn out_of_memory_means_less_at_once() {
             size: Some([32, 24]),
             ..Settings::default()
         },
+        ..Job::default()
     };
     let run = |room_for: u32| {
         let mut plans = Vec::new();

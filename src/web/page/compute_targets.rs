@@ -311,8 +311,7 @@ impl App {
 /// Whether a server that answered can be given the page's jobs.
 fn takes_jobs(info: Info) -> Reach {
     match &info.model {
-        Some(model) if model.follows_paths => Reach::There(info),
-        Some(model) => Reach::Not(format!("{}, its model, follows no paths", model.name)),
+        Some(_) => Reach::There(info),
         None => Reach::Not(
             info.why
                 .unwrap_or_else(|| "has no model to run jobs with".into()),

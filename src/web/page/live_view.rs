@@ -231,13 +231,24 @@ impl Layer {
                 (y1 - y0) * scale[1],
             );
         }
-        // No finer than it is seen.
-        let fine = (scale[0].max(scale[1]) as f32).min(1.0);
+        // No finer than it is seen, in steps: a stage that grows by a pixel needs no other pixels.
+        let seen = scale[0].max(scale[1]) as f32;
+        let fine = [0.25, 0.35, 0.5, 0.7]
+            .into_iter()
+            .find(|step| seen <= *step)
+            .unwrap_or(1.0);
+        if self
+            .bendable
+            .as_ref()
+            .is_none_or(|made| made.scale() != fine)
+        {
+            self.bendable = Some(Bendable::new(&self.sprite, fine));
+        }
+        let Some(bendable) = &self.bendable else {
+            return;
+        };
         let vertices: Vec<[f32; 2]> = vertices.iter().map(|p| p.map(|v| v * fine)).collect();
         let frame = size.map(|side| (side as f32 * fine).ceil() as usize);
-        let bendable = self
-            .bendable
-            .get_or_insert_with(|| Bendable::new(&self.sprite));
         let Some(sprite) = bendable.bent(mesh, &vertices, frame) else {
             return;
         };

@@ -45,8 +45,6 @@ pub struct Info {
 pub struct ModelInfo {
     /// Its name.
     pub name: String,
-    /// Whether it moves entities along paths.
-    pub follows_paths: bool,
     /// How many frames it makes unless it is told otherwise.
     pub frames: u32,
     /// In how many steps.

@@ -3,6 +3,7 @@
 //! times are fractions of the video (0 first frame, 1 last).
 
 pub mod bend;
+pub mod control;
 pub mod demo;
 pub mod draft;
 pub mod entity;
@@ -23,6 +24,7 @@ pub mod skeleton;
 mod tidy;
 pub mod trajectory;
 
+pub use control::Control;
 pub use history::{Edit, History};
 pub use order::Order;
 pub use parts::Part;
@@ -31,6 +33,7 @@ pub use preset::{Fit, Preset};
 pub use representation::Representation;
 pub use skeleton::Skeleton;
 
+use super::scheduler::SamplerKind;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -143,6 +146,17 @@ pub struct Settings {
     /// The representation of trajectories that the model is to have been trained with; `None`: whichever it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub representation: Option<Representation>,
+    /// What moves things along their paths in Stable Video Diffusion; `None`: a ControlNet where there is one, else a
+    /// reference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control: Option<Control>,
+    /// The sampler of Stable Video Diffusion; `None`: the one that its weights were published with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampler: Option<SamplerKind>,
+    /// Share of the denoising steps that are left out where a reference is followed: what is made anew anywhere.
+    pub weak: f32,
+    /// Share of the steps before whose end the reference is put back where things move.
+    pub strong: f32,
 }
 
 impl Default for Settings {
@@ -158,6 +172,11 @@ impl Default for Settings {
             noise_augmentation: 0.0,
             size: None,
             representation: None,
+            control: None,
+            sampler: None,
+            // Time-to-Move's for this model: 16 and 21 of 50 steps.
+            weak: 0.32,
+            strong: 0.42,
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use super::entity::MAX_HANDLES;
 use super::pose::{MAX_POSES, Pose};
-use super::{Entity, Representation, Scene, Settings};
+use super::{Control, Entity, Representation, Scene, Settings};
 use crate::error::{Error, Result};
+use crate::scheduler::SamplerKind;
 use serde::{Deserialize, Serialize};
 
 /// Most entities of one preset.
@@ -49,11 +50,24 @@ pub struct Choice {
     /// The representation of trajectories.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub representation: Option<Representation>,
+    /// What moves things in Stable Video Diffusion.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control: Option<Control>,
+    /// The sampler of Stable Video Diffusion.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampler: Option<SamplerKind>,
+    /// Share of the steps that are left out where a reference is followed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weak: Option<f32>,
+    /// Share of the steps in which the reference is put back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strong: Option<f32>,
 }
 
 impl From<&Settings> for Choice {
-    /// Everything chosen.
+    /// Everything chosen, but for what only some models have and is as it always is: links are short.
     fn from(settings: &Settings) -> Self {
+        let usual = Settings::default();
         let Settings {
             frames,
             fps,
@@ -65,6 +79,10 @@ impl From<&Settings> for Choice {
             noise_augmentation,
             size,
             representation,
+            control,
+            sampler,
+            weak,
+            strong,
         } = settings.clone();
         Self {
             frames: Some(frames),
@@ -77,6 +95,10 @@ impl From<&Settings> for Choice {
             noise_augmentation: Some(noise_augmentation),
             size,
             representation,
+            control,
+            sampler,
+            weak: (weak != usual.weak).then_some(weak),
+            strong: (strong != usual.strong).then_some(strong),
         }
     }
 }
@@ -97,6 +119,10 @@ impl Choice {
                 .unwrap_or(settings.noise_augmentation),
             size: self.size.or(settings.size),
             representation: self.representation.or(settings.representation),
+            control: self.control.or(settings.control),
+            sampler: self.sampler.or(settings.sampler),
+            weak: self.weak.unwrap_or(settings.weak),
+            strong: self.strong.unwrap_or(settings.strong),
         }
     }
 
@@ -107,6 +133,9 @@ impl Choice {
             motion_bucket: self.motion_bucket,
             size: self.size,
             representation: self.representation,
+            control: self.control,
+            weak: self.weak,
+            strong: self.strong,
             ..Self::default()
         }
     }
@@ -172,6 +201,14 @@ impl Settings {
             self.noise_augmentation as f64,
             0.0,
             10.0,
+        )?;
+        let weak = f64::from(self.weak);
+        range("the share of steps left out (weak)", weak, 0.0, 1.0)?;
+        range(
+            "the share of steps that put the reference back (strong)",
+            f64::from(self.strong),
+            weak,
+            1.0,
         )?;
         for (side, name) in self.size.iter().flatten().zip(["width", "height"]) {
             let [low, high] = SIDES.map(f64::from);
@@ -336,6 +373,10 @@ mod tests {
             noise_augmentation: n as f32,
             size: Some([n, n]),
             representation: Some(Representation::ALL[n as usize]),
+            control: Some(Control::ALL[n as usize % 4]),
+            sampler: Some([SamplerKind::Euler, SamplerKind::Consistency][n as usize % 2]),
+            weak: n as f32,
+            strong: n as f32,
         };
         let (request, scene, model) = (Choice::from(&all(3)), Choice::from(&all(4)), all(5));
         let nothing = Choice::default();
@@ -368,6 +409,9 @@ mod tests {
             motion_bucket: 4,
             size: Some([4, 4]),
             representation: Some(Representation::ALL[4]),
+            control: Some(Control::ALL[0]),
+            weak: 4.0,
+            strong: 4.0,
             ..model.clone()
         };
         assert_eq!(Settings::resolve(&nothing, &all, &model), wanted);

@@ -36,6 +36,24 @@ impl Mask {
         }
     }
 
+    /// The connected piece in which a place lies (fractions of the picture), the largest one where it lies in none. As it is
+    /// where it is empty.
+    pub fn piece(&self, at: [f32; 2]) -> Self {
+        let pieces = self.regions(|a| a >= 128, true);
+        let asked = self.indices(&[at]);
+        let held = pieces
+            .iter()
+            .find(|piece| piece.contains(asked.first().unwrap_or(&usize::MAX)));
+        let Some(piece) = held.or_else(|| pieces.iter().max_by_key(|piece| piece.len())) else {
+            return self.clone();
+        };
+        let mut alone = Self::empty(self.width, self.height);
+        for &at in piece {
+            alone.alpha[at] = self.alpha[at];
+        }
+        alone
+    }
+
     /// Which pixels places lie in, sorted; those beyond the picture are on its edge.
     fn indices(&self, places: &[[f32; 2]]) -> Vec<usize> {
         let pixel = |v: f32, length: u32| {
@@ -171,6 +189,16 @@ mod tests {
         for (x, y) in [(99, 50), (60, 12), (100, 50), (138, 70)] {
             assert_eq!(at(&mask, x, y), at(&rough, x, y), "{x} {y}");
         }
+    }
+
+    #[test]
+    fn the_piece_at_a_place_or_else_the_largest() {
+        let mask = crumbly();
+        let small = mask.piece([0.75, 0.7]);
+        assert!(small.contains(0.75, 0.7) && !small.contains(0.3, 0.8));
+        let large = mask.piece([0.95, 0.5]);
+        assert!(large.contains(0.3, 0.8) && !large.contains(0.75, 0.7));
+        assert!(Mask::empty(3, 3).piece([0.5, 0.5]).is_empty());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use burn::backend::Flex;
 use dragentity_core::Error;
 use dragentity_core::Result;
 use dragentity_core::platform::write_json;
-use dragentity_core::scheduler::EulerDiscreteConfig;
+use dragentity_core::scheduler::SchedulerConfig;
 use dragentity_networks::clip::CLIPVisionConfig;
 use dragentity_networks::clip::input::CLIPImageProcessor;
 use dragentity_networks::svd::unet::{PerLevel, UNetConfig};
@@ -33,7 +33,7 @@ fn config() -> SvdConfig {
             num_attention_heads: PerLevel::Each(vec![2, 4, 6, 6]),
             ..UNetConfig::default()
         },
-        scheduler: EulerDiscreteConfig::default(),
+        scheduler: SchedulerConfig::default(),
     }
 }
 

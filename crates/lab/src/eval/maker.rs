@@ -84,7 +84,7 @@ impl Maker {
         let about = pollster::block_on(About::read(&options))?;
         let job = |scene: &Scene, choice: &Choice| {
             let settings = about.settings(choice, SceneFrom::Picture);
-            Job::new(scene.clone(), settings, about.follows_paths())
+            Job::new(scene.clone(), settings, about.needs_paths())
         };
         with_runner(device, &options, |runner: &mut dyn Runner| {
             let mut run = |job: &Job| runner.run(job, &Cancel::new(), &mut |_| {});

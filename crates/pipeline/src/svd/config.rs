@@ -3,7 +3,7 @@
 use crate::plan::to_unit;
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use dragentity_core::scene::{Picture, Settings};
-use dragentity_core::scheduler::EulerDiscreteConfig;
+use dragentity_core::scheduler::{SamplerKind, SchedulerConfig};
 use dragentity_core::{Error, Result};
 use dragentity_networks::clip::input::CLIPImageProcessor;
 use dragentity_networks::clip::{CLIPVisionConfig, CLIPVisionModelWithProjection};
@@ -30,7 +30,7 @@ pub struct SvdConfig {
     /// `unet/config.json`
     pub unet: UNetConfig,
     /// `scheduler/scheduler_config.json`
-    pub scheduler: EulerDiscreteConfig,
+    pub scheduler: SchedulerConfig,
 }
 
 impl SvdConfig {
@@ -164,14 +164,18 @@ impl SvdConfig {
     }
 }
 
-/// The settings that a model was published for.
-pub fn published_settings(unet: &UNetConfig) -> Settings {
+/// The settings that a model was published for. What was distilled for few steps needs no guidance either.
+pub fn published_settings(unet: &UNetConfig, sampler: SamplerKind) -> Settings {
+    let (steps, max_guidance) = match sampler {
+        SamplerKind::Euler => (25, 3.0),
+        SamplerKind::Consistency => (4, 1.0),
+    };
     Settings {
         frames: unet.num_frames as u32,
         fps: 7,
-        steps: 25,
+        steps,
         min_guidance: 1.0,
-        max_guidance: 3.0,
+        max_guidance,
         noise_augmentation: 0.02,
         ..Settings::default()
     }

@@ -6,27 +6,32 @@
 //! [`Svd::run`] does that.
 
 mod config;
+mod follow;
 
 pub use config::{SvdConfig, published_settings};
 
+use crate::at_once::AtOnce;
 use crate::engine::{Observer, added_time_ids, loading};
 use crate::memory::{MemoryLimits, MemoryPlan};
 use crate::noise::noise;
 use crate::plan::{conditions, to_unit};
-use crate::sample::Sampler;
+use crate::sample::{ReferenceLatents, Sampler};
 use crate::steer::{Steer, Steered};
 use crate::transfer::{pause, pictures, settle, video};
 use burn::tensor::{FloatDType, Tensor, backend::Backend};
 use config::{IMAGE_ENCODER, UNET, VAE};
 use dragentity_core::Error;
 use dragentity_core::Result;
+use dragentity_core::reference::Reference;
+use dragentity_core::scene::Control;
 use dragentity_core::scene::picture::model_size;
-use dragentity_core::scheduler::{EulerDiscreteScheduler, guidance_per_frame};
+use dragentity_core::scheduler::guidance_per_frame;
 use dragentity_core::{Cancel, Job, JobEvent, Video};
 use dragentity_networks::dragentity::condition::ConditionInput;
 use dragentity_networks::dragentity::denoiser::Prepared;
 use dragentity_networks::svd::vae::AutoencoderKLTemporalDecoder;
-use dragentity_networks::weights::ModelDir;
+use dragentity_networks::weights::{ModelDir, Weights};
+use std::sync::Arc;
 
 /// A video has about this many pixels squared, where its size is not given: 576 x 320.
 const SAMPLE_SIDE: u32 = 429;
@@ -95,7 +100,11 @@ pub struct Svd<B: Backend> {
     dir: ModelDir,
     config: SvdConfig,
     limits: MemoryLimits,
+    /// Where the UNet's weights are, if not in the directory.
+    unet: Option<String>,
     steer: Option<Steer>,
+    /// Makes what is followed.
+    at_once: AtOnce,
     device: B::Device,
     device_name: String,
 }
@@ -109,7 +118,9 @@ impl<B: Backend> Svd<B> {
         let dir = ModelDir::new(location);
         Ok(Self {
             config: SvdConfig::read(&dir).await?,
+            unet: None,
             steer: None,
+            at_once: AtOnce::default(),
             dir,
             limits: MemoryLimits::default(),
             device,
@@ -129,6 +140,11 @@ impl<B: Backend> Svd<B> {
             dtypes: vec![dtype],
             ..MemoryLimits::default()
         })
+    }
+
+    /// Takes the UNet's weights from this file or URL instead, under the same names.
+    pub fn with_unet(self, unet: Option<String>) -> Self {
+        Self { unet, ..self }
     }
 
     /// Entities follow their trajectories by `steer`.
@@ -151,8 +167,8 @@ impl<B: Backend> Svd<B> {
     /// Makes a video that starts from the job's picture.
     ///
     /// # Errors
-    /// [`Error::Job`] for a scene without a picture or with paths that cannot be followed (without a ControlNet: any),
-    /// and for settings or a size out of range; [`Error::Model`] for weights that do not load,
+    /// [`Error::Job`] for a scene without a picture or with paths that cannot be followed, for a control that there are no
+    /// weights for, and for settings or a size out of range; [`Error::Model`] for weights that do not load,
     /// [`Error::Cancelled`] within one step of being cancelled, [`Error::Device`] when the device fails.
     pub async fn run(
         &self,
@@ -166,7 +182,8 @@ impl<B: Backend> Svd<B> {
             return Err(Error::Job("there is no picture yet: open one first".into()));
         }
         let size = self.size(job)?;
-        let steering = self.steering(job, size)?;
+        let control = self.control(job)?;
+        let steering = self.steering(job, control, size)?;
         let (config, dir, device) = (&self.config, &self.dir, &self.device);
         let frames = settings.frames as usize;
         let beside = match &steering {
@@ -178,8 +195,11 @@ impl<B: Backend> Svd<B> {
         let plan = MemoryPlan::choose(&plans, &self.limits, &self.device_name)?;
         let steering = steering.map(|(steer, input)| (steer.clone().with_dtype(plan.dtype), input));
         let in_dtype = &dir.clone().with_dtype(plan.dtype);
-        let steps = settings.steps;
-        let scheduler = EulerDiscreteScheduler::new(config.scheduler.clone(), steps as usize)?;
+        let clocks = follow::Clocks::new(settings, control);
+        let (left_out, steps) = (clocks.weak, settings.steps - clocks.weak);
+        let scheduler = config
+            .scheduler
+            .schedule(settings.sampler, settings.steps as usize)?;
         let [first, last] = [settings.min_guidance, settings.max_guidance].map(f64::from);
         let guidance = guidance_per_frame(first, last, frames);
         observer.event(JobEvent::Plan {
@@ -190,6 +210,10 @@ impl<B: Backend> Svd<B> {
             device: format!("{}, {}", self.device_name, plan.describe(self.limits.free)),
         });
 
+        let reference = match control.has_reference() {
+            true => Some(self.reference(job, size, cancel, observer).await?),
+            false => None,
+        };
         let encoder = config
             .load_image_encoder(in_dtype, device, &mut loading(observer, IMAGE_ENCODER))
             .await?;
@@ -211,6 +235,17 @@ impl<B: Backend> Svd<B> {
         let latents = image_latents(&vae, pixels.clone(), grain, strength);
         settle(latents.clone()).await?;
         pause(cancel).await?;
+        let reference = match reference {
+            Some(reference) => {
+                let video = &reference.video;
+                let encoded = follow::encoded(config, &vae, video, size, device, cancel).await?;
+                Some((
+                    encoded,
+                    follow::mask(&reference.closely, config, size, device),
+                ))
+            }
+            None => None,
+        };
         let features_seed = settings.seed.wrapping_add(2);
         let mut features = None;
         if let Some((steer, _)) = &steering {
@@ -219,9 +254,18 @@ impl<B: Backend> Svd<B> {
                 .await?;
         }
 
-        let unet = config
-            .load_unet(in_dtype, device, &mut loading(observer, UNET))
-            .await?;
+        let unet = match &self.unet {
+            None => {
+                let progress = &mut loading(observer, UNET);
+                config.load_unet(in_dtype, device, progress).await?
+            }
+            Some(file) => {
+                let progress = &mut loading(observer, UNET);
+                let weights = Weights::open(file, progress).await?;
+                let network = config.unet.init(device)?;
+                weights.load_with(network, plan.dtype, progress).await?.0
+            }
+        };
         pause(cancel).await?;
         let [_, channels, height, width] = latents.dims();
         let start = noise(settings.seed, [1, frames, channels, height, width], device);
@@ -248,7 +292,23 @@ impl<B: Backend> Svd<B> {
         };
         let mut prepared = prepare(embedding, latents, frames, ids);
         prepared.steering = steered.as_ref().map(Steered::steering);
-        let mut sampler = Sampler::from_noise(&unet, prepared, scheduler, &guidance, start);
+        let mut sampler = match reference {
+            None => Sampler::from_noise(&unet, prepared, scheduler, &guidance, start),
+            Some((latents, mask)) => {
+                let reference = ReferenceLatents {
+                    latents,
+                    mask,
+                    weak: left_out as usize,
+                    strong: clocks.strong as usize,
+                };
+                Sampler::following(&unet, prepared, scheduler, &guidance, start, reference)
+            }
+        };
+        // Other noise than what the reference and the features have.
+        let seed = settings.seed.wrapping_add(16);
+        sampler = sampler.with_fresh_noise(move |step, shape| {
+            noise(seed.wrapping_add(step as u64), shape, device)
+        });
         for step in 1..=steps {
             settle(sampler.advance()).await?;
             observer.event(JobEvent::Step { step, steps });
@@ -274,17 +334,53 @@ impl<B: Backend> Svd<B> {
         video(frames, settings.fps).await
     }
 
-    /// What steers a job, and its entities at the video's size; `None` for a job that leaves all to the model.
-    fn steering(&self, job: &Job, size: [u32; 2]) -> Result<Option<(&Steer, ConditionInput)>> {
-        if !job.scene.moves() {
-            return Ok(None);
-        }
-        let Some(steer) = &self.steer else {
+    /// What moves things in a job.
+    fn control(&self, job: &Job) -> Result<Control> {
+        let moves = job.scene.moves();
+        let usual = match (&job.reference, &self.steer) {
+            (None, _) if !moves => Control::None,
+            (None, Some(_)) => Control::Controlnet,
+            _ => Control::Reference,
+        };
+        let control = job.settings.control.unwrap_or(usual);
+        if control.has_controlnet() && self.steer.is_none() {
             return Err(Error::Job(format!(
-                "{} has no ControlNet and cannot follow paths: name one with --controlnet, leave the preset out, or use a \
-                 model that can",
+                "{} has no ControlNet: name one with --controlnet, or choose the control reference, which needs none",
                 self.dir.location()
             )));
+        }
+        let unmoved = !moves && job.reference.is_none();
+        Ok(if unmoved { Control::None } else { control })
+    }
+
+    /// What a job's video is to follow: what it brings, or what is made of its scene at once.
+    async fn reference(
+        &self,
+        job: &Job,
+        size: [u32; 2],
+        cancel: &Cancel,
+        observer: &mut impl Observer<B>,
+    ) -> Result<Arc<Reference>> {
+        if let Some(brought) = &job.reference {
+            let frames = job.settings.frames as usize;
+            return Ok(Arc::new(
+                Arc::unwrap_or_clone(brought.clone()).with_frames(frames)?,
+            ));
+        }
+        let mut hear = |event| observer.event(event);
+        let made = self.at_once.reference(job, size, cancel, &mut hear);
+        Ok(Arc::new(made.await?))
+    }
+
+    /// What steers a job, and its entities at the video's size; `None` where no ControlNet does.
+    fn steering(
+        &self,
+        job: &Job,
+        control: Control,
+        size: [u32; 2],
+    ) -> Result<Option<(&Steer, ConditionInput)>> {
+        let Some(steer) = self.steer.as_ref().filter(|_| control.has_controlnet()) else {
+            return Ok(None);
         };
         job.scene.check()?;
         steer.check_asked(job.settings.representation)?;

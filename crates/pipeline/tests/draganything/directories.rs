@@ -7,7 +7,7 @@ use dragentity_core::Job;
 use dragentity_core::JobEvent;
 use dragentity_core::Video;
 use dragentity_core::scene::{Entity, Mask, Order, Picture, Scene, Settings, Trajectory, raster};
-use dragentity_core::scheduler::{EulerDiscreteScheduler, guidance_per_frame};
+use dragentity_core::scheduler::guidance_per_frame;
 use dragentity_networks::dragentity::condition::{
     ConditionBatch, ConditionConfig, ConditionInput, EntityInput, masked_mean,
 };
@@ -70,6 +70,7 @@ fn job() -> Job {
             size: Some(SIZE),
             ..Settings::default()
         },
+        ..Job::default()
     }
 }
 
@@ -125,7 +126,9 @@ fn by_hand(
 ) -> Video {
     let device = Default::default();
     let config = svd_config();
-    let Job { scene, settings } = job();
+    let Job {
+        scene, settings, ..
+    } = job();
     let encoder = fill(config.image_encoder.init::<Flex>(&device).unwrap());
     let embedding = config.embed(&encoder, &scene.picture, &device).unwrap();
     let vae = fill(config.vae.init::<Flex>(&device).unwrap());
@@ -167,7 +170,7 @@ fn by_hand(
     let sampler = Sampler::from_noise(
         &unet,
         prepared,
-        EulerDiscreteScheduler::new(config.scheduler.clone(), 2).unwrap(),
+        config.scheduler.schedule(None, 2).unwrap(),
         &guidance_per_frame(1.0, 2.0, 3),
         noise(settings.seed, [1, 3, 4, 6, 8], &device),
     );

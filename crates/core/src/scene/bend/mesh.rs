@@ -7,8 +7,12 @@
 use crate::scene::Mask;
 use std::collections::{HashMap, VecDeque};
 
-/// Cells along the longer side of a thing, at least, unless its outline is too ragged for that.
-const CELLS: f32 = 16.0;
+/// Cells along the longer side of a thing and its margin, at least (unless its outline is too ragged for that) and at most.
+const CELLS: [f32; 2] = [16.0, 48.0];
+/// With fewer cells than that along it, what lies apart within a cell is one all the same: crumbs are not worth vertices.
+const APART: f32 = 10.0;
+/// Most steps of the way around the end of a gap.
+const AROUND: usize = 24;
 /// How many vertices a mesh is to have, about.
 const WANTED: f32 = 260.0;
 /// Most vertices of a mesh.
@@ -18,7 +22,7 @@ const SAMPLES: usize = 10;
 /// How far a mesh goes on beyond a border that cuts the thing off, by the longer side of the thing.
 const BEYOND: f32 = 0.4;
 /// A sample that belongs to no cell.
-const NONE: u16 = u16::MAX;
+const NONE: u32 = u32::MAX;
 
 /// Triangles over a thing in a picture. Places are in pixels of the picture and may lie beyond its borders.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,7 +44,7 @@ struct Samples {
     width: usize,
     height: usize,
     /// The piece that each belongs to, or [`NONE`].
-    piece: Vec<u16>,
+    piece: Vec<u32>,
 }
 
 impl Samples {
@@ -100,8 +104,9 @@ impl Mesh {
             0.0
         };
         let beyond = BEYOND * longer;
-        let area = mask.area() as f32 * scale[0] * scale[1];
-        let mut cell = (area / WANTED).sqrt().min(longer / CELLS).max(0.05);
+        let side = (mask.area() as f32 * scale[0] * scale[1]).sqrt() + 2.0 * margin;
+        let long = longer + 2.0 * margin;
+        let mut cell = (side / WANTED.sqrt()).clamp(long / CELLS[1], long / CELLS[0]);
         let pixel = (1.0 / scale[0], 1.0 / scale[1]);
         // Whether a place belongs to the thing; what the picture's border cuts off goes on beyond it.
         let inside = |[x, y]: [f32; 2]| {
@@ -123,12 +128,12 @@ impl Mesh {
         ];
         loop {
             let grid = Grid::new(area, cell, margin);
-            let mesh = grid.mesh(&inside, margin, &connected);
+            let mesh = grid.mesh(&inside, margin, &connected, cell < long / APART);
             if mesh.vertices.len() <= MAX_VERTICES {
                 return Some(mesh);
             }
             // A ragged outline, or a long border.
-            cell *= 1.12;
+            cell *= 1.15;
         }
     }
 
@@ -138,7 +143,7 @@ impl Mesh {
         let count = self.alone.len();
         let mut ranks = vec![usize::MAX; count];
         for (at, piece) in self.samples.piece.iter().enumerate() {
-            if let Some(rank) = ranks.get_mut(usize::from(*piece)) {
+            if let Some(rank) = ranks.get_mut(*piece as usize) {
                 *rank = front(self.samples.centre(at)).min(*rank);
             }
         }
@@ -146,7 +151,7 @@ impl Mesh {
         order.sort_by_key(|piece| ranks[*piece]);
         let mut place = vec![0; count];
         for (to, from) in order.iter().enumerate() {
-            place[*from] = to as u16;
+            place[*from] = to as u32;
         }
         for piece in self
             .samples
@@ -154,7 +159,7 @@ impl Mesh {
             .iter_mut()
             .filter(|piece| **piece != NONE)
         {
-            *piece = place[usize::from(*piece)];
+            *piece = place[*piece as usize];
         }
         let triangles = |piece: &usize| [self.triangles[2 * piece], self.triangles[2 * piece + 1]];
         self.triangles = order.iter().flat_map(triangles).collect();
@@ -165,11 +170,9 @@ impl Mesh {
     /// For each vertex a place at rest near it that is of its own part of the mask, where parts lie in one cell.
     pub fn own_places(&self) -> Vec<[f32; 2]> {
         let mut places = vec![([0.0; 2], f32::INFINITY); self.vertices.len()];
-        for (at, piece) in self.samples.piece.iter().enumerate() {
-            let piece = 2 * usize::from(*piece);
-            let Some(triangles) = self.triangles.get(piece..piece + 2) else {
-                continue;
-            };
+        let pieces = self.samples.piece.iter().enumerate();
+        for (at, piece) in pieces.filter(|(_, piece)| **piece != NONE) {
+            let triangles = &self.triangles[2 * *piece as usize..][..2];
             let place = self.samples.centre(at);
             for vertex in triangles.iter().flatten() {
                 let [x, y] = self.vertices[*vertex as usize];
@@ -202,7 +205,7 @@ impl Mesh {
             || self
                 .samples
                 .at(place)
-                .is_some_and(|at| usize::from(self.samples.piece[at]) == piece)
+                .is_some_and(|at| self.samples.piece[at] as usize == piece)
     }
 
     /// Whether all that a triangle covers is its own.
@@ -227,7 +230,7 @@ impl Mesh {
                 (at, samples.centre(at))
             }
         };
-        let piece = usize::from(samples.piece[at]);
+        let piece = samples.piece[at] as usize;
         let of = |triangle: usize| {
             let vertices = self.triangles[triangle];
             let [a, b, c] = vertices.map(|v| self.vertices[v as usize]);
@@ -296,6 +299,7 @@ impl Grid {
         inside: &impl Fn([f32; 2]) -> bool,
         margin: f32,
         connected: &impl Fn([f32; 2], [f32; 2]) -> bool,
+        apart: bool,
     ) -> Mesh {
         let (width, height) = (self.columns * SAMPLES, self.rows * SAMPLES);
         let mut samples = Samples {
@@ -315,6 +319,14 @@ impl Grid {
                 parts.join(a, b);
             }
         }
+        if !apart {
+            let mut first = vec![usize::MAX; self.columns * self.rows];
+            for at in (0..width * height).filter(|&at| regions.root[at] != usize::MAX) {
+                let of_cell = &mut first[cell_of(at)];
+                *of_cell = (*of_cell).min(at);
+                parts.join(*of_cell, at);
+            }
+        }
         // Along the shorter side first, so that vertices that belong together have numbers near to each other.
         let tall = self.rows >= self.columns;
         let mut cells: Vec<(usize, usize)> = (0..self.rows)
@@ -323,7 +335,7 @@ impl Grid {
         cells.sort_by_key(|&(x, y)| if tall { (y, x) } else { (x, y) });
         let mut pieces: Vec<(usize, usize)> = Vec::new();
         let mut alone = Vec::new();
-        let mut numbers: HashMap<usize, u16> = HashMap::new();
+        let mut numbers: HashMap<usize, u32> = HashMap::new();
         for (cx, cy) in cells {
             let first = pieces.len();
             for y in cy * SAMPLES..(cy + 1) * SAMPLES {
@@ -331,7 +343,7 @@ impl Grid {
                     if regions.root[at] == usize::MAX {
                         continue;
                     }
-                    let next = pieces.len() as u16;
+                    let next = pieces.len() as u32;
                     let number = *numbers.entry(parts.find(at)).or_insert(next);
                     if number == next {
                         pieces.push((cx, cy));
@@ -345,10 +357,7 @@ impl Grid {
         // Corners that neighbours share: upper left, upper right, lower left, lower right.
         let mut corners = Union::new(pieces.len() * 4);
         for (a, b) in regions.edges() {
-            let (p, q) = (
-                usize::from(samples.piece[a]) * 4,
-                usize::from(samples.piece[b]) * 4,
-            );
+            let (p, q) = (samples.piece[a] as usize * 4, samples.piece[b] as usize * 4);
             if cell_of(a) == cell_of(b) {
                 continue;
             }
@@ -525,7 +534,7 @@ impl Near<'_> {
         );
         let limit = match dx + dy {
             1 => 4,
-            far => 2 * far + 2,
+            far => (2 * far + 2).min(AROUND),
         };
         self.turn += 1;
         self.seen[from] = self.turn;

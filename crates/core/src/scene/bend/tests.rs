@@ -84,6 +84,31 @@ fn meshes_cover_the_mask_and_have_the_size_that_they_should() {
 }
 
 #[test]
+fn masks_of_any_kind_have_a_mesh_of_bounded_size() {
+    let noise = mask(|x, y| (x * 7.3 + y * 13.7).sin() * (x * 0.9 - y * 3.1).cos() > 0.55);
+    let crumbs = mask(|x, y| x % 8.0 < 2.0 && y % 8.0 < 2.0);
+    let line = mask(|x, y| (x - 1.3 * y).abs() < 1.5);
+    let comb = mask(|x, y| y < 20.0 || x % 12.0 < 6.0);
+    let dot = mask(|x, y| x < 2.0 && y < 2.0);
+    let all = mask(|_, _| true);
+    for (i, mask) in [noise, crumbs, line, comb, dot, all].iter().enumerate() {
+        for (size, margin) in [
+            (SIZE, 6.0),
+            ([1280, 960], 30.0),
+            ([1, 1], 0.0),
+            (SIZE, f32::NAN),
+        ] {
+            let mesh = Mesh::over(mask, size, margin).unwrap();
+            let count = mesh.vertices().len();
+            assert!((4..=MAX_VERTICES).contains(&count), "{i}: {count}");
+            let handles = [[30.0, 30.0], [200.0, 40.0], [90.0, 200.0]].map(|p| (p, [p[1], p[0]]));
+            let at = solve(&mesh, &handles);
+            assert!(areas(&mesh, &at).iter().all(|a| *a > 0.0), "{i}");
+        }
+    }
+}
+
+#[test]
 fn what_lies_apart_is_not_one() {
     let mesh = Mesh::over(&legs(), SIZE, 8.0).unwrap();
     let at = |x: f32, y: f32| mesh.anchor([x, y]).vertices;
@@ -211,10 +236,16 @@ proptest! {
 
     #[test]
     fn nothing_folds_whatever_the_handles_say(handles in wild(), shape in 0usize..4) {
-        let mesh = Mesh::over(&shapes()[shape], SIZE, 6.0).unwrap();
-        let at = solve(&mesh, &handles);
+        let mesh = Arc::new(Mesh::over(&shapes()[shape], SIZE, 6.0).unwrap());
+        let (rests, targets): (Vec<_>, Vec<_>) = handles.into_iter().unzip();
+        let mut solver = Solver::new(mesh.clone(), &rests);
+        let at = solver.step(&targets, &Pose::default());
         prop_assert!(at.iter().flatten().all(|v| v.is_finite()));
-        prop_assert!(areas(&mesh, &at).iter().all(|a| *a > 0.0), "a triangle is folded");
+        let (now, rest) = (areas(&mesh, &at), areas(&mesh, mesh.vertices()));
+        prop_assert!(now.iter().all(|a| *a > 0.0), "a triangle is folded");
+        let sum = |areas: Vec<f32>| areas.iter().sum::<f32>();
+        let ratio = sum(now) / sum(rest) / solver.scale().powi(2);
+        prop_assert!((0.7..1.3).contains(&ratio), "{} of the area", ratio);
     }
 
     #[test]

@@ -11,7 +11,6 @@ use burn::tensor::{FloatDType, Tensor, TensorData};
 use dragentity_core::Error;
 use dragentity_core::Result;
 use dragentity_core::scene::{Picture, raster};
-use dragentity_core::scheduler::EulerDiscreteScheduler;
 use dragentity_networks::clip::CLIPVisionModelWithProjection;
 use dragentity_networks::dragentity::condition::{ConditionBatch, GAUSSIAN_CHANNELS, masked_mean};
 use dragentity_networks::dragentity::denoiser::{Prepared, Steering, velocity};
@@ -311,7 +310,7 @@ impl<B: AutodiffBackend> Stage<B> for ControlNetStage<B> {
         let known = self.know(&batch, 0)?;
         let mut prepared = known.prepared;
         prepared.steering = Some(steering(network, &known.conditions, known.means)?);
-        let scheduler = EulerDiscreteScheduler::new(self.config.scheduler.clone(), SAMPLE_STEPS)?;
+        let scheduler = self.config.scheduler.schedule(None, SAMPLE_STEPS)?;
         let unet = self.unet.valid();
         let start = noise(0, known.target.dims(), &self.device);
         let latents = Sampler::from_noise(&unet, prepared, scheduler, &[], start).run();

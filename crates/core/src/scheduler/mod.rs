@@ -7,6 +7,10 @@
 //! Everything is a handful of numbers per step, so the tensors of any device only ever meet
 //! multiply-adds with scalars.
 
+mod consistency;
+
+pub use consistency::{ConsistencyConfig, ConsistencyScheduler};
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -237,13 +241,15 @@ pub fn continuous_timestep(sigma: f64) -> f64 {
     0.25 * sigma.ln()
 }
 
-/// One Euler step: `next = sample * x + output * network's output`.
+/// One step: `next = sample * x + output * network's output + noise * fresh noise`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct EulerStep {
+pub struct Step {
     /// Factor of the current noisy sample.
     pub sample: f64,
     /// Factor of the network's output.
     pub output: f64,
+    /// Deviation of the fresh noise; Euler steps have none.
+    pub noise: f64,
     /// Factors that turn the same two into the denoised estimate, for previews.
     pub denoised: Preconditioning,
 }
@@ -269,12 +275,11 @@ impl EulerDiscreteScheduler {
                 "{steps} denoising steps asked for: choose 1 to {MAX_STEPS}"
             )));
         }
-        let (first, last) = (high.powf(1.0 / RHO), low.powf(1.0 / RHO));
         let mut sigmas: Vec<f64> = (0..steps)
             .map(|i| {
                 // As NumPy's linspace: a single step starts at the highest level.
                 let t = i as f64 / (steps - 1).max(1) as f64;
-                (first + t * (last - first)).powf(RHO)
+                karras(high, low, t, RHO)
             })
             .collect();
         let continuous = config.timestep_type == TimestepType::Continuous
@@ -340,16 +345,186 @@ impl EulerDiscreteScheduler {
     ///
     /// # Panics
     /// When `step` is not below [`Self::steps`].
-    pub fn step(&self, step: usize) -> EulerStep {
+    pub fn step(&self, step: usize) -> Step {
         let (sigma, next) = (self.sigmas[step], self.sigmas[step + 1]);
         let denoised = Preconditioning::at(self.config.prediction_type, sigma);
         // x' = x + (x - x0) / sigma * (next - sigma), with x0 = skip x + output y.
         let slope = (next - sigma) / sigma;
-        EulerStep {
+        Step {
             sample: 1.0 + slope * (1.0 - denoised.skip),
             output: -slope * denoised.output,
+            noise: 0.0,
             denoised,
         }
+    }
+}
+
+/// The noise level at a `share` of the way from the highest to the lowest, spaced as Karras and others do.
+fn karras(high: f64, low: f64, share: f64, rho: f64) -> f64 {
+    let [first, last] = [high, low].map(|sigma| sigma.powf(1.0 / rho));
+    (first + share * (last - first)).powf(rho)
+}
+
+/// A scheduler of either kind, as samplers take it.
+#[derive(Clone, Debug)]
+pub enum Schedule {
+    /// Deterministic steps, for any weights.
+    Euler(EulerDiscreteScheduler),
+    /// Few steps, for weights that were distilled for them.
+    Consistency(ConsistencyScheduler),
+}
+
+impl From<EulerDiscreteScheduler> for Schedule {
+    fn from(scheduler: EulerDiscreteScheduler) -> Self {
+        Self::Euler(scheduler)
+    }
+}
+
+impl From<ConsistencyScheduler> for Schedule {
+    fn from(scheduler: ConsistencyScheduler) -> Self {
+        Self::Consistency(scheduler)
+    }
+}
+
+impl Schedule {
+    /// Number of steps.
+    pub fn steps(&self) -> usize {
+        self.timesteps().len()
+    }
+
+    /// Noise levels, falling; one more than there are steps.
+    pub fn sigmas(&self) -> &[f64] {
+        match self {
+            Self::Euler(scheduler) => scheduler.sigmas(),
+            Self::Consistency(scheduler) => &scheduler.sigmas,
+        }
+    }
+
+    /// What the network is told at each step.
+    pub fn timesteps(&self) -> &[f64] {
+        match self {
+            Self::Euler(scheduler) => scheduler.timesteps(),
+            Self::Consistency(scheduler) => &scheduler.timesteps,
+        }
+    }
+
+    /// Standard deviation of the noise to start from.
+    pub fn init_noise_sigma(&self) -> f64 {
+        match self {
+            Self::Euler(scheduler) => scheduler.init_noise_sigma(),
+            Self::Consistency(scheduler) => scheduler.init_noise_sigma(),
+        }
+    }
+
+    /// Factor of the noisy sample before it enters the network at step `step`.
+    ///
+    /// # Panics
+    /// When `step` is not below [`Self::steps`].
+    pub fn input_scale(&self, step: usize) -> f64 {
+        match self {
+            Self::Euler(scheduler) => scheduler.input_scale(step),
+            Self::Consistency(scheduler) => scheduler.at(step).input,
+        }
+    }
+
+    /// The factors of step `step`.
+    ///
+    /// # Panics
+    /// When `step` is not below [`Self::steps`].
+    pub fn step(&self, step: usize) -> Step {
+        match self {
+            Self::Euler(scheduler) => scheduler.step(step),
+            Self::Consistency(scheduler) => scheduler.step(step),
+        }
+    }
+}
+
+/// Which sampler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SamplerKind {
+    /// Euler's steps, for any weights.
+    Euler,
+    /// Few steps, for weights that were distilled for them.
+    Consistency,
+}
+
+impl SamplerKind {
+    /// Its name on the command line and in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Euler => "euler",
+            Self::Consistency => "consistency",
+        }
+    }
+}
+
+impl std::str::FromStr for SamplerKind {
+    type Err = String;
+
+    fn from_str(name: &str) -> std::result::Result<Self, String> {
+        let kinds = [Self::Euler, Self::Consistency];
+        let named = kinds.into_iter().find(|kind| kind.name() == name);
+        named.ok_or_else(|| format!("{name:?} is no sampler; there are euler and consistency"))
+    }
+}
+
+/// `scheduler/scheduler_config.json` of a published directory, whichever class it is of.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum SchedulerConfig {
+    /// See [`SamplerKind::Euler`].
+    Euler(EulerDiscreteConfig),
+    /// See [`SamplerKind::Consistency`].
+    Consistency(ConsistencyConfig),
+}
+
+impl Default for SchedulerConfig {
+    fn default() -> Self {
+        Self::Euler(EulerDiscreteConfig::default())
+    }
+}
+
+impl<'de> Deserialize<'de> for SchedulerConfig {
+    fn deserialize<D: serde::Deserializer<'de>>(reader: D) -> std::result::Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(reader)?;
+        let class = value.get("_class_name").and_then(|class| class.as_str());
+        let read = match class {
+            Some(ConsistencyConfig::CLASS) => serde_json::from_value(value).map(Self::Consistency),
+            _ => serde_json::from_value(value).map(Self::Euler),
+        };
+        read.map_err(serde::de::Error::custom)
+    }
+}
+
+impl SchedulerConfig {
+    /// Which sampler the weights were published with.
+    pub fn kind(&self) -> SamplerKind {
+        match self {
+            Self::Euler(_) => SamplerKind::Euler,
+            Self::Consistency(_) => SamplerKind::Consistency,
+        }
+    }
+
+    /// The noise levels of `steps` steps. A sampler that the weights were not published with has its own usual levels.
+    ///
+    /// # Errors
+    /// Those of [`EulerDiscreteScheduler::new`] and [`ConsistencyScheduler::new`].
+    pub fn schedule(&self, sampler: Option<SamplerKind>, steps: usize) -> Result<Schedule> {
+        Ok(match (sampler.unwrap_or(self.kind()), self) {
+            (SamplerKind::Euler, Self::Euler(config)) => {
+                EulerDiscreteScheduler::new(config.clone(), steps)?.into()
+            }
+            (SamplerKind::Consistency, Self::Consistency(config)) => {
+                ConsistencyScheduler::new(config.clone(), steps)?.into()
+            }
+            (SamplerKind::Euler, _) => {
+                EulerDiscreteScheduler::new(EulerDiscreteConfig::default(), steps)?.into()
+            }
+            (SamplerKind::Consistency, _) => {
+                ConsistencyScheduler::new(ConsistencyConfig::default(), steps)?.into()
+            }
+        })
     }
 }
 
@@ -411,7 +586,7 @@ mod tests {
     fn agrees_with_diffusers() {
         // diffusers keeps its numbers in f32, and takes some of them through powers and logarithms.
         let close = |a: f64, b: f64| (a - b).abs() <= 2e-5 * b.abs().max(1.0);
-        let text = include_str!("../../../tests/goldens/scheduler.json");
+        let text = include_str!("../../../../tests/goldens/scheduler.json");
         let runs: Vec<Run> = serde_json::from_str(text).unwrap();
         assert_eq!(runs.len(), 6);
         for run in runs {
@@ -474,6 +649,36 @@ mod tests {
             }
             assert!((x - clean).abs() < 1e-9, "{prediction_type:?}: {x}");
         }
+    }
+
+    #[test]
+    fn the_class_of_a_file_decides_unless_somebody_does() {
+        let config = |class: &str| -> SchedulerConfig {
+            serde_json::from_str(&format!(
+                r#"{{"_class_name": "{class}", "sigma_max": 80.0}}"#
+            ))
+            .unwrap()
+        };
+        let (euler, few) = (
+            config("EulerDiscreteScheduler"),
+            config(ConsistencyConfig::CLASS),
+        );
+        let highest = |config: &SchedulerConfig, sampler| {
+            let schedule = config.schedule(sampler, 4).unwrap();
+            let few = matches!(schedule, Schedule::Consistency(_));
+            (few, schedule.sigmas()[0].round())
+        };
+        assert_eq!(highest(&euler, None), (false, 80.0));
+        assert_eq!(highest(&few, None), (true, 80.0));
+        assert_eq!(highest(&few, Some(SamplerKind::Euler)), (false, 700.0));
+        assert_eq!(
+            highest(&euler, Some(SamplerKind::Consistency)),
+            (true, 700.0)
+        );
+        for kind in [SamplerKind::Euler, SamplerKind::Consistency] {
+            assert_eq!(kind.name().parse(), Ok(kind));
+        }
+        assert!("heun".parse::<SamplerKind>().is_err());
     }
 
     #[test]
