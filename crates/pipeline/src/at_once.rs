@@ -530,7 +530,11 @@ mod tests {
             frames: 6,
             ..settings()
         };
-        Job { scene, settings }
+        Job {
+            scene,
+            settings,
+            reference: None,
+        }
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub enum Edit {
         /// How it is turned and scaled.
         poses: Vec<Pose>,
         /// The joints that the handles lead, if they do.
-        skeleton: Option<Skeleton>,
+        skeleton: Option<Box<Skeleton>>,
     },
     /// Renames an entity.
     Rename {
@@ -200,7 +200,8 @@ impl Edit {
                     trajectory: std::mem::replace(&mut e.trajectory, trajectory),
                     handles: std::mem::replace(&mut e.handles, handles),
                     poses: std::mem::replace(&mut e.poses, poses),
-                    skeleton: std::mem::replace(&mut e.skeleton, skeleton),
+                    skeleton: std::mem::replace(&mut e.skeleton, skeleton.map(|s| *s))
+                        .map(Box::new),
                 },
                 None => return missing(index),
             },
@@ -363,7 +364,7 @@ mod tests {
                 trajectory: line(),
                 handles: vec![Trajectory::pin(0.3, 0.3); n],
                 poses: vec![Pose::default(); n],
-                skeleton: Skeleton::of_list(&vec![[0.5; 3]; JOINTS * n]),
+                skeleton: Skeleton::of_list(&vec![[0.5; 3]; JOINTS * n]).map(Box::new),
             }),
             (0usize..4, "[a-z]{3}").prop_map(|(index, name)| Edit::Rename { index, name }),
             (0usize..4, any::<Option<u32>>())

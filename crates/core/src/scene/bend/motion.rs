@@ -67,7 +67,13 @@ impl BehindArms {
         Some(Self {
             hidden,
             body,
-            motion: Motion::through(Rig::Person { rig, paths }, frames),
+            motion: Motion::through(
+                Rig::Person {
+                    rig: Box::new(rig),
+                    paths,
+                },
+                frames,
+            ),
         })
     }
 }
@@ -78,7 +84,7 @@ pub enum Rig {
     /// Led at the places where its paths begin.
     Thing {
         /// Its mesh, held there.
-        solver: Solver,
+        solver: Box<Solver>,
         /// Its paths.
         paths: Vec<Trajectory>,
         /// How it is turned and scaled.
@@ -89,7 +95,7 @@ pub enum Rig {
     /// Led by its joints.
     Person {
         /// Its mesh, taken hold of where its paths begin.
-        rig: PersonRig,
+        rig: Box<PersonRig>,
         /// Its paths.
         paths: Vec<Trajectory>,
     },
@@ -106,6 +112,7 @@ impl Rig {
             && paths.iter().any(|path| !path.is_pin())
             && let Some(rig) = PersonRig::new(skeleton, &entity.mask, size, &starts(&paths))
         {
+            let rig = Box::new(rig);
             return Some(Self::Person { rig, paths });
         }
         let still = entity.poses.iter().all(Pose::is_still);
@@ -119,8 +126,9 @@ impl Rig {
         }
         let size = size.map(|side| side as f32);
         let starts = starts(&paths).into_iter().map(|at| scaled(at, size));
+        let solver = Solver::new(Arc::new(mesh), &starts.collect::<Vec<_>>());
         Some(Self::Thing {
-            solver: Solver::new(Arc::new(mesh), &starts.collect::<Vec<_>>()),
+            solver: Box::new(solver),
             paths,
             poses: entity.poses.clone(),
             size,

@@ -15,8 +15,8 @@ pub fn half_width(joint: Joint) -> f32 {
         Joint::Head => 0.22,
         Joint::Neck | Joint::Pelvis => 0.2,
         Joint::LeftShoulder | Joint::RightShoulder => 0.15,
-        Joint::LeftElbow | Joint::RightElbow => 0.115,
-        Joint::LeftWrist | Joint::RightWrist => 0.085,
+        Joint::LeftElbow | Joint::RightElbow => 0.125,
+        Joint::LeftWrist | Joint::RightWrist => 0.09,
         Joint::LeftHand | Joint::RightHand => 0.095,
         Joint::LeftHip | Joint::RightHip => 0.2,
         Joint::LeftKnee | Joint::RightKnee => 0.18,
@@ -25,8 +25,8 @@ pub fn half_width(joint: Joint) -> f32 {
     }
 }
 
-/// How near the trunk counts within its outline, in half widths: an arm in front of it is nearer within three quarters of its own.
-const WITHIN_TRUNK: f32 = 0.75;
+/// How near the trunk counts within its outline, in half widths: an arm in front of it is nearer within nearly its own.
+const WITHIN_TRUNK: f32 = 0.95;
 /// What half a width of the trunk's edge is, in its lengths.
 const TRUNK_EDGE: f32 = 0.13;
 /// What lies beyond the end of a bone where another part begins counts this many times as far.
