@@ -11,6 +11,8 @@ mod fill;
 mod parts;
 #[path = "common/person.rs"]
 mod person;
+#[path = "cli/pose.rs"]
+mod pose;
 #[path = "cli/segment.rs"]
 mod segment;
 #[path = "cli/track.rs"]

@@ -8,6 +8,8 @@ pub mod fill;
 pub mod generate;
 mod model;
 pub mod parts;
+mod person;
+pub mod pose;
 mod request;
 pub mod segment;
 #[cfg(feature = "server")]
@@ -33,6 +35,8 @@ enum Command {
     Convert(convert::Args),
     /// Divide a person in a picture into parts
     Parts(parts::Args),
+    /// Find the joints of a person in a picture
+    Pose(pose::Args),
     /// Fill what is under a mask from the rest of the picture
     Fill(fill::Args),
     /// Make a video from a picture and a preset
@@ -52,6 +56,7 @@ pub fn main() -> ExitCode {
     let result: Result<()> = match cli.command {
         Command::Convert(args) => convert::run(args),
         Command::Parts(args) => parts::run(args),
+        Command::Pose(args) => pose::run(args),
         Command::Fill(args) => fill::run(args),
         Command::Generate(args) => generate::run(args),
         Command::Segment(args) => segment::run(args),

@@ -1,48 +1,34 @@
 //! `dragentity parts`: the parts of a person in a picture, as a preset.
 
-use super::files::{MAX_PICTURE_FILE, read};
-use super::model::{SegmenterArgs, shipped};
-use dragentity_core::Cancel;
-use dragentity_core::Click;
-use dragentity_core::ClickJob;
+use super::person::PersonArgs;
+use super::pose::PoseArgs;
 use dragentity_core::error::{Error, Result};
 use dragentity_core::platform::write_whole;
-use dragentity_core::scene::{Entity, Mask, Picture, Preset, Scene, Settings, parts};
+use dragentity_core::scene::{Entity, Picture, Preset, Scene, Settings, parts};
 use dragentity_media::overlay::{Canvas, colour};
 use dragentity_networks::device::Device;
-use dragentity_pipeline::model::ModelOptions;
-use dragentity_pipeline::runner::with_runner;
 use dragentity_pipeline::split::{ParserWeights, split_person};
 use std::path::PathBuf;
-
-/// What ships with the program.
-const MINI: &str = "models/mini";
 
 /// Options of `dragentity parts`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The picture
-    image: PathBuf,
-    /// The person's mask: a picture of the same size, white where the person is
-    #[arg(long, value_name = "FILE", required_unless_present = "click")]
-    mask: Option<PathBuf>,
-    /// A place in the person instead, as fractions of width and height; may be repeated
-    #[arg(long, value_name = "X,Y", value_parser = super::segment::place, conflicts_with = "mask")]
-    click: Vec<[f32; 2]>,
+    #[command(flatten)]
+    person: PersonArgs,
     /// Write the parts to this JSON file, a preset for `generate` and the page
     #[arg(short, long, value_name = "FILE.json")]
     output: Option<PathBuf>,
     /// Draw the parts over the picture
     #[arg(long, value_name = "FILE.png")]
     overlay: Option<PathBuf>,
-    /// Use SCHP instead of the model's own parser: its weights (docs/src/parts.md)
-    #[arg(long, value_name = "FILE")]
+    /// Use SCHP instead of the person's bones: its weights (docs/src/parts.md)
+    #[arg(long, value_name = "FILE", conflicts_with = "model")]
     schp: Option<String>,
-    #[command(flatten)]
-    segmenter: SegmenterArgs,
-    /// Folder of the model whose parser it is [default: models/mini here or beside the program]
+    /// Use the human parser of the model in this folder instead
     #[arg(long, value_name = "DIR")]
-    model: Option<PathBuf>,
+    model: Option<String>,
+    #[command(flatten)]
+    pose: PoseArgs,
     /// Where to compute: auto, cuda, vulkan, metal, dx12, wgpu or cpu; cuda:1 is the second GPU, cpu:4 four threads
     #[arg(long, default_value = "auto")]
     device: Device,
@@ -59,36 +45,12 @@ pub fn run(args: Args) -> Result<()> {
             "nothing would be written; name a file with -o or --overlay".into(),
         ));
     }
-    let name = args.image.display().to_string();
-    let bytes = read(&args.image, MAX_PICTURE_FILE, "picture")?;
-    let (picture, size) = Picture::decode_as_stored(&bytes, &name)?;
-    let model = args.model.clone().or_else(|| shipped(MINI));
-    let model = model.unwrap_or_else(|| MINI.into()).display().to_string();
-    let options = args.segmenter.on(ModelOptions::new(model));
-    let mask = match &args.mask {
-        Some(path) => {
-            let bytes = read(path, MAX_PICTURE_FILE, "mask")?;
-            Mask::decode(&bytes, &path.display().to_string(), &name, size)?
-        }
-        None => {
-            let click = |at: &[f32; 2]| Click {
-                x: at[0],
-                y: at[1],
-                positive: true,
-            };
-            let job = ClickJob {
-                picture: picture.clone(),
-                clicks: args.click.iter().map(click).collect(),
-                ..ClickJob::default()
-            };
-            with_runner(args.device, &options, |runner| {
-                runner.segment(&job, &Cancel::new(), &mut |_| {})
-            })??
-        }
-    };
-    let weights = match &args.schp {
-        Some(file) => ParserWeights::Schp(file),
-        None => ParserWeights::Model(&options.location),
+    let (picture, mask) = args.person.read(args.device)?;
+    let pose = args.pose.file();
+    let weights = match (&args.schp, &args.model) {
+        (Some(file), _) => ParserWeights::Schp(file),
+        (None, Some(folder)) => ParserWeights::Model(folder),
+        (None, None) => ParserWeights::Pose(&pose),
     };
     let found = split_person(args.device, weights, &picture, &mask)?;
     let area = mask.area().max(1) as f32;

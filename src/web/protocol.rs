@@ -4,7 +4,7 @@ use super::editor::SegmentRequest;
 use dragentity_compositor::cutout::Sprite;
 use dragentity_core::error::Result;
 use dragentity_core::scene::{
-    Entity, Mask, Order, Part, Picture, Pose, Scene, Settings, Trajectory,
+    Entity, Mask, Order, Part, Picture, Pose, Scene, Settings, Skeleton, Trajectory,
 };
 use dragentity_core::{Click, ClickJob, Job, JobEvent, Video};
 use serde::{Deserialize, Serialize};
@@ -80,6 +80,7 @@ struct EntityData {
     trajectory: Option<Trajectory>,
     handles: Vec<Trajectory>,
     poses: Vec<Pose>,
+    skeleton: Option<Vec<[f32; 3]>>,
     group: Option<u32>,
     part: Option<Part>,
 }
@@ -102,6 +103,7 @@ impl JobData {
             trajectory: e.trajectory.clone(),
             handles: e.handles.clone(),
             poses: e.poses.clone(),
+            skeleton: e.skeleton.as_ref().map(Skeleton::to_list),
             group: e.group,
             part: e.part,
         };
@@ -135,6 +137,7 @@ impl JobData {
                 trajectory: e.trajectory,
                 handles: e.handles,
                 poses: e.poses,
+                skeleton: e.skeleton.and_then(|list| Skeleton::of_list(&list)),
                 group: e.group,
                 part: e.part,
             })
@@ -230,6 +233,8 @@ pub enum ToWorker {
         device: DeviceChoice,
         /// URL of the weights that make masks.
         segmenter: String,
+        /// URL of the weights that find people's joints: loaded when they are first needed.
+        pose: String,
         /// URL of the model's directory, ending in a slash: loaded when it is first needed.
         model: String,
     },
@@ -255,6 +260,13 @@ pub enum ToWorker {
     },
     /// Find the parts of the person under a mask.
     Parts {
+        /// Comes back with the answer.
+        number: u64,
+        /// The person's mask.
+        mask: Pixels,
+    },
+    /// Find the joints of the person under a mask, if it is one.
+    Joints {
         /// Comes back with the answer.
         number: u64,
         /// The person's mask.
@@ -345,6 +357,13 @@ pub enum FromWorker {
         number: u64,
         /// The parts.
         parts: Vec<(Part, Pixels)>,
+    },
+    /// A person's joints.
+    Joints {
+        /// Of which request.
+        number: u64,
+        /// [`Skeleton::to_list`]; `None` where nobody was found.
+        joints: Option<Vec<[f32; 3]>>,
     },
     /// What is shown while paths are drawn.
     Prepared {

@@ -42,6 +42,8 @@ struct Moving {
     /// Where its shadow is, and what it covers itself; until there is a plate to tell how dark the shadow is.
     shadow: Option<(Vec<bool>, Vec<f32>)>,
     shade: Option<Shade>,
+    /// Whether it was made up, and lies beneath the layer whose `index` it has.
+    beneath: bool,
 }
 
 /// A picture whose things are being cut out, one after another; then its frames.
@@ -128,9 +130,37 @@ impl Composition {
                 depths: layer.depths,
                 shadow: shadow.map(|shadow| (shadow, covered)),
                 shade: None,
+                beneath: false,
             });
         }
         !self.waiting.is_empty()
+    }
+
+    /// Lays beneath a layer that was cut out what it hides of itself, made up: what `mask` covers of `picture`, which is of the same
+    /// size as the composition's. It uncovers nothing and has no shadow.
+    pub fn lay_beneath(&mut self, layer: usize, picture: &Picture, mask: &Mask, motion: Motion) {
+        let Some(place) = self.cutouts.iter().position(|own| own.index == layer) else {
+            return;
+        };
+        let same = (picture.width, picture.height) == (self.picture.width, self.picture.height);
+        let Some(matte) = matte(picture, mask).filter(|_| same) else {
+            return;
+        };
+        let (width, height) = self.size();
+        let cutout = Cutout::new(&matte, width, height, Reach::of(&offsets(&motion)));
+        let depths = self.cutouts[place].depths.clone();
+        self.cutouts.insert(
+            place,
+            Moving {
+                index: layer,
+                cutout,
+                motion,
+                depths,
+                shadow: None,
+                shade: None,
+                beneath: true,
+            },
+        );
     }
 
     /// Width and height of the frames in pixels.
@@ -210,7 +240,8 @@ impl Composition {
             let sprites = shade.into_iter().chain([layer.cutout.sprite()]);
             (layer.index, sprites.collect())
         };
-        self.cutouts.iter().map(sprites).collect()
+        let own = self.cutouts.iter().filter(|layer| !layer.beneath);
+        own.map(sprites).collect()
     }
 
     /// The plate, or, where there is none, the picture.
@@ -259,7 +290,7 @@ impl Composition {
                     let source = layer.cutout.source();
                     let warped = warp(source, bent, [width, height], Sampling::Cubic);
                     if let Some(warped) = warped {
-                        self.lay_bent(&mut frame, &warped, camera_still);
+                        self.lay_bent(&mut frame, &warped, camera_still && !layer.beneath);
                     }
                 }
             }
@@ -268,8 +299,8 @@ impl Composition {
     }
 
     /// Lays a thing that is bent over a frame. What of it has not moved stays as the picture shows it, edges and all, where
-    /// nothing else has come or gone: a body that is held does not change when its head begins to turn.
-    fn lay_bent(&self, frame: &mut [u8], warped: &Warped, camera_still: bool) {
+    /// nothing else has come or gone, if it `may_stay`: a body that is held does not change when its head begins to turn.
+    fn lay_bent(&self, frame: &mut [u8], warped: &Warped, may_stay: bool) {
         let width = self.picture.width as usize;
         let plate = &self.plate().rgb;
         for (at, (pixel, &still)) in warped.pixels.iter().zip(&warped.still).enumerate() {
@@ -278,7 +309,7 @@ impl Composition {
             let out = &mut frame[at * 3..at * 3 + 3];
             let alpha = pixel[3];
             let untouched = still > 0.0
-                && camera_still
+                && may_stay
                 && self.hiding[at] <= 1
                 && out == &plate[at * 3..at * 3 + 3];
             let still = if untouched { still } else { 0.0 };
@@ -312,7 +343,8 @@ impl Composition {
                 *out = alpha.max(*out);
             }
         }
-        for layer in &self.cutouts {
+        // What was made up is a guess, too.
+        for layer in self.cutouts.iter().filter(|layer| !layer.beneath) {
             let coverage = layer.covered(index, [width, height]);
             for (out, covered) in followed.alpha.iter_mut().zip(coverage) {
                 *out = ((covered * 255.0).round() as u8).max(*out);
@@ -691,5 +723,37 @@ mod tests {
         let mut tiny = Composition::new(dot, vec![layer], Vec::new());
         while tiny.advance() {}
         assert_eq!(tiny.frame(1).len(), 3);
+    }
+
+    #[test]
+    fn what_a_thing_hid_of_itself_lies_beneath_it_and_uncovers_nothing() {
+        let (picture, mask) = scene();
+        let layer = |way: Vec<[f32; 2]>| shifted(mask.clone(), way);
+        let still = vec![[0.0; 2]; 2];
+        let mut composition = Composition::new(
+            picture.clone(),
+            vec![layer(vec![[0.0; 2], [30.0, 0.0]])],
+            Vec::new(),
+        );
+        while composition.advance() {}
+        let hole = composition.hole();
+        let green = Picture::from_rgb(
+            picture.width,
+            picture.height,
+            [0, 200, 0].repeat(picture.rgb.len() / 3),
+        )
+        .unwrap();
+        composition.lay_beneath(0, &green, &mask, Motion::Shift(still.clone()));
+        // Of no layer that is there, and of another size: nothing.
+        composition.lay_beneath(7, &green, &mask, Motion::Shift(still.clone()));
+        composition.lay_beneath(0, &green.resized(8, 8), &mask, Motion::Shift(still));
+        assert_eq!(composition.hole(), hole);
+        assert_eq!(composition.sprites().len(), 1);
+        assert_eq!(composition.frame(0), *picture.rgb);
+        let frame = composition.frame(1);
+        let [x, y] = mask.centroid().unwrap();
+        let at = (y * picture.height as f32) as usize * picture.width as usize
+            + (x * picture.width as f32) as usize;
+        assert_eq!(frame[3 * at..3 * at + 3], [0, 200, 0]);
     }
 }

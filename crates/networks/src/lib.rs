@@ -4,6 +4,7 @@
 // Who shows something to people is a program, which hears of it in what is returned and called back.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod blaze_pose;
 pub mod clip;
 #[cfg(not(target_family = "wasm"))]
 pub mod cotracker;

@@ -1,10 +1,11 @@
 //! Videos at once, without any network: things are cut out, what they hid is filled, and they are laid over it along their
 //! paths (`dragentity-compositor`).
 
+use super::behind_arms::lay_behind_arms;
+use super::fill::filled;
 use super::transfer::pause;
 use dragentity_compositor::cutout::Sprite;
 use dragentity_compositor::frames::{Composition, Layer};
-use dragentity_compositor::plate::Filling;
 use dragentity_core::error::Result;
 use dragentity_core::event::Preview;
 use dragentity_core::reference::Reference;
@@ -12,7 +13,7 @@ use dragentity_core::scene::bend::Motion;
 use dragentity_core::scene::draft::smooth_fill;
 use dragentity_core::scene::parts::held_together;
 use dragentity_core::scene::settings::MAX_ENTITIES;
-use dragentity_core::scene::{Mask, Picture, Pose, Scene, Settings};
+use dragentity_core::scene::{Entity, Mask, Picture, Pose, Scene, Settings};
 use dragentity_core::{Cancel, Job, JobEvent, Video};
 use std::cell::RefCell;
 
@@ -159,6 +160,8 @@ impl AtOnce {
         while composition.advance() {
             pause(cancel).await?;
         }
+        let moving = moving(job);
+        lay_behind_arms(&mut composition, &moving, job, cancel, observer).await?;
         if let Some(hole) = composition.hole() {
             if self.known(composition.picture(), &hole).is_none()
                 && let Some(preview) = preview(&mut composition, &hole)
@@ -244,15 +247,7 @@ impl AtOnce {
         let filled = if (known as f32) < LEAST_KNOWN * source.alpha.len() as f32 {
             smooth_fill(picture, &hole)
         } else {
-            let mut filling = Filling::new(picture, &hole, Some(&source))?;
-            let mut more = true;
-            while more {
-                let (done, total) = filling.progress();
-                observer(JobEvent::Filling { done, total });
-                pause(cancel).await?;
-                more = filling.advance();
-            }
-            filling.finish()
+            filled(picture, &hole, &source, cancel, observer).await?
         };
         *self.plate.borrow_mut() = Some(Plate {
             picture: picture.clone(),
@@ -283,22 +278,28 @@ fn size_of(picture: &Picture, settings: &Settings) -> (u32, u32) {
     (scaled(width), scaled(height))
 }
 
+/// What has a motion in a job, back to front, groups held together.
+fn moving(job: &Job) -> Vec<Entity> {
+    let scene = &job.scene;
+    let held = held_together(&scene.entities, MAX_ENTITIES);
+    let entities = scene.layers().into_iter().map(|i| Entity {
+        trajectory: held[i].clone(),
+        ..scene.entities[i].clone()
+    });
+    entities.filter(Entity::has_motion).collect()
+}
+
 /// Lays out a job: picture, masks and paths at the video's size.
 fn composition(job: &Job, width: u32, height: u32) -> Composition {
     let scene = &job.scene;
     let frames = job.settings.frames as usize;
-    let held = held_together(&scene.entities, MAX_ENTITIES);
-    let layers = scene.layers().into_iter().filter_map(|i| {
-        let mut entity = scene.entities[i].clone();
-        entity.trajectory = held[i].clone();
-        entity.has_motion().then(|| Layer {
-            motion: Motion::of(&entity, frames, [width, height]),
-            depths: Pose::sample(&entity.poses, frames)
-                .iter()
-                .map(|pose| pose.depth)
-                .collect(),
-            mask: entity.mask,
-        })
+    let layers = moving(job).into_iter().map(|entity| Layer {
+        motion: Motion::of(&entity, frames, [width, height]),
+        depths: Pose::sample(&entity.poses, frames)
+            .iter()
+            .map(|pose| pose.depth)
+            .collect(),
+        mask: entity.mask,
     });
     let camera = scene.background.as_ref().map(|path| {
         let offsets = path.offsets(frames).into_iter();
@@ -316,7 +317,7 @@ fn composition(job: &Job, width: u32, height: u32) -> Composition {
 mod tests {
     use super::*;
     use dragentity_core::Error;
-    use dragentity_core::scene::{Entity, Trajectory};
+    use dragentity_core::scene::{Skeleton, Trajectory};
 
     /// A disc on stripes, which goes to the right.
     fn job(frames: u32) -> Job {
@@ -460,5 +461,104 @@ mod tests {
         let (video, _) = run(&at_once, &all);
         assert_eq!(video.frames[0], *all.scene.picture.rgb);
         assert!(video.frames[1] != video.frames[0]);
+    }
+
+    /// A red trunk on green ground with its legs, and a blue arm across it whose hand goes away to the left.
+    fn person() -> Job {
+        let (width, height) = (120_u32, 160_u32);
+        let arm = |x: u32, y: u32| (36..84).contains(&x) && (62..70).contains(&y);
+        let body = |x: u32, y: u32| {
+            let trunk = (40..80).contains(&x) && (20..90).contains(&y);
+            let legs = (40..56).contains(&x) || (64..80).contains(&x);
+            trunk || legs && (90..150).contains(&y)
+        };
+        let mut rgb = Vec::new();
+        let mut mask = Mask::empty(width, height);
+        for y in 0..height {
+            for x in 0..width {
+                let (arm, body) = (arm(x, y), body(x, y));
+                rgb.extend(match (arm, body) {
+                    (true, _) => [30, 40, 220],
+                    (_, true) => [210, 40 + (x * 7 % 20) as u8, 30],
+                    _ => [40, 150 + (x * 5 % 30) as u8, 60],
+                });
+                mask.alpha[(y * width + x) as usize] = if arm || body { 255 } else { 0 };
+            }
+        }
+        let joints: [[f32; 2]; 19] = [
+            [60.0, 24.0],
+            [60.0, 34.0],
+            [60.0, 90.0],
+            [76.0, 34.0],
+            [76.0, 50.0],
+            [76.0, 62.0],
+            [76.0, 66.0],
+            // The right arm: from the shoulder down its side, then across.
+            [44.0, 34.0],
+            [40.0, 66.0],
+            [72.0, 66.0],
+            [80.0, 66.0],
+            [72.0, 90.0],
+            [72.0, 120.0],
+            [72.0, 145.0],
+            [74.0, 149.0],
+            [48.0, 90.0],
+            [48.0, 120.0],
+            [48.0, 145.0],
+            [46.0, 149.0],
+        ];
+        let mut list = joints.map(|[x, y]| [x / width as f32, y / height as f32, 1.0]);
+        // The other arm is behind.
+        for hidden in 4..7 {
+            list[hidden][2] = 0.0;
+        }
+        let entity = Entity {
+            mask,
+            trajectory: Some(Trajectory::line(
+                [80.0 / 120.0, 66.0 / 160.0],
+                [8.0 / 120.0, 66.0 / 160.0],
+            )),
+            skeleton: Skeleton::of_list(&list),
+            ..Entity::default()
+        };
+        let scene = Scene {
+            picture: Picture::from_rgb(width, height, rgb).unwrap(),
+            entities: vec![entity],
+            ..Scene::default()
+        };
+        let settings = Settings {
+            frames: 6,
+            ..settings()
+        };
+        Job {
+            scene,
+            settings,
+            reference: None,
+        }
+    }
+
+    #[test]
+    fn an_arm_that_leaves_the_trunk_leaves_no_hole_in_it() {
+        let (video, _) = run(&AtOnce::default(), &person());
+        assert_eq!(video.frames[0], *person().scene.picture.rgb);
+        let last = &video.frames[5];
+        let at = |x: usize, y: usize| &last[(y * 120 + x) * 3..][..3];
+        // The hand is on the ground to the left, where the ground was.
+        let blue = |pixel: &[u8]| pixel[2] > 150 && pixel[0] < 120;
+        assert!(
+            (10..30).any(|x| (56..76).any(|y| blue(at(x, y)))),
+            "the arm is nowhere"
+        );
+        // Where it was there is trunk.
+        for x in [56, 62, 68, 74] {
+            let [red, green, blue] = at(x, 66) else {
+                unreachable!()
+            };
+            assert!(
+                *red > 150 && *green < 110 && *blue < 110,
+                "{:?} at {x}",
+                at(x, 66)
+            );
+        }
     }
 }

@@ -39,6 +39,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod at_once;
+mod behind_arms;
 pub mod candidates;
 pub mod clicks;
 #[cfg(not(target_family = "wasm"))]
@@ -46,6 +47,7 @@ pub mod cotracker;
 pub mod detail;
 pub mod dtype;
 pub mod engine;
+mod fill;
 pub mod interpolate;
 pub mod memory;
 pub mod model;
@@ -54,6 +56,7 @@ pub mod noise;
 pub mod page;
 pub mod parts;
 pub mod plan;
+pub mod pose;
 #[cfg(not(target_family = "wasm"))]
 pub mod runner;
 pub mod sample;

@@ -1,18 +1,18 @@
-//! A page's device and what is loaded onto it: what makes masks first, the model and the human parser when they are first
-//! needed. No generics: the networks are compiled for both backends here, once, and a change to the page does not compile
+//! A page's device and what is loaded onto it: what makes masks first, the model and what finds people's joints when they are
+//! first needed. No generics: the networks are compiled for both backends here, once, and a change to the page does not compile
 //! them again.
 
 use crate::at_once::{AtOnce, Prepared};
 use crate::engine::{Engine, Observer};
-use crate::parts::PersonParser;
+use crate::pose::PoseFinder;
 use crate::segmenter::Segmenter;
 use crate::transfer::pause;
 use burn::backend::wgpu::WgpuDevice;
 use burn::tensor::backend::Backend;
-use dragentity_core::scene::{Mask, Part, Picture, Scene};
+use dragentity_core::scene::{Mask, Part, Picture, Scene, Skeleton};
 use dragentity_core::{Cancel, ClickJob, Error, Job, JobEvent, Result, Video};
 use dragentity_networks::device::{Cpu, Gpu, cpu_device_name};
-use dragentity_networks::weights::{ModelDir, Weights};
+use dragentity_networks::weights::Weights;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -24,6 +24,15 @@ pub type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
 pub struct PageDevice {
     place: Place,
     at_once: AtOnce,
+}
+
+/// Where what is loaded when it is first needed comes from.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    /// Of the model's directory.
+    pub model: String,
+    /// Of the weights that find people's joints.
+    pub pose: String,
 }
 
 /// What makes a video.
@@ -43,11 +52,10 @@ enum Place {
 struct On<B: Backend> {
     device: B::Device,
     name: String,
-    /// Where the model is.
-    address: String,
+    addresses: Addresses,
     segmenter: Option<Segmenter<B>>,
     engine: Option<Engine<B>>,
-    parser: Option<PersonParser<B>>,
+    pose: Option<PoseFinder<B>>,
 }
 
 /// Calls the same on either device.
@@ -61,18 +69,18 @@ macro_rules! on_either {
 }
 
 impl PageDevice {
-    /// The CPU, and the address of the model that will be loaded onto it.
-    pub fn cpu(address: &str) -> Self {
+    /// The CPU, and the addresses of what will be loaded onto it.
+    pub fn cpu(addresses: Addresses) -> Self {
         Self {
-            place: Place::Cpu(On::new(Default::default(), cpu_device_name(), address)),
+            place: Place::Cpu(On::new(Default::default(), cpu_device_name(), addresses)),
             at_once: AtOnce::default(),
         }
     }
 
-    /// A GPU that Burn knows, called `name` in words, and the address of the model that will be loaded onto it.
-    pub fn gpu(device: WgpuDevice, name: String, address: &str) -> Self {
+    /// A GPU that Burn knows, called `name` in words, and the addresses of what will be loaded onto it.
+    pub fn gpu(device: WgpuDevice, name: String, addresses: Addresses) -> Self {
         Self {
-            place: Place::Gpu(On::new(device, name, address)),
+            place: Place::Gpu(On::new(device, name, addresses)),
             at_once: AtOnce::default(),
         }
     }
@@ -131,16 +139,28 @@ impl PageDevice {
         })
     }
 
-    /// The parts of the person under a mask, by the model's human parser ([`PersonParser::parts`]).
+    /// The joints of the person under a mask ([`PoseFinder::find`]).
     ///
     /// # Errors
-    /// Those, and those of [`PersonParser::load`].
+    /// Those, and those of [`PoseFinder::load`].
+    pub fn joints<'a>(&'a mut self, picture: &'a Picture, mask: &'a Mask) -> Work<'a, Skeleton> {
+        Box::pin(async move {
+            on_either!(&mut self.place, on => on.pose().await?.find(picture, mask).await)
+        })
+    }
+
+    /// The parts of the person under a mask ([`PoseFinder::parts`]).
+    ///
+    /// # Errors
+    /// Those, and those of [`PoseFinder::load`].
     pub fn parts<'a>(
         &'a mut self,
         picture: &'a Picture,
         mask: &'a Mask,
     ) -> Work<'a, Vec<(Part, Mask)>> {
-        Box::pin(async move { on_either!(&mut self.place, on => on.parts(picture, mask).await) })
+        Box::pin(async move {
+            on_either!(&mut self.place, on => on.pose().await?.parts(picture, mask).await)
+        })
     }
 
     /// What is shown while paths are drawn, see [`AtOnce::prepare`].
@@ -184,14 +204,14 @@ impl PageDevice {
 }
 
 impl<B: Backend> On<B> {
-    fn new(device: B::Device, name: String, address: &str) -> Box<Self> {
+    fn new(device: B::Device, name: String, addresses: Addresses) -> Box<Self> {
         Box::new(Self {
             device,
             name,
-            address: address.to_owned(),
+            addresses,
             segmenter: None,
             engine: None,
-            parser: None,
+            pose: None,
         })
     }
 
@@ -213,14 +233,15 @@ impl<B: Backend> On<B> {
         })
     }
 
-    async fn parts(&mut self, picture: &Picture, mask: &Mask) -> Result<Vec<(Part, Mask)>> {
-        let parser = match self.parser.take() {
-            Some(parser) => parser,
-            None => PersonParser::load(&ModelDir::new(&self.address), &self.device).await?,
+    async fn pose(&mut self) -> Result<&PoseFinder<B>> {
+        let pose = match self.pose.take() {
+            Some(pose) => pose,
+            None => {
+                let weights = Weights::open(&self.addresses.pose, &mut |_, _| {}).await?;
+                PoseFinder::load(&weights, &self.device).await?
+            }
         };
-        let parts = parser.parts(picture, mask, &self.device).await;
-        self.parser = Some(parser);
-        parts
+        Ok(self.pose.insert(pose))
     }
 
     async fn engine(
@@ -232,7 +253,7 @@ impl<B: Backend> On<B> {
             Some(engine) => engine,
             None => {
                 let (device, name) = (self.device.clone(), self.name.clone());
-                Engine::load(&self.address, device, name, on_event).await?
+                Engine::load(&self.addresses.model, device, name, on_event).await?
             }
         };
         let engine = self.engine.insert(engine);

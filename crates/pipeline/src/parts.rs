@@ -232,10 +232,10 @@ impl<B: Backend> PersonParser<B> {
         if !parsed.is_somebody(inside.map(|at| crop.place(mask, picture, at))) {
             return Err(nobody());
         }
-        let labels = (0..mask.alpha.len())
+        let labels: Vec<Option<Part>> = (0..mask.alpha.len())
             .map(|at| (mask.alpha[at] > 0).then(|| parsed.part(crop.place(mask, picture, at))))
             .collect();
-        share_out(mask, labels)
+        share_out(mask, &labels)
     }
 }
 

@@ -56,7 +56,8 @@ impl<B: Backend> SchpParser<B> {
             parts[y * SIDE + x]
         };
         let own = |at: usize| if mask.alpha[at] > 0 { of(at) } else { None };
-        share_out(mask, (0..mask.alpha.len()).map(own).collect())
+        let labels: Vec<_> = (0..mask.alpha.len()).map(own).collect();
+        share_out(mask, &labels)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Editor, Gesture, Outcome, TOLERANCE};
 use dragentity_core::scene::entity::MAX_HANDLES;
 use dragentity_core::scene::history::Edit;
-use dragentity_core::scene::{Pose, Trajectory};
+use dragentity_core::scene::{Entity, Pose, Skeleton, Trajectory};
 
 const MANY: &str = "Twenty-five handles are the most. Click a pin to take it away.";
 
@@ -13,6 +13,8 @@ pub struct Led {
     pub index: usize,
     /// Of each handle, a new one among them, where it is at rest and where it is led; fractions of the picture.
     pub handles: Vec<[[f32; 2]; 2]>,
+    /// The joints that the handles lead, if they do.
+    pub skeleton: Option<Skeleton>,
 }
 
 impl Editor {
@@ -39,7 +41,7 @@ impl Editor {
                 .entities
                 .get(*index)
                 .into_iter()
-                .flat_map(|e| e.held_by())
+                .flat_map(Entity::held_by)
         };
         let moved = |[x, y]: [f32; 2]| [[x, y], [x + by[0], y + by[1]]];
         let handles = match handle {
@@ -62,15 +64,24 @@ impl Editor {
                         .collect()
                 })?,
         };
+        let own = self.scene.entities.get(*index)?.skeleton.as_ref();
+        let skeleton = match handle {
+            Some(_) => self.joints_of(*index),
+            None => own,
+        };
         Some(Led {
             index: *index,
             handles,
+            skeleton: skeleton.cloned(),
         })
     }
 
     /// Its handles when all of an entity is led by `path`: those that are led keep what they do beside that, pins hold.
     fn along(&self, index: usize, path: &Trajectory) -> Option<Vec<Trajectory>> {
         let entity = self.scene.entities.get(index)?;
+        if entity.skeleton.is_some() {
+            return self.whole_body(index, path);
+        }
         let mut paths: Vec<Trajectory> = entity.held_by().cloned().collect();
         if paths.len() < 2 {
             return Some(vec![path.clone()]);
@@ -94,26 +105,30 @@ impl Editor {
         else {
             return Outcome::Nothing;
         };
-        let poses = entity.poses.clone();
+        let (poses, skeleton) = (entity.poses.clone(), entity.skeleton.clone());
         if paths.len() > MAX_HANDLES + 1 {
             return Outcome::Say(MANY);
         }
-        self.set_motion(index, paths, poses)
+        self.set_motion(index, paths, poses, skeleton)
     }
 
-    /// Replaces what an entity does: all of its handles, the first one first, and its poses.
+    /// Replaces what an entity does: all of its handles, the first one first, its poses, and the joints that the handles lead.
     pub(super) fn set_motion(
         &mut self,
         index: usize,
         mut paths: Vec<Trajectory>,
         poses: Vec<Pose>,
+        skeleton: Option<Skeleton>,
     ) -> Outcome {
+        // Joints that nothing leads are no part of what it does.
+        let skeleton = skeleton.filter(|_| !paths.is_empty());
         let trajectory = (!paths.is_empty()).then(|| paths.remove(0));
         let edit = Edit::SetMotion {
             index,
             trajectory,
             handles: paths,
             poses,
+            skeleton: skeleton.map(Box::new),
         };
         self.edit(edit)
     }
@@ -138,10 +153,13 @@ impl Editor {
     pub(super) fn bends(&self, at: [f32; 2]) -> Option<(usize, Option<usize>)> {
         let near = |i: usize| self.handle_at(i, at).map(|handle| (i, Some(handle)));
         let own = self.selected.and_then(near);
-        own.or_else(|| self.hit(at).map(|i| (i, self.handle_at(i, at))))
+        // A joint of a person may lie beside its mask.
+        let joint = self.selected.filter(|i| self.joint_at(*i, at).is_some());
+        own.or_else(|| joint.map(|i| (i, None)))
+            .or_else(|| self.hit(at).map(|i| (i, self.handle_at(i, at))))
     }
 
-    /// Where the drag of a handle begins: where the handle does, or, for a new one, where the thing was taken. The number of the
+    /// Where the drag of a handle begins: where the handle does, or, for a new one, at the joint there, else where the thing was taken. The number of the
     /// handle and that place; a sentence where there are enough.
     pub(super) fn begin_handle(
         &self,
@@ -158,7 +176,7 @@ impl Editor {
         {
             Some((handle, path)) => Ok((handle, path.start())),
             None if count > MAX_HANDLES => Err(MANY),
-            None => Ok((count, at)),
+            None => Ok((count, self.joint_at(index, at).unwrap_or(at))),
         }
     }
 
@@ -168,13 +186,13 @@ impl Editor {
             return Outcome::Nothing;
         };
         let mut paths: Vec<Trajectory> = entity.held_by().cloned().collect();
-        let poses = entity.poses.clone();
+        let (poses, skeleton) = (entity.poses.clone(), self.joints_of(index).cloned());
         match paths.get_mut(handle) {
             Some(old) => *old = path,
             None => paths.push(path),
         }
         let touched = handle.min(paths.len() - 1);
-        let outcome = self.set_motion(index, paths, poses);
+        let outcome = self.set_motion(index, paths, poses, skeleton);
         self.touched = Some(touched);
         outcome
     }
@@ -206,13 +224,13 @@ impl Editor {
             return Outcome::Nothing;
         };
         let mut paths: Vec<Trajectory> = entity.held_by().cloned().collect();
-        let poses = entity.poses.clone();
+        let (poses, skeleton) = (entity.poses.clone(), entity.skeleton.clone());
         self.touched = None;
         if handle >= paths.len() {
             return Outcome::Nothing;
         }
         paths.remove(handle);
-        self.set_motion(index, paths, poses)
+        self.set_motion(index, paths, poses, skeleton)
     }
 
     /// Delete: does away with the handle that was touched last, else with the selected entity.

@@ -148,7 +148,16 @@ impl Editor {
         if self.touched.is_some() {
             return "Delete takes this handle away. Drag it again to lead it otherwise; Space plays it.";
         }
-        match self.selected_entity().map_or(0, |e| e.held_by().count()) {
+        let count = self.selected_entity().map_or(0, |e| e.held_by().count());
+        if self.joints().is_some() {
+            return match count {
+                0 => {
+                    "Drag a joint: an arm follows its hand, the body its hips; feet stay. Click a joint to hold it."
+                }
+                _ => "Drag or click more joints. A click on a pin takes it away; Space plays it.",
+            };
+        }
+        match count {
             0 => "Click what is to stay where it is, drag what is to move.",
             1 => "One handle moves it as it is. Drag or click a second one to turn and scale it.",
             2 => {

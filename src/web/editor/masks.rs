@@ -108,7 +108,7 @@ impl Editor {
         self.splitting.as_ref()
     }
 
-    /// The human parser's answer to request `number`: its parts take the entity's place, as a group. `None` when there
+    /// The answer to request `number`: its parts take the entity's place, as a group. `None` when there
     /// is none.
     pub fn answer_parts(&mut self, number: u64, parts: Option<Vec<(Part, Mask)>>) -> Outcome {
         let Some(request) = self.splitting.take_if(|s| s.number == number) else {

@@ -5,6 +5,7 @@
 
 mod bend;
 mod hint;
+mod joints;
 mod keyboard;
 mod lines;
 mod masks;
@@ -19,6 +20,7 @@ use dragentity_core::scene::{Entity, Mask, Order, Picture, Scene, Settings, Traj
 
 pub use bend::Led;
 pub use hint::Status;
+pub use joints::JointRequest;
 
 /// How far, in pixels of the screen, a pointer moves before a press becomes a drag.
 pub const DRAG_THRESHOLD: f32 = 5.0;
@@ -138,7 +140,7 @@ pub enum Outcome {
         /// Where the pointer rests.
         at: [f32; 2],
     },
-    /// Ask the human parser for the parts of an entity.
+    /// Ask for the parts of an entity, which has to be a person.
     Split(SplitRequest),
     /// Say something that helps.
     Say(&'static str),
@@ -237,6 +239,7 @@ pub struct Editor {
     resting: Option<(u64, [f32; 2])>,
     suggestion: Option<Suggestion>,
     splitting: Option<SplitRequest>,
+    people: joints::People,
     /// The keyboard's crosshair.
     pub crosshair: Option<[f32; 2]>,
     revision: u64,
@@ -261,6 +264,7 @@ impl Default for Editor {
             resting: None,
             suggestion: None,
             splitting: None,
+            people: joints::People::default(),
             crosshair: None,
             revision: 0,
         }
@@ -328,6 +332,7 @@ impl Editor {
     /// Another scene altogether; can be undone unless it is the first.
     pub fn set_scene(&mut self, scene: Scene) {
         self.drop_unfinished();
+        self.people.forget();
         self.select(None);
         self.crosshair = None;
         if self.scene.picture.is_empty() {
@@ -381,7 +386,9 @@ impl Editor {
     /// Takes away all that an entity does.
     pub fn clear_motion(&mut self, index: usize) -> Outcome {
         match self.scene.entities.get(index) {
-            Some(entity) if entity.has_motion() => self.set_motion(index, Vec::new(), Vec::new()),
+            Some(entity) if entity.has_motion() => {
+                self.set_motion(index, Vec::new(), Vec::new(), None)
+            }
             _ => Outcome::Draw,
         }
     }
@@ -395,7 +402,7 @@ impl Editor {
             return self.clear_motion(index);
         }
         let [x, y] = anchor(&entity.mask);
-        self.set_motion(index, vec![Trajectory::pin(x, y)], Vec::new())
+        self.set_motion(index, vec![Trajectory::pin(x, y)], Vec::new(), None)
     }
 
     /// The camera's path.

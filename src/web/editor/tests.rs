@@ -1,5 +1,6 @@
 use super::*;
-use dragentity_core::scene::Part;
+use dragentity_core::scene::skeleton::Joint;
+use dragentity_core::scene::{Part, Skeleton};
 
 fn disc(x: f32, y: f32, r: f32) -> Mask {
     let mut mask = Mask::empty(96, 64);
@@ -713,4 +714,91 @@ fn handles_are_made_with_the_keyboard() {
     let at = handles(&e);
     assert_eq!(at[0], [0.36, 0.5]);
     assert!((at[1][0] - 0.54).abs() < 1e-4 && e.touched() == Some(1));
+}
+
+/// Somebody who stands in the middle, all joints of whom can be seen.
+fn skeleton() -> Skeleton {
+    let half = |x: f32| {
+        let arm = [
+            [x, 0.3],
+            [x * 1.2 - 0.1, 0.42],
+            [x * 1.3 - 0.15, 0.52],
+            [x * 1.3 - 0.15, 0.56],
+        ];
+        let leg = [
+            [x * 0.6 + 0.2, 0.6],
+            [x * 0.6 + 0.2, 0.74],
+            [x * 0.6 + 0.2, 0.88],
+            [x * 0.7 + 0.15, 0.9],
+        ];
+        (arm, leg)
+    };
+    let ((left_arm, left_leg), (right_arm, right_leg)) = (half(0.58), half(0.42));
+    let trunk = [[0.5, 0.2], [0.5, 0.3], [0.5, 0.6]];
+    let places = [&trunk[..], &left_arm, &right_arm, &left_leg, &right_leg].concat();
+    let list: Vec<[f32; 3]> = places.iter().map(|[x, y]| [*x, *y, 1.0]).collect();
+    Skeleton::of_list(&list).unwrap()
+}
+
+#[test]
+fn a_person_is_asked_about_once_and_its_joints_are_led() {
+    let mut e = new_editor();
+    click(&mut e, 0.5, 0.5);
+    assert!(e.ask_joints().is_none(), "only who is to be bent");
+    e.set_tool(Tool::Bend);
+    let request = e.ask_joints().unwrap();
+    assert!(e.ask_joints().is_none(), "it is asked already");
+    assert!(matches!(
+        e.answer_joints(request.number + 1, None),
+        Outcome::Nothing
+    ));
+    e.answer_joints(request.number, Some(skeleton()));
+    assert!(e.ask_joints().is_none() && e.joints().is_some());
+    assert_eq!(e.undo_label(), Some("add entity"), "an answer is no step");
+    // Close to the hand, beside the mask: the hand.
+    let hand = skeleton().place(Joint::LeftHand);
+    let near = [hand[0] + 0.01, hand[1] - 0.01];
+    drag(&mut e, &[near, [0.7, 0.5], [0.8, 0.3]]);
+    let entity = &e.scene().entities[0];
+    assert_eq!(entity.skeleton, Some(skeleton()));
+    assert_eq!(entity.trajectory.as_ref().unwrap().start(), hand);
+    assert_eq!(entity.handles.len(), 0);
+    // Led by Move, all of it goes along: the hand beside pelvis and feet.
+    e.set_tool(Tool::Move);
+    drag(&mut e, &[[0.5, 0.5], [0.45, 0.5], [0.3, 0.5]]);
+    let entity = e.scene().entities[0].clone();
+    let ends: Vec<[f32; 2]> = entity
+        .held_by()
+        .map(|path| {
+            let ([x, y], [to_x, to_y]) = (path.start(), path.position(1.0));
+            [to_x - x, to_y - y]
+        })
+        .collect();
+    assert_eq!(ends.len(), 4);
+    assert!(
+        ends[..3]
+            .iter()
+            .all(|[x, y]| (x + 0.2).abs() < 0.01 && y.abs() < 0.01),
+        "{ends:?}"
+    );
+    assert!(
+        (ends[3][0] - (0.8 - near[0] - 0.2)).abs() < 0.02,
+        "{ends:?}"
+    );
+    // Once more: nothing is led twice.
+    drag(&mut e, &[[0.5, 0.5], [0.55, 0.5], [0.6, 0.5]]);
+    assert_eq!(e.scene().entities[0].held_by().count(), 4);
+    e.undo();
+    assert_eq!(e.scene().entities[0], entity);
+    // Without a path there are no joints to be led, and who it is stays known.
+    e.clear_motion(0);
+    assert_eq!(e.scene().entities[0].skeleton, None);
+    e.set_tool(Tool::Bend);
+    assert!(e.joints().is_some());
+    e.set_picture(Picture {
+        width: 8,
+        height: 8,
+        rgb: vec![0; 192].into(),
+    });
+    assert!(e.joints().is_none());
 }

@@ -7,8 +7,8 @@ use crate::web::protocol::SpriteData;
 use dragentity_compositor::cutout::Sprite;
 use dragentity_compositor::place::Place;
 use dragentity_compositor::warp::Bendable;
-use dragentity_core::scene::bend::{Mesh, Rig, Solver, mesh_over};
-use dragentity_core::scene::{Entity, Picture, Pose, Scene};
+use dragentity_core::scene::bend::{Mesh, PersonRig, Rig, Solver, mesh_over};
+use dragentity_core::scene::{Entity, Picture, Pose, Scene, Skeleton};
 use std::sync::Arc;
 use wasm_bindgen::Clamped;
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
@@ -50,10 +50,24 @@ struct Layer {
     mesh: Option<Arc<Mesh>>,
     /// What leads it, for handles that are at these places at rest.
     solver: Option<(Vec<[f32; 2]>, Solver)>,
+    /// What leads it where its handles lead the joints of a person.
+    person: Option<Person>,
     /// Its motion as of this revision of the scene, and when it was looked at last; none where it is moved as it is.
     rig: Option<(u64, f32, Option<Rig>)>,
     /// Where the bent thing is drawn before it is placed.
     bent: HtmlCanvasElement,
+}
+
+/// A person that is led by its joints.
+struct Person {
+    skeleton: Skeleton,
+    /// Where its handles are at rest.
+    rests: Vec<[f32; 2]>,
+    rig: PersonRig,
+}
+
+fn scaled(p: [f32; 2], size: [u32; 2]) -> [f32; 2] {
+    [p[0] * size[0] as f32, p[1] * size[1] as f32]
 }
 
 /// Where a layer is.
@@ -89,13 +103,45 @@ impl Layer {
             bendable: None,
             mesh: None,
             solver: None,
+            person: None,
             rig: None,
             bent: dom::canvas(1, 1),
         })
     }
 
+    /// Where it is when the joints of a person are led; `None` where there is nothing to be held.
+    fn led_person(
+        &mut self,
+        entity: &Entity,
+        skeleton: &Skeleton,
+        size: [u32; 2],
+        handles: &[[[f32; 2]; 2]],
+    ) -> Option<Where> {
+        let rests: Vec<[f32; 2]> = handles.iter().map(|[rest, _]| *rest).collect();
+        let same = |known: &Person| known.skeleton == *skeleton && known.rests == rests;
+        if !self.person.as_ref().is_some_and(same) {
+            let rig = PersonRig::new(skeleton, &entity.mask, size, &rests)?;
+            let skeleton = skeleton.clone();
+            self.person = Some(Person {
+                skeleton,
+                rests,
+                rig,
+            });
+        }
+        let Person { rig, .. } = self.person.as_mut()?;
+        let by = |[from, to]: &[[f32; 2]; 2]| [to[0] - from[0], to[1] - from[1]];
+        let vertices = rig.led(&handles.iter().map(by).collect::<Vec<_>>());
+        Some(Where::Bent(rig.mesh().clone(), vertices))
+    }
+
     /// Where it is when its handles are led.
-    fn led(&mut self, entity: &Entity, size: [u32; 2], handles: &[[[f32; 2]; 2]]) -> Where {
+    fn led(&mut self, entity: &Entity, size: [u32; 2], led: &Led) -> Where {
+        let handles = &led.handles;
+        if let Some(skeleton) = &led.skeleton
+            && let Some(found) = self.led_person(entity, skeleton, size, handles)
+        {
+            return found;
+        }
         let by = |[from, to]: &[[f32; 2]; 2]| [to[0] - from[0], to[1] - from[1]];
         let first = handles.first().map(by).unwrap_or_default();
         let same = |handle| {
@@ -106,14 +152,16 @@ impl Layer {
             return Where::By(first);
         }
         if self.mesh.is_none() {
-            self.mesh = mesh_over(&entity.mask, size).map(Arc::new);
+            self.mesh = mesh_over(&entity.mask, size, |_, _| true).map(Arc::new);
         }
         let Some(mesh) = &self.mesh else {
             return Where::By(first);
         };
-        let scaled = |p: [f32; 2]| [p[0] * size[0] as f32, p[1] * size[1] as f32];
-        let rests: Vec<[f32; 2]> = handles.iter().map(|[rest, _]| scaled(*rest)).collect();
-        let targets: Vec<[f32; 2]> = handles.iter().map(|[_, to]| scaled(*to)).collect();
+        let rests: Vec<[f32; 2]> = handles
+            .iter()
+            .map(|[rest, _]| scaled(*rest, size))
+            .collect();
+        let targets: Vec<[f32; 2]> = handles.iter().map(|[_, to]| scaled(*to, size)).collect();
         if self
             .solver
             .as_ref()
@@ -288,7 +336,7 @@ impl LiveView {
             };
             let found = match moment {
                 Moment::Led(Some(led)) if led.index == layer.entity => {
-                    layer.led(entity, self.size, &led.handles)
+                    layer.led(entity, self.size, led)
                 }
                 Moment::Led(_) => Where::By([0.0; 2]),
                 Moment::Time(t, revision) => layer.at(entity, self.size, t, revision, camera),

@@ -4,7 +4,8 @@ use super::dom;
 use super::live_view::{LiveView, Moment};
 use crate::web::editor::{Editor, Gesture, Tool, anchor};
 use dragentity_core::scene::settings::MAX_FRAMES;
-use dragentity_core::scene::{Mask, Picture, Scene, Trajectory};
+use dragentity_core::scene::skeleton::Joint;
+use dragentity_core::scene::{Mask, Picture, Scene, Skeleton, Trajectory};
 use dragentity_media::overlay::colour;
 use wasm_bindgen::prelude::*;
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
@@ -213,6 +214,9 @@ impl Stage {
         let frames = editor.settings.frames.clamp(2, MAX_FRAMES) as usize;
         let pen = Pen::new(ctx, w, h);
         if carry.is_none() {
+            if let Some(skeleton) = editor.joints().filter(|_| led.is_none()) {
+                joints(&pen, skeleton);
+            }
             paths(&pen, scene, frames, editor.selected());
             let touched = editor.selected_entity().zip(editor.touched());
             if let Some(path) = touched.and_then(|(e, handle)| e.held_by().nth(handle)) {
@@ -332,6 +336,22 @@ pub fn smooth(ctx: &CanvasRenderingContext2d) {
 fn offset(path: &Trajectory, t: f32) -> [f32; 2] {
     let (a, b) = (path.start(), path.position(t));
     [b[0] - a[0], b[1] - a[1]]
+}
+
+/// The joints of a person that can be taken hold of, and the bones between them.
+fn joints(pen: &Pen, skeleton: &Skeleton) {
+    const BONE: [u8; 3] = [255; 3];
+    for joint in skeleton.bones() {
+        let from = joint.parent().unwrap_or(joint);
+        pen.line(
+            [from, joint].map(|joint| skeleton.place(joint)).into_iter(),
+            BONE,
+            0.35,
+        );
+    }
+    for joint in Joint::ALL.into_iter().filter(|joint| skeleton.sees(*joint)) {
+        pen.ring(skeleton.place(joint), 5.0, BONE, 0.9);
+    }
 }
 
 /// A mask's tint, as strong as `inner`, with its edge drawn.

@@ -2,13 +2,20 @@
 
 use super::messages::sentence;
 use super::{App, dom, list};
-use crate::web::editor::{Gesture, Status, Tool};
+use crate::web::editor::{Gesture, JointRequest, Status, Tool};
+use crate::web::protocol::{Pixels, ToWorker};
 use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlButtonElement};
 
 impl App {
     /// Brings everything on the page up to date, and the stage soon.
     pub(super) fn update(&mut self) {
+        if !self.gone
+            && let Some(JointRequest { number, mask }) = self.editor.ask_joints()
+        {
+            let mask = Pixels::of_mask(&mask);
+            self.link.send(&ToWorker::Joints { number, mask });
+        }
         list::update(&self.editor);
         let history = |id: &str, word: &str, label: Option<&str>, keys: &str| {
             let button: HtmlButtonElement = dom::by_id(id);

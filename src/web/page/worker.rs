@@ -6,11 +6,14 @@ use crate::web::protocol::{DeviceChoice, FromWorker, Of, Pixels, ToWorker};
 use dragentity_core::JobEvent;
 use dragentity_core::error::Result;
 use dragentity_core::event::Preview;
-use dragentity_core::scene::Part;
+use dragentity_core::scene::{Part, Skeleton};
 use wasm_bindgen::JsValue;
 
 /// After how many crashes in a row the worker is not started again by itself.
 const MOST_CRASHES: u32 = 3;
+
+/// What finds people's joints, beside the page.
+const POSE: &str = "models/blaze_pose/model.safetensors";
 
 /// What the worker computes on.
 pub(super) struct Device {
@@ -42,6 +45,7 @@ impl App {
         self.link.send(&ToWorker::Start {
             device: self.choice,
             segmenter: address(&self.segmenter_url),
+            pose: address(POSE),
             model: address(&format!("{model}/")),
         });
         self.send_segmenter();
@@ -91,6 +95,11 @@ impl App {
             FromWorker::Parts { number, parts } => {
                 self.crashes = 0;
                 self.take_parts(number, parts);
+            }
+            FromWorker::Joints { number, joints } => {
+                self.crashes = 0;
+                let joints = joints.and_then(|list| Skeleton::of_list(&list));
+                self.done(|e| e.answer_joints(number, joints));
             }
             FromWorker::Prepared {
                 number,
@@ -173,6 +182,7 @@ impl App {
             let number = request.number;
             self.editor.answer_parts(number, None);
         }
+        self.editor.drop_joints();
     }
 
     /// What is told of a request for a mask or for parts; these themselves come apart.

@@ -7,9 +7,9 @@ mod present;
 
 use super::protocol::{DeviceChoice, FromWorker, JobData, Of, Pixels, ToWorker, to_js};
 use dragentity_core::error::{Error, Result};
-use dragentity_core::scene::{Mask, Picture, Scene};
+use dragentity_core::scene::{Mask, Picture, Scene, Skeleton};
 use dragentity_core::{Cancel, Click, ClickJob, Job, JobEvent};
-use dragentity_pipeline::page::Maker;
+use dragentity_pipeline::page::{Addresses, Maker};
 use place::Place;
 use present::Presenter;
 use std::cell::RefCell;
@@ -23,7 +23,7 @@ enum Task {
     Start {
         device: DeviceChoice,
         segmenter: String,
-        model: String,
+        addresses: Addresses,
     },
     /// Take the weights in this file, or those from the start.
     Segmenter(Option<File>),
@@ -39,6 +39,11 @@ enum Task {
         job: ClickJob,
     },
     Parts {
+        number: u64,
+        picture: Picture,
+        mask: Mask,
+    },
+    Joints {
         number: u64,
         picture: Picture,
         mask: Mask,
@@ -158,11 +163,12 @@ fn hear(message: ToWorker) {
         ToWorker::Start {
             device,
             segmenter,
+            pose,
             model,
         } => push(Task::Start {
             device,
             segmenter,
-            model,
+            addresses: Addresses { model, pose },
         }),
         ToWorker::Canvas(canvas) => with(|s| s.canvas = canvas.dyn_into().ok()),
         ToWorker::Picture(pixels) => match pixels.picture() {
@@ -219,6 +225,17 @@ fn hear(message: ToWorker) {
                 });
             }
             Err(error) => failed(Of::Mask(number), &error),
+        },
+        ToWorker::Joints { number, mask } => match mask.mask() {
+            Ok(mask) => {
+                let picture = with(|s| s.picture.clone());
+                push(Task::Joints {
+                    number,
+                    picture,
+                    mask,
+                });
+            }
+            Err(error) => nobody(number, &error),
         },
         ToWorker::Prepare { number, job } => {
             with(State::stop_preparing);
@@ -300,10 +317,10 @@ async fn work() {
         if let Task::Start {
             device,
             segmenter,
-            model,
+            addresses,
         } = task
         {
-            place = match Place::take(device, segmenter, &model).await {
+            place = match Place::take(device, segmenter, addresses).await {
                 Ok(place) => Some(place),
                 Err(error) => {
                     failed(Of::Start, &error);
@@ -388,6 +405,17 @@ async fn does(place: &mut Place, task: Task) {
             }),
             Err(error) => failed(Of::Mask(number), &error),
         },
+        Task::Joints {
+            number,
+            picture,
+            mask,
+        } => match place.joints(&picture, &mask).await {
+            Ok(skeleton) => post(&FromWorker::Joints {
+                number,
+                joints: Some(Skeleton::to_list(&skeleton)),
+            }),
+            Err(error) => nobody(number, &error),
+        },
         Task::Prepare { number, scene } => {
             let cancel = Cancel::new();
             with(|s| s.preparing = Some((cancel.clone(), number, scene.clone())));
@@ -432,6 +460,13 @@ fn took(taken: Result<String>) {
     post(&FromWorker::Segmenter { name, error });
 }
 
+/// Tells the page that there are no joints: most things have none, and bend without them.
+fn nobody(number: u64, error: &Error) {
+    log::debug!("joints: {error}");
+    let joints = None;
+    post(&FromWorker::Joints { number, joints });
+}
+
 /// Without a device nothing can be done; why there is none has been said.
 fn refuse(task: &Task) {
     let error = Error::Device("there is no device to compute on; reload the page".into());
@@ -439,6 +474,7 @@ fn refuse(task: &Task) {
         Task::Segment { number, .. } | Task::Parts { number, .. } => {
             failed(Of::Mask(*number), &error);
         }
+        Task::Joints { number, .. } => nobody(*number, &error),
         Task::Generate { number, .. } => failed(Of::Job(*number), &error),
         Task::Segmenter(_) => took(Err(error)),
         Task::Start { .. } | Task::Look(_) | Task::Suggest { .. } | Task::Prepare { .. } => {}

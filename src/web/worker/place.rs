@@ -7,13 +7,13 @@ use crate::web::protocol::{DeviceChoice, FromWorker, Of};
 use burn::tensor::Tensor;
 use dragentity_core::error::{Error, Result};
 use dragentity_core::platform::yield_now;
-use dragentity_core::scene::{Mask, Part, Picture, Scene};
+use dragentity_core::scene::{Mask, Part, Picture, Scene, Skeleton};
 use dragentity_core::{Cancel, ClickJob, Job, JobEvent, Video};
 use dragentity_networks::device::{Gpu, cpu_device_name};
 use dragentity_networks::weights::Weights;
 use dragentity_pipeline::at_once::Prepared;
 use dragentity_pipeline::engine::Observer;
-use dragentity_pipeline::page::{Maker, PageDevice};
+use dragentity_pipeline::page::{Addresses, Maker, PageDevice};
 use std::sync::Arc;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::File;
@@ -78,8 +78,12 @@ impl Place {
     ///
     /// # Errors
     /// [`Error::Device`] where a GPU was asked for by name and there is none.
-    pub async fn take(choice: DeviceChoice, segmenter: String, model: &str) -> Result<Self> {
-        let device = device(choice, model).await?;
+    pub async fn take(
+        choice: DeviceChoice,
+        segmenter: String,
+        addresses: Addresses,
+    ) -> Result<Self> {
+        let device = device(choice, addresses).await?;
         Ok(Self { device, segmenter })
     }
 
@@ -126,6 +130,14 @@ impl Place {
         self.device.segment(job, cancel, &mut tell).await
     }
 
+    /// The joints of the person under a mask.
+    ///
+    /// # Errors
+    /// Those of [`PageDevice::joints`].
+    pub async fn joints(&mut self, picture: &Picture, mask: &Mask) -> Result<Skeleton> {
+        self.device.joints(picture, mask).await
+    }
+
     /// The parts of the person under a mask.
     ///
     /// # Errors
@@ -164,7 +176,7 @@ impl Place {
 }
 
 /// The device that was asked for; the page is told which it is and why.
-async fn device(choice: DeviceChoice, model: &str) -> Result<PageDevice> {
+async fn device(choice: DeviceChoice, addresses: Addresses) -> Result<PageDevice> {
     let why = match choice {
         DeviceChoice::Cpu => "the CPU was asked for".to_owned(),
         _ => {
@@ -180,7 +192,7 @@ async fn device(choice: DeviceChoice, model: &str) -> Result<PageDevice> {
                         why,
                     });
                     with(|s| s.presenter = Presenter::new(gpu));
-                    return Ok(PageDevice::gpu(device, name, model));
+                    return Ok(PageDevice::gpu(device, name, addresses));
                 }
                 Err(NoGpu::None(why)) if emulated => {
                     return Err(Error::Device(format!(
@@ -203,7 +215,7 @@ async fn device(choice: DeviceChoice, model: &str) -> Result<PageDevice> {
         name: cpu_device_name(),
         why,
     });
-    Ok(PageDevice::cpu(model))
+    Ok(PageDevice::cpu(addresses))
 }
 
 /// Passes on what is said while the weights that make masks are read.

@@ -1,6 +1,6 @@
 //! What an entity's trajectories say together.
 
-use super::{Entity, Pose, Trajectory};
+use super::{Entity, Pose, Skeleton, Trajectory};
 
 /// Most further trajectories of one entity.
 pub const MAX_HANDLES: usize = 24;
@@ -42,6 +42,7 @@ impl Entity {
         entity.handles.truncate(MAX_HANDLES);
         entity.handles = entity.handles.iter().map(Trajectory::cleaned).collect();
         entity.poses = Pose::cleaned(&entity.poses);
+        entity.skeleton = entity.skeleton.filter(Skeleton::is_usable);
         entity
     }
 }

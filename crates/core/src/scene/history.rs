@@ -1,6 +1,6 @@
 //! Undo and redo: every change to a scene is an [`Edit`], and applying one gives the edit that takes it back.
 
-use super::{Entity, Mask, Order, Pose, Scene, Trajectory};
+use super::{Entity, Mask, Order, Pose, Scene, Skeleton, Trajectory};
 use crate::error::{Error, Result};
 use std::collections::VecDeque;
 
@@ -57,6 +57,8 @@ pub enum Edit {
         handles: Vec<Trajectory>,
         /// How it is turned and scaled.
         poses: Vec<Pose>,
+        /// The joints that the handles lead, if they do.
+        skeleton: Option<Box<Skeleton>>,
     },
     /// Renames an entity.
     Rename {
@@ -191,12 +193,15 @@ impl Edit {
                 trajectory,
                 handles,
                 poses,
+                skeleton,
             } => match scene.entities.get_mut(index) {
                 Some(e) => Edit::SetMotion {
                     index,
                     trajectory: std::mem::replace(&mut e.trajectory, trajectory),
                     handles: std::mem::replace(&mut e.handles, handles),
                     poses: std::mem::replace(&mut e.poses, poses),
+                    skeleton: std::mem::replace(&mut e.skeleton, skeleton.map(|s| *s))
+                        .map(Box::new),
                 },
                 None => return missing(index),
             },
@@ -307,6 +312,7 @@ impl History {
 mod tests {
     use super::*;
     use crate::scene::Picture;
+    use crate::scene::skeleton::JOINTS;
     use proptest::prelude::*;
 
     fn entity(name: &str, side: u32) -> Entity {
@@ -358,6 +364,7 @@ mod tests {
                 trajectory: line(),
                 handles: vec![Trajectory::pin(0.3, 0.3); n],
                 poses: vec![Pose::default(); n],
+                skeleton: Skeleton::of_list(&vec![[0.5; 3]; JOINTS * n]).map(Box::new),
             }),
             (0usize..4, "[a-z]{3}").prop_map(|(index, name)| Edit::Rename { index, name }),
             (0usize..4, any::<Option<u32>>())

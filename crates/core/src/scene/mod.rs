@@ -20,6 +20,7 @@ pub mod preset;
 pub mod raster;
 pub mod representation;
 pub mod settings;
+pub mod skeleton;
 mod tidy;
 pub mod trajectory;
 
@@ -30,6 +31,7 @@ pub use parts::Part;
 pub use pose::Pose;
 pub use preset::{Fit, Preset};
 pub use representation::Representation;
+pub use skeleton::Skeleton;
 
 use super::scheduler::SamplerKind;
 use serde::{Deserialize, Serialize};
@@ -109,6 +111,8 @@ pub struct Entity {
     pub handles: Vec<Trajectory>,
     /// How it is turned and scaled about its first handle, and how near it is, over time. Networks see none of it.
     pub poses: Vec<Pose>,
+    /// The joints of a person whose handles lead them: then one handle bends it, too. Networks see none of it.
+    pub skeleton: Option<Skeleton>,
     /// Entities of one group are parts of one body.
     pub group: Option<u32>,
     /// Which part of a person it is, whatever it is called.

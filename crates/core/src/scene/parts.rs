@@ -97,7 +97,7 @@ impl Part {
     ];
 
     /// From back to front, of who faces the viewer: arms lie on the torso, the torso on the legs.
-    const BACK_TO_FRONT: [Self; 12] = [
+    pub(crate) const BACK_TO_FRONT: [Self; 12] = [
         Self::LeftFoot,
         Self::RightFoot,
         Self::LeftLowerLeg,
@@ -200,6 +200,7 @@ pub fn split(whole: &Entity, parts: Vec<(Part, Mask)>, group: u32) -> Vec<Entity
             mask,
             trajectory: whole.trajectory.clone(),
             poses: whole.poses.clone(),
+            skeleton: None,
             group: Some(group),
             part: Some(part),
         })
@@ -258,22 +259,8 @@ const LEAST_PIECE: f32 = 0.3;
 ///
 /// # Errors
 /// [`Error::Job`] when fewer than two parts are left.
-pub fn share_out(mask: &Mask, labels: Vec<Option<Part>>) -> Result<Vec<(Part, Mask)>> {
-    let width = mask.width as usize;
-    let least = LEAST_PART * mask.area() as f32;
-    let mut kept = pieces(&labels, width);
-    let mut largest = [0usize; CLASSES];
-    let mut whole = [0usize; CLASSES];
-    for (part, piece) in &kept {
-        let class = part.class();
-        largest[class] = largest[class].max(piece.len());
-        whole[class] += piece.len();
-    }
-    kept.retain(|(part, piece)| {
-        let (whole, largest) = (whole[part.class()], largest[part.class()]);
-        whole as f32 >= least && piece.len() as f32 >= LEAST_PIECE * largest as f32
-    });
-    let nearest = nearest(kept, labels.len(), width);
+pub fn share_out(mask: &Mask, labels: &[Option<Part>]) -> Result<Vec<(Part, Mask)>> {
+    let nearest = tidied(mask, labels);
     let made: Vec<(Part, Mask)> = Part::ALL
         .into_iter()
         .map(|part| {
@@ -294,6 +281,25 @@ pub fn share_out(mask: &Mask, labels: Vec<Option<Part>>) -> Result<Vec<(Part, Ma
         ));
     }
     Ok(made)
+}
+
+/// The labels with small parts, and small pieces of parts, given to what is nearest, as is what has no label.
+pub(crate) fn tidied(mask: &Mask, labels: &[Option<Part>]) -> Vec<Option<Part>> {
+    let width = mask.width as usize;
+    let least = LEAST_PART * mask.area() as f32;
+    let mut kept = pieces(labels, width);
+    let mut largest = [0usize; CLASSES];
+    let mut whole = [0usize; CLASSES];
+    for (part, piece) in &kept {
+        let class = part.class();
+        largest[class] = largest[class].max(piece.len());
+        whole[class] += piece.len();
+    }
+    kept.retain(|(part, piece)| {
+        let (whole, largest) = (whole[part.class()], largest[part.class()]);
+        whole as f32 >= least && piece.len() as f32 >= LEAST_PIECE * largest as f32
+    });
+    nearest(kept, labels.len(), width)
 }
 
 /// Pixels of one label that hang together.
@@ -494,7 +500,7 @@ mod tests {
         // One pixel of the head in the torso, and three of a foot.
         labels[15 * 20 + 9] = Some(Part::Head);
         labels[5 * 20 + 9] = Some(Part::LeftFoot);
-        let made = share_out(&mask, labels.clone()).unwrap();
+        let made = share_out(&mask, &labels).unwrap();
         let parts: Vec<Part> = made.iter().map(|(part, _)| *part).collect();
         assert_eq!(parts, [Part::Head, Part::Torso]);
         for at in 0..400 {
@@ -507,7 +513,7 @@ mod tests {
             .iter_mut()
             .flatten()
             .for_each(|label| *label = Part::Head);
-        let said = share_out(&mask, labels).unwrap_err().to_string();
+        let said = share_out(&mask, &labels).unwrap_err().to_string();
         assert!(said.contains("no two parts"), "{said}");
     }
 

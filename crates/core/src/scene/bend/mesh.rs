@@ -137,6 +137,55 @@ impl Mesh {
         }
     }
 
+    /// The same mesh, whose cells lie over each other by what `front` says of places in them, in pixels of the picture: the higher
+    /// number in front, equals as they are.
+    pub fn layered(mut self, front: impl Fn([f32; 2]) -> usize) -> Self {
+        let count = self.alone.len();
+        let mut ranks = vec![usize::MAX; count];
+        for (at, piece) in self.samples.piece.iter().enumerate() {
+            if let Some(rank) = ranks.get_mut(*piece as usize) {
+                *rank = front(self.samples.centre(at)).min(*rank);
+            }
+        }
+        let mut order: Vec<usize> = (0..count).collect();
+        order.sort_by_key(|piece| ranks[*piece]);
+        let mut place = vec![0; count];
+        for (to, from) in order.iter().enumerate() {
+            place[*from] = to as u32;
+        }
+        for piece in self
+            .samples
+            .piece
+            .iter_mut()
+            .filter(|piece| **piece != NONE)
+        {
+            *piece = place[*piece as usize];
+        }
+        let triangles = |piece: &usize| [self.triangles[2 * piece], self.triangles[2 * piece + 1]];
+        self.triangles = order.iter().flat_map(triangles).collect();
+        self.alone = order.iter().map(|piece| self.alone[*piece]).collect();
+        self
+    }
+
+    /// For each vertex a place at rest near it that is of its own part of the mask, where parts lie in one cell.
+    pub fn own_places(&self) -> Vec<[f32; 2]> {
+        let mut places = vec![([0.0; 2], f32::INFINITY); self.vertices.len()];
+        let pieces = self.samples.piece.iter().enumerate();
+        for (at, piece) in pieces.filter(|(_, piece)| **piece != NONE) {
+            let triangles = &self.triangles[2 * *piece as usize..][..2];
+            let place = self.samples.centre(at);
+            for vertex in triangles.iter().flatten() {
+                let [x, y] = self.vertices[*vertex as usize];
+                let away = (place[0] - x).powi(2) + (place[1] - y).powi(2);
+                let found = &mut places[*vertex as usize];
+                if away < found.1 {
+                    *found = (place, away);
+                }
+            }
+        }
+        places.into_iter().map(|(place, _)| place).collect()
+    }
+
     /// Where its vertices are at rest.
     pub fn vertices(&self) -> &[[f32; 2]] {
         &self.vertices
@@ -204,6 +253,17 @@ impl Mesh {
             place,
         }
     }
+}
+
+/// The mesh over a mask in a picture of `size` pixels, with as much around it as a soft cut-out has, and what of the ground beside
+/// it is not shown as it was once the thing moves; cut where `joined` says so, see [`Mesh::cut`]. `None` for an empty mask.
+pub fn mesh_over(
+    mask: &Mask,
+    size: [u32; 2],
+    joined: impl Fn([f32; 2], [f32; 2]) -> bool,
+) -> Option<Mesh> {
+    let doubt = size[0].max(size[1]) as f32 / 256.0 + 1.0;
+    Mesh::cut(mask, size, 3.5 * doubt + 4.0, joined)
 }
 
 /// The third component of the cross product.

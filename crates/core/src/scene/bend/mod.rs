@@ -8,14 +8,16 @@
 
 mod mesh;
 mod motion;
+mod person;
 mod similarity;
 mod skyline;
 mod solver;
 
-pub use mesh::{Anchor, MAX_VERTICES, Mesh};
-pub use motion::{Motion, Rig, mesh_over};
+pub use mesh::{Anchor, MAX_VERTICES, Mesh, mesh_over};
+pub use motion::{BehindArms, Motion, Rig};
+pub use person::PersonRig;
 pub use similarity::{Fit, Similarity};
-pub use solver::Solver;
+pub use solver::{Guess, Solver};
 
 use crate::scene::Pose;
 use std::sync::Arc;

@@ -1,7 +1,9 @@
 //! How an entity goes over a video: by offsets alone, or by its mesh.
 
-use super::mesh::Mesh;
+use super::mesh::{Mesh, mesh_over};
+use super::person::PersonRig;
 use super::solver::Solver;
+use crate::scene::skeleton::Areas;
 use crate::scene::{Entity, Mask, Pose, Trajectory};
 use std::sync::Arc;
 
@@ -22,12 +24,16 @@ pub enum Motion {
 impl Motion {
     /// That of an entity in a picture of `size` pixels, for `frames` frames. Without any trajectory or pose it stays.
     pub fn of(entity: &Entity, frames: usize, size: [u32; 2]) -> Self {
-        let Some(mut rig) = Rig::of(entity, size) else {
+        let Some(rig) = Rig::of(entity, size) else {
             let offsets = entity.held_by().next().map(|path| path.offsets(frames));
             let scaled = |[x, y]: [f32; 2]| [x * size[0] as f32, y * size[1] as f32];
             let offsets = offsets.unwrap_or_else(|| vec![[0.0; 2]; frames]);
             return Self::Shift(offsets.into_iter().map(scaled).collect());
         };
+        Self::through(rig, frames)
+    }
+
+    fn through(mut rig: Rig, frames: usize) -> Self {
         let time = |i: usize| i as f32 / (frames.max(2) - 1) as f32;
         let frames = (0..frames).map(|i| rig.at(time(i))).collect();
         Self::Mesh {
@@ -37,42 +43,92 @@ impl Motion {
     }
 }
 
-/// The mesh over a mask in a picture of `size` pixels, with as much around it as a soft cut-out has, and what of the ground beside
-/// it is not shown as it was once the thing moves. `None` for an empty mask.
-pub fn mesh_over(mask: &Mask, size: [u32; 2]) -> Option<Mesh> {
-    let doubt = size[0].max(size[1]) as f32 / 256.0 + 1.0;
-    Mesh::over(mask, size, 3.5 * doubt + 4.0)
+/// What a person's arms hide of trunk and thighs, which is uncovered when they move: it has to be made up.
+#[derive(Clone, Debug)]
+pub struct BehindArms {
+    /// What is hidden. Of the size of the entity's mask, as the next.
+    pub hidden: Mask,
+    /// Trunk and thighs, what is hidden among them.
+    pub body: Mask,
+    /// How they move.
+    pub motion: Motion,
+}
+
+impl BehindArms {
+    /// Of an entity in a picture of `size` pixels, for `frames` frames; `None` where nothing is hidden, or nobody is led.
+    pub fn of(entity: &Entity, frames: usize, size: [u32; 2]) -> Option<Self> {
+        let skeleton = entity.skeleton.as_ref().filter(|_| entity.moves())?;
+        let [width, height] = size.map(|side| side.max(1) as f32);
+        let areas = Areas::new(skeleton, &entity.mask, width / height)?;
+        let [hidden, body] = areas.behind_arms(&entity.mask)?;
+        let paths: Vec<Trajectory> = entity.held_by().cloned().collect();
+        let taken: Vec<[f32; 2]> = paths.iter().map(Trajectory::start).collect();
+        let rig = PersonRig::behind_arms(skeleton, &areas, &body, size, &taken)?;
+        Some(Self {
+            hidden,
+            body,
+            motion: Motion::through(
+                Rig::Person {
+                    rig: Box::new(rig),
+                    paths,
+                },
+                frames,
+            ),
+        })
+    }
 }
 
 /// An entity that is turned, scaled or bent: its mesh with what holds it, ready to be moved again and again.
 #[derive(Clone, Debug)]
-pub struct Rig {
-    solver: Solver,
-    paths: Vec<Trajectory>,
-    poses: Vec<Pose>,
-    size: [f32; 2],
+pub enum Rig {
+    /// Led at the places where its paths begin.
+    Thing {
+        /// Its mesh, held there.
+        solver: Box<Solver>,
+        /// Its paths.
+        paths: Vec<Trajectory>,
+        /// How it is turned and scaled.
+        poses: Vec<Pose>,
+        /// Of the picture, in pixels.
+        size: [f32; 2],
+    },
+    /// Led by its joints.
+    Person {
+        /// Its mesh, taken hold of where its paths begin.
+        rig: Box<PersonRig>,
+        /// Its paths.
+        paths: Vec<Trajectory>,
+    },
 }
 
 impl Rig {
     /// Of an entity in a picture of `size` pixels; `None` where offsets say all of its motion.
     pub fn of(entity: &Entity, size: [u32; 2]) -> Option<Self> {
         let mut paths: Vec<Trajectory> = entity.held_by().cloned().collect();
+        let starts = |paths: &[Trajectory]| -> Vec<[f32; 2]> {
+            paths.iter().map(Trajectory::start).collect()
+        };
+        if let Some(skeleton) = &entity.skeleton
+            && paths.iter().any(|path| !path.is_pin())
+            && let Some(rig) = PersonRig::new(skeleton, &entity.mask, size, &starts(&paths))
+        {
+            let rig = Box::new(rig);
+            return Some(Self::Person { rig, paths });
+        }
         let still = entity.poses.iter().all(Pose::is_still);
         if still && together(&paths) {
             return None;
         }
-        let mesh = mesh_over(&entity.mask, size)?;
+        let mesh = mesh_over(&entity.mask, size, |_, _| true)?;
         if paths.is_empty() {
             let [x, y] = entity.mask.centroid()?;
             paths.push(Trajectory::pin(x, y));
         }
         let size = size.map(|side| side as f32);
-        let starts: Vec<[f32; 2]> = paths
-            .iter()
-            .map(|path| scaled(path.start(), size))
-            .collect();
-        Some(Self {
-            solver: Solver::new(Arc::new(mesh), &starts),
+        let starts = starts(&paths).into_iter().map(|at| scaled(at, size));
+        let solver = Solver::new(Arc::new(mesh), &starts.collect::<Vec<_>>());
+        Some(Self::Thing {
+            solver: Box::new(solver),
             paths,
             poses: entity.poses.clone(),
             size,
@@ -81,28 +137,46 @@ impl Rig {
 
     /// The mesh at rest.
     pub fn mesh(&self) -> &Arc<Mesh> {
-        self.solver.mesh()
+        match self {
+            Self::Thing { solver, .. } => solver.mesh(),
+            Self::Person { rig, .. } => rig.mesh(),
+        }
     }
 
     /// Goes back to the first frame.
     pub fn reset(&mut self) {
-        self.solver.reset();
+        if let Self::Thing { solver, .. } = self {
+            solver.reset();
+        }
     }
 
     /// Where its vertices are at time `t`, a fraction of the video. At time 0 they are at rest.
     pub fn at(&mut self, t: f32) -> Vec<[f32; 2]> {
         if t <= 0.0 {
-            self.solver.reset();
+            self.reset();
         }
-        let targets: Vec<[f32; 2]> = self
-            .paths
-            .iter()
-            .map(|path| match t > 0.0 {
-                true => scaled(path.position(t), self.size),
-                false => scaled(path.start(), self.size),
-            })
-            .collect();
-        self.solver.step(&targets, &Pose::at(&self.poses, t))
+        let now = |path: &Trajectory| match t > 0.0 {
+            true => path.position(t),
+            false => path.start(),
+        };
+        match self {
+            Self::Thing {
+                solver,
+                paths,
+                poses,
+                size,
+            } => {
+                let targets = paths.iter().map(|path| scaled(now(path), *size));
+                solver.step(&targets.collect::<Vec<_>>(), &Pose::at(poses, t))
+            }
+            Self::Person { rig, paths } => {
+                let offset = |path: &Trajectory| {
+                    let ([x, y], [to_x, to_y]) = (path.start(), now(path));
+                    [to_x - x, to_y - y]
+                };
+                rig.led(&paths.iter().map(offset).collect::<Vec<_>>())
+            }
+        }
     }
 }
 

@@ -49,6 +49,15 @@ pub struct Solver {
     state: State,
 }
 
+/// Where a vertex may be, in pixels, and the cosine and sine by which what is around it is turned.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Guess {
+    /// Where.
+    pub at: [f32; 2],
+    /// How it is turned.
+    pub turn: [f32; 2],
+}
+
 /// Where a solver was.
 #[derive(Clone, Debug)]
 struct State {
@@ -217,6 +226,23 @@ impl Solver {
                 self.factor = Some(factor);
             }
         }
+        narrow(&self.state.shape)
+    }
+
+    /// Where the vertices are when each handle is at its target, beginning from a guess for each of them, to which what no handle holds
+    /// is drawn. Nothing that was before counts, and areas of triangles are not looked at.
+    pub fn step_from(&mut self, targets: &[[f32; 2]], guess: &[Guess]) -> Vec<[f32; 2]> {
+        let usable = targets.len() == self.handles.len() && guess.len() == self.rest.len();
+        self.reset();
+        let Some(factor) = self.factor.take().filter(|_| usable) else {
+            return guess.iter().map(|guess| guess.at).collect();
+        };
+        let rigid: Vec<[f64; 2]> = guess.iter().map(|guess| wide(guess.at)).collect();
+        self.state.targets = targets.iter().copied().map(wide).collect();
+        self.state.turned = guess.iter().map(|guess| unit(wide(guess.turn))).collect();
+        self.state.shape = rigid.clone();
+        self.iterate(&factor, &rigid);
+        self.factor = Some(factor);
         narrow(&self.state.shape)
     }
 

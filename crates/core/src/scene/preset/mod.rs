@@ -9,13 +9,15 @@
 //!  "order": "automatic",
 //!  "entities": [{"name": "cat", "mask": {"width": 160, "height": 107, "runs": [1200, 31, 120, 40]},
 //!                "trajectory": [[0.4, 0.5, 0.0], [0.6, 0.45, 1.0]], "handles": [[[0.2, 0.8, 0.0]]],
-//!                "poses": [{"t": 1.0, "rotation": 20.0, "scale": 1.2, "depth": 1.0}], "group": 1, "part": "head"}],
+//!                "poses": [{"t": 1.0, "rotation": 20.0, "scale": 1.2, "depth": 1.0}],
+//!                "joints": [[0.4, 0.3, 1.0], ...], "group": 1, "part": "head"}],
 //!  "background": [[0.5, 0.5, 0.0]],
 //!  "settings": {"frames": 8, "seed": 0}}
 //! ```
 //!
 //! Runs are [`Mask::to_runs`]; trajectory points are x, y (fractions of the picture) and t (fraction of the video); handles are
-//! further trajectories, poses are [`Pose`]s.
+//! further trajectories, poses are [`Pose`]s. Joints are x, y and visibility of all of [`Joint::ALL`](super::skeleton::Joint::ALL), of a person whose
+//! handles lead them.
 //! What is missing takes its default, a setting the model's ([`Settings::resolve`]); what is not known is ignored.
 //!
 //! Without an `order` the entities lie as they are listed, back to front: somebody has set it, or the preset is of a
@@ -26,9 +28,10 @@ use super::entity::MAX_HANDLES;
 use super::picture::PictureHash;
 use super::pose::{MAX_DEPTH, MAX_POSES, MAX_ROTATION, SCALES};
 use super::settings::{Choice, MAX_ENTITIES};
+use super::skeleton::JOINTS;
 use super::{
-    Entity, Mask, Order, Part, Picture, Pose, Scene, Settings, Trajectory, TrajectoryPoint, mask,
-    trajectory,
+    Entity, Mask, Order, Part, Picture, Pose, Scene, Settings, Skeleton, Trajectory,
+    TrajectoryPoint, mask, trajectory,
 };
 use crate::error::{Error, Result};
 use base64::Engine;
@@ -92,6 +95,16 @@ impl Preset {
             entity.mask = small(&entity.mask);
             entity.trajectory = entity.trajectory.as_ref().map(rounded);
             entity.handles = entity.handles.iter().map(rounded).collect();
+            if let Some(skeleton) = &mut entity.skeleton {
+                for value in skeleton
+                    .places
+                    .iter_mut()
+                    .flatten()
+                    .chain(&mut skeleton.visibility)
+                {
+                    *value = round(*value);
+                }
+            }
             for pose in &mut entity.poses {
                 let Pose {
                     t,
@@ -447,6 +460,8 @@ struct FileEntity {
     handles: Vec<Vec<[f32; 3]>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     poses: Vec<Pose>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    joints: Vec<[f32; 3]>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     group: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -489,6 +504,11 @@ impl From<&Preset> for File {
                     trajectory: e.trajectory.as_ref().map(points),
                     handles: e.handles.iter().map(points).collect(),
                     poses: e.poses.clone(),
+                    joints: e
+                        .skeleton
+                        .as_ref()
+                        .map(Skeleton::to_list)
+                        .unwrap_or_default(),
                     group: e.group,
                     part: e.part,
                 })
@@ -575,6 +595,14 @@ fn entity(index: usize, e: FileEntity) -> Result<Entity> {
             SCALES.end()
         ));
     }
+    let skeleton = match e.joints.is_empty() {
+        true => None,
+        false => Some(Skeleton::of_list(&e.joints).ok_or_else(|| {
+            Error::Preset(format!(
+                "the joints of {what} are not {JOINTS} places with how likely each is to be seen; leave them out"
+            ))
+        })?),
+    };
     let handles = e.handles.into_iter().map(|points| path(&what, points));
     let read = Entity {
         part: e
@@ -585,6 +613,7 @@ fn entity(index: usize, e: FileEntity) -> Result<Entity> {
         trajectory: e.trajectory.map(|points| path(&what, points)).transpose()?,
         handles: handles.collect::<Result<_>>()?,
         poses: e.poses,
+        skeleton,
         group: e.group,
     };
     Ok(read.with_first_handle())

@@ -21,6 +21,7 @@ fn scene() -> Scene {
             scale: 1.5,
             depth: -1.0,
         }],
+        skeleton: Skeleton::of_list(&[[0.25, 0.123_46, 0.9]; JOINTS]),
         group: Some(3),
         part: Some(Part::Head),
     };
@@ -377,12 +378,16 @@ fn entities() -> impl Strategy<Value = Entity> {
             trajectories(),
             prop::collection::vec(trajectories(), 0..4),
             prop::collection::vec((0f32..=1.0, -720f32..720.0, 0.05f32..20.0), 0..3),
+            prop::option::of(prop::collection::vec(
+                (-9f32..9.0, -9f32..9.0, 0f32..=1.0),
+                JOINTS,
+            )),
         ),
         any::<Option<u32>>(),
         prop::option::of(prop::sample::select(Part::ALL.to_vec())),
     )
         .prop_map(
-            |(w, h, seed, name, (trajectory, handles, poses), group, part)| {
+            |(w, h, seed, name, (trajectory, handles, poses, joints), group, part)| {
                 let pose = |(t, rotation, scale)| Pose {
                     t,
                     rotation,
@@ -404,6 +409,10 @@ fn entities() -> impl Strategy<Value = Entity> {
                     trajectory,
                     handles: handles.into_iter().flatten().collect(),
                     poses: poses.into_iter().map(pose).collect(),
+                    skeleton: joints.and_then(|list| {
+                        let list: Vec<[f32; 3]> = list.into_iter().map(<[f32; 3]>::from).collect();
+                        Skeleton::of_list(&list)
+                    }),
                     group,
                     part: part.or(named),
                 }

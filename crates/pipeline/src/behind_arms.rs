@@ -1,0 +1,80 @@
+//! What people's arms hide of trunk and thighs: made up from these, and laid beneath the person.
+
+use super::fill::filled;
+use dragentity_compositor::frames::Composition;
+use dragentity_compositor::matte::doubt;
+use dragentity_core::error::Result;
+use dragentity_core::scene::bend::BehindArms;
+use dragentity_core::scene::raster::squared_distances_within;
+use dragentity_core::scene::{Entity, Mask, Picture};
+use dragentity_core::{Cancel, Job, JobEvent};
+
+/// For each of the `moving` entities of a job, which are the layers of a composition that is cut out.
+///
+/// # Errors
+/// [`Error::Cancelled`](dragentity_core::Error::Cancelled).
+pub(super) async fn lay_behind_arms(
+    composition: &mut Composition,
+    moving: &[Entity],
+    job: &Job,
+    cancel: &Cancel,
+    observer: &mut dyn FnMut(JobEvent),
+) -> Result<()> {
+    let frames = job.settings.frames as usize;
+    for (layer, entity) in moving.iter().enumerate() {
+        let picture = composition.picture();
+        let size = [picture.width, picture.height];
+        let Some(behind) = BehindArms::of(entity, frames, size) else {
+            continue;
+        };
+        let Some(areas) = Filled::of(&behind, picture) else {
+            continue;
+        };
+        let Filled {
+            hole,
+            source,
+            shown,
+        } = areas;
+        let made = filled(picture, &hole, &source, cancel, observer).await?;
+        composition.lay_beneath(layer, &made, &shown, behind.motion);
+    }
+    Ok(())
+}
+
+/// Masks of the picture's size.
+struct Filled {
+    hole: Mask,
+    source: Mask,
+    /// What is laid beneath: what was hidden, and as much around it that no seam is seen.
+    shown: Mask,
+}
+
+impl Filled {
+    /// `None` where nothing of the body is left to fill from.
+    fn of(behind: &BehindArms, picture: &Picture) -> Option<Self> {
+        let sized = |mask: &Mask| mask.resized(picture.width, picture.height);
+        let (hidden, body) = (sized(&behind.hidden), sized(&behind.body));
+        let outside = Mask {
+            alpha: hidden.alpha.iter().map(|a| 255 - a).collect(),
+            ..hidden
+        };
+        let away = squared_distances_within(&outside);
+        let inner = squared_distances_within(&body);
+        // The rim of an arm is blurred into what is behind it.
+        let rim = doubt(picture.width, picture.height) + 2.0;
+        let within = |squared: f32, rims: f32| squared <= (rims * rim).powi(2);
+        let on = |at: usize| body.alpha[at] >= 128;
+        let made = |inside: &dyn Fn(usize) -> bool| Mask {
+            alpha: (0..away.len())
+                .map(|at| if inside(at) { 255 } else { 0 })
+                .collect(),
+            ..body
+        };
+        let source = made(&|at| on(at) && !within(away[at], 1.0) && !within(inner[at], 1.0));
+        (!source.is_empty()).then(|| Self {
+            hole: made(&|at| within(away[at], 1.0)),
+            source,
+            shown: made(&|at| on(at) && within(away[at], 3.0)),
+        })
+    }
+}
