@@ -3,7 +3,7 @@
 use super::{Editor, Gesture, Outcome, TOLERANCE};
 use dragentity_core::scene::entity::MAX_HANDLES;
 use dragentity_core::scene::history::Edit;
-use dragentity_core::scene::{Pose, Trajectory};
+use dragentity_core::scene::{Entity, Pose, Trajectory};
 
 const MANY: &str = "Twenty-five handles are the most. Click a pin to take it away.";
 
@@ -39,7 +39,7 @@ impl Editor {
                 .entities
                 .get(*index)
                 .into_iter()
-                .flat_map(|e| e.held_by())
+                .flat_map(Entity::held_by)
         };
         let moved = |[x, y]: [f32; 2]| [[x, y], [x + by[0], y + by[1]]];
         let handles = match handle {

@@ -14,7 +14,7 @@ mod solver;
 
 pub use mesh::{Anchor, MAX_VERTICES, Mesh};
 pub use motion::{Motion, Rig, mesh_over};
-pub use similarity::{Fit, Similarity};
+pub use similarity::{Fit, Pair, Similarity};
 pub use solver::Solver;
 
 use crate::scene::Pose;
