@@ -3,7 +3,7 @@
 
 use super::matte::Matte;
 use super::resample::Taps;
-use super::warp::Source;
+use super::source::Source;
 
 /// Which way, and how far in pixels, a cut-out moves away from each border of the picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

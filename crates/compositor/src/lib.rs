@@ -14,4 +14,5 @@ pub mod place;
 pub mod plate;
 mod resample;
 pub mod shadow;
+pub mod source;
 pub mod warp;

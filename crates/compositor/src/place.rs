@@ -1,6 +1,6 @@
 //! Where a thing is in one frame, and where its shadow is.
 
-use dragentity_core::scene::bend::{Mesh, Motion, Similarity};
+use dragentity_core::scene::bend::{Mesh, Motion, Pair, Similarity};
 
 /// Offsets that differ by less than this, in pixels, are the same.
 const SAME: f32 = 1e-3;
@@ -92,12 +92,16 @@ impl Place {
         let near = |p: &[f32; 2]| {
             p[0] > x0 - around && p[0] < x1 + around && p[1] > y0 - around && p[1] < y1 + around
         };
-        let wide = |p: &[f32; 2]| p.map(f64::from);
-        let pairs = || mesh.vertices().iter().zip(vertices);
         let of = |chosen: &dyn Fn(&[f32; 2]) -> bool| {
-            let pairs = pairs().filter(|(rest, _)| chosen(rest));
-            let (rests, now): (Vec<_>, Vec<_>) = pairs.map(|(a, b)| (wide(a), wide(b))).unzip();
-            Similarity::fit(&rests, &now).map(|fit| fit.found)
+            let pairs = mesh.vertices().iter().zip(vertices);
+            let pairs = pairs.filter(|(rest, _)| chosen(rest));
+            let pair = |(rest, target): (&[f32; 2], &[f32; 2])| Pair {
+                rest: rest.map(f64::from),
+                target: target.map(f64::from),
+                weight: 1.0,
+            };
+            let pairs: Vec<Pair> = pairs.map(pair).collect();
+            Similarity::fit(&pairs).map(|fit| fit.found)
         };
         let middle = [(x0 + x1) / 2.0, (y0 + y1) / 2.0];
         let Some(whole) = of(&|_| true) else {

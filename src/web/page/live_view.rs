@@ -1,7 +1,7 @@
 //! What is seen while paths are drawn and played: things over the plate, moved as they are or bent by their handles.
 
+use super::canvas::{context_in_memory, from_rgb, painted};
 use super::dom;
-use super::stage::{context_in_memory, from_rgb, painted};
 use crate::web::editor::Led;
 use crate::web::protocol::SpriteData;
 use dragentity_compositor::cutout::Sprite;

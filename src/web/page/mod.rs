@@ -1,5 +1,6 @@
 //! The page's half: translates events into calls of [`Editor`], draws, and has the worker do the model's work.
 
+mod canvas;
 mod compute_targets;
 mod events;
 mod job;

@@ -1,6 +1,6 @@
 //! Pictures from files, drops, the clipboard and the samples.
 
-use super::{dom, stage};
+use super::{canvas, dom, stage};
 use dragentity_core::error::{Error, Result};
 use dragentity_core::scene::Picture;
 use dragentity_core::scene::picture::{MAX_PIXELS, MAX_SIDE, MIN_SIDE, WORKING_SIDE};
@@ -77,7 +77,7 @@ async fn by_browser(blob: &Blob) -> std::result::Result<Picture, ()> {
     let side = |n: u32| ((f64::from(n) * shrink).round() as u32).max(1);
     let (tw, th) = (side(w), side(h));
     let canvas = dom::canvas(tw, th);
-    let ctx = stage::context_in_memory(&canvas);
+    let ctx = canvas::context_in_memory(&canvas);
     // Transparent pictures lie on white.
     ctx.set_fill_style_str("#fff");
     ctx.fill_rect(0.0, 0.0, f64::from(tw), f64::from(th));

@@ -1,6 +1,7 @@
 //! Shows frames: previews while they are made, then the video in a loop. Frames are drawn here on a 2D canvas, or, where
 //! they are on the GPU, by the worker on a canvas that was handed to it.
 
+use super::canvas::{context, from_rgb};
 use super::dom;
 use super::stage::{self, Pen};
 use crate::web::protocol::View;
@@ -47,7 +48,7 @@ impl Player {
     /// The player of `index.html`.
     pub fn new() -> Self {
         let canvas: HtmlCanvasElement = dom::by_id("result");
-        let ctx = stage::context(&canvas);
+        let ctx = context(&canvas);
         Self {
             frame: dom::by_id("result-frame"),
             aspect: 1.5,
@@ -127,7 +128,7 @@ impl Player {
         self.frames = video
             .frames
             .iter()
-            .map(|f| stage::from_rgb(video.width, video.height, f))
+            .map(|f| from_rgb(video.width, video.height, f))
             .collect();
         self.fps = video.fps;
         self.set_count(video.frames.len() as u32);

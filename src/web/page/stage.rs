@@ -1,5 +1,6 @@
 //! Draws the picture to edit: masks, paths, what a drag is carrying along, the crosshair.
 
+use super::canvas::{context, from_rgb, painted};
 use super::dom;
 use super::live_view::{LiveView, Moment};
 use crate::web::editor::{Editor, Gesture, Tool, anchor};
@@ -7,8 +8,7 @@ use dragentity_core::scene::settings::MAX_FRAMES;
 use dragentity_core::scene::skeleton::Joint;
 use dragentity_core::scene::{Mask, Picture, Scene, Skeleton, Trajectory};
 use dragentity_media::overlay::colour;
-use wasm_bindgen::prelude::*;
-use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
+use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
 
 /// The camera's colour.
 const CAMERA: [u8; 3] = [240, 242, 245];
@@ -41,46 +41,6 @@ pub struct Stage {
     pub live: Option<LiveView>,
     /// The pointer, for the brush's ring; fractions of the picture.
     pub hover: Option<[f32; 2]>,
-}
-
-/// A canvas's 2D context.
-pub fn context(canvas: &HtmlCanvasElement) -> CanvasRenderingContext2d {
-    canvas
-        .get_context("2d")
-        .ok()
-        .flatten()
-        .and_then(|c| c.dyn_into().ok())
-        .expect("every browser with WebAssembly draws on a 2D canvas")
-}
-
-/// The same, for a canvas whose pixels stay in memory: those on the GPU are gone when it is lost.
-pub fn context_in_memory(canvas: &HtmlCanvasElement) -> CanvasRenderingContext2d {
-    let options = js_sys::Object::new();
-    let _ = js_sys::Reflect::set(&options, &"willReadFrequently".into(), &JsValue::TRUE);
-    match canvas.get_context_with_context_options("2d", &options) {
-        Ok(Some(found)) => found.unchecked_into(),
-        _ => context(canvas),
-    }
-}
-
-/// A canvas with these pixels.
-pub fn painted(width: u32, height: u32, rgba: &[u8]) -> HtmlCanvasElement {
-    let canvas = dom::canvas(width, height);
-    if let Ok(data) =
-        ImageData::new_with_u8_clamped_array_and_sh(wasm_bindgen::Clamped(rgba), width, height)
-    {
-        let _ = context_in_memory(&canvas).put_image_data(&data, 0.0, 0.0);
-    }
-    canvas
-}
-
-/// A canvas with an RGB picture.
-pub fn from_rgb(width: u32, height: u32, rgb: &[u8]) -> HtmlCanvasElement {
-    let rgba: Vec<u8> = rgb
-        .chunks_exact(3)
-        .flat_map(|p| [p[0], p[1], p[2], 255])
-        .collect();
-    painted(width, height, &rgba)
 }
 
 impl Stage {

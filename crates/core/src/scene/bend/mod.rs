@@ -16,7 +16,7 @@ mod solver;
 pub use mesh::{Anchor, MAX_VERTICES, Mesh, mesh_over};
 pub use motion::{BehindArms, Motion, Rig};
 pub use person::PersonRig;
-pub use similarity::{Fit, Similarity};
+pub use similarity::{Fit, Pair, Similarity};
 pub use solver::{Guess, Solver};
 
 use crate::scene::Pose;

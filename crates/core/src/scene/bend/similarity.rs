@@ -26,27 +26,37 @@ impl Similarity {
         [self.scale * self.angle.cos(), self.scale * self.angle.sin()]
     }
 
-    /// The one that comes nearest to taking each `rest` to its `target`, by least squares, and what is left of those squares; with
-    /// what would be left at scale 1. `None` where the rests are one place, within a pixel.
-    pub fn fit(rests: &[[f64; 2]], targets: &[[f64; 2]]) -> Option<Fit> {
-        let count = rests.len().min(targets.len()).max(1) as f64;
-        let mean = |places: &[[f64; 2]]| {
-            let sum = places
-                .iter()
-                .fold([0.0, 0.0], |s, p| [s[0] + p[0], s[1] + p[1]]);
-            sum.map(|v| v / count)
+    /// The one that comes nearest to taking each `rest` to its `target`, by least squares with each pair counting as much as its
+    /// `weight`, and what is left of those squares; with what would be left at scale 1. `None` where the rests are one place,
+    /// within a pixel.
+    pub fn fit(pairs: &[Pair]) -> Option<Fit> {
+        let total: f64 = pairs.iter().map(|pair| pair.weight).sum();
+        let mean = |of: fn(&Pair) -> [f64; 2]| {
+            let add = |s: [f64; 2], pair: &Pair| {
+                let p = of(pair);
+                [s[0] + pair.weight * p[0], s[1] + pair.weight * p[1]]
+            };
+            pairs.iter().fold([0.0; 2], add).map(|v| v / total)
         };
-        let (from, to) = (mean(rests), mean(targets));
+        let (from, to) = (mean(|pair| pair.rest), mean(|pair| pair.target));
         let (mut a, mut b, mut spread, mut reach) = (0.0, 0.0, 0.0, 0.0);
-        for (p, q) in rests.iter().zip(targets) {
-            let (x, y) = (p[0] - from[0], p[1] - from[1]);
-            let (u, v) = (q[0] - to[0], q[1] - to[1]);
-            a += x * u + y * v;
-            b += x * v - y * u;
-            spread += x * x + y * y;
-            reach += u * u + v * v;
+        for Pair {
+            rest,
+            target,
+            weight,
+        } in pairs
+        {
+            let (x, y) = (rest[0] - from[0], rest[1] - from[1]);
+            let (u, v) = (target[0] - to[0], target[1] - to[1]);
+            a += weight * (x * u + y * v);
+            b += weight * (x * v - y * u);
+            spread += weight * (x * x + y * y);
+            reach += weight * (u * u + v * v);
         }
-        if spread < 0.5 {
+        // As if each counted once.
+        let each = pairs.len() as f64 / total;
+        [a, b, spread, reach] = [a, b, spread, reach].map(|v| v * each);
+        if spread < 0.5 || !spread.is_finite() {
             return None;
         }
         let turn = a.hypot(b);
@@ -62,6 +72,17 @@ impl Similarity {
             spread,
         })
     }
+}
+
+/// A place and where it is to go.
+#[derive(Clone, Copy, Debug)]
+pub struct Pair {
+    /// At rest.
+    pub rest: [f64; 2],
+    /// Where it goes.
+    pub target: [f64; 2],
+    /// How much it counts, above 0.
+    pub weight: f64,
 }
 
 /// What [`Similarity::fit`] finds.

@@ -9,7 +9,7 @@
 //! that takes the handles about where they go, which always does.
 
 use super::mesh::{Anchor, Mesh};
-use super::similarity::Similarity;
+use super::similarity::{Pair, Similarity};
 use super::skyline::Skyline;
 use crate::scene::Pose;
 use std::sync::Arc;
@@ -32,6 +32,8 @@ const TRIANGLE: [f64; 2] = [0.12, 6.0];
 const WHOLE: [f64; 2] = [0.75, 1.25];
 /// How much less of the similarity there may be from one step to the next.
 const BACK: f64 = 0.08;
+/// How much further than the handles, by how far the mesh reaches beyond them, a vertex may go in a step; and how many pixels more.
+const SUDDEN: [f64; 2] = [3.0, 2.0];
 /// How fast, in radians a step, a thing turns whose handles went through one place.
 const CATCH_UP: f64 = 0.06;
 /// Offsets that differ by less than this, in pixels, are the same.
@@ -87,6 +89,19 @@ fn cross(a: [f64; 2], b: [f64; 2]) -> f64 {
 /// The product of complex numbers.
 fn times(a: [f64; 2], b: [f64; 2]) -> [f64; 2] {
     [a[0] * b[0] - a[1] * b[1], a[0] * b[1] + a[1] * b[0]]
+}
+
+/// The longest way from a place to its pair.
+fn farthest(a: &[[f64; 2]], b: &[[f64; 2]]) -> f64 {
+    let way = |(a, b): (&[f64; 2], &[f64; 2])| (a[0] - b[0]).hypot(a[1] - b[1]);
+    a.iter().zip(b).map(way).fold(0.0, f64::max)
+}
+
+fn mean(places: &[[f64; 2]]) -> [f64; 2] {
+    let sum = places
+        .iter()
+        .fold([0.0; 2], |s, p| [s[0] + p[0], s[1] + p[1]]);
+    sum.map(|v| v / places.len().max(1) as f64)
 }
 
 fn unit([a, b]: [f64; 2]) -> [f64; 2] {
@@ -147,7 +162,7 @@ impl Solver {
         let Some((&first, &to)) = self.handles.first().zip(targets.first()) else {
             return self.mesh.vertices().to_vec();
         };
-        let fit = Similarity::fit(&self.handles, &targets);
+        let fit = Similarity::fit(&self.pairs(&targets));
         let offset = less(to, first);
         let same = |(rest, target): (&[f64; 2], &[f64; 2])| {
             let own = less(*target, *rest);
@@ -168,6 +183,7 @@ impl Solver {
                 .map(|p| [p[0] + offset[0], p[1] + offset[1]])
                 .collect();
         }
+        let far = farthest(&self.state.targets, &targets);
         let similarity = match fit {
             None => Similarity {
                 angle: f64::from(pose.rotation).to_radians(),
@@ -178,10 +194,6 @@ impl Solver {
             Some(fit) => {
                 let count = self.handles.len() as f64;
                 let radius = (fit.spread / count).sqrt();
-                let far = self.state.targets.iter().zip(&targets);
-                let far = far
-                    .map(|(a, b)| (a[0] - b[0]).hypot(a[1] - b[1]))
-                    .fold(0.0, f64::max);
                 let most = (3.0 * far / radius).max(CATCH_UP);
                 let before = self.state.similarity.angle;
                 let around = std::f64::consts::TAU;
@@ -207,6 +219,7 @@ impl Solver {
         match self.factor.take() {
             None => self.state.shape = rigid,
             Some(factor) => {
+                let last = self.state.shape.clone();
                 // The last shape, taken along.
                 let along = Similarity {
                     angle: similarity.angle - before.angle,
@@ -223,6 +236,8 @@ impl Solver {
                 }
                 self.iterate(&factor, &rigid);
                 self.keep_within(&rigid);
+                let spread = fit.map_or(1.0, |fit| fit.spread / self.handles.len() as f64);
+                self.keep_up(&last, far, spread.sqrt());
                 self.factor = Some(factor);
             }
         }
@@ -244,6 +259,21 @@ impl Solver {
         self.iterate(&factor, &rigid);
         self.factor = Some(factor);
         narrow(&self.state.shape)
+    }
+
+    /// The handles as a similarity is to take them. What goes less far counts more: where handles cannot all be obeyed, a body that
+    /// is held stays, and what is drawn away from it follows no further than it can.
+    fn pairs(&self, targets: &[[f64; 2]]) -> Vec<Pair> {
+        let far = |[a, b]: [f64; 2]| a.hypot(b);
+        let middle = mean(&self.handles);
+        let reach = self.handles.iter().map(|p| far(less(*p, middle)));
+        let reach = reach.fold(1.0, f64::max);
+        let pair = |(&rest, &target): (&[f64; 2], &[f64; 2])| Pair {
+            rest,
+            target,
+            weight: (0.1 + far(less(target, rest)) / reach).powi(-2),
+        };
+        self.handles.iter().zip(targets).map(pair).collect()
     }
 
     /// Makes the energy small by turns, from the shape as it is.
@@ -356,6 +386,32 @@ impl Solver {
         self.state.shape = found;
     }
 
+    /// Goes on from the last shape no more suddenly than handles that went `far` explain, whose distance from their middle is
+    /// `spread`: where they contradict each other, one shape may follow another that is far from it.
+    fn keep_up(&mut self, last: &[[f64; 2]], far: f64, spread: f64) {
+        let middle = mean(&self.handles);
+        let reach = self
+            .rest
+            .iter()
+            .map(|p| (p[0] - middle[0]).hypot(p[1] - middle[1]));
+        let lever = (reach.fold(0.0, f64::max) / spread.max(1.0)).max(1.0);
+        let most = SUDDEN[0] * lever * far + SUDDEN[1];
+        let sudden = farthest(last, &self.state.shape);
+        if sudden <= most {
+            return;
+        }
+        let mut share = most / sudden;
+        for _ in 0..8 {
+            let mix = |(a, b): (&[f64; 2], &[f64; 2])| [0, 1].map(|c| a[c] + (b[c] - a[c]) * share);
+            let between: Vec<[f64; 2]> = last.iter().zip(&self.state.shape).map(mix).collect();
+            if self.holds(&between) {
+                self.state.shape = between;
+                return;
+            }
+            share *= 0.5;
+        }
+    }
+
     /// Whether a shape keeps the bounds, by the similarity's scale.
     fn holds(&self, shape: &[[f64; 2]]) -> bool {
         let scale = self.state.similarity.scale.powi(2);
@@ -379,11 +435,7 @@ impl Solver {
 
 impl State {
     fn at_rest(rest: &[[f64; 2]], handles: &[[f64; 2]]) -> Self {
-        let count = handles.len().max(1) as f64;
-        let sum = handles
-            .iter()
-            .fold([0.0; 2], |s, p| [s[0] + p[0], s[1] + p[1]]);
-        let middle = sum.map(|v| v / count);
+        let middle = mean(handles);
         Self {
             shape: rest.to_vec(),
             similarity: Similarity {
