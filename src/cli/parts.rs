@@ -22,7 +22,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE.png")]
     overlay: Option<PathBuf>,
     /// Use SCHP instead of the person's bones: its weights (docs/src/parts.md)
-    #[arg(long, value_name = "FILE", conflicts_with = "model")]
+    #[arg(long, value_name = "FILE")]
     schp: Option<String>,
     /// Use the human parser of the model in this folder instead
     #[arg(long, value_name = "DIR")]

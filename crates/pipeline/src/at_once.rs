@@ -509,8 +509,8 @@ mod tests {
         ];
         let mut list = joints.map(|[x, y]| [x / width as f32, y / height as f32, 1.0]);
         // The other arm is behind.
-        for hidden in 4..7 {
-            list[hidden][2] = 0.0;
+        for hidden in &mut list[4..7] {
+            hidden[2] = 0.0;
         }
         let entity = Entity {
             mask,
