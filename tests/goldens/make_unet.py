@@ -1,4 +1,4 @@
-"""Writes the goldens of crates/networks/tests/parity_unet.rs and crates/core/src/scheduler.rs: unet.safetensors (outputs of diffusers
+"""Writes the goldens of crates/networks/tests/parity_unet.rs and crates/core/src/scheduler/mod.rs: unet.safetensors (outputs of diffusers
 on synthetic weights), unet_config.json and controlnet_config.json, svd_unet_tensors.json (names and shapes of
 the published UNet), scheduler.json. Run: python tests/goldens/make_unet.py
 """

@@ -8,7 +8,6 @@ pub mod error;
 pub mod event;
 pub mod job;
 pub mod platform;
-pub mod reference;
 pub mod scene;
 pub mod scheduler;
 pub mod study;

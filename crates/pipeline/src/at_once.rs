@@ -8,7 +8,7 @@ use dragentity_compositor::cutout::Sprite;
 use dragentity_compositor::frames::{Composition, Layer};
 use dragentity_core::error::Result;
 use dragentity_core::event::Preview;
-use dragentity_core::reference::Reference;
+use dragentity_core::job::Reference;
 use dragentity_core::scene::bend::Motion;
 use dragentity_core::scene::draft::smooth_fill;
 use dragentity_core::scene::parts::held_together;

@@ -22,7 +22,7 @@ use burn::tensor::{FloatDType, Tensor, backend::Backend};
 use config::{IMAGE_ENCODER, UNET, VAE};
 use dragentity_core::Error;
 use dragentity_core::Result;
-use dragentity_core::reference::Reference;
+use dragentity_core::job::Reference;
 use dragentity_core::scene::Control;
 use dragentity_core::scene::picture::model_size;
 use dragentity_core::scheduler::guidance_per_frame;
