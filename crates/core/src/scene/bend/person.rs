@@ -38,7 +38,11 @@ impl PersonRig {
         let mesh = mesh.layered(|at| areas.front(fraction(at)));
         let bone = |at| areas.bone(skeleton, fraction(at));
         let bones = mesh.own_places().into_iter().map(bone).collect();
-        let puppet = Puppet::new(skeleton, mask, sides[0] / sides[1], taken);
+        // Where an arm crosses the trunk the spine must not hold it.
+        let puppet =
+            Puppet::new(skeleton, mask, sides[0] / sides[1], taken).held_where(|joint, at| {
+                areas.bone(skeleton, at).is_of_an_arm() == joint.is_of_an_arm()
+            });
         Self::held(mesh, puppet, bones, sides)
     }
 
@@ -62,7 +66,8 @@ impl PersonRig {
             }
         };
         let bones = mesh.own_places().into_iter().map(bone).collect();
-        let puppet = Puppet::new(skeleton, body, sides[0] / sides[1], taken).without_arms();
+        let puppet = Puppet::new(skeleton, body, sides[0] / sides[1], taken)
+            .held_where(|joint, _| !joint.is_of_an_arm());
         Self::held(mesh, puppet, bones, sides)
     }
 

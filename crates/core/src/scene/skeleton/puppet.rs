@@ -38,9 +38,11 @@ impl Puppet {
         }
     }
 
-    /// The same, its mesh held by no arm: that of what is behind them.
-    pub fn without_arms(mut self) -> Self {
-        self.held.retain(|grip| !grip.joint.is_of_an_arm());
+    /// The same, its mesh held only where `keep` says so of a bone, by its end away from the pelvis, and a place on it.
+    pub fn held_where(mut self, keep: impl Fn(Joint, [f32; 2]) -> bool) -> Self {
+        let skeleton = &self.skeleton;
+        self.held
+            .retain(|grip| keep(grip.joint, skeleton.place_of(*grip)));
         self
     }
 
