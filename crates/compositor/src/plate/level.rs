@@ -1,6 +1,7 @@
 //! One size of the picture: what is known of it, and which of its patches may be copied.
 
 use super::distance::distance_to;
+use super::guide::Guidance;
 use super::parallel::rows;
 use crate::luma::luma;
 
@@ -46,6 +47,8 @@ pub(super) struct Level {
     far: f32,
     /// How sure what a patch shows is, by its centre: the less, the further it is from what is known.
     pub trust: Vec<f32>,
+    /// What a guide says.
+    pub guidance: Option<Guidance>,
 }
 
 impl Level {
@@ -119,6 +122,7 @@ impl Level {
             allowed,
             far,
             trust,
+            guidance: None,
         }
     }
 
@@ -206,9 +210,16 @@ impl Level {
         &self.texels[at * CHANNELS..][..CHANNELS]
     }
 
-    /// What it costs to copy from far away.
+    /// What it costs to copy the patch around `b` to `a` beside what is seen of both: that it is far away, and that a guide
+    /// says otherwise.
     #[inline]
-    pub(super) fn far(&self, a: usize, b: usize) -> u32 {
+    pub(super) fn beside(&self, a: usize, b: usize) -> u32 {
+        let guided = self.guidance.as_ref();
+        self.far(a, b) + guided.map_or(0, |guidance| guidance.cost(self.width, a, b))
+    }
+
+    #[inline]
+    fn far(&self, a: usize, b: usize) -> u32 {
         let width = self.width as u32;
         let (a, b) = (a as u32, b as u32);
         let dx = (a % width).abs_diff(b % width);
@@ -225,7 +236,7 @@ impl Level {
         let corner = RADIUS * self.width + RADIUS;
         let (a0, b0) = (a, b);
         let (mut a, mut b) = ((a - corner) * CHANNELS, (b - corner) * CHANNELS);
-        let mut sum = self.far(a0, b0);
+        let mut sum = self.beside(a0, b0);
         for _ in 0..SIDE {
             sum += row_distance(&self.texels[a..a + READ], &self.texels[b..b + READ]);
             if sum > most {

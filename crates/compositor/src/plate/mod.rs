@@ -7,6 +7,7 @@
 
 mod blend;
 mod distance;
+mod guide;
 mod labels;
 mod level;
 mod parallel;
@@ -19,6 +20,8 @@ use blend::Blend;
 use distance::distance_to;
 use dragentity_core::scene::{Mask, Picture};
 use dragentity_core::{Cancel, Error, Result};
+use guide::Guidance;
+pub use guide::Guide;
 use level::{Level, SCALE, SIDE};
 use search::Field;
 use std::sync::Arc;
@@ -138,6 +141,29 @@ impl Filling {
             made.done = made.total;
         }
         Ok(made)
+    }
+
+    /// Fills it with what looks from afar as `guide` does. To be said before the first [`Self::advance`].
+    ///
+    /// # Errors
+    /// [`Error::Job`] for a guide that shows nothing of the picture.
+    pub fn guided(mut self, guide: &Guide) -> Result<Self> {
+        guide.check(self.picture.width, self.picture.height)?;
+        let whole = guide::whole(&self.picture, &self.unknown, guide);
+        for level in &mut self.levels {
+            level.guidance = Some(Guidance::new(&whole, guide, level));
+        }
+        Ok(self)
+    }
+
+    /// What is made up: the hole, and what hides something beside it.
+    pub fn hidden(&self) -> Mask {
+        let alpha = self.unknown.iter().map(|&u| u8::from(u) * 255);
+        Mask {
+            width: self.picture.width,
+            height: self.picture.height,
+            alpha: alpha.collect(),
+        }
     }
 
     /// How much is done, and how much there is to do in all.

@@ -66,7 +66,7 @@ fn candidates(level: &Level, centre: usize) -> impl Iterator<Item = u32> {
 /// The distance of two patches over what is known of the first.
 fn partly(level: &Level, known: &[bool], centre: usize, source: usize, most: u64) -> u64 {
     let corner = RADIUS * level.width + RADIUS;
-    let mut sum = u64::from(level.far(centre, source));
+    let mut sum = u64::from(level.beside(centre, source));
     for dy in 0..SIDE {
         for dx in 0..SIDE {
             let step = dy * level.width + dx;
