@@ -1,5 +1,5 @@
 //! Fills what a mask marks of a picture: `fill PICTURE MASK OUT [GUIDE]`, the mask white where it is to be filled, the guide a
-//! picture of any size of what the whole may look like.
+//! picture of any size of what the whole may look like, or `none`; without one, lines are continued.
 
 use dragentity_compositor::plate::{Filling, Guide};
 use dragentity_core::scene::{Mask, Picture};
@@ -21,11 +21,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mask = Mask::from_alpha(mask.width(), mask.height(), alpha)?;
     let start = std::time::Instant::now();
     let mut filling = Filling::new(&picture, &mask, None)?;
-    if let Some(path) = arguments.get(3) {
-        filling = filling.guided(&Guide {
-            picture: &open(path)?,
-            area: [0, 0, picture.width, picture.height],
-        })?;
+    match arguments.get(3).map(String::as_str) {
+        None => filling = filling.guessed(),
+        Some("none") => {}
+        Some(_) => {
+            let guide = Guide {
+                picture: &open(&arguments[3])?,
+                area: [0, 0, picture.width, picture.height],
+            };
+            filling = filling.guided(&guide)?;
+        }
     }
     while filling.advance() {}
     println!("{:.2} s", start.elapsed().as_secs_f64());

@@ -170,6 +170,8 @@ pub struct ModelOptions {
     pub controlnet: Option<ControlNetSource>,
     /// SAM's or MobileSAM's weights, which make masks of clicks; `None` where there are none to be made.
     pub segmenter: Option<String>,
+    /// Directory or URL of the network that guesses what lies behind things, for videos at once; they are made without it, too.
+    pub structure: Option<String>,
     /// Bytes of the device's memory that are free, where that is known.
     pub free_memory: Option<u64>,
     /// How often the model ran out of memory already: it is run with less.
@@ -232,7 +234,7 @@ impl<B: Backend> Model<B> {
             check_dtype::<B>(&device, &device_name, dtype)?;
         }
         match About::read(options).await?.kind {
-            Kind::AtOnce => Ok(Self::AtOnce(AtOnce::default())),
+            Kind::AtOnce => Ok(Self::AtOnce(AtOnce::new(options.structure.clone()))),
             Kind::DragEntity => match options.dtype {
                 None | Some(FloatDType::F32) => {
                     let engine = Engine::load(location, device, device_name, observer).await?;

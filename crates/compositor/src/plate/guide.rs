@@ -6,9 +6,9 @@ use super::parallel::rows;
 use dragentity_core::scene::Picture;
 use dragentity_core::{Error, Result};
 
-/// How much it counts that a patch looks like the guide, beside that it fits. With the truth at 64 pixels for a guide, blurred by
-/// two of these, four times as much and a quarter of it make plates that look less like the truth.
-const WEIGHT: f32 = 4.0;
+/// How much it counts that a patch looks like the guide, beside that it fits. For a guess, three times as much or a third of it make
+/// plates that look less like the truth; a guide that knows the truth might count four times as much.
+const WEIGHT: f32 = 1.0;
 /// The same at the most, so that a sum of squares stays within 32 bits.
 const MOST: f32 = 1e9;
 /// Where in a patch the guide is looked at: it is smooth.
@@ -40,11 +40,11 @@ impl Guide<'_> {
     }
 }
 
-/// A picture's colours, 0..255.
-pub(super) struct Rough {
-    width: usize,
-    height: usize,
-    colours: Vec<[f32; 3]>,
+/// A picture's colours, 0..255, or several values of each pixel.
+pub(super) struct Rough<const N: usize = 3> {
+    pub width: usize,
+    pub height: usize,
+    pub colours: Vec<[f32; N]>,
 }
 
 /// The picture with what the guide shows in place of what is `unknown`.
@@ -74,23 +74,25 @@ impl Rough {
                 .collect(),
         }
     }
+}
 
+impl<const N: usize> Rough<N> {
     /// Bilinear; where it gets smaller, the mean over what a pixel covers, weighed like a tent.
-    fn scaled(&self, width: usize, height: usize) -> Self {
-        let sum = |taps: &[(usize, f32)], colour: &dyn Fn(usize) -> [f32; 3]| {
-            taps.iter().fold([0.0; 3], |sum, &(from, weight)| {
+    pub(super) fn scaled(&self, width: usize, height: usize) -> Self {
+        let sum = |taps: &[(usize, f32)], colour: &dyn Fn(usize) -> [f32; N]| {
+            taps.iter().fold([0.0; N], |sum, &(from, weight)| {
                 let colour = colour(from);
-                [0, 1, 2].map(|c| sum[c] + weight * colour[c])
+                std::array::from_fn(|c| sum[c] + weight * colour[c])
             })
         };
-        let mut across = vec![[0.0_f32; 3]; width * self.height];
+        let mut across = vec![[0.0_f32; N]; width * self.height];
         let columns = taps(self.width, width);
         rows(&mut across, width, |y, row| {
             for (out, taps) in row.iter_mut().zip(&columns) {
                 *out = sum(taps, &|x| self.colours[y * self.width + x]);
             }
         });
-        let mut colours = vec![[0.0_f32; 3]; width * height];
+        let mut colours = vec![[0.0_f32; N]; width * height];
         let lines = taps(self.height, height);
         rows(&mut colours, width, |y, row| {
             for (x, out) in row.iter_mut().enumerate() {
@@ -122,6 +124,7 @@ fn taps(from: usize, to: usize) -> Vec<Vec<(usize, f32)>> {
 }
 
 /// What a guide says of one size of the picture.
+#[derive(Clone)]
 pub(super) struct Guidance {
     /// The picture as roughly as the guide knows it: what is hidden and what is known, so that they can be compared.
     colours: Vec<[i16; 3]>,

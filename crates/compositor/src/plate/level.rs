@@ -27,6 +27,7 @@ const ROW: usize = SIDE * CHANNELS;
 const READ: usize = ROW.div_ceil(8) * 8;
 
 /// The picture at one size.
+#[derive(Clone)]
 pub(super) struct Level {
     pub width: usize,
     pub height: usize,
