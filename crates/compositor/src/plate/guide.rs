@@ -1,8 +1,8 @@
 //! What somebody who has an idea of the whole says: of patches that fit their surroundings, those are taken that also look like
 //! it from afar.
 
-use super::level::{Level, RADIUS, SCALE, SIDE};
 use super::parallel::rows;
+use super::patch::{RADIUS, SCALE, SIDE};
 use dragentity_core::scene::Picture;
 use dragentity_core::{Error, Result};
 
@@ -132,19 +132,19 @@ pub(super) struct Guidance {
 }
 
 impl Guidance {
-    /// For a level, of what [`whole`] made with a guide.
-    pub(super) fn new(whole: &Rough, guide: &Guide, level: &Level) -> Self {
+    /// For a level of `width * height` pixels, of what [`whole`] made with a guide.
+    pub(super) fn new(whole: &Rough, guide: &Guide, width: usize, height: usize) -> Self {
         let size = [whole.width, whole.height];
         // Pixels of the guide a pixel of the picture.
         let shown = [guide.picture.width, guide.picture.height];
         let known = [0, 1].map(|axis| shown[axis] as f32 / guide.area[axis + 2] as f32);
-        let finer = level.width as f32 / (size[0] as f32 * known[0].max(known[1]));
+        let finer = width as f32 / (size[0] as f32 * known[0].max(known[1]));
         let scaled = if finer > 1.0 {
             let side = |axis: usize| (size[axis] as f32 * known[axis]).round().max(1.0) as usize;
             let rough = whole.scaled(side(0).min(size[0]), side(1).min(size[1]));
-            rough.scaled(level.width, level.height)
+            rough.scaled(width, height)
         } else {
-            whole.scaled(level.width, level.height)
+            whole.scaled(width, height)
         };
         let looks = (SIDE * SIDE) as f32 / (PLACES.len() * PLACES.len()) as f32;
         Self {

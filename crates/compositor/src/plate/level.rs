@@ -3,16 +3,11 @@
 use super::distance::distance_to;
 use super::guide::Guidance;
 use super::parallel::rows;
+use super::patch::{RADIUS, SCALE, SIDE};
 use crate::luma::luma;
 
-/// How far a patch reaches from its centre, in pixels.
-pub(super) const RADIUS: usize = 3;
-/// Pixels along the side of a patch.
-pub(super) const SIDE: usize = 2 * RADIUS + 1;
 /// Values of a pixel: red, green, blue, and how much the surroundings vary from left to right and from top to bottom.
 pub(super) const CHANNELS: usize = 5;
-/// Colours are kept in quarters, so that what is averaged is not rounded to 8 bits again and again.
-pub(super) const SCALE: f32 = 4.0;
 /// What variation counts beside colour: 50 times as much, squared. Without it flat patches are liked best everywhere,
 /// since they are never far off.
 const VARIATION: f32 = 7.0 * SCALE;

@@ -16,6 +16,7 @@ mod labels;
 mod level;
 mod lines;
 mod parallel;
+mod patch;
 mod search;
 #[cfg(test)]
 mod tests;
@@ -29,7 +30,8 @@ use dragentity_core::scene::{Mask, Picture};
 use dragentity_core::{Cancel, Error, Result};
 use guide::Guidance;
 pub use guide::Guide;
-use level::{Level, SCALE, SIDE};
+use level::Level;
+use patch::{SCALE, SIDE};
 use std::sync::Arc;
 
 /// How far it may be from the middle of the hole to its rim at the coarsest size, in pixels. Half of it gives more sweeping
@@ -156,7 +158,7 @@ impl Filling {
         }
         let whole = guide::whole(&self.picture, &self.unknown, guide);
         for level in &mut self.descent.levels {
-            level.guidance = Some(Guidance::new(&whole, guide, level));
+            level.guidance = Some(Guidance::new(&whole, guide, level.width, level.height));
         }
         Ok(self)
     }

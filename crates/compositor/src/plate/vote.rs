@@ -1,7 +1,8 @@
 //! What unknown pixels become, by the patches that were found: everyone that covers a pixel has a vote.
 
-use super::level::{CHANNELS, Level, RADIUS, SIDE};
+use super::level::{CHANNELS, Level};
 use super::parallel::rows;
+use super::patch::{RADIUS, SIDE};
 use super::search::{Field, Match};
 
 /// The first guess: from the rim inwards, ring by ring, each pixel is copied from where its known surroundings fit best.

@@ -397,7 +397,9 @@ mod tests {
     fn folder() -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         for number in 0..300 {
-            let photo = image::RgbImage::from_pixel(40, 30, image::Rgb([number as u8; 3]));
+            let photo = image::RgbImage::from_fn(40, 30, |x, y| {
+                image::Rgb([number as u8, (x * y) as u8, (x * 90) as u8])
+            });
             let file = dir.path().join(format!("photos/many/{number:04}.png"));
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
             photo.save(file).unwrap();

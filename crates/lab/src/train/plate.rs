@@ -211,9 +211,12 @@ impl Figures {
 mod tests {
     use super::*;
     use crate::data::{Split, testing};
+    use crate::train::fit::{FitOptions, fit};
+    use crate::train::gradients;
     use burn::backend::{Autodiff, Flex};
     use burn::optim::{AdamConfig, GradientsParams, Optimizer};
     use dragentity_networks::dragentity::plate_structure::PlateStructureConfig;
+    use dragentity_networks::weights::{Precision, save_bytes};
 
     type A = Autodiff<Flex>;
 
@@ -256,6 +259,32 @@ mod tests {
         }
         let (first, last) = (losses[0], losses[losses.len() - 1]);
         assert!(last < 0.7 * first, "from {first} to {last}");
+    }
+
+    #[test]
+    fn a_run_in_parts_ends_as_one_at_once() {
+        let stage = stage();
+        let device = Default::default();
+        let folder = tempfile::tempdir().unwrap();
+        let options = |name: &str, session_steps| FitOptions {
+            run: folder.path().join(name),
+            steps: 2,
+            session_steps,
+            ..FitOptions::default()
+        };
+        let run = |start, options: FitOptions| {
+            let fitted = fit(&stage, start, &options, &device, &mut |_| {}).unwrap();
+            let bytes = save_bytes("plate", &fitted.network, Precision::F32).unwrap();
+            (fitted.state.step, bytes)
+        };
+        let start = network();
+        // Parameters are drawn when they are first looked at: copies made before that would differ.
+        assert_eq!(gradients::parameter_not_finite::<A, _>(&start), None);
+        let whole = run(start.clone(), options("whole", 9));
+        assert_eq!(run(start, options("parts", 1)).0, 1);
+        // A new process starts from other random weights.
+        let rest = run(network(), options("parts", 1));
+        assert!(rest == whole);
     }
 
     #[test]
