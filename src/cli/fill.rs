@@ -1,11 +1,12 @@
 //! `dragentity fill`: the clean plate alone.
 
 use super::files::{MAX_PICTURE_FILE, read, writable};
-use dragentity_compositor::plate;
-use dragentity_core::error::Result;
+use super::model;
+use dragentity_core::error::{Error, Result};
 use dragentity_core::platform::write_whole;
 use dragentity_core::scene::{Mask, Picture};
 use dragentity_core::{Cancel, JobEvent};
+use dragentity_pipeline::structure::{Structure, filling};
 use dragentity_terminal::interrupt::on_interrupt;
 use dragentity_terminal::progress::Progress;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,9 @@ pub struct Args {
     /// Where to write the plate
     #[arg(short, long, value_name = "FILE.png")]
     output: PathBuf,
+    /// Do without the network that guesses what lies behind (models/plate, here or beside the program)
+    #[arg(long)]
+    without_network: bool,
     /// Print progress and result as JSON, one object a line
     #[arg(long)]
     json: bool,
@@ -33,7 +37,7 @@ pub struct Args {
 ///
 /// # Errors
 /// [`dragentity_core::Error::Picture`], [`dragentity_core::Error::Preset`], [`dragentity_core::Error::Io`], and those of
-/// [`plate::fill`].
+/// [`filling`].
 pub fn run(args: Args) -> Result<()> {
     writable(&args.output)?;
     let name = args.image.display().to_string();
@@ -51,15 +55,24 @@ pub fn run(args: Args) -> Result<()> {
     let stop = cancel.clone();
     on_interrupt(move || stop.cancel());
     let mut progress = Progress::new(args.json);
-    let filled = plate::fill(
-        &picture,
-        &hole,
-        source.as_ref(),
-        &cancel,
-        &mut |done, total| {
+    let filled = pollster::block_on(async {
+        let structure = match (args.without_network, model::structure()) {
+            (false, Some(place)) => Structure::find(&place).await?,
+            _ => None,
+        };
+        let mut filling = filling(structure.as_ref(), &picture, &hole, source.as_ref()).await?;
+        loop {
+            let more = filling.advance();
+            let (done, total) = filling.progress();
             progress.show(&JobEvent::Filling { done, total });
-        },
-    );
+            if cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            if !more {
+                return Ok(filling.finish());
+            }
+        }
+    });
     progress.finish();
     write_whole(&args.output, &filled?.to_png()?)?;
     let output = args.output.display();

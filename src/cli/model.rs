@@ -44,6 +44,7 @@ impl ModelArgs {
                 location: controlnet.display().to_string(),
                 features_from: self.features_from.as_ref().map(|d| d.display().to_string()),
             }),
+            structure: structure(),
             ..ModelOptions::new(self.model.display().to_string())
         }
     }
@@ -80,6 +81,11 @@ pub fn with_interpolator(options: ModelOptions) -> ModelOptions {
         interpolator: found.map(|file| file.display().to_string()),
         ..options
     }
+}
+
+/// The shipped network that guesses what lies behind things, if it is there.
+pub(super) fn structure() -> Option<String> {
+    Some(shipped("models/plate")?.display().to_string())
 }
 
 /// What ships with the program, here or above the program.

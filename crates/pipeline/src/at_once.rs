@@ -1,8 +1,9 @@
-//! Videos at once, without any network: things are cut out, what they hid is filled, and they are laid over it along their
-//! paths (`dragentity-compositor`).
+//! Videos at once: things are cut out, what they hid is filled, and they are laid over it along their paths
+//! (`dragentity-compositor`). No network makes a pixel; a small one may guess what lies behind ([`super::structure`]).
 
 use super::behind_arms::lay_behind_arms;
 use super::fill::filled;
+use super::structure::{Structure, filling};
 use super::transfer::pause;
 use dragentity_compositor::cutout::Sprite;
 use dragentity_compositor::frames::{Composition, Layer};
@@ -15,7 +16,7 @@ use dragentity_core::scene::parts::held_together;
 use dragentity_core::scene::settings::MAX_ENTITIES;
 use dragentity_core::scene::{Entity, Mask, Picture, Pose, Scene, Settings};
 use dragentity_core::{Cancel, Job, JobEvent, Video};
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 
 /// What stands in the place of a model's directory where no model is to run.
 pub const NAME: &str = "at-once";
@@ -33,6 +34,10 @@ const LEAST_KNOWN: f32 = 0.02;
 #[derive(Default)]
 pub struct AtOnce {
     plate: RefCell<Option<Plate>>,
+    /// Directory or URL of the network that guesses what lies behind things.
+    place: Option<String>,
+    /// That network, once it was needed; nothing if there is none.
+    structure: OnceCell<Option<Structure>>,
 }
 
 /// What a page needs to show things moving.
@@ -60,6 +65,15 @@ pub fn settings() -> Settings {
 }
 
 impl AtOnce {
+    /// With the network in a directory or at a URL, if there is one, to guess what lies behind things; it is loaded with the first
+    /// plate.
+    pub fn new(structure: Option<String>) -> Self {
+        Self {
+            place: structure,
+            ..Self::default()
+        }
+    }
+
     /// Runs a job. Frames are as large as the picture, unless the job says how large they are or that is more than 1,280
     /// pixels. The first frame is the picture.
     ///
@@ -230,6 +244,23 @@ impl AtOnce {
         })
     }
 
+    /// The network that guesses. A plate needs none: one that cannot be had is done without.
+    async fn structure(&self) -> Option<&Structure> {
+        if self.structure.get().is_none() {
+            let found = match &self.place {
+                Some(place) => Structure::find(place).await,
+                None => Ok(None),
+            };
+            let found = found.unwrap_or_else(|error| {
+                log::warn!("plates are made without a guess of what lies behind: {error}");
+                None
+            });
+            // Whoever else asked meanwhile has found the same.
+            let _ = self.structure.set(found);
+        }
+        self.structure.get().and_then(Option::as_ref)
+    }
+
     /// Fills what is hidden, and keeps it for the next job.
     async fn fill(
         &self,
@@ -247,7 +278,9 @@ impl AtOnce {
         let filled = if (known as f32) < LEAST_KNOWN * source.alpha.len() as f32 {
             smooth_fill(picture, &hole)
         } else {
-            filled(picture, &hole, &source, cancel, observer).await?
+            let structure = self.structure().await;
+            let begun = filling(structure, picture, &hole, Some(&source)).await?;
+            filled(begun, cancel, observer).await?
         };
         *self.plate.borrow_mut() = Some(Plate {
             picture: picture.clone(),
@@ -384,6 +417,17 @@ mod tests {
         assert!(events.iter().any(told));
         let end = JobEvent::Decoding { done: 7, total: 7 };
         assert_eq!(events.last(), Some(&end));
+    }
+
+    #[test]
+    fn plates_are_made_without_a_network_that_cannot_be_had() {
+        let job = job(4);
+        let dir = tempfile::tempdir().unwrap();
+        let place = || Some(dir.path().display().to_string());
+        let plain = run(&AtOnce::default(), &job).0.frames;
+        assert!(run(&AtOnce::new(place()), &job).0.frames == plain);
+        std::fs::write(dir.path().join("config.json"), b"{").unwrap();
+        assert!(run(&AtOnce::new(place()), &job).0.frames == plain);
     }
 
     #[test]

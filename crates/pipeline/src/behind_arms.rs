@@ -3,6 +3,7 @@
 use super::fill::filled;
 use dragentity_compositor::frames::Composition;
 use dragentity_compositor::matte::doubt;
+use dragentity_compositor::plate::Filling;
 use dragentity_core::error::Result;
 use dragentity_core::scene::bend::BehindArms;
 use dragentity_core::scene::raster::squared_distances_within;
@@ -35,7 +36,8 @@ pub(super) async fn lay_behind_arms(
             source,
             shown,
         } = areas;
-        let made = filled(picture, &hole, &source, cancel, observer).await?;
+        let begun = Filling::new(picture, &hole, Some(&source))?;
+        let made = filled(begun, cancel, observer).await?;
         composition.lay_beneath(layer, &made, &shown, behind.motion);
     }
     Ok(())

@@ -69,5 +69,6 @@ pub mod selftest;
 #[cfg(not(target_family = "wasm"))]
 pub mod split;
 pub mod steer;
+pub mod structure;
 pub mod svd;
 pub mod transfer;

@@ -183,6 +183,8 @@ pub struct ModelOptions {
     pub segmenter: Option<String>,
     /// RIFE's weights, which make frames between frames; `None` where none are to be made.
     pub interpolator: Option<String>,
+    /// Directory or URL of the network that guesses what lies behind things, for videos at once; they are made without it, too.
+    pub structure: Option<String>,
     /// Bytes of the device's memory that are free, where that is known.
     pub free_memory: Option<u64>,
     /// How often the model ran out of memory already: it is run with less.
@@ -245,7 +247,7 @@ impl<B: Backend> Model<B> {
             check_dtype::<B>(&device, &device_name, dtype)?;
         }
         match About::read(options).await?.kind {
-            Kind::AtOnce => Ok(Self::AtOnce(AtOnce::default())),
+            Kind::AtOnce => Ok(Self::AtOnce(AtOnce::new(options.structure.clone()))),
             Kind::DragEntity => match options.dtype {
                 None | Some(FloatDType::F32) => {
                     let engine = Engine::load(location, device, device_name, observer).await?;

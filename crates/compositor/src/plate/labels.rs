@@ -1,6 +1,7 @@
 //! Where each pixel is copied from at the end: by patches that fit, and in pieces whose seams are not seen.
 
-use super::level::{Level, RADIUS, SCALE};
+use super::level::Level;
+use super::patch::{RADIUS, SCALE};
 use super::search::Field;
 use super::vote;
 

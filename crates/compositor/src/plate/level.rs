@@ -1,17 +1,13 @@
 //! One size of the picture: what is known of it, and which of its patches may be copied.
 
 use super::distance::distance_to;
+use super::guide::Guidance;
 use super::parallel::rows;
+use super::patch::{RADIUS, SCALE, SIDE};
 use crate::luma::luma;
 
-/// How far a patch reaches from its centre, in pixels.
-pub(super) const RADIUS: usize = 3;
-/// Pixels along the side of a patch.
-pub(super) const SIDE: usize = 2 * RADIUS + 1;
 /// Values of a pixel: red, green, blue, and how much the surroundings vary from left to right and from top to bottom.
 pub(super) const CHANNELS: usize = 5;
-/// Colours are kept in quarters, so that what is averaged is not rounded to 8 bits again and again.
-pub(super) const SCALE: f32 = 4.0;
 /// What variation counts beside colour: 50 times as much, squared. Without it flat patches are liked best everywhere,
 /// since they are never far off.
 const VARIATION: f32 = 7.0 * SCALE;
@@ -26,6 +22,7 @@ const ROW: usize = SIDE * CHANNELS;
 const READ: usize = ROW.div_ceil(8) * 8;
 
 /// The picture at one size.
+#[derive(Clone)]
 pub(super) struct Level {
     pub width: usize,
     pub height: usize,
@@ -46,6 +43,8 @@ pub(super) struct Level {
     far: f32,
     /// How sure what a patch shows is, by its centre: the less, the further it is from what is known.
     pub trust: Vec<f32>,
+    /// What a guide says.
+    pub guidance: Option<Guidance>,
 }
 
 impl Level {
@@ -119,6 +118,7 @@ impl Level {
             allowed,
             far,
             trust,
+            guidance: None,
         }
     }
 
@@ -206,9 +206,16 @@ impl Level {
         &self.texels[at * CHANNELS..][..CHANNELS]
     }
 
-    /// What it costs to copy from far away.
+    /// What it costs to copy the patch around `b` to `a` beside what is seen of both: that it is far away, and that a guide
+    /// says otherwise.
     #[inline]
-    pub(super) fn far(&self, a: usize, b: usize) -> u32 {
+    pub(super) fn beside(&self, a: usize, b: usize) -> u32 {
+        let guided = self.guidance.as_ref();
+        self.far(a, b) + guided.map_or(0, |guidance| guidance.cost(self.width, a, b))
+    }
+
+    #[inline]
+    fn far(&self, a: usize, b: usize) -> u32 {
         let width = self.width as u32;
         let (a, b) = (a as u32, b as u32);
         let dx = (a % width).abs_diff(b % width);
@@ -225,7 +232,7 @@ impl Level {
         let corner = RADIUS * self.width + RADIUS;
         let (a0, b0) = (a, b);
         let (mut a, mut b) = ((a - corner) * CHANNELS, (b - corner) * CHANNELS);
-        let mut sum = self.far(a0, b0);
+        let mut sum = self.beside(a0, b0);
         for _ in 0..SIDE {
             sum += row_distance(&self.texels[a..a + READ], &self.texels[b..b + READ]);
             if sum > most {

@@ -4,30 +4,36 @@
 //! wide its surroundings are continued inwards, and at each larger one every patch that shows something unknown looks for the
 //! known patch most like it, and what these show is averaged, in turns (after Wexler, Shechtman and Irani 2007; Barnes and others
 //! 2009; Newson and others 2014). At the end pixels are copied, not averaged, and the seams are closed (Perez and others 2003).
+//!
+//! What goes through a large hole no patch tells: a guide does, a small picture of what may be there. Of patches that fit, those are
+//! taken that look like it from afar; where hardly any do, it is wrong, and left aside.
 
 mod blend;
+mod descent;
 mod distance;
+mod guide;
 mod labels;
 mod level;
+mod lines;
 mod parallel;
+mod patch;
 mod search;
 #[cfg(test)]
 mod tests;
 mod vote;
 
 use blend::Blend;
+use descent::{Descent, Step};
 use distance::distance_to;
+use dragentity_core::scene::mask::PixelBox;
 use dragentity_core::scene::{Mask, Picture};
 use dragentity_core::{Cancel, Error, Result};
-use level::{Level, SCALE, SIDE};
-use search::Field;
+use guide::Guidance;
+pub use guide::Guide;
+use level::Level;
+use patch::{SCALE, SIDE};
 use std::sync::Arc;
-use vote::Count;
 
-/// Rounds of searching and averaging: at the picture's own size, at half of it, and so on.
-const ROUNDS: [usize; 5] = [2, 3, 4, 5, 6];
-/// Passes of the search in each round.
-const PASSES: usize = 2;
 /// How far it may be from the middle of the hole to its rim at the coarsest size, in pixels. Half of it gives more sweeping
 /// guesses, twice as much ones that stay near the rim and lose what goes through.
 const NARROW: usize = 6;
@@ -37,6 +43,13 @@ const WIDEST: usize = 4;
 const FEWEST_SOURCES: usize = 64;
 /// How far beside the hole what must not be copied is taken to belong to the hole, in pixels.
 const BESIDE: usize = 12;
+/// At which size it is decided whether a guide is right: at a quarter of the picture's, where it costs little to try without.
+const DECIDED: usize = 2;
+/// How much worse patches may fit that follow a guide.
+const WORSE: f64 = 1.1;
+/// How much around a hole a guide should show, in the hole's longer sides, and the least of it in pixels.
+const AROUND: f32 = 0.75;
+const LEAST_AROUND: u32 = 32;
 
 /// A picture being filled, step by step, so that a page can draw and give up in between.
 pub struct Filling {
@@ -45,12 +58,10 @@ pub struct Filling {
     hole: Vec<bool>,
     /// Known pixels whose colours the rim takes up.
     matched: Vec<bool>,
-    /// From the picture's own size down. Empty when nothing can be copied.
-    levels: Vec<Level>,
-    field: Field,
-    /// Which level is being filled, and how many rounds it had.
-    at: usize,
-    round: usize,
+    /// From the picture's own size down. No levels when nothing can be copied.
+    descent: Descent,
+    /// The same without what a guide says, down to where it is decided which is better.
+    rival: Option<Descent>,
     done: u32,
     total: u32,
     result: Option<Vec<u8>>,
@@ -112,32 +123,85 @@ impl Filling {
         let matched = (0..area)
             .map(|at| if open { allowed[at] } else { !hole[at] })
             .collect();
-        let levels = levels(picture, &unknown, &allowed);
+        let descent = Descent::new(levels(picture, &unknown, &allowed), 0);
         let mut made = Self {
             picture: picture.clone(),
             unknown,
             hole,
             matched,
-            at: levels.len().saturating_sub(1),
-            levels,
-            field: Field::new(),
-            round: 0,
             done: 0,
-            total: 0,
+            total: descent.total(),
+            descent,
+            rival: None,
             result: None,
         };
-        made.total = made
-            .levels
-            .iter()
-            .enumerate()
-            .map(|(at, level)| rounds(at) as u32 * work(level))
-            .sum();
         made.total += 1;
         if !made.hole.iter().any(|&h| h) {
             made.result = Some(picture.rgb.to_vec());
             made.done = made.total;
         }
         Ok(made)
+    }
+
+    /// Fills it with what looks from afar as `guide` does. To be said before the first [`Self::advance`].
+    ///
+    /// # Errors
+    /// [`Error::Job`] for a guide that shows nothing of the picture.
+    pub fn guided(mut self, guide: &Guide) -> Result<Self> {
+        guide.check(self.picture.width, self.picture.height)?;
+        if self.rival.is_none() {
+            let levels = &self.descent.levels;
+            let decided = DECIDED.min(levels.len().saturating_sub(1));
+            let rival = Descent::new(levels[decided..].to_vec(), decided);
+            self.total += rival.total();
+            self.rival = Some(rival);
+        }
+        let whole = guide::whole(&self.picture, &self.unknown, guide);
+        for level in &mut self.descent.levels {
+            level.guidance = Some(Guidance::new(&whole, guide, level.width, level.height));
+        }
+        Ok(self)
+    }
+
+    /// Fills it with what looks from afar as if lines and borders that meet the hole went on through it. To be said before the
+    /// first [`Self::advance`].
+    pub fn guessed(self) -> Self {
+        let Some(area) = self.around() else {
+            return self;
+        };
+        let Some(guess) = lines::guess(&self.picture, &self.unknown, area) else {
+            return self;
+        };
+        let whole = Guide {
+            picture: &guess,
+            area,
+        };
+        self.guided(&whole)
+            .expect("it shows what is around the hole")
+    }
+
+    /// What a guide should show: left, top, width and height of what is made up and some of what is around it, in pixels. `None` if
+    /// nothing is hidden.
+    pub fn around(&self) -> Option<[u32; 4]> {
+        let PixelBox { x0, y0, x1, y1 } = self.hidden().bounding_box()?;
+        let around = ((x1 - x0).max(y1 - y0) as f32 * AROUND) as u32;
+        let around = around.max(LEAST_AROUND);
+        let [left, top] = [x0, y0].map(|side| side.saturating_sub(around));
+        let (right, bottom) = (
+            (x1 + around).min(self.picture.width),
+            (y1 + around).min(self.picture.height),
+        );
+        Some([left, top, right - left, bottom - top])
+    }
+
+    /// What is made up: the hole, and what hides something beside it.
+    pub fn hidden(&self) -> Mask {
+        let alpha = self.unknown.iter().map(|&u| u8::from(u) * 255);
+        Mask {
+            width: self.picture.width,
+            height: self.picture.height,
+            alpha: alpha.collect(),
+        }
     }
 
     /// How much is done, and how much there is to do in all.
@@ -150,42 +214,44 @@ impl Filling {
         if self.result.is_some() {
             return false;
         }
-        if self.levels.is_empty() {
+        if self.descent.levels.is_empty() {
             self.end(None);
             return false;
         }
-        if self.round == rounds(self.at) {
-            if self.at == 0 {
-                let copied = labels::choose(&self.levels[0], &self.field);
+        if self.descent.is_filled() {
+            if self.decide() {
+                return true;
+            }
+            if self.descent.at == 0 {
+                let copied = labels::choose(self.descent.level(), &self.descent.field);
                 self.end(Some(&copied));
                 return false;
             }
-            self.at -= 1;
-            self.round = 0;
-            let [fine, coarse] = &mut self.levels[self.at..self.at + 2] else {
-                unreachable!("two levels are left");
-            };
-            self.field = search::doubled(coarse, &self.field, fine);
-            vote::vote(fine, &self.field, Count::Mean);
-            return true;
         }
-        let level = &mut self.levels[self.at];
-        if self.field.is_empty() {
-            vote::peel(level);
-            self.field = search::first(level);
+        if let Step::Round(work) = self.descent.step() {
+            self.done += work;
         }
-        for pass in 0..PASSES {
-            let seed = (self.at * 64 + self.round) * PASSES + pass;
-            self.field = search::refine(level, &self.field, seed as u64);
-        }
-        self.round += 1;
-        let count = if self.at == 0 && self.round + 1 >= rounds(0) {
-            Count::Best
-        } else {
-            Count::Mean
+        true
+    }
+
+    /// Where a guide may be left aside, a step of doing without it, and at last of the two the better one; whether anything was
+    /// done.
+    fn decide(&mut self) -> bool {
+        let Some(mut rival) = self.rival.take() else {
+            return false;
         };
-        vote::vote(level, &self.field, count);
-        self.done += work(level);
+        if self.descent.number() > rival.first() {
+            self.rival = Some(rival);
+            return false;
+        }
+        if !(rival.at == 0 && rival.is_filled()) {
+            if let Step::Round(work) = rival.step() {
+                self.done += work;
+            }
+            self.rival = Some(rival);
+        } else if self.descent.misfit() > WORSE * rival.misfit() {
+            self.descent.take(rival);
+        }
         true
     }
 
@@ -194,15 +260,15 @@ impl Filling {
         let mut rgb = self.picture.rgb.to_vec();
         if let Some(result) = &self.result {
             rgb.copy_from_slice(result);
-        } else if !self.field.is_empty() {
-            let level = &self.levels[self.at];
+        } else if !self.descent.field.is_empty() {
+            let (level, size) = (self.descent.level(), self.descent.number());
             let width = self.picture.width as usize;
             for (at, pixel) in rgb
                 .chunks_exact_mut(3)
                 .enumerate()
                 .filter(|(at, _)| self.hole[*at])
             {
-                let (x, y) = ((at % width) >> self.at, (at / width) >> self.at);
+                let (x, y) = ((at % width) >> size, (at / width) >> size);
                 let texel = level.texel(y * level.width + x);
                 for c in 0..3 {
                     pixel[c] = (f32::from(texel[c]) / SCALE).round().clamp(0.0, 255.0) as u8;
@@ -240,12 +306,12 @@ impl Filling {
         }
         self.result = Some(rgb);
         self.done = self.total;
-        self.levels.clear();
-        self.field.clear();
+        self.descent = Descent::new(Vec::new(), 0);
+        self.rival = None;
     }
 }
 
-/// Fills what `hole` marks of `picture`, as [`Filling`] does, and says meanwhile how much of how much is done.
+/// Fills what `hole` marks of `picture`, as [`Filling::guessed`] does, and says meanwhile how much of how much is done.
 ///
 /// # Errors
 /// Those of [`Filling::new`], and [`Error::Cancelled`].
@@ -256,7 +322,7 @@ pub fn fill(
     cancel: &Cancel,
     progress: &mut dyn FnMut(u32, u32),
 ) -> Result<Picture> {
-    let mut filling = Filling::new(picture, hole, source)?;
+    let mut filling = Filling::new(picture, hole, source)?.guessed();
     loop {
         if cancel.is_cancelled() {
             return Err(Error::Cancelled);
@@ -268,15 +334,6 @@ pub fn fill(
             return Ok(filling.finish());
         }
     }
-}
-
-fn rounds(level: usize) -> usize {
-    ROUNDS[level.min(ROUNDS.len() - 1)]
-}
-
-/// What a round costs, about.
-fn work(level: &Level) -> u32 {
-    1 + level.target_count as u32 / 256
 }
 
 /// The picture's sizes, down to the one at which the hole is about as wide as a patch, as far as there are patches to copy.

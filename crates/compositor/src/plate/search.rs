@@ -1,8 +1,9 @@
 //! Which patch of the known picture is most like each patch that shows something unknown: by random search and by asking the
 //! neighbours (PatchMatch, Barnes and others 2009).
 
-use super::level::{Level, RADIUS};
+use super::level::Level;
 use super::parallel::rows;
+use super::patch::RADIUS;
 
 /// The patch that one was found most like.
 #[derive(Clone, Copy)]

@@ -1,4 +1,4 @@
-use super::{Filling, fill};
+use super::{Filling, Guide, fill};
 use dragentity_core::scene::{Mask, Picture};
 use dragentity_core::{Cancel, Error};
 
@@ -288,4 +288,172 @@ fn it_can_be_followed_and_cancelled() {
     assert!(steps > 5);
     let (done, total) = filling.progress();
     assert_eq!(done, total);
+}
+
+/// The guide that shows all of a picture of `width * height` pixels.
+fn guide(picture: &Picture, width: u32, height: u32) -> Guide<'_> {
+    Guide {
+        picture,
+        area: [0, 0, width, height],
+    }
+}
+
+fn finished(mut filling: Filling) -> Picture {
+    while filling.advance() {}
+    filling.finish()
+}
+
+fn guided(picture: &Picture, hole: &Mask, guide: &Guide) -> Picture {
+    let filling = Filling::new(picture, hole, None).unwrap();
+    finished(filling.guided(guide).unwrap())
+}
+
+#[test]
+fn what_only_the_guide_knows_is_continued() {
+    // A dark stripe goes from the left into the hole, and comes out below: nothing at the rim says where it turns.
+    let stripe =
+        |x: u32, y: u32| (y.abs_diff(48) <= 4 && x <= 68) || (x.abs_diff(64) <= 4 && y >= 48);
+    let truth = picture(128, 96, |x, y| {
+        let [grey, ..] = rough(x, y);
+        if stripe(x, y) {
+            [20, 20, 60]
+        } else {
+            [grey + 60, grey, 40]
+        }
+    });
+    let hole = disc(128, 96, 64, 48, 26);
+    let shown = hidden(&truth, &hole);
+    let within = mask(128, 96, |x, y| {
+        hole.alpha[(y * 128 + x) as usize] > 0 && stripe(x, y)
+    });
+    let off = |made: &Picture| error(made, &truth, &within);
+    let plain = off(&finished(Filling::new(&shown, &hole, None).unwrap()));
+    // Of any size, and of a part of the picture.
+    for (width, height) in [(64, 48), (43, 31), (128, 96), (200, 150)] {
+        let idea = truth.resized(width, height);
+        let off = off(&guided(&shown, &hole, &guide(&idea, 128, 96)));
+        assert!(
+            off < 0.5 * plain,
+            "{width} x {height}: {off}, {plain} without"
+        );
+    }
+    let part = picture(64, 64, |x, y| {
+        let at = ((y + 16) * 128 + x + 32) as usize * 3;
+        [0, 1, 2].map(|c| truth.rgb[at + c])
+    });
+    let part = Guide {
+        picture: &part.resized(32, 32),
+        area: [32, 16, 64, 64],
+    };
+    let off = off(&guided(&shown, &hole, &part));
+    assert!(off < 0.5 * plain, "a part: {off}, {plain} without");
+}
+
+#[test]
+fn a_guide_of_what_is_known_counts_nothing() {
+    let truth = picture(96, 72, rough);
+    let hole = disc(96, 72, 48, 36, 14);
+    let idea = truth.resized(48, 36);
+    // Another picture outside of the hole, and its margin of two pixels.
+    let wrong = picture(48, 36, |x, y| {
+        let far = (2 * x).abs_diff(48).pow(2) + (2 * y).abs_diff(36).pow(2);
+        let at = (y * 48 + x) as usize * 3;
+        if far > 18 * 18 {
+            [255, 0, 255]
+        } else {
+            [0, 1, 2].map(|c| idea.rgb[at + c])
+        }
+    });
+    let made = [&idea, &wrong].map(|idea| guided(&truth, &hole, &guide(idea, 96, 72)).rgb);
+    assert_eq!(made[0], made[1]);
+}
+
+#[test]
+fn guides_that_show_nothing_are_refused() {
+    let truth = picture(40, 30, rough);
+    let hole = disc(40, 30, 20, 15, 6);
+    let refused = |picture: &Picture, area: [u32; 4]| {
+        let filling = Filling::new(&truth, &hole, None).unwrap();
+        filling
+            .guided(&Guide { picture, area })
+            .err()
+            .map(|e| e.to_string())
+    };
+    let one = picture(1, 1, |_, _| [90; 3]);
+    assert_eq!(refused(&one, [0, 0, 40, 30]), None);
+    for (picture, area) in [
+        (&Picture::default(), [0, 0, 40, 30]),
+        (&one, [0, 0, 0, 30]),
+        (&one, [1, 0, 40, 30]),
+        (&one, [u32::MAX, 0, 2, 2]),
+    ] {
+        let said = refused(picture, area).unwrap_or_default();
+        assert!(
+            said.contains("has to show a part of it"),
+            "{area:?}: {said}"
+        );
+    }
+}
+
+#[test]
+fn the_borders_of_what_is_half_hidden_go_on_and_meet() {
+    // Of a cloth its upper right corner is hidden: patches alone end it as soon as they can.
+    for (right, top, lean) in [(110.0, 30, 0.2), (120.0, 30, 0.4), (100.0, 38, 0.6)] {
+        let cloth =
+            |x: u32, y: u32| x >= 40 && (x as f32) < right + lean * (y as f32 - 60.0) && y >= top;
+        let truth = picture(160, 120, |x, y| {
+            let [grey, ..] = rough(x / 3, y / 3);
+            match cloth(x, y) {
+                true => [grey / 2 + 100, 30, 50],
+                false => [grey / 2 + 120, grey / 2 + 120, grey / 2 + 100],
+            }
+        });
+        let hole = mask(160, 120, |x, y| {
+            (60..140).contains(&x) && (20..72).contains(&y)
+        });
+        let filling = || Filling::new(&hidden(&truth, &hole), &hole, None).unwrap();
+        let off = error(&finished(filling().guessed()), &truth, &hole);
+        let plain = error(&finished(filling()), &truth, &hole);
+        assert!(
+            off < 0.75 * plain,
+            "off by {off}, and {plain} without a guess"
+        );
+    }
+}
+
+#[test]
+fn a_guide_that_nothing_is_like_is_left_aside() {
+    let truth = picture(160, 120, |x, y| {
+        [if (x + y) % 16 < 8 { 200 } else { 60 }, 128, 20]
+    });
+    let hole = disc(160, 120, 80, 60, 24);
+    let shown = hidden(&truth, &hole);
+    let plain = finished(Filling::new(&shown, &hole, None).unwrap());
+    // Noise of the picture's own colours, so large that patches would have to be torn to pieces for it.
+    let noise = picture(40, 30, |x, y| {
+        let [grey, ..] = rough(x, y);
+        [if grey % 2 == 0 { 255 } else { 0 }, 128, 20]
+    });
+    let made = guided(&shown, &hole, &guide(&noise, 160, 120));
+    assert_eq!(made.rgb, plain.rgb);
+}
+
+#[test]
+fn a_guess_needs_neither_much_nor_a_hole() {
+    for (width, height) in [(1, 2), (3, 3), (7, 7), (15, 40), (200, 9)] {
+        let truth = picture(width, height, |_, y| [60, 200, (y % 7) as u8 * 9]);
+        for hole in [
+            Mask::empty(width, height),
+            mask(width, height, |x, y| (x, y) != (0, 0)),
+            mask(width, height, |x, _| x < width.div_ceil(2)),
+        ] {
+            if hole.alpha.iter().all(|&alpha| alpha > 0) {
+                continue;
+            }
+            let filling = Filling::new(&truth, &hole, None).unwrap();
+            let made = finished(filling.guessed());
+            let off = error(&made, &truth, &mask(width, height, |_, _| true));
+            assert!(off < 20.0, "{width} x {height}: off by {off} levels");
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! What unknown pixels become, by the patches that were found: everyone that covers a pixel has a vote.
 
-use super::level::{CHANNELS, Level, RADIUS, SIDE};
+use super::level::{CHANNELS, Level};
 use super::parallel::rows;
+use super::patch::{RADIUS, SIDE};
 use super::search::{Field, Match};
 
 /// The first guess: from the rim inwards, ring by ring, each pixel is copied from where its known surroundings fit best.
@@ -66,7 +67,7 @@ fn candidates(level: &Level, centre: usize) -> impl Iterator<Item = u32> {
 /// The distance of two patches over what is known of the first.
 fn partly(level: &Level, known: &[bool], centre: usize, source: usize, most: u64) -> u64 {
     let corner = RADIUS * level.width + RADIUS;
-    let mut sum = u64::from(level.far(centre, source));
+    let mut sum = u64::from(level.beside(centre, source));
     for dy in 0..SIDE {
         for dx in 0..SIDE {
             let step = dy * level.width + dx;

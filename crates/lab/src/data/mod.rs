@@ -8,6 +8,7 @@ pub mod appearance;
 pub mod dataset;
 pub mod figure;
 pub mod gather;
+pub mod holes;
 mod licence;
 pub mod motion;
 pub mod pack;

@@ -11,6 +11,7 @@ pub mod gradients;
 pub mod parser;
 pub mod pass;
 pub mod peers;
+pub mod plate;
 pub mod record;
 pub mod run;
 pub mod schedule;

@@ -5,11 +5,14 @@ use super::controlnet::{ControlNetStage, Steerer, configs};
 use super::denoiser::{DenoiserStage, ENTITY_WEIGHT, Turn, residual_statistics};
 use super::fit::{FitOptions, Fitted, fit};
 use super::parser::ParserStage;
+use super::plate::PlateStage;
 use super::record::{Lock, Record, Results};
 use super::source::Clips;
 use super::stage::Stage;
 use super::vae::{Autoencoder, VaeStage, latent_statistics};
-use crate::data::{ClipSpec, Data, Split};
+use crate::data::holes::Holes;
+use crate::data::{ClipSpec, Data, Pack, Split};
+use crate::eval::lpips::{self, Lpips};
 use crate::event::LabEvent;
 use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::strategy::BalancedCheckpointing;
@@ -17,13 +20,14 @@ use burn::module::{AutodiffModule, Module};
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use dragentity_core::Error;
 use dragentity_core::Result;
-use dragentity_core::platform::write_json;
+use dragentity_core::platform::{make_dir, write_json};
 use dragentity_core::scene::Representation;
 use dragentity_networks::device::{Device, Task};
 use dragentity_networks::dragentity::bundle::{Bundle, BundleConfig, ModelIndex};
 use dragentity_networks::dragentity::condition::ConditionConfig;
 use dragentity_networks::dragentity::denoiser::ResidualBase;
 use dragentity_networks::dragentity::human_parser::HumanParserConfig;
+use dragentity_networks::dragentity::plate_structure::PlateStructureConfig;
 use dragentity_networks::weights::{ModelDir, Precision, save_file};
 use dragentity_pipeline::dtype::dtype_name;
 use dragentity_pipeline::steer::SteerIndex;
@@ -40,6 +44,8 @@ pub enum What {
     Encoder,
     /// The human parser.
     Parser,
+    /// The structure of plates; its directory is a model's of its own.
+    Plate,
     /// UNet, ControlNet and relation module; VAE and entity encoder must be trained.
     Denoiser,
     /// A ControlNet and a relation module for Stable Video Diffusion, whose directory the model's is; it stays as it is.
@@ -59,6 +65,8 @@ pub struct RunOptions {
     pub frames: Option<usize>,
     /// Pack of cut-outs and backgrounds, or a data set of videos (see [`Data::open`]).
     pub data: PathBuf,
+    /// Folders of photographs, for plates (see [`Holes::open`]); the pack is used beside them if it is there.
+    pub photos: Vec<PathBuf>,
     /// Clips (or pictures) in a batch.
     pub batch: usize,
     /// Frame sizes in pixels that batches take turns with.
@@ -145,6 +153,9 @@ impl Task for Train<'_> {
         }
         let location = options.model.display().to_string();
         let dir = ModelDir::new(&location);
+        if options.what == What::Plate {
+            return plate::<B>(options, &dir, &device, on_event);
+        }
         let config = pollster::block_on(BundleConfig::read(&dir))?;
         let index = &config.index;
         let [train, held_out] = clips(options, index.frames as usize, index.max_entities)?;
@@ -161,7 +172,7 @@ impl Task for Train<'_> {
             What::Denoiser => {
                 denoiser::<Autodiff<B>>(options, &dir, train, held_out, &device, on_event)
             }
-            What::ControlNet => Ok(()),
+            What::ControlNet | What::Plate => Ok(()),
         }
     }
 }
@@ -289,6 +300,40 @@ fn parser<B: Backend>(
     let trained = fit_recorded(&stage, network, options, None, device, on_event)?;
     write(dir, "human_parser", &trained)?;
     write_json(Path::new(&name), &config)
+}
+
+fn plate<B: Backend>(
+    options: &RunOptions,
+    dir: &ModelDir,
+    device: &B::Device,
+    on_event: &mut dyn FnMut(LabEvent),
+) -> Result<()> {
+    let found = pollster::block_on(dir.find_json("", "config.json"))?;
+    let config: PlateStructureConfig = found.unwrap_or_default();
+    let name = dir.file("", "config.json");
+    config.validate(&name)?;
+    let pack = match options.photos.is_empty() || options.data.exists() {
+        true => Some(Arc::new(Pack::open(&options.data)?)),
+        false => None,
+    };
+    let holes = |split| -> Result<Arc<Holes>> {
+        let holes = Holes::open(&options.photos, pack.clone(), split, options.seed)?;
+        Ok(Arc::new(holes))
+    };
+    let stage = PlateStage::<Autodiff<B>> {
+        holes: holes(Split::Train)?,
+        held_out: holes(Split::HeldOut)?,
+        batch: options.batch,
+        sizes: options.sizes.clone(),
+        lpips: Lpips::open(Path::new(lpips::WEIGHTS), device)?.no_grad(),
+        device: device.clone(),
+    };
+    let network = warm(options, dir, "", config.init(device)?)?;
+    let trained = fit_recorded(&stage, network, options, None, device, on_event)?;
+    make_dir(&options.model)?;
+    write_json(Path::new(&name), &config)?;
+    let weights = dir.file("", "model.safetensors");
+    save_file(Path::new(&weights), &trained, Precision::F16)
 }
 
 fn denoiser<A: AutodiffBackend>(

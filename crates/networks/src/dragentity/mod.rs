@@ -7,6 +7,7 @@ pub mod denoiser;
 pub mod draganything;
 pub mod entity_encoder;
 pub mod human_parser;
+pub mod plate_structure;
 pub mod preview;
 pub mod pyramid;
 pub mod relation;

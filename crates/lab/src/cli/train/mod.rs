@@ -18,7 +18,7 @@ use std::path::PathBuf;
 struct Defaults {
     /// Optimiser steps; of each of the tables' runs.
     steps: u64,
-    size: FrameSize,
+    sizes: &'static [FrameSize],
     batch: usize,
     learning_rate: f64,
     ema: f64,
@@ -27,7 +27,7 @@ struct Defaults {
 
 const DEFAULTS: Defaults = Defaults {
     steps: 100_000,
-    size: FrameSize(64, 64),
+    sizes: &[FrameSize(64, 64)],
     batch: 8,
     learning_rate: 4e-4,
     ema: 0.999,
@@ -36,10 +36,19 @@ const DEFAULTS: Defaults = Defaults {
 
 /// Stable Video Diffusion at its published size, at the paper's rate.
 const PUBLISHED: Defaults = Defaults {
-    size: FrameSize(576, 320),
+    sizes: &[FrameSize(576, 320)],
     batch: 1,
     learning_rate: 1e-6,
     sample_minutes: 60.0,
+    ..DEFAULTS
+};
+
+/// Whole photographs, of three shapes.
+const PLATE: Defaults = Defaults {
+    sizes: &[FrameSize(64, 64), FrameSize(64, 48), FrameSize(48, 64)],
+    batch: 16,
+    learning_rate: 1e-3,
+    ema: 0.998,
     ..DEFAULTS
 };
 
@@ -49,7 +58,7 @@ const BASE_STEPS: u64 = 4_000;
 /// The tables' runs are short and small, and sampling takes as long as ten of their steps.
 const TABLE: Defaults = Defaults {
     steps: 250,
-    size: FrameSize(64, 64),
+    sizes: &[FrameSize(64, 64)],
     batch: 4,
     learning_rate: 1.5e-3,
     ema: 0.99,
@@ -89,17 +98,19 @@ pub fn run(args: Args) -> Result<()> {
         Network::Vae => What::Vae,
         Network::Encoder => What::Encoder,
         Network::Parser => What::Parser,
+        Network::Plate => What::Plate,
         Network::Denoiser => What::Denoiser,
         Network::Controlnet => What::ControlNet,
         Network::Table => return table(options, directory),
     };
     let defaults = match what {
         What::ControlNet => &PUBLISHED,
+        What::Plate => &PLATE,
         _ => &DEFAULTS,
     };
     let sizes = match options.sizes.is_empty() {
-        true => vec![defaults.size],
-        false => options.sizes.clone(),
+        true => defaults.sizes,
+        false => &options.sizes,
     };
     let made = RunOptions {
         what,
@@ -108,8 +119,12 @@ pub fn run(args: Args) -> Result<()> {
         batch: options.batch.unwrap_or(defaults.batch),
         controlnet: options.controlnet.clone(),
         frames: options.frames,
-        model: model(&options),
+        model: match (what, &options.model) {
+            (What::Plate, None) => "models/plate".into(),
+            _ => model(&options),
+        },
         data: data(&options),
+        photos: options.photos.clone(),
         seed: options.seed.unwrap_or(1),
         warm: options.warm.unwrap_or(false),
         turns: Vec::new(),
@@ -169,7 +184,7 @@ fn fit(options: &Options, run: PathBuf, defaults: &Defaults) -> Result<FitOption
 
 fn table(options: Options, directory: PathBuf) -> Result<()> {
     let size = match options.sizes[..] {
-        [] => TABLE.size,
+        [] => TABLE.sizes[0],
         [size] => size,
         _ => {
             return Err(Error::Job(

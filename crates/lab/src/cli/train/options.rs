@@ -21,6 +21,8 @@ pub enum Network {
     Encoder,
     /// Human parser: the parts of people
     Parser,
+    /// The structure of plates: what may lie behind a thing, roughly
+    Plate,
     /// UNet, ControlNet and relation module
     Denoiser,
     /// A ControlNet and a relation module for Stable Video Diffusion, whose folder is --model and stays as it is
@@ -38,7 +40,8 @@ pub struct Options {
     #[arg(required_unless_present = "config")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
-    /// Model directory: configurations are read from it, weights written into it [default: models/mini]
+    /// Model directory: configurations are read from it, weights written into it [default: models/mini; models/plate for
+    /// plate]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<PathBuf>,
@@ -55,6 +58,10 @@ pub struct Options {
     #[arg(long, visible_alias = "clips")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<PathBuf>,
+    /// Folders of photographs that plates are learned from, beside the pack if it is there; of a folder of DAVIS the masks are holes
+    #[arg(long, value_name = "FOLDER", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub photos: Vec<PathBuf>,
     /// Where checkpoints, curves and samples go; a checkpoint there is resumed
     #[arg(long, required_unless_present = "config")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,7 +70,7 @@ pub struct Options {
     #[arg(long)]
     #[serde(with = "text", skip_serializing_if = "Option::is_none")]
     pub device: Option<Device>,
-    /// Clips (pictures, for the encoder) in a batch [default: 8; 4 for tables]
+    /// Clips (pictures, for the encoder) in a batch [default: 8; 4 for tables, 16 for plate]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch: Option<usize>,
@@ -104,15 +111,16 @@ pub struct Options {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_steps: Option<u64>,
-    /// Peak learning rate [default: 4e-4; 1.5e-3 for tables]
+    /// Peak learning rate [default: 4e-4; 1.5e-3 for tables; 1e-3 for plate]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub learning_rate: Option<f64>,
-    /// Decay of the average of the weights [default: 0.999; 0.99 for tables]
+    /// Decay of the average of the weights [default: 0.999; 0.99 for tables, 0.998 for plate]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ema: Option<f64>,
-    /// Frame sizes, WIDTHxHEIGHT, that batches take turns with [default: 64x64; 576x320 for controlnet]
+    /// Frame sizes, WIDTHxHEIGHT, that batches take turns with [default: 64x64; 576x320 for controlnet;
+    /// 64x64, 64x48 and 48x64 for plate]
     #[arg(long, value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sizes: Vec<FrameSize>,
@@ -190,7 +198,7 @@ impl Options {
             &mut options.data,
             &mut options.run,
         ];
-        for path in paths.into_iter().flatten() {
+        for path in paths.into_iter().flatten().chain(&mut options.photos) {
             *path = folder.join(&path);
         }
         Ok(options)

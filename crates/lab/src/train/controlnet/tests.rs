@@ -144,6 +144,7 @@ fn what_is_trained_steers_the_model_it_was_trained_for() {
         controlnet: Some(out.clone()),
         frames: Some(2),
         data,
+        photos: Vec::new(),
         batch: 1,
         sizes: vec![(32, 32)],
         seed: 1,

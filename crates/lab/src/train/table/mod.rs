@@ -328,6 +328,7 @@ impl Session<'_> {
                 controlnet: None,
                 frames: None,
                 data: options.data.clone(),
+                photos: Vec::new(),
                 batch: options.batch,
                 sizes: vec![options.size],
                 seed,
