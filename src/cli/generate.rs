@@ -13,6 +13,7 @@ use dragentity_core::scene::{Fit, Picture, Preset, Scene};
 use dragentity_media as media;
 use dragentity_networks::device::Device;
 use dragentity_pipeline::at_once::{self, AtOnce};
+use dragentity_pipeline::interpolate::check_factor;
 use dragentity_pipeline::model::{About, Kind, SceneFrom};
 use dragentity_pipeline::runner::{Runner, with_runner};
 use dragentity_terminal::interrupt::on_interrupt;
@@ -103,6 +104,9 @@ fn make(
     progress: &mut Progress,
 ) -> Result<Made> {
     let output = request.output()?;
+    if let Some(factor) = request.interpolate {
+        check_factor(factor)?;
+    }
     let started = Instant::now();
     if let Some(folder) = &request.write_reference {
         let at_once = AtOnce::default();

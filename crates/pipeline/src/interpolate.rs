@@ -99,17 +99,26 @@ impl<B: Backend> Interpolator<B> {
     }
 }
 
+/// Whether a video can be made so many times as smooth: before the long work of making it.
+///
+/// # Errors
+/// [`Error::Job`].
+pub fn check_factor(factor: u32) -> Result<()> {
+    match FACTORS.contains(&factor) {
+        true => Ok(()),
+        false => Err(Error::Job(format!(
+            "a video is made 2 or 4 times as smooth, not {factor}"
+        ))),
+    }
+}
+
 /// Whether a video can be made smoother.
 ///
 /// # Errors
 /// [`Error::Job`].
 fn check(video: &Video, factor: u32) -> Result<()> {
     let refuse = |why: String| Err(Error::Job(why));
-    if !FACTORS.contains(&factor) {
-        return refuse(format!(
-            "a video is made 2 or 4 times as smooth, not {factor}"
-        ));
-    }
+    check_factor(factor)?;
     let pixels = video.width as usize * video.height as usize;
     if pixels == 0 || video.frames.is_empty() || video.frames.iter().any(|f| f.len() != 3 * pixels)
     {
