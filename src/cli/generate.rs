@@ -3,7 +3,7 @@
 use super::batch::Batch;
 use super::demo;
 use super::files::{MAX_PICTURE_FILE, check_output, read};
-use super::model::{ModelArgs, with_interpolator};
+use super::model::ModelArgs;
 use super::request::Request;
 use dragentity_core::Cancel;
 use dragentity_core::Job;
@@ -52,7 +52,7 @@ pub struct Args {
 /// Those of the request, the model, the device and the run, [`Error::Cancelled`] after Ctrl-C, and [`Error::Job`] at the
 /// end of a batch in which a video failed.
 pub fn run(args: Args) -> Result<()> {
-    let options = with_interpolator(args.model.options());
+    let options = args.model.options();
     let cancel = Cancel::new();
     let stop = cancel.clone();
     let mut progress = Progress::new(args.json);

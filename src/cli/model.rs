@@ -45,6 +45,7 @@ impl ModelArgs {
                 features_from: self.features_from.as_ref().map(|d| d.display().to_string()),
             }),
             structure: structure(),
+            interpolator: shipped_file("models/rife/model.safetensors"),
             ..ModelOptions::new(self.model.display().to_string())
         }
     }
@@ -74,18 +75,14 @@ impl SegmenterArgs {
     }
 }
 
-/// Adds the shipped weights that make frames between frames, where they are.
-pub fn with_interpolator(options: ModelOptions) -> ModelOptions {
-    let found = shipped("models/rife/model.safetensors");
-    ModelOptions {
-        interpolator: found.map(|file| file.display().to_string()),
-        ..options
-    }
-}
-
 /// The shipped network that guesses what lies behind things, if it is there.
 pub(super) fn structure() -> Option<String> {
-    Some(shipped("models/plate")?.display().to_string())
+    shipped_file("models/plate")
+}
+
+/// What ships with the program, as [`ModelOptions`] names it.
+fn shipped_file(path: &str) -> Option<String> {
+    Some(shipped(path)?.display().to_string())
 }
 
 /// What ships with the program, here or above the program.

@@ -24,7 +24,8 @@ const figure = Array.from({ length: 31 }, (_, row) => {
   return [[left, y], [right, y]];
 });
 
-test('a person becomes a group of parts, which moves as one and can be one again', slow, async (t) => {
+/** A page with the astronaut painted. */
+async function withFigure(t) {
   const page = await withPicture(t, join(root, 'www/samples/astronaut.jpg'), 512);
   // The first row makes the entity, the others add to it.
   await at(page, 'brush-size').evaluate((range) => {
@@ -33,6 +34,11 @@ test('a person becomes a group of parts, which moves as one and can be one again
   });
   await at(page, 'tool-brush').click();
   for (const stroke of figure) await drag(page, stroke);
+  return page;
+}
+
+test('a person becomes a group of parts, which moves as one and can be one again', slow, async (t) => {
+  const page = await withFigure(t);
   await at(page, 'tool-move').click();
   await entities(page, 1);
 
@@ -91,13 +97,7 @@ test('what is no person is not split, and the page says why', slow, async (t) =>
 });
 
 test('a person that is bent shows its joints, and a drag of the head leans the trunk', slow, async (t) => {
-  const page = await withPicture(t, join(root, 'www/samples/astronaut.jpg'), 512);
-  await at(page, 'brush-size').evaluate((range) => {
-    range.value = '4';
-    range.dispatchEvent(new Event('input'));
-  });
-  await at(page, 'tool-brush').click();
-  for (const stroke of figure) await drag(page, stroke);
+  const page = await withFigure(t);
   await entities(page, 1);
   await page.keyboard.press('n');
   await until(async () => /Drag a joint/.test(await at(page, 'hint').textContent()), 'the joints', 120_000);

@@ -31,7 +31,6 @@ use dragentity_networks::dragentity::condition::ConditionInput;
 use dragentity_networks::dragentity::denoiser::Prepared;
 use dragentity_networks::svd::vae::AutoencoderKLTemporalDecoder;
 use dragentity_networks::weights::{ModelDir, Weights};
-use std::sync::Arc;
 
 /// A video has about this many pixels squared, where its size is not given: 576 x 320.
 const SAMPLE_SIDE: u32 = 429;
@@ -360,16 +359,12 @@ impl<B: Backend> Svd<B> {
         size: [u32; 2],
         cancel: &Cancel,
         observer: &mut impl Observer<B>,
-    ) -> Result<Arc<Reference>> {
+    ) -> Result<Reference> {
         if let Some(brought) = &job.reference {
-            let frames = job.settings.frames as usize;
-            return Ok(Arc::new(
-                Arc::unwrap_or_clone(brought.clone()).with_frames(frames)?,
-            ));
+            return Reference::clone(brought).with_frames(job.settings.frames as usize);
         }
         let mut hear = |event| observer.event(event);
-        let made = self.at_once.reference(job, size, cancel, &mut hear);
-        Ok(Arc::new(made.await?))
+        self.at_once.reference(job, size, cancel, &mut hear).await
     }
 
     /// What steers a job, and its entities at the video's size; `None` where no ControlNet does.
