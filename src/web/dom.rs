@@ -1,6 +1,7 @@
 //! Elements and events, with less ceremony.
 
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     Blob, BlobPropertyBag, Document, Element, EventTarget, HtmlAnchorElement, HtmlCanvasElement,
     HtmlElement, Window,
@@ -105,11 +106,30 @@ pub fn listen_with<E: JsCast + 'static>(
     closure.forget();
 }
 
+/// Whether a media query is true now.
+pub fn matches(query: &str) -> bool {
+    let list = window().match_media(query).ok().flatten();
+    list.is_some_and(|list| list.matches())
+}
+
 /// Calls `f` once, after at least `ms` milliseconds.
 pub fn after(ms: i32, f: impl FnOnce() + 'static) {
     let callback = Closure::once_into_js(f);
     let _ = window()
         .set_timeout_with_callback_and_timeout_and_arguments_0(callback.unchecked_ref(), ms);
+}
+
+/// Waits for at least `ms` milliseconds.
+pub async fn sleep(ms: i32) {
+    let promise = js_sys::Promise::new(&mut |resolve, _| {
+        let set = window().set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, ms);
+        if set.is_err() {
+            // Nothing will come, so do not wait for it.
+            let _ = resolve.call0(&JsValue::NULL);
+        }
+    });
+    // It is only ever resolved.
+    let _ = JsFuture::from(promise).await;
 }
 
 /// A canvas that is in no document.

@@ -69,6 +69,14 @@ pub fn say(kind: Kind, text: &str) {
     }
 }
 
+/// Takes away what went wrong before: something new is begun.
+pub fn close_errors() {
+    let place: Element = dom::by_id("messages");
+    while let Ok(Some(old)) = place.query_selector(".message.error") {
+        old.remove();
+    }
+}
+
 /// An error's sentence: begins with a capital, ends with a full stop.
 pub fn sentence(text: &str) -> String {
     let text = text.trim();

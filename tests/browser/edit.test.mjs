@@ -219,3 +219,41 @@ test('a link restores entities, paths and settings in another browser', slow, as
   assert.equal(await at(other, 'set-representation').inputValue(), 'box');
   assert.deepEqual(unpack(await link(other)), sent);
 });
+
+test('things are painted one after another', slow, async (t) => {
+  const page = await open(t);
+  await stage(page);
+  await at(page, 'tool-brush').click();
+  for (const [count, x] of [[1, 0.2], [2, 0.5], [3, 0.8]]) {
+    await drag(page, [[x - 0.05, 0.5], [x + 0.05, 0.5]]);
+    await entities(page, count);
+    await at(page, 'new-entity').click();
+    assert.equal(await at(page, 'tool-brush').getAttribute('aria-pressed'), 'true');
+  }
+});
+
+test('on a phone the picture stays where it is while a path is drawn, and the path is the finger’s', slow, async (t) => {
+  const phone = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
+  const page = await open(t, { context: phone });
+  await stage(page);
+  assert.match(await at(page, 'hint').textContent(), /^Tap /);
+  await click(page, face);
+  await entities(page, 1);
+  const top = async () => (await at(page, 'stage').boundingBox()).y;
+  await at(page, 'stage').scrollIntoViewIfNeeded();
+  const box = await at(page, 'stage').boundingBox();
+  const finger = ([x, y]) => [box.x + x * box.width, box.y + y * box.height];
+  await page.mouse.move(...finger(face));
+  await page.mouse.down();
+  const tops = [box.y];
+  for (let i = 1; i <= 8; i++) {
+    await page.mouse.move(...finger([face[0] + 0.03 * i, face[1]]));
+    tops.push(await top());
+  }
+  await page.mouse.up();
+  assert.ok(tops.every((y) => Math.abs(y - box.y) < 0.5), `the picture moved: ${tops}`);
+  const { trajectory } = unpack(await link(page)).entities[0];
+  for (const [, y] of trajectory) {
+    assert.ok(Math.abs(y - trajectory[0][1]) < 0.01, `a straight drag became ${JSON.stringify(trajectory)}`);
+  }
+});

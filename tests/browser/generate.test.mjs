@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { at, click, drag, entities, finished, generate, paint, savedGif, settings, stage, until } from './actions.mjs';
+import { at, click, drag, entities, finished, generate, paint, savedGif, savedMp4, settings, stage, until } from './actions.mjs';
 import { open } from './harness.mjs';
 
 test('at once: click, drag, generate, save', { timeout: 600_000 }, async (t) => {
@@ -28,6 +28,19 @@ test('at once: click, drag, generate, save', { timeout: 600_000 }, async (t) => 
     assert.ok(Math.abs(frame.milliseconds - 200) <= 10, `${frame.milliseconds} ms a frame at 5 frames a second`);
   }
   assert.notDeepEqual(frames[0].rgba, frames[3].rgba, 'nothing moves');
+
+  // The browser encodes the MP4, and any browser plays it: the same picture, in the same colours.
+  const mp4 = await savedMp4(page);
+  assert.ok(Math.abs(mp4.seconds - 4 / 5) < 0.05, `${mp4.seconds} s for 4 frames at 5 a second`);
+  await at(page, 'scrub').fill('0');
+  const first = await at(page, 'result').evaluate((canvas, [width, height]) => {
+    const small = new OffscreenCanvas(width, height).getContext('2d');
+    small.drawImage(canvas, 0, 0, width, height);
+    return [...small.getImageData(0, 0, width, height).data];
+  }, mp4.size);
+  const apart = first.reduce((sum, v, i) => sum + Math.abs(v - mp4.rgba[i]), 0) / first.length;
+  assert.ok(apart < 4, `colours of the MP4 are ${apart} of 255 away on average`);
+  await at(page, 'play').click();
 
   // It plays by itself, rests when told to, and plays on.
   const frame = async () => Number.parseInt(await at(page, 'frame-number').textContent(), 10);
@@ -56,6 +69,15 @@ test('at once: click, drag, generate, save', { timeout: 600_000 }, async (t) => 
   }
   await at(page, 'play').click();
   await plays();
+
+  // The keyboard generates, too; and a video of one picture is not shown beside another.
+  await settings(page, { frames: 3 });
+  await page.keyboard.press('Control+Enter');
+  const now = async () => (await at(page, 'frame-number').textContent()).split('/')[1]?.trim();
+  await until(async () => (await now()) === '3', 'the video that the keyboard asked for', 120_000);
+  await finished(page);
+  await at(page, 'sample-coffee').click();
+  await until(async () => (await at(page, 'result-frame').getAttribute('data-state')) === 'empty', 'the old video to go');
 });
 
 test('cancel stops a generation, and the page can generate again', { timeout: 600_000 }, async (t) => {

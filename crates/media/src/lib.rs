@@ -5,6 +5,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod gif;
+pub mod mux;
 pub mod overlay;
 
 #[cfg(not(target_family = "wasm"))]

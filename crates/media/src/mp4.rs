@@ -2,10 +2,10 @@
 
 use super::check;
 use crate::collect::{FrameCollector, damaged, refused};
+use crate::mux::{self, Packet};
 use dragentity_core::Video;
 use dragentity_core::error::{Error, Result};
 use dragentity_core::platform::catch_panic;
-use muxide::api::{MuxerBuilder, VideoCodec};
 use openh264::OpenH264API;
 use openh264::decoder::{DecodedYUV, Decoder, DecoderConfig, Flush};
 use openh264::encoder::{
@@ -55,24 +55,18 @@ pub fn encode(video: &Video) -> Result<Vec<u8>> {
     let mut encoder =
         Encoder::with_api_config(OpenH264API::from_source(), config).map_err(|e| fail(&e))?;
 
-    let mut out = Vec::new();
-    let mut muxer = MuxerBuilder::new(&mut out)
-        .video(VideoCodec::H264, width, height, fps as f64)
-        .with_fast_start(true)
-        .build()
-        .map_err(|e| fail(&e))?;
-    for (i, frame) in video.frames.iter().enumerate() {
+    let mut packets = Vec::with_capacity(video.frames.len());
+    for frame in &video.frames {
         let rgb = cropped(frame, video.width, (width, height));
         let yuv =
             YUVBuffer::from_rgb8_source(RgbSliceU8::new(&rgb, (width as usize, height as usize)));
         let encoded = encoder.encode(&yuv).map_err(|e| fail(&e))?;
-        let key = matches!(encoded.frame_type(), FrameType::IDR | FrameType::I);
-        muxer
-            .write_video(i as f64 / fps as f64, &encoded.to_vec(), key)
-            .map_err(|e| fail(&e))?;
+        packets.push(Packet {
+            key: matches!(encoded.frame_type(), FrameType::IDR | FrameType::I),
+            bytes: encoded.to_vec(),
+        });
     }
-    muxer.finish().map_err(|e| fail(&e))?;
-    Ok(out)
+    mux::h264([width, height], fps, packets)
 }
 
 /// The upper left `size` of an RGB frame `width` pixels wide.

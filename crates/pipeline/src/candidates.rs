@@ -12,6 +12,8 @@ const SAME: f32 = 0.9;
 pub struct Candidates<B: Backend> {
     /// Logits, `[1, masks, height, width]`.
     masks: Tensor<B, 4>,
+    /// How sure each is ([`sureness`]).
+    sure: Vec<f32>,
     /// Which of them, in this order; at least one.
     order: Vec<usize>,
 }
@@ -19,20 +21,72 @@ pub struct Candidates<B: Backend> {
 impl<B: Backend> Candidates<B> {
     /// Logits of one of them, `[1, 1, height, width]`; after the last it begins again.
     pub fn get(&self, candidate: usize) -> Tensor<B, 4> {
-        let mask = self.order[candidate % self.order.len()];
-        self.masks.clone().narrow(1, mask, 1)
+        self.masks.clone().narrow(1, self.nth(candidate), 1)
+    }
+
+    /// How sure [`get`](Self::get)'s is.
+    pub fn sureness(&self, candidate: usize) -> f32 {
+        self.sure[self.nth(candidate)]
+    }
+
+    fn nth(&self, candidate: usize) -> usize {
+        self.order[candidate % self.order.len()]
     }
 }
 
-/// Logits of the mask whose score is the best, `[1, 1, height, width]`.
+/// A prediction where the picture is: what lies beside it says nothing.
+struct Within {
+    scores: Vec<f32>,
+    /// Logits of each mask.
+    masks: Vec<Vec<f32>>,
+    /// Width and height of each.
+    size: [usize; 2],
+}
+
+impl Within {
+    async fn read<B: Backend>(prediction: &Prediction<B>, framing: Framing) -> Result<Self> {
+        let scores = read(prediction.scores.clone()).await?;
+        let within = framing.within(prediction.masks.clone());
+        let [_, _, height, width] = within.dims();
+        let logits = read(within).await?;
+        if scores.is_empty() || logits.is_empty() {
+            return Err(Error::Device("no mask came back; try again".into()));
+        }
+        let masks = logits.chunks_exact(logits.len() / scores.len());
+        Ok(Self {
+            masks: masks.map(<[f32]>::to_vec).collect(),
+            scores,
+            size: [width, height],
+        })
+    }
+
+    fn sureness(&self) -> Vec<f32> {
+        let each = self.scores.iter().zip(&self.masks);
+        each.map(|(score, logits)| score + stability(logits))
+            .collect()
+    }
+}
+
+/// How much of a mask stays when its threshold is moved by one logit either way: SAM's stability score. A mask that bled into
+/// its surroundings did so hesitantly.
+fn stability(logits: &[f32]) -> f32 {
+    let above = |threshold: f32| logits.iter().filter(|logit| **logit > threshold).count();
+    above(1.0) as f32 / above(-1.0).max(1) as f32
+}
+
+/// Logits of the mask that is surest by score and stability together, `[1, 1, height, width]`, if it is surer than `than`.
 ///
 /// # Errors
 /// [`Error::Device`] when the device fails.
-pub async fn surest<B: Backend>(prediction: Prediction<B>) -> Result<Tensor<B, 4>> {
-    let scores = read(prediction.scores).await?;
-    let best = (0..scores.len()).max_by(|&a, &b| scores[a].total_cmp(&scores[b]));
-    let best = best.ok_or_else(|| Error::Device("no mask came back; try again".into()))?;
-    Ok(prediction.masks.narrow(1, best, 1))
+pub async fn surer<B: Backend>(
+    prediction: Prediction<B>,
+    framing: Framing,
+    than: f32,
+) -> Result<Option<Tensor<B, 4>>> {
+    let sure = Within::read(&prediction, framing).await?.sureness();
+    let best = (0..sure.len()).max_by(|&a, &b| sure[a].total_cmp(&sure[b]));
+    let best = best.filter(|&best| sure[best] > than);
+    Ok(best.map(|best| prediction.masks.narrow(1, best, 1)))
 }
 
 /// Puts all masks of a prediction into an order; `bounds` is the box that was asked for, in fractions of the picture.
@@ -44,26 +98,26 @@ pub async fn rank<B: Backend>(
     framing: Framing,
     bounds: Option<[f32; 4]>,
 ) -> Result<Candidates<B>> {
-    let mut scores = read(prediction.scores).await?;
-    // What lies beside the picture says nothing.
-    let within = framing.within(prediction.masks.clone());
-    let [_, _, height, width] = within.dims();
-    let logits = read(within).await?;
-    if scores.is_empty() || logits.is_empty() {
-        return Err(Error::Device("no mask came back; try again".into()));
-    }
-    let masks = logits.chunks_exact(logits.len() / scores.len());
+    let within = Within::read(&prediction, framing).await?;
+    let sure = within.sureness();
+    let Within {
+        mut scores,
+        masks,
+        size,
+    } = within;
     let masks: Vec<Vec<bool>> = masks
+        .iter()
         .map(|logits| logits.iter().map(|logit| *logit > 0.0).collect())
         .collect();
     if let Some(bounds) = bounds {
         // Who draws a box means what fills it.
         for (score, mask) in scores.iter_mut().zip(&masks) {
-            *score += fit(mask, [width, height], bounds);
+            *score += fit(mask, size, bounds);
         }
     }
     Ok(Candidates {
         order: order(&masks, &scores),
+        sure,
         masks: prediction.masks,
     })
 }
@@ -87,7 +141,11 @@ fn order(masks: &[Vec<bool>], scores: &[f32]) -> Vec<usize> {
     rest.sort_by(|&a, &b| score(b).total_cmp(&score(a)));
     let best = rest.first().map_or(0.0, |&best| score(best));
     let near = rest.iter().copied().filter(|&m| score(m) >= best - NEAR);
-    if let Some(first) = near.max_by_key(|&mask| area(mask)) {
+    if let Some(largest) = near.max_by_key(|&mask| area(mask)) {
+        // Where several show the same, the best of them.
+        let mut alike = rest.iter().copied();
+        let first = alike.find(|&mask| same(&masks[mask], &masks[largest]));
+        let first = first.unwrap_or(largest);
         rest.retain(|&mask| mask != first);
         rest.insert(0, first);
     }
@@ -144,6 +202,19 @@ mod tests {
         let masks = [mask(10, 5), mask(10, 20), mask(10, 30)];
         assert_eq!(order(&masks, &[0.9, 0.88, 0.7]), [1, 0, 2]);
         assert_eq!(order(&masks, &[0.9, 0.86, 0.7]), [0, 1, 2]);
+    }
+
+    #[test]
+    fn of_masks_that_show_the_same_the_best_is_taken() {
+        let masks = [mask(10, 5), mask(10, 29), mask(10, 30)];
+        assert_eq!(order(&masks, &[0.7, 0.9, 0.88]), [1, 0]);
+    }
+
+    #[test]
+    fn a_mask_is_stable_where_its_logits_are_far_from_nought() {
+        assert_eq!(stability(&[5.0, 3.0, -4.0, -2.0]), 1.0);
+        assert_eq!(stability(&[5.0, 0.5, -0.5, -2.0]), 1.0 / 3.0);
+        assert_eq!(stability(&[-5.0]), 0.0);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! that SAM has for it are kept, the likeliest first, so that the person can ask for the next one, and the one that is shown is
 //! asked for once more with the box around it. Further clicks refine the mask so far, whose logits are kept, too.
 
-use super::candidates::{Candidates, rank, surest};
+use super::candidates::{Candidates, rank, surer};
 use super::clicks::obey;
 use super::transfer::{pause, read, settle};
 use burn::tensor::{Tensor, TensorData, backend::Backend};
@@ -164,8 +164,10 @@ impl<B: Backend> Segmenter<B> {
     async fn answer(&self, seen: &mut Seen<B>, job: &ClickJob) -> Result<Mask> {
         let logits = match (job.clicks.as_slice(), job.bounds, &job.previous) {
             (&[click], None, None) => {
-                let meant = self.meant(seen, click).await?.get(job.candidate);
-                self.framed(seen, click, meant).await?
+                let candidates = self.meant(seen, click).await?;
+                let meant = candidates.get(job.candidate);
+                let sure = candidates.sureness(job.candidate);
+                self.framed(seen, click, meant, sure).await?
             }
             (&[], Some(bounds), None) => {
                 let prompt = prompt(seen.framing, &[], Some(bounds));
@@ -212,14 +214,16 @@ impl<B: Backend> Segmenter<B> {
         Ok(&seen.single.insert((click, candidates)).1)
     }
 
-    /// What a click means, asked for once more with the box around it: edges are cleaner so, and what belongs to it is whole.
-    /// On 39 frames of DAVIS' sequences: mean IoU of the first mask 0.652 instead of 0.643, of the best 0.739 instead of 0.719,
-    /// and 41 % of the first ones above 0.8 instead of 36 %.
+    /// What a click means, asked for once more with the box around it: edges are mostly cleaner so, and what belongs to it is
+    /// whole. Where the network is less sure of it so than without (`sure`), as with things that fill the picture, the first
+    /// answer stays. On 39 frames of DAVIS' sequences: mean IoU of the first mask 0.656 instead of 0.643, and 44 % above 0.8
+    /// instead of 36 %.
     async fn framed(
         &self,
         seen: &Seen<B>,
         click: Click,
         meant: Tensor<B, 4>,
+        sure: f32,
     ) -> Result<Tensor<B, 4>> {
         let within = seen.framing.within(meant.clone());
         let [_, _, height, width] = within.dims();
@@ -240,7 +244,9 @@ impl<B: Backend> Segmenter<B> {
         let [left, right] = around(found.x0, found.x1, width);
         let [top, bottom] = around(found.y0, found.y1, height);
         let prompt = prompt(seen.framing, &[click], Some([left, top, right, bottom]));
-        surest(self.sam.predict(seen.embedding.clone(), &prompt, None)).await
+        let prediction = self.sam.predict(seen.embedding.clone(), &prompt, None);
+        let framed = surer(prediction, seen.framing, sure).await?;
+        Ok(framed.unwrap_or(meant))
     }
 
     /// Logits of the one thing that several clicks mean, a box, or a mask that is corrected.

@@ -115,7 +115,7 @@ impl Editor {
                 match (self.clicks.len(), status.touch) {
                     (0, _) => "Drag it where it should go.",
                     (1, true) => {
-                        "Drag it where it should go. Tap it again for another: a part, the whole, more; beside it to add."
+                        "Drag it. Tap again for a part or the whole, beside it to add more."
                     }
                     (1, false) => {
                         "Drag it where it should go. Click it again for another: a part, the whole, more; beside it to add, Alt-click to take away."

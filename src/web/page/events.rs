@@ -43,7 +43,10 @@ pub fn wire() {
     click("save-mp4", App::save_mp4);
     click("new-entity", |app| {
         app.done(|e| {
-            e.set_tool(Tool::Move);
+            // Who paints, paints on.
+            if !matches!(e.tool(), Tool::Brush | Tool::Box | Tool::Lasso) {
+                e.set_tool(Tool::Move);
+            }
             e.select(None)
         });
     });
@@ -390,6 +393,16 @@ fn in_field(target: Option<web_sys::EventTarget>) -> bool {
 fn keydown(event: KeyboardEvent) {
     let target = event.target();
     let key = event.key();
+    if key == "Enter" && (event.ctrl_key() || event.meta_key()) {
+        event.prevent_default();
+        // A number that is being typed counts.
+        if let Some(field) = target.and_then(|t| t.dyn_into::<HtmlElement>().ok())
+            && in_field(Some(field.clone().into()))
+        {
+            let _ = field.blur();
+        }
+        return act(App::generate);
+    }
     if in_field(target.clone()) {
         return;
     }

@@ -1,13 +1,15 @@
 //! A generation as the page sees it: begin, progress, previews, end.
 
-use super::messages::{Kind, amount, say, sentence};
+use super::messages::{Kind, amount, close_errors, say, sentence};
 use super::remote_job::RemoteJob;
-use super::{App, dom, now};
+use super::{App, act, dom, mp4, now};
 use crate::web::protocol::{JobData, ToWorker};
 use dragentity_core::scene::{Picture, Scene};
 use dragentity_core::{JobEvent, Video};
 use dragentity_media as media;
-use web_sys::HtmlProgressElement;
+use std::rc::Rc;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::{HtmlButtonElement, HtmlProgressElement};
 
 /// How long a worker has to end a cancelled job before it is ended itself.
 const PATIENCE: i32 = 4000;
@@ -74,6 +76,7 @@ impl App {
             );
             return;
         }
+        close_errors();
         self.carry_since = None;
         self.jobs += 1;
         let number = self.jobs;
@@ -97,6 +100,7 @@ impl App {
         });
         let scene = self.scene_without_picture();
         self.player.begin(scene, self.editor.settings.fps);
+        self.video_of = self.editor.scene().picture.clone();
         self.show_job();
         self.update();
     }
@@ -141,7 +145,7 @@ impl App {
         }
         self.show_job();
         dom::after(PATIENCE, move || {
-            super::act(move |app| {
+            act(move |app| {
                 match app
                     .job
                     .as_ref()
@@ -258,7 +262,7 @@ impl App {
             self.player.leave_gpu();
         }
         self.player.set_aspect(job.aspect);
-        self.player.finish(video);
+        self.player.finish(Rc::new(video));
         self.shown_revision = Some(job.revision);
         self.crashes = 0;
         self.update();
@@ -337,11 +341,32 @@ impl App {
         }
     }
 
-    /// Saves the video as the MP4 that a server made of it.
+    /// Saves the video as an MP4: the server's, if that made one, else the browser's.
     pub fn save_mp4(&mut self) {
         if let Some(bytes) = self.player.mp4() {
-            saved(dom::offer(bytes, "dragentity.mp4", "video/mp4"), "MP4");
+            return saved(dom::offer(bytes, "dragentity.mp4", "video/mp4"), "MP4");
         }
+        let Some(video) = self.player.video().cloned() else {
+            return;
+        };
+        let button: HtmlButtonElement = dom::by_id("save-mp4");
+        button.set_disabled(true);
+        spawn_local(async move {
+            let made = mp4::encode(&video).await;
+            act(move |app| {
+                button.set_disabled(false);
+                // Meanwhile another one may be shown; this one was asked for all the same.
+                let shown = app.player.video().is_some_and(|v| Rc::ptr_eq(v, &video));
+                let offered = made.and_then(|bytes| {
+                    dom::offer(&bytes, "dragentity.mp4", "video/mp4")?;
+                    if shown {
+                        app.player.set_mp4(bytes);
+                    }
+                    Ok(())
+                });
+                saved(offered, "MP4");
+            });
+        });
     }
 }
 
@@ -360,7 +385,7 @@ fn saved(result: Result<(), String>, kind: &str) {
 }
 
 /// Longest side of a GIF, in pixels: it is made while the page waits, and every pixel of every frame is in it.
-const GIF_SIDE: u32 = 480;
+const GIF_SIDE: u32 = 640;
 
 /// The video's GIF: at the size to look at it, in the picture's shape.
 fn gif(video: &Video, aspect: f32) -> dragentity_core::Result<Vec<u8>> {

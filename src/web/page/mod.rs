@@ -9,6 +9,7 @@ mod link;
 mod list;
 mod live;
 mod live_view;
+mod mp4;
 mod open;
 mod player;
 mod remote;
@@ -25,6 +26,7 @@ use super::messages::{Kind, say};
 use super::protocol::{DeviceChoice, Pixels, ToWorker};
 use super::{dom, messages};
 use compute_targets::ComputeTargets;
+use dragentity_core::scene::Picture;
 use dragentity_core::scene::preset::Preset;
 use job::Running;
 use link::Link;
@@ -63,6 +65,8 @@ pub struct App {
     jobs: u64,
     /// The revision of the scene that the finished video shows.
     shown_revision: Option<u64>,
+    /// The picture that the last job was, or is, of.
+    video_of: Picture,
     /// A link's preset that waits for its picture.
     waiting_preset: Option<Preset>,
     /// Counts pictures being opened: the last one asked for wins.
@@ -141,12 +145,13 @@ pub fn start() {
         job: None,
         jobs: 0,
         shown_revision: None,
+        video_of: Picture::default(),
         waiting_preset: None,
         opening: 0,
         sample: None,
         sent_picture: 0,
         picture_revision: 0,
-        touch: false,
+        touch: dom::matches("(pointer: coarse)"),
         crashes: 0,
         dirty: true,
         scheduled: false,
@@ -165,12 +170,16 @@ pub fn start() {
         app.update();
     });
     spawn_local(first_scene());
+    spawn_local(async {
+        let encodes = mp4::is_possible().await;
+        act(move |app| app.player.set_encodes(encodes));
+    });
 }
 
 impl App {
     /// The editor has another picture: by opening one, or by undoing that.
     fn picture_changed(&mut self) {
-        let picture = &self.editor.scene().picture;
+        let picture = &self.editor.scene().picture.clone();
         self.stage.set_picture(picture);
         self.picture_revision += 1;
         let aspect = self.editor.aspect();
@@ -178,6 +187,11 @@ impl App {
         let _ = frame
             .style()
             .set_property("--ratio", &format!("{aspect:.4}"));
+        if self.video_of != *picture {
+            // A video of another picture says nothing of this one.
+            self.cancel_job();
+            self.player.clear();
+        }
         if !self.player.has_frames() && self.job.is_none() {
             self.player.set_aspect(aspect);
         }

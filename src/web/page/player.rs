@@ -8,6 +8,7 @@ use crate::web::protocol::View;
 use dragentity_core::Video;
 use dragentity_core::scene::Scene;
 use dragentity_media::overlay::colour;
+use std::rc::Rc;
 use wasm_bindgen::JsCast;
 use web_sys::{
     CanvasRenderingContext2d, Element, HtmlButtonElement, HtmlCanvasElement, HtmlElement,
@@ -31,9 +32,11 @@ pub struct Player {
     count: u32,
     fps: u32,
     /// The finished video.
-    video: Option<Video>,
-    /// Its MP4, from a server: the browser makes none.
+    video: Option<Rc<Video>>,
+    /// Its MP4, from a server or made here.
     mp4: Option<Vec<u8>>,
+    /// Whether this browser can make one.
+    encodes: bool,
     /// What it was made from: its paths are drawn over it.
     scene: Scene,
     playing: bool,
@@ -61,6 +64,7 @@ impl Player {
             fps: 8,
             video: None,
             mp4: None,
+            encodes: false,
             scene: Scene::default(),
             playing: false,
             position: 0.0,
@@ -71,11 +75,17 @@ impl Player {
     }
 
     /// The finished video.
-    pub fn video(&self) -> Option<&Video> {
+    pub fn video(&self) -> Option<&Rc<Video>> {
         self.video.as_ref()
     }
 
-    /// Its MP4, if whoever made the video made that, too.
+    /// Says whether this browser makes MP4s.
+    pub fn set_encodes(&mut self, encodes: bool) {
+        self.encodes = encodes;
+        self.show_controls();
+    }
+
+    /// Its MP4, if it was made already.
     pub fn mp4(&self) -> Option<&[u8]> {
         self.mp4.as_deref()
     }
@@ -119,7 +129,7 @@ impl Player {
     }
 
     /// Shows the finished video.
-    pub fn finish(&mut self, video: Video) {
+    pub fn finish(&mut self, video: Rc<Video>) {
         self.set_frames(&video);
         self.video = Some(video);
     }
@@ -316,7 +326,8 @@ impl Player {
             if self.paths { "true" } else { "false" },
         );
         dom::by_id::<HtmlButtonElement>("save-gif").set_disabled(self.video.is_none());
-        dom::show(&dom::by_id("save-mp4"), self.mp4.is_some());
+        let saves = self.mp4.is_some() || (self.encodes && self.video.is_some());
+        dom::show(&dom::by_id("save-mp4"), saves);
         dom::show(&dom::by_id("result-empty"), !any);
         let state = if self.video.is_some() {
             "done"
@@ -330,9 +341,5 @@ impl Player {
 }
 
 fn prefers_stillness() -> bool {
-    dom::window()
-        .match_media("(prefers-reduced-motion: reduce)")
-        .ok()
-        .flatten()
-        .is_some_and(|m| m.matches())
+    dom::matches("(prefers-reduced-motion: reduce)")
 }

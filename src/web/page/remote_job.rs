@@ -8,7 +8,7 @@ use dragentity_core::event::{Preview, Size};
 use dragentity_core::scene::{Picture, Preset};
 use std::cell::Cell;
 use std::rc::Rc;
-use wasm_bindgen_futures::{JsFuture, spawn_local};
+use wasm_bindgen_futures::spawn_local;
 use web_sys::{AbortController, AbortSignal};
 
 /// How often in a row a server that does not answer is asked again, a second later each time.
@@ -149,7 +149,7 @@ impl Follower {
                     Ok(video) => {
                         // A preview that is under way would not be found any more.
                         while self.fetching.get() {
-                            sleep(20).await;
+                            dom::sleep(20).await;
                         }
                         // Without it there is still the GIF.
                         let mp4 = self.server.file(&id, "video.mp4").await.ok();
@@ -199,7 +199,7 @@ impl Follower {
             act(move |app| {
                 app.job_phase(number, "The server does not answer; asking again".into());
             });
-            sleep(1000 * tries.get() as i32).await;
+            dom::sleep(1000 * tries.get() as i32).await;
         }
     }
 
@@ -239,16 +239,4 @@ fn fail(number: u64, error: String) {
 fn lost(number: u64, trouble: Trouble) {
     let (Trouble::Away(why) | Trouble::Refused { why, .. }) = trouble;
     act(move |app| app.job_lost(number, &why));
-}
-
-async fn sleep(ms: i32) {
-    let promise = js_sys::Promise::new(&mut |resolve, _| {
-        let set = dom::window().set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, ms);
-        if set.is_err() {
-            // Nothing will come, so do not wait for it.
-            let _ = resolve.call0(&wasm_bindgen::JsValue::NULL);
-        }
-    });
-    // It is only ever resolved.
-    let _ = JsFuture::from(promise).await;
 }

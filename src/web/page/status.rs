@@ -5,7 +5,7 @@ use super::{App, dom, list};
 use crate::web::editor::{Gesture, JointRequest, Status, Tool};
 use crate::web::protocol::{Pixels, ToWorker};
 use wasm_bindgen::JsCast;
-use web_sys::{Element, HtmlButtonElement};
+use web_sys::{Element, HtmlButtonElement, HtmlElement};
 
 impl App {
     /// Brings everything on the page up to date, and the stage soon.
@@ -73,6 +73,7 @@ impl App {
         } else {
             self.editor.hint(status)
         };
+        steady(!matches!(self.editor.gesture(), Gesture::Idle));
         dom::set_text(&dom::by_id("hint"), hint);
         if let Ok(steps) = dom::document().query_selector_all("#steps [data-step]") {
             for i in 0..steps.length() {
@@ -160,6 +161,24 @@ impl App {
             dom::set_text(&dom::by_id("device-text"), doing);
         } else if kind != "busy" || self.job.is_none() {
             dom::set_text(&dom::by_id("device-text"), &text);
+        }
+    }
+}
+
+/// Keeps the hint as high as it is while something is drawn: with more lines, or fewer, it would move the picture away under
+/// the pointer.
+fn steady(drawing: bool) {
+    let hint: HtmlElement = dom::by_id("hint");
+    let style = hint.style();
+    let held = style.get_property_value("height").unwrap_or_default();
+    match drawing {
+        true if held.is_empty() => {
+            let height = format!("{}px", hint.get_bounding_client_rect().height());
+            let _ = style.set_property("height", &height);
+        }
+        true => {}
+        false => {
+            let _ = style.remove_property("height");
         }
     }
 }
