@@ -1,7 +1,7 @@
 // How long a person waits for what, when asked for it: DRAGENTITY_TIMES=1 ./test browser
 
 import { test } from 'node:test';
-import { at, click, drag, entities, finished, generate, stage, until } from './actions.mjs';
+import { at, click, drag, entities, finished, generate, paint, settings, stage, until } from './actions.mjs';
 import { open } from './harness.mjs';
 
 const wanted = Boolean(process.env.DRAGENTITY_TIMES);
@@ -41,3 +41,28 @@ for (const [sample, from, to] of [
     t.diagnostic(`${sample}: ${times.join(', ')}`);
   });
 }
+
+test('what showing costs', { skip: !wanted && 'not asked for', timeout: 600_000 }, async (t) => {
+  const page = await open(t, { at: '/?device=cpu' });
+  await stage(page);
+  const session = await page.context().newCDPSession(page);
+  await session.send('Performance.enable');
+  const busy = async () => (await session.send('Performance.getMetrics')).metrics.find((m) => m.name === 'TaskDuration').value;
+  /** Seconds of the main thread in ten seconds. */
+  const share = async (what) => {
+    const before = await busy();
+    await page.waitForTimeout(10_000);
+    t.diagnostic(`${what}: the page's thread is busy for ${(((await busy()) - before) / 0.1).toFixed(1)} %`);
+  };
+  await paint(page, [[0.35, 0.5], [0.45, 0.5]]);
+  await drag(page, [[0.4, 0.5], [0.6, 0.5]]);
+  await share('nothing moves, Generate is next');
+  await generate(page);
+  await finished(page, 300_000);
+  await share('a video plays');
+  await settings(page, { model: true, steps: 50, frames: 8 });
+  await generate(page);
+  await until(async () => /step/i.test(await at(page, 'phase').textContent()), 'the first step', 240_000);
+  await share('the mini generates');
+  await at(page, 'cancel').click();
+});

@@ -138,7 +138,10 @@ pub fn wire() {
     // The browser has given the canvases their memory back, empty, after the GPU was lost.
     for id in ["stage", "result"] {
         dom::listen(&dom::by_id::<Element>(id), "contextrestored", |_: Event| {
-            act(App::draw_soon);
+            act(|app| {
+                app.player.canvas_lost();
+                app.draw_soon();
+            });
         });
     }
     let resized = Closure::<dyn FnMut()>::new(|| act(App::draw_soon));

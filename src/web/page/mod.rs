@@ -80,10 +80,15 @@ pub struct App {
     crashes: u32,
     dirty: bool,
     scheduled: bool,
+    /// A timer will have the page drawn.
+    waiting: bool,
     /// When the preview of the paths began.
     carry_since: Option<f64>,
     save_scheduled: bool,
 }
+
+/// How often the time that is left is told, in milliseconds.
+const ESTIMATE_EVERY: i32 = 250;
 
 thread_local! {
     static APP: RefCell<Option<App>> = const { RefCell::new(None) };
@@ -155,6 +160,7 @@ pub fn start() {
         crashes: 0,
         dirty: true,
         scheduled: false,
+        waiting: false,
         carry_since: None,
         save_scheduled: false,
     };
@@ -301,9 +307,27 @@ impl App {
             self.link.send(&ToWorker::Draw(view));
         }
         self.show_estimate();
-        if moving || self.player.is_moving() || self.carry_since.is_some() || self.job.is_some() {
+        if moving || self.carry_since.is_some() {
             self.dirty |= self.carry_since.is_some();
-            self.schedule();
+            return self.schedule();
         }
+        // No oftener than something changes: who computes needs the processor.
+        let next = self.player.next_frame(now);
+        if let Some(ms) = next.or(self.job.as_ref().map(|_| ESTIMATE_EVERY)) {
+            self.schedule_in(ms);
+        }
+    }
+
+    /// Draws in so many milliseconds, if not sooner.
+    fn schedule_in(&mut self, ms: i32) {
+        if std::mem::replace(&mut self.waiting, true) {
+            return;
+        }
+        dom::after(ms, || {
+            act(|app| {
+                app.waiting = false;
+                app.schedule();
+            });
+        });
     }
 }

@@ -18,6 +18,10 @@ use web_sys::{
 /// Most canvas pixels a frame on the GPU is drawn with, on either side.
 const GPU_SIDE: u32 = 2048;
 
+/// How long it waits at most before it looks at the clock again, in milliseconds. What took much longer was a pause of the whole
+/// page, in which the video rests, too.
+const LONGEST_WAIT: f64 = 200.0;
+
 /// The player's elements and what it plays.
 pub struct Player {
     frame: HtmlElement,
@@ -45,6 +49,8 @@ pub struct Player {
     last: Option<f64>,
     paths: bool,
     sent: Option<View>,
+    /// What the canvas shows, if it is still that.
+    drawn: Option<View>,
 }
 
 impl Player {
@@ -71,6 +77,7 @@ impl Player {
             last: None,
             paths: false,
             sent: None,
+            drawn: None,
         }
     }
 
@@ -119,6 +126,7 @@ impl Player {
     pub fn begin(&mut self, scene: Scene, fps: u32) {
         self.scene = scene;
         self.fps = fps;
+        self.drawn = None;
         (self.video, self.mp4) = (None, None);
     }
 
@@ -143,6 +151,7 @@ impl Player {
         self.fps = video.fps;
         self.set_count(video.frames.len() as u32);
         self.mp4 = None;
+        self.drawn = None;
     }
 
     /// The worker has so many frames to draw.
@@ -174,6 +183,11 @@ impl Player {
         self.on_gpu = false;
         self.position = 0.0;
         self.playing = false;
+    }
+
+    /// The browser has emptied the canvas.
+    pub fn canvas_lost(&mut self) {
+        self.drawn = None;
     }
 
     /// A new canvas for the worker, in place of the one there may be.
@@ -229,14 +243,24 @@ impl Player {
     }
 
     /// Whether time changes what is shown.
-    pub fn is_moving(&self) -> bool {
+    fn is_moving(&self) -> bool {
         self.playing && self.count > 1
+    }
+
+    /// In how many milliseconds time changes what is shown, if it does.
+    pub fn next_frame(&self, now: f64) -> Option<i32> {
+        let passed = self.last.map_or(0.0, |last| now - last);
+        let left = (1.0 - self.position.fract()) * 1000.0 / f64::from(self.fps.max(1)) - passed;
+        self.is_moving()
+            .then_some(left.clamp(0.0, LONGEST_WAIT) as i32)
     }
 
     /// Draws the frame of this moment (milliseconds); returns what the worker should draw, if it is the worker's.
     pub fn draw(&mut self, now: f64) -> Option<View> {
         if self.is_moving() {
-            let passed = self.last.map_or(0.0, |last| (now - last).clamp(0.0, 250.0));
+            let passed = self
+                .last
+                .map_or(0.0, |last| (now - last).clamp(0.0, 2.0 * LONGEST_WAIT));
             self.last = Some(now);
             self.position =
                 (self.position + passed / 1000.0 * f64::from(self.fps)) % f64::from(self.count);
@@ -267,6 +291,15 @@ impl Player {
             return Some(view);
         }
         let (w, h) = stage::fit(&self.canvas);
+        let view = View {
+            frame,
+            paths: self.paths,
+            width: w as u32,
+            height: h as u32,
+        };
+        if self.drawn.replace(view) == Some(view) {
+            return None;
+        }
         let ctx = &self.ctx;
         stage::smooth(ctx);
         let image = self.frames.get(frame as usize)?;
