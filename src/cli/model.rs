@@ -1,9 +1,8 @@
 //! Options that say which model, and how it is loaded: the same wherever a model runs.
 
-use burn::tensor::FloatDType;
 use dragentity_core::scheduler::SamplerKind;
+use dragentity_networks::weights::WeightType;
 use dragentity_pipeline::at_once;
-use dragentity_pipeline::dtype::parse_dtype;
 use dragentity_pipeline::model::{ControlNetSource, ModelOptions};
 use std::path::PathBuf;
 
@@ -28,9 +27,10 @@ pub struct ModelArgs {
     /// features of Stable Video Diffusion]
     #[arg(long, value_name = "DIR", requires = "controlnet")]
     features_from: Option<PathBuf>,
-    /// What the networks of a large model compute in: f32, f16 or bf16 [default: f32]
-    #[arg(long, value_name = "TYPE", value_parser = parse_dtype)]
-    dtype: Option<FloatDType>,
+    /// What the weights of a large model are held in: f32, f16, bf16, or int8, which takes a quarter of the memory [default: the best
+    /// that there is memory for]
+    #[arg(long, value_name = "TYPE")]
+    dtype: Option<WeightType>,
 }
 
 impl ModelArgs {

@@ -6,9 +6,11 @@ use burn::backend::Flex;
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::backend::Backend;
+use burn::tensor::{FloatDType, Tensor};
+use dragentity_networks::nn::layers::Affine;
 use dragentity_networks::svd::unet::UNetConfig;
 use dragentity_networks::weights::convert::{Kept, Options, convert};
-use dragentity_networks::weights::{Weights, parse_header, parse_index};
+use dragentity_networks::weights::{Numbers, WeightType, Weights, parse_header, parse_index};
 use half::f16;
 use peak_alloc::PeakAlloc;
 use safetensors::tensor::TensorView;
@@ -75,6 +77,41 @@ fn loading_takes_the_network_and_a_few_tensors() {
     println!("{peak} bytes for a network of {network}");
     // Not the file's 42 MB besides. A tensor is 2 MB in the network; turning it round takes another.
     assert!(peak > network && peak < network + 16 * MB, "{peak}");
+}
+
+#[test]
+fn eight_bits_take_a_byte_a_number() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.safetensors");
+    write_file(&path);
+    let device = Default::default();
+    let layer = LinearConfig::new(SIDES[0], SIDES[1]).with_bias(false);
+    let net = Net::<Flex> {
+        layers: (0..LAYERS).map(|_| layer.init(&device)).collect(),
+    };
+    let network = LAYERS * ELEMENTS;
+    let (result, peak) = peak_of(|| {
+        let file = pollster::block_on(Weights::open(path.to_str().unwrap(), &mut |_, _| {}))?;
+        pollster::block_on(file.load_with(net, WeightType::Int8, &mut |_, _| {}))
+    });
+    let (net, report) = result.unwrap();
+    assert_eq!(report.loaded, LAYERS);
+    println!("{peak} bytes for {network} numbers");
+    // A tensor is 0.5 MB, there up to three times: in the order of the file, turned round, as words. A block is 6 MB.
+    assert!(peak > network && peak < network + 12 * MB, "{peak}");
+
+    // What computes, counts and copies leaves nothing unpacked behind, and has one weight at a time.
+    let x = Tensor::<Flex, 2>::ones([4, SIDES[0]], &device);
+    let (sums, peak) = peak_of(|| {
+        let layers = net.clone().layers;
+        assert_eq!(Numbers::of(&net).packable, network);
+        let products = layers.iter().map(|layer| layer.apply(x.clone()).sum());
+        products.map(Tensor::into_scalar).collect::<Vec<f32>>()
+    });
+    assert!(sums.iter().all(|sum| sum.is_finite()));
+    println!("{peak} bytes to compute with it");
+    assert!(peak > 4 * ELEMENTS && peak < 10 * ELEMENTS, "{peak}");
 }
 
 #[test]
@@ -236,6 +273,23 @@ fn the_published_unet_in_half_precision() {
     );
     println!("resident at most: {}", most_resident());
     assert!(peak - network < largest * 12 / 10 + (1 << 30));
+    drop(unet);
+    let unet = UNetConfig::default().init::<Flex>(&Default::default());
+    let (result, peak) = peak_of(|| {
+        let file = pollster::block_on(Weights::open(path.to_str().unwrap(), &mut |_, _| {}))?;
+        let mut progress = |_, _| {};
+        pollster::block_on(file.load_with(unet.unwrap(), WeightType::Int8, &mut progress))
+    });
+    let unet = result.unwrap().0;
+    let numbers = Numbers::of(&unet);
+    println!(
+        "in 8 bits: {} MB at most for {} MB; {} of {} numbers are packed",
+        peak / MB,
+        numbers.bytes(WeightType::Int8, FloatDType::F32) / MB,
+        numbers.packable,
+        numbers.all
+    );
+    assert!(peak < 1_800 * MB);
     drop(unet);
 
     for kept in [Kept::F16, Kept::Int8] {

@@ -1,13 +1,12 @@
 //! How a published model is run in the memory there is: in which type, and how many frames are decoded at once. The
 //! largest networks are loaded in turn whatever there is, and attention goes in pieces (`nn::attention`).
 
-use super::dtype::dtype_name;
 use super::engine::DECODE_CHUNK;
 use super::svd::SvdConfig;
 use burn::tensor::{DType, FloatDType, backend::Backend};
 use dragentity_core::Error;
 use dragentity_core::Result;
-use dragentity_networks::weights::number_count;
+use dragentity_networks::weights::{Numbers, WeightType};
 
 /// Numbers that the UNet holds beside its weights, for each latent pixel of a frame and each channel of its first
 /// level: skipped features, and what its widest layers compute. Measured by `dragentity-lab bench` on the CPU at several
@@ -21,8 +20,8 @@ const SPARE: f64 = 0.9;
 /// What a model may be run with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MemoryLimits {
-    /// Types that UNet and image encoder may compute in, the best first.
-    pub dtypes: Vec<FloatDType>,
+    /// What the weights of UNet and image encoder may be held in, the best first.
+    pub dtypes: Vec<WeightType>,
     /// Bytes that are free, where that is known.
     pub free: Option<u64>,
     /// How many plans have run out of memory already.
@@ -32,7 +31,7 @@ pub struct MemoryLimits {
 impl Default for MemoryLimits {
     fn default() -> Self {
         Self {
-            dtypes: vec![FloatDType::F32],
+            dtypes: vec![WeightType::default()],
             free: None,
             skip: 0,
         }
@@ -42,8 +41,8 @@ impl Default for MemoryLimits {
 /// One way to run a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MemoryPlan {
-    /// What UNet and image encoder compute in.
-    pub dtype: FloatDType,
+    /// What the weights of UNet and image encoder are held in.
+    pub dtype: WeightType,
     /// Frames that the VAE decodes at once: more look smoother, as its temporal layers see more.
     pub decode_at_once: usize,
     /// About how many bytes are in use at most.
@@ -52,24 +51,31 @@ pub struct MemoryPlan {
 
 /// How many numbers the networks' weights are.
 struct Sizes {
-    image_encoder: f64,
-    vae: f64,
-    unet: f64,
+    image_encoder: Numbers,
+    vae: Numbers,
+    unet: Numbers,
 }
 
 impl Sizes {
     fn of<B: Backend>(config: &SvdConfig, device: &B::Device) -> Result<Self> {
         Ok(Self {
-            image_encoder: number_count(&config.image_encoder.init::<B>(device)?) as f64,
-            vae: number_count(&config.vae.init::<B>(device)?) as f64,
-            unet: number_count(&config.unet.init::<B>(device)?) as f64,
+            image_encoder: Numbers::of(&config.image_encoder.init::<B>(device)?),
+            vae: Numbers::of(&config.vae.init::<B>(device)?),
+            unet: Numbers::of(&config.unet.init::<B>(device)?),
         })
     }
 }
 
+/// Numbers of the largest weight of a UNet, which is there twice while it is multiplied with: unpacked, and as the product wants
+/// it. It is the kernel of a convolution in the widest level, of what comes from below and what was skipped.
+fn unpacked(channels: &[usize]) -> f64 {
+    let widest = channels.iter().copied().max().unwrap_or_default() as f64;
+    2.0 * 9.0 * 2.0 * widest * widest
+}
+
 impl MemoryPlan {
-    /// All ways to make a video of `size` pixels and `frames` frames, in one of `dtypes`, the best first. `beside` is how
-    /// many numbers the weights of a ControlNet are, which is loaded beside the UNet.
+    /// All ways to make a video of `size` pixels and `frames` frames, in one of `dtypes`, the best first. `beside` are the weights
+    /// of a ControlNet, which is loaded beside the UNet.
     ///
     /// # Errors
     /// [`Error::Model`] for configurations no network can be built from.
@@ -77,8 +83,8 @@ impl MemoryPlan {
         config: &SvdConfig,
         size: [u32; 2],
         frames: usize,
-        beside: usize,
-        dtypes: &[FloatDType],
+        beside: Numbers,
+        dtypes: &[WeightType],
         device: &B::Device,
     ) -> Result<Vec<Self>> {
         let sizes = Sizes::of::<B>(config, device)?;
@@ -91,11 +97,17 @@ impl MemoryPlan {
         };
         let mut plans = Vec::new();
         for &dtype in dtypes {
-            let bytes = DType::from(dtype).size() as f64;
-            let vae = sizes.vae * 4.0;
-            let encoding = sizes.image_encoder * bytes;
-            let activations = latents * width(&config.unet.block_out_channels) * UNET_NUMBERS;
-            let denoising = vae + (sizes.unet + beside as f64 + activations) * bytes;
+            let computes = dtype.computes::<B>(device);
+            let bytes = |numbers: Numbers| numbers.bytes(dtype, computes) as f64;
+            let vae = sizes.vae.bytes(WeightType::default(), FloatDType::F32) as f64;
+            let channels = width(&config.unet.block_out_channels);
+            let mut activations = latents * channels * UNET_NUMBERS;
+            if dtype == WeightType::Int8 {
+                activations += unpacked(&config.unet.block_out_channels);
+            }
+            let activations = activations * DType::from(computes).size() as f64;
+            let encoding = bytes(sizes.image_encoder);
+            let denoising = vae + bytes(sizes.unet + beside) + activations;
             for decode_at_once in halving(DECODE_CHUNK.min(frames)) {
                 let decoded = pixels * decode_at_once as f64;
                 let decoding =
@@ -131,8 +143,8 @@ impl MemoryPlan {
             Some(free) => format!("{} are free", gigabytes(free)),
             None => "that is more than there is".into(),
         };
-        let half = plans.iter().any(|plan| plan.dtype != FloatDType::F32);
-        let smaller = if half { "" } else { "--dtype f16, " };
+        let packed = plans.iter().any(|plan| plan.dtype == WeightType::Int8);
+        let smaller = if packed { "" } else { "--dtype int8, " };
         Err(Error::Device(format!(
             "this video needs about {} on {device}, and {there}: choose {smaller}fewer frames or a smaller --size, or \
              close other programs",
@@ -142,12 +154,12 @@ impl MemoryPlan {
 
     /// What is planned, in words.
     pub fn describe(&self, free: Option<u64>) -> String {
-        let dtype = dtype_name(self.dtype);
         let of = free.map_or(String::new(), |free| {
             format!(" of {} free", gigabytes(free))
         });
         format!(
-            "in {dtype}, {} frames decoded at once, about {}{of}",
+            "in {}, {} frames decoded at once, about {}{of}",
+            self.dtype,
             self.decode_at_once,
             gigabytes(self.bytes)
         )
@@ -163,10 +175,13 @@ mod tests {
     use super::*;
     use burn::backend::Flex;
 
-    fn plans(frames: usize, dtypes: &[FloatDType]) -> Vec<MemoryPlan> {
-        let config = SvdConfig::default();
-        MemoryPlan::all::<Flex>(&config, [576, 320], frames, 0, dtypes, &Default::default())
-            .unwrap()
+    const F32: WeightType = WeightType::Float(FloatDType::F32);
+    const F16: WeightType = WeightType::Float(FloatDType::F16);
+
+    fn plans(frames: usize, dtypes: &[WeightType]) -> Vec<MemoryPlan> {
+        let (config, beside) = (SvdConfig::default(), Numbers::default());
+        let device = Default::default();
+        MemoryPlan::all::<Flex>(&config, [576, 320], frames, beside, dtypes, &device).unwrap()
     }
 
     fn limits(free: Option<u64>, skip: usize) -> MemoryLimits {
@@ -179,16 +194,16 @@ mod tests {
 
     #[test]
     fn less_memory_means_another_type_and_fewer_frames_at_once() {
-        let both = plans(14, &[FloatDType::F32, FloatDType::F16]);
+        let all = plans(14, &[F32, F16, WeightType::Int8]);
         let chosen = |gigabytes: f64| {
-            MemoryPlan::choose(&both, &limits(Some((gigabytes * 1e9) as u64), 0), "GPU 1")
+            MemoryPlan::choose(&all, &limits(Some((gigabytes * 1e9) as u64), 0), "GPU 1")
         };
         let large = chosen(80.0).unwrap();
-        assert_eq!((large.dtype, large.decode_at_once), (FloatDType::F32, 8));
+        assert_eq!((large.dtype, large.decode_at_once), (F32, 8));
         // 1,524.6 million numbers of 4 bytes alone are 6.1 GB.
         assert!(large.bytes > 6_100_000_000, "{large:?}");
         let small = chosen(6.0).unwrap();
-        assert_eq!(small.dtype, FloatDType::F16);
+        assert_eq!(small.dtype, F16);
         assert!(small.bytes < 5_400_000_000, "{small:?}");
         let refused = chosen(2.0).unwrap_err().to_string();
         assert!(
@@ -196,14 +211,18 @@ mod tests {
             "{refused}"
         );
         assert!(!refused.contains("--dtype"), "{refused}");
-        let single = plans(14, &[FloatDType::F32]);
+        // In 8 bits UNet and VAE are 2.0 GB, and what the CPU computes in is f32.
+        let smallest = chosen(4.6).unwrap();
+        assert_eq!(smallest.dtype, WeightType::Int8);
+        assert!(smallest.bytes < 4_200_000_000, "{smallest:?}");
+        let single = plans(14, &[F32]);
         let refused = MemoryPlan::choose(&single, &limits(Some(1 << 30), 0), "GPU 1").unwrap_err();
-        assert!(refused.to_string().contains("--dtype f16"), "{refused}");
+        assert!(refused.to_string().contains("--dtype int8"), "{refused}");
     }
 
     #[test]
     fn what_ran_out_of_memory_is_not_tried_again() {
-        let all = plans(14, &[FloatDType::F32, FloatDType::F16]);
+        let all = plans(14, &[F32, F16]);
         let mut tried: Vec<MemoryPlan> = Vec::new();
         while let Ok(plan) = MemoryPlan::choose(&all, &limits(None, tried.len()), "GPU") {
             assert!(tried.iter().all(|earlier| *earlier != plan));

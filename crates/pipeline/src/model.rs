@@ -2,7 +2,7 @@
 //! Which one a directory holds, its `model_index.json` says.
 
 use super::at_once::{self, AtOnce};
-use super::dtype::{check_dtype, dtype_name};
+use super::dtype::check_dtype;
 use super::engine::{Engine, Observer};
 use super::memory::MemoryLimits;
 use super::steer::Steer;
@@ -16,7 +16,7 @@ use dragentity_core::scene::{Preset, Settings};
 use dragentity_core::scheduler::{SamplerKind, SchedulerConfig};
 use dragentity_core::{Cancel, Job, JobEvent, Video};
 use dragentity_networks::dragentity::bundle::ModelIndex;
-use dragentity_networks::weights::ModelDir;
+use dragentity_networks::weights::{ModelDir, WeightType};
 use serde::Deserialize;
 
 /// What runs jobs.
@@ -171,8 +171,9 @@ impl About {
 pub struct ModelOptions {
     /// Directory or URL, or [`at_once::NAME`]; may be empty where only masks are made.
     pub location: String,
-    /// What networks compute in; `None`: the best that the device's memory has room for. DragEntity's own models have `f32` only.
-    pub dtype: Option<FloatDType>,
+    /// What the weights of large networks are held in; `None`: the best that the device's memory has room for. DragEntity's own models
+    /// have `f32` only.
+    pub dtype: Option<WeightType>,
     /// Weights of Stable Video Diffusion's UNet, a file or URL, instead of those in its directory: AnimateLCM's, for example.
     pub unet: Option<String>,
     /// The sampler of Stable Video Diffusion, as weights from elsewhere need it; `None`: that of its directory.
@@ -244,28 +245,31 @@ impl<B: Backend> Model<B> {
     ) -> Result<Self> {
         let location = &options.location;
         if let Some(dtype) = options.dtype {
-            check_dtype::<B>(&device, &device_name, dtype)?;
+            check_dtype::<B>(&device, &device_name, dtype.computes::<B>(&device))?;
         }
         match About::read(options).await?.kind {
             Kind::AtOnce => Ok(Self::AtOnce(AtOnce::new(options.structure.clone()))),
             Kind::DragEntity => match options.dtype {
-                None | Some(FloatDType::F32) => {
+                None | Some(WeightType::Float(FloatDType::F32)) => {
                     let engine = Engine::load(location, device, device_name, observer).await?;
                     Ok(Self::DragEntity(engine))
                 }
                 Some(dtype) => Err(Error::Job(format!(
-                    "{location} computes in f32 only, not in {}: leave --dtype out",
-                    dtype_name(dtype)
+                    "{location} computes in f32 only, not in {dtype}: leave --dtype out"
                 ))),
             },
             Kind::StableVideoDiffusion => {
                 let (on, location) = (device.clone(), location.as_str());
                 let dtypes = match options.dtype {
                     Some(dtype) => vec![dtype],
-                    None => [FloatDType::F32, FloatDType::F16]
-                        .into_iter()
-                        .filter(|&dtype| B::supports_dtype(&on, dtype.into()))
-                        .collect(),
+                    None => {
+                        let floats = [FloatDType::F32, FloatDType::F16].into_iter();
+                        floats
+                            .filter(|&dtype| B::supports_dtype(&on, dtype.into()))
+                            .map(WeightType::Float)
+                            .chain([WeightType::Int8])
+                            .collect()
+                    }
                 };
                 let svd = Svd::open(location, device, device_name).await?;
                 let mut svd = svd.with_unet(options.unet.clone()).within(MemoryLimits {

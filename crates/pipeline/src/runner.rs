@@ -259,7 +259,7 @@ impl<B: Backend> OnBackend<B> {
 /// What a panic of the backend means for a person.
 fn gave_up(device: &str, text: &str) -> Error {
     let remedy = if is_out_of_memory(text) {
-        "its memory is full: choose fewer frames, a smaller --size or --dtype f16, or close other programs that use it"
+        "its memory is full: choose fewer frames, a smaller --size or --dtype int8, or close other programs that use it"
     } else {
         "try again, or use another device, as --device cpu"
     };
@@ -305,7 +305,7 @@ mod tests {
         ] {
             let text = said(Box::new(full.to_owned()));
             assert!(
-                text.contains("GPU 1") && text.contains("--dtype f16"),
+                text.contains("GPU 1") && text.contains("--dtype int8"),
                 "{text}"
             );
         }

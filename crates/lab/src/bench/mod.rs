@@ -10,7 +10,7 @@ mod small;
 pub use reference::ReferenceOptions;
 pub use report::{Report, Row, Sample};
 
-use burn::tensor::{FloatDType, Tensor, backend::Backend};
+use burn::tensor::{Tensor, backend::Backend};
 use dragentity_core::Cancel;
 use dragentity_core::Error;
 use dragentity_core::Job;
@@ -20,8 +20,8 @@ use dragentity_core::scene::{Picture, Scene, Settings};
 use dragentity_networks::device::{Device, Task};
 use dragentity_networks::dragentity::denoiser::Prepared;
 use dragentity_networks::svd::unet::UNetSpatioTemporalConditionModel;
-use dragentity_networks::weights::ModelDir;
-use dragentity_pipeline::dtype::{check_dtype, dtype_name};
+use dragentity_networks::weights::{ModelDir, WeightType};
+use dragentity_pipeline::dtype::check_dtype;
 use dragentity_pipeline::engine::added_time_ids;
 use dragentity_pipeline::model::{About, Kind, ModelOptions};
 use dragentity_pipeline::noise::noise;
@@ -35,8 +35,8 @@ use std::time::{Duration, Instant};
 pub struct Options {
     /// A directory of Stable Video Diffusion; `None`: a small one is made, of random weights.
     pub model: Option<String>,
-    /// What the networks compute in.
-    pub dtype: FloatDType,
+    /// What the weights of UNet and image encoder are held in.
+    pub dtype: WeightType,
     /// Width and height of the video in pixels.
     pub size: [u32; 2],
     /// Frames of the video.
@@ -101,9 +101,10 @@ impl Bench<'_> {
             location,
             say,
         } = self;
-        check_dtype::<B>(device, &name, options.dtype)?;
+        let computes = options.dtype.computes::<B>(device);
+        check_dtype::<B>(device, &name, computes)?;
         say("measuring the peak of matrix products");
-        let peak = matmul::peak::<B>(device, options.dtype).await?;
+        let peak = matmul::peak::<B>(device, computes).await?;
 
         let mut reference = match &options.reference {
             None => None,
@@ -115,7 +116,7 @@ impl Bench<'_> {
         let mut report = Report {
             device: name.clone(),
             reference: reference.as_ref().map(|r| r.hello.name.clone()),
-            dtype: dtype_name(options.dtype),
+            dtype: options.dtype.to_string(),
             size: options.size,
             frames: options.frames,
             steps: options.steps,

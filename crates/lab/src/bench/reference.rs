@@ -1,9 +1,10 @@
 //! diffusers in a process of its own, which does one thing at a time when asked.
 
 use super::{Options, Sample};
+use burn::tensor::FloatDType;
 use dragentity_core::Error;
 use dragentity_core::Result;
-use dragentity_pipeline::dtype::dtype_name;
+use dragentity_networks::weights::WeightType;
 use dragentity_pipeline::engine::DECODE_CHUNK;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -52,7 +53,7 @@ impl Reference {
     pub fn start(with: &ReferenceOptions, options: &Options, model: &str) -> Result<Self> {
         let job = serde_json::json!({
             "model": model, "device": with.device, "threads": with.threads,
-            "dtype": torch_name(&dtype_name(options.dtype)),
+            "dtype": torch_name(options.dtype),
             "width": options.size[0], "height": options.size[1], "frames": options.frames, "steps": options.steps,
             "decode_at_once": DECODE_CHUNK,
         });
@@ -117,10 +118,11 @@ fn read_answer<T: DeserializeOwned>(output: &mut impl BufRead) -> Result<T> {
     ))
 }
 
-fn torch_name(dtype: &str) -> &'static str {
+/// What the reference computes in; it has nothing like 8 bits.
+fn torch_name(dtype: WeightType) -> &'static str {
     match dtype {
-        "f16" => "float16",
-        "bf16" => "bfloat16",
+        WeightType::Float(FloatDType::F16) => "float16",
+        WeightType::Float(FloatDType::BF16) => "bfloat16",
         _ => "float32",
     }
 }

@@ -30,7 +30,7 @@ pub struct Report {
     pub device: String,
     /// The reference and its device, in words.
     pub reference: Option<String>,
-    /// What the networks compute in.
+    /// What the weights are held in.
     pub dtype: String,
     /// Width and height in pixels.
     pub size: [u32; 2],

@@ -1,10 +1,9 @@
 //! `dragentity-lab bench`.
 
 use crate::bench::{Options, ReferenceOptions, bench};
-use burn::tensor::FloatDType;
 use dragentity_core::error::{Error, Result};
 use dragentity_networks::device::Device;
-use dragentity_pipeline::dtype::parse_dtype;
+use dragentity_networks::weights::WeightType;
 use dragentity_terminal::options::size;
 use std::path::PathBuf;
 
@@ -17,9 +16,9 @@ pub struct Args {
     /// Where to compute, as in generate
     #[arg(long, default_value = "auto")]
     device: Device,
-    /// What the networks compute in: f32, f16 or bf16
-    #[arg(long, value_name = "TYPE", value_parser = parse_dtype, default_value = "f32")]
-    dtype: FloatDType,
+    /// What the weights of UNet and image encoder are held in: f32, f16, bf16 or int8
+    #[arg(long, value_name = "TYPE", default_value = "f32")]
+    dtype: WeightType,
     /// Size of the video in pixels, multiples of 64
     #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = size, default_value = "256x256")]
     size: [u32; 2],

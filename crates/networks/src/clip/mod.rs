@@ -382,7 +382,7 @@ impl<B: Backend> CLIPVisionModelWithProjection<B> {
         let class: Tensor<B, 2> = tokens.narrow(1, 0, 1).squeeze_dim(1);
         let projected = self
             .visual_projection
-            .forward(model.post_layernorm.apply(class));
+            .apply(model.post_layernorm.apply(class));
         as_type(projected, own)
     }
 }

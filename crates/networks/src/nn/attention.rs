@@ -17,6 +17,7 @@ use burn::tensor::{Int, Tensor, backend::Backend};
 use super::embedding::{TimestepEmbedding, TimestepEmbeddingConfig, timesteps};
 use super::layers::{Affine, ScoreBias, attention, geglu};
 use super::norm::Norm;
+use super::packed::weight;
 use super::precision::{as_type, in_f32};
 use super::resnet::{AlphaBlender, AlphaBlenderConfig, MergeStrategy, NORM_GROUPS, group_norm};
 
@@ -540,7 +541,7 @@ impl<B: Backend> TransformerSpatioTemporalModel<B> {
     /// `proj_out` on `[n, pixels, channels]`, giving `[n, channels, pixels]` by the transposed
     /// product, again without a copy.
     fn image_from_tokens(&self, tokens: Tensor<B, 3>) -> Tensor<B, 3> {
-        let weight = self.proj_out.weight.val().transpose();
+        let weight = weight(&self.proj_out.weight).transpose();
         let image = weight.unsqueeze::<3>().matmul(tokens.swap_dims(1, 2));
         match &self.proj_out.bias {
             Some(bias) => image + bias.val().reshape([1, -1, 1]),

@@ -1,7 +1,7 @@
 //! Embeddings of the noise level, of the added ids (frame rate, motion, augmentation) and of frame
 //! positions: diffusers' `Timesteps` and `TimestepEmbedding`.
 
-use super::layers::silu;
+use super::layers::{Affine, silu};
 use super::precision::like;
 use burn::config::Config;
 use burn::module::Module;
@@ -71,6 +71,6 @@ impl<B: Backend> TimestepEmbedding<B> {
     /// - output: `[n, out_dim]`
     pub fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
         let x = like(x, &self.linear_1.weight.val());
-        self.linear_2.forward(silu(self.linear_1.forward(x)))
+        self.linear_2.apply(silu(self.linear_1.apply(x)))
     }
 }

@@ -4,12 +4,16 @@
 //! On the CPU Burn runs one operation after the other over whole tensors, and puts channels last before each
 //! convolution. The kernels give the same numbers in a half to a quarter of the time; the tests below hold both
 //! ways together.
+//!
+//! Weights may be held in 8 bits ([`super::packed`]): whatever multiplies with one asks for it by [`weight`].
 
+use super::packed::weight;
 use burn::backend::Flex;
 use burn::module::Param;
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, Linear, PaddingConfig2d};
-use burn::tensor::{DType, Tensor, TensorData, TensorPrimitive, backend::Backend};
+use burn::tensor::module;
+use burn::tensor::{DType, Int, Tensor, TensorData, TensorPrimitive, backend::Backend};
 use burn_flex::FlexTensor;
 use dragentity_kernels as kernels;
 use std::any::{Any, TypeId};
@@ -73,12 +77,12 @@ fn tensor<B: Backend, const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Te
 ///
 /// # Panics
 /// If the types are not the same.
-fn same<T: 'static, U: 'static>(value: T) -> U {
+pub(super) fn same<T: 'static, U: 'static>(value: T) -> U {
     let mut value = Some(value);
     (&mut value as &mut dyn Any)
         .downcast_mut::<Option<U>>()
         .and_then(Option::take)
-        .expect("the CPU backend's tensor")
+        .expect("a tensor of the backend that was asked for")
 }
 
 /// Convolutions of pictures.
@@ -91,14 +95,24 @@ pub trait Convolution<B: Backend> {
 
 impl<B: Backend> Convolution<B> for Conv2d<B> {
     fn apply(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
-        match convolve(self, &x) {
-            Some(y) => y,
-            None => self.forward(x),
+        let weight = weight(&self.weight);
+        if let Some(y) = convolve(self, &weight, &x) {
+            return y;
         }
+        let weight = Param::initialized(self.weight.id, weight);
+        let unpacked = Self {
+            weight,
+            ..self.clone()
+        };
+        unpacked.forward(x)
     }
 }
 
-fn convolve<B: Backend>(conv: &Conv2d<B>, x: &Tensor<B, 4>) -> Option<Tensor<B, 4>> {
+fn convolve<B: Backend>(
+    conv: &Conv2d<B>,
+    weight: &Tensor<B, 4>,
+    x: &Tensor<B, 4>,
+) -> Option<Tensor<B, 4>> {
     let padding = match conv.padding {
         PaddingConfig2d::Valid => [[0, 0], [0, 0]],
         PaddingConfig2d::Explicit(top, left, bottom, right) => [[top, bottom], [left, right]],
@@ -107,10 +121,10 @@ fn convolve<B: Backend>(conv: &Conv2d<B>, x: &Tensor<B, 4>) -> Option<Tensor<B, 
     if conv.dilation != [1, 1] || conv.groups != 1 {
         return None;
     }
-    let weight = Values::of(&conv.weight.val())?;
+    let [out_channels, expected, ..] = weight.dims();
+    let weight = Values::of(weight)?;
     let bias = Values::of_parameter(conv.bias.as_ref())?;
     let [n, in_channels, height, width] = x.dims();
-    let [out_channels, expected, ..] = conv.weight.dims();
     if in_channels != expected {
         return None;
     }
@@ -219,25 +233,44 @@ pub trait Affine<B: Backend> {
 
 impl<B: Backend> Affine<B> for Linear<B> {
     fn apply<const D: usize>(&self, x: Tensor<B, D>) -> Tensor<B, D> {
-        match linear(self, &x) {
+        let weight = weight(&self.weight);
+        match linear(&weight, self.bias.as_ref(), &x) {
             Some(y) => y,
-            None => self.forward(x),
+            None => module::linear(x, weight, self.bias.as_ref().map(Param::val)),
         }
     }
 }
 
-fn linear<B: Backend, const D: usize>(layer: &Linear<B>, x: &Tensor<B, D>) -> Option<Tensor<B, D>> {
-    let [inputs, outputs] = layer.weight.dims();
+fn linear<B: Backend, const D: usize>(
+    weight: &Tensor<B, 2>,
+    bias: Option<&Param<Tensor<B, 1>>>,
+    x: &Tensor<B, D>,
+) -> Option<Tensor<B, D>> {
+    let [inputs, outputs] = weight.dims();
     let mut shape = x.dims();
     if shape[D - 1] != inputs || !is_dense(x) {
         return None;
     }
-    let weight = Values::of(&layer.weight.val())?;
-    let bias = Values::of_parameter(layer.bias.as_ref())?;
+    let weight = Values::of(weight)?;
+    let bias = Values::of_parameter(bias)?;
     let bias = bias.as_ref().map(Values::get);
     let y = kernels::linear(Values::of(x)?.get(), weight.get(), bias, inputs);
     shape[D - 1] = outputs;
     Some(tensor(y, shape))
+}
+
+/// The numbers of a packed weight where they are on the CPU backend, see [`super::packed`].
+pub(super) fn unpack<B: Backend>(
+    words: &Tensor<B, 1, Int>,
+    scales: &Tensor<B, 1>,
+    run: usize,
+    count: usize,
+) -> Option<Tensor<B, 1>> {
+    let scales = Values::of(scales)?;
+    let words: Tensor<Flex, 1, Int> = same(words.clone());
+    let words = words.into_primitive();
+    let values = kernels::unpack(words.as_slice()?, scales.get(), run, count);
+    Some(tensor(values, [count]))
 }
 
 /// What is added to the scaled products of queries and keys before the softmax.
@@ -301,15 +334,15 @@ pub(super) fn attention<B: Backend>(
 /// - `x`: `[rows, width]`
 /// - output: `[rows, hidden]`, of a `proj` to `2 * hidden`
 pub(super) fn geglu<B: Backend>(x: Tensor<B, 2>, proj: &Linear<B>) -> Tensor<B, 2> {
-    let weight = proj.weight.val();
-    let hidden = weight.dims()[1] / 2;
-    if on_cpu(&x) && on_cpu(&weight) {
+    let hidden = proj.weight.dims()[1] / 2;
+    if on_cpu(&x) && on_cpu(&proj.weight) {
         let rows = x.dims()[0];
         let y = Values(flex(proj.apply(x)));
         return tensor(kernels::geglu(y.get(), hidden), [rows, hidden]);
     }
     // Splitting the weights instead of the result keeps both halves contiguous, and keeps
     // gradients from being padded to the full width.
+    let weight = weight(&proj.weight);
     let half = |start: usize| {
         let y = x.clone().matmul(weight.clone().narrow(1, start, hidden));
         match &proj.bias {

@@ -10,6 +10,7 @@ pub mod batch_norm;
 pub mod embedding;
 pub mod layers;
 pub mod norm;
+pub mod packed;
 pub mod precision;
 pub mod resnet;
 pub mod temporal_conv;

@@ -1,7 +1,7 @@
 //! Residual blocks in space and time, and changes of resolution (`diffusers.models.resnet`,
 //! `downsampling`, `upsampling`). Field names equal the tensor names in the files.
 
-use super::layers::{Convolution, silu};
+use super::layers::{Affine, Convolution, silu};
 use super::norm::{norm_silu, norm_silu_over_clips};
 use super::temporal_conv::{TemporalConv, TemporalConvConfig};
 use burn::config::Config;
@@ -119,7 +119,7 @@ impl<B: Backend> ResnetBlock2D<B> {
         let mut h = self.conv1.apply(norm_silu(&self.norm1, x.clone()));
         if let Some(proj) = &self.time_emb_proj {
             let temb = temb.expect("this block was configured with a time embedding");
-            let temb = proj.forward(silu(temb));
+            let temb = proj.apply(silu(temb));
             h = h + temb.unsqueeze_dims::<4>(&[2, 3]);
         }
         let h = self.conv2.apply(norm_silu(&self.norm2, h));
@@ -165,7 +165,7 @@ impl<B: Backend> TemporalResnetBlock<B> {
         let mut h = self.conv1.forward(h, num_frames);
         if let Some(proj) = &self.time_emb_proj {
             let temb = temb.expect("this block was configured with a time embedding");
-            h = h + proj.forward(silu(temb)).unsqueeze_dims::<4>(&[2, 3]);
+            h = h + proj.apply(silu(temb)).unsqueeze_dims::<4>(&[2, 3]);
         }
         let h = norm_silu_over_clips(&self.norm2, h, num_frames);
         let h = self.conv2.forward(h, num_frames);

@@ -9,6 +9,7 @@ use burn::tensor::module::conv2d;
 use burn::tensor::ops::PaddedConvOptions;
 
 use super::layers::temporal_conv;
+use super::packed::weight;
 
 /// Configuration of a [`TemporalConv`].
 #[derive(Config, Debug)]
@@ -78,7 +79,7 @@ impl<B: Backend> TemporalConv<B> {
     /// # Panics
     /// If the first dimension is no multiple of `num_frames`.
     pub fn forward(&self, x: Tensor<B, 4>, num_frames: usize) -> Tensor<B, 4> {
-        let weight = self.weight.val();
+        let weight = weight(&self.weight);
         if let Some(y) = temporal_conv(&x, num_frames, &weight, &self.bias.val()) {
             return y;
         }

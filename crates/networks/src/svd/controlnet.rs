@@ -413,7 +413,7 @@ impl<B: Backend> ControlNet<B> {
             .zip(&self.repeats)
             .map(|((x, conv), &times)| scaled(conv.apply(x), conditioning_scale * times as f64))
             .collect();
-        let mid = scaled(self.controlnet_mid_block.forward(x), conditioning_scale);
+        let mid = scaled(self.controlnet_mid_block.apply(x), conditioning_scale);
         ControlNetResiduals { down, mid }
     }
 }

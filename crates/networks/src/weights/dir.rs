@@ -1,10 +1,10 @@
 //! The directory layout of diffusers: `<dir>/<part>/config.json` beside
 //! `<dir>/<part>/diffusion_pytorch_model.safetensors`, or several such files and their index.
 
-use super::LoadReport;
 use super::file::{Weights, is_not_found, read_json_bytes};
+use super::{LoadReport, WeightType};
 use burn::module::Module;
-use burn::tensor::{FloatDType, backend::Backend};
+use burn::tensor::backend::Backend;
 use dragentity_core::error::{Error, Result};
 use serde::de::DeserializeOwned;
 
@@ -26,7 +26,7 @@ const WEIGHT_FILES: [&str; 8] = [
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelDir {
     location: String,
-    dtype: FloatDType,
+    dtype: WeightType,
 }
 
 impl ModelDir {
@@ -35,12 +35,13 @@ impl ModelDir {
         let location: String = location.into();
         Self {
             location: location.trim_end_matches('/').to_owned(),
-            dtype: FloatDType::F32,
+            dtype: WeightType::default(),
         }
     }
 
-    /// Networks that are loaded from here compute in `dtype`; else in `f32`.
-    pub fn with_dtype(self, dtype: FloatDType) -> Self {
+    /// Networks that are loaded from here hold their weights in `dtype`; else in `f32`.
+    pub fn with_dtype(self, dtype: impl Into<WeightType>) -> Self {
+        let dtype = dtype.into();
         Self { dtype, ..self }
     }
 

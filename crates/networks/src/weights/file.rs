@@ -1,5 +1,6 @@
 //! The tensors of a safetensors file, of several under one index, or of a PyTorch checkpoint, read when they are asked for.
 
+use super::eight_bits::{Quantised, Rows};
 use super::header::{TensorInfo, read_header};
 use super::index::parse_index;
 use super::torch;
@@ -292,6 +293,38 @@ impl Inner {
         Ok(values)
     }
 
+    /// A tensor in 8 bits: as it is, where the file has it so.
+    pub(super) fn quantised(&self, tensor: &str) -> Result<Quantised> {
+        let stored = self.stored(tensor)?;
+        let info = &stored.info;
+        let count = (info.end - info.start) * 8 / info.dtype.bitsize() as u64;
+        let mut numbers = Vec::new();
+        numbers
+            .try_reserve_exact(usize::try_from(count).unwrap_or(usize::MAX))
+            .map_err(|_| self.tensor_error(tensor, stored, "does not fit into the memory"))?;
+        if let Some(scales) = self.scale(tensor, stored)? {
+            if let Some(row) = scales.iter().position(|scale| !scale.is_finite()) {
+                let what = format!(
+                    "has the scale {} for row {row}; convert the model again",
+                    scales[row]
+                );
+                return Err(self.tensor_error(tensor, stored, &what));
+            }
+            self.raw_blocks(tensor, stored, 1, &mut |raw| {
+                numbers.extend(raw.iter().map(|&byte| byte as i8));
+                Ok(())
+            })?;
+            return Ok(Quantised { numbers, scales });
+        }
+        let mut rows = Rows::new(info.shape.iter().skip(1).product());
+        self.blocks(tensor, stored, &mut |block| {
+            rows.take(block, &mut numbers);
+            Ok(())
+        })?;
+        let scales = rows.scales;
+        Ok(Quantised { numbers, scales })
+    }
+
     /// Gives the elements to `take`, [`BLOCK`] at a time.
     fn blocks(
         &self,
@@ -320,17 +353,10 @@ impl Inner {
         };
         // Elements before this block.
         let mut done = 0;
-        let mut at = info.start;
-        let (mut raw, mut values) = (Vec::new(), Vec::new());
-        while at < info.end {
-            let len = (info.end - at).min((BLOCK * size) as u64);
-            raw.resize(len as usize, 0);
-            self.shards[stored.shard]
-                .contents
-                .read_at(at, &mut raw)
-                .map_err(|e| fail(format!("cannot be read ({e}); is the file being written?")))?;
+        let mut values = Vec::new();
+        self.raw_blocks(tensor, stored, size, &mut |raw| {
             values.clear();
-            to_f32(info.dtype, &raw, &mut values);
+            to_f32(info.dtype, raw, &mut values);
             for (i, value) in values.iter_mut().enumerate() {
                 if let Some(scale) = &scale {
                     *value *= scale[(done + i) / row];
@@ -342,8 +368,30 @@ impl Inner {
                     )));
                 }
             }
-            take(&values)?;
             done += values.len();
+            take(&values)
+        })
+    }
+
+    /// Gives the bytes of a tensor, whose elements have `size` each, to `take`, [`BLOCK`] elements at a time.
+    fn raw_blocks(
+        &self,
+        tensor: &str,
+        stored: &Stored,
+        size: usize,
+        take: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let Stored { info, shard, .. } = stored;
+        let (mut at, mut raw) = (info.start, Vec::new());
+        while at < info.end {
+            let len = (info.end - at).min((BLOCK * size) as u64);
+            raw.resize(len as usize, 0);
+            let read = self.shards[*shard].contents.read_at(at, &mut raw);
+            read.map_err(|e| {
+                let what = format!("cannot be read ({e}); is the file being written?");
+                self.tensor_error(tensor, stored, &what)
+            })?;
+            take(&raw)?;
             at += len;
         }
         Ok(())

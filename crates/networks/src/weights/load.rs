@@ -1,10 +1,12 @@
 //! Tensors from a safetensors file into a network.
 
+use super::WeightType;
 use super::file::{Inner, Weights};
-use super::list::tensor_list;
-use burn::module::{Module, ParamId};
+use super::list::{Listed, parameters};
+use super::pack::Packer;
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::backend::Backend;
-use burn::tensor::{DType, FloatDType, TensorData};
+use burn::tensor::{DType, FloatDType, Tensor, TensorData};
 use burn_store::{ModuleSnapshot, PyTorchToBurnAdapter, TensorSnapshot, TensorSnapshotError};
 use dragentity_core::error::{Error, Result};
 use dragentity_core::platform::yield_now;
@@ -36,7 +38,7 @@ impl Weights {
     /// out goes with [`Weights::renamed`]), have another shape, have no floating point type, or hold something that is
     /// not finite.
     pub fn load<B: Backend, M: Module<B>>(&self, module: M) -> Result<(M, LoadReport)> {
-        let mut loading = Loading::new(self, module, FloatDType::F32)?;
+        let mut loading = Loading::new(self, module, WeightType::default())?;
         while loading.step()? {}
         loading.finish()
     }
@@ -45,19 +47,19 @@ impl Weights {
     /// `progress(bytes read, bytes in all)` is told; what is in memory was fetched with progress.
     ///
     /// The module gets `dtype`, but for the parameters of its norms, which are always `f32`: norms compute in it
-    /// (see `nn::precision`).
+    /// (see `nn::precision`). Held in 8 bits, tensors that are so in the file are taken as they are, others are quantised.
     ///
     /// # Errors
     /// As [`Weights::load`].
     pub async fn load_with<B: Backend, M: Module<B>>(
         &self,
         module: M,
-        dtype: FloatDType,
+        dtype: impl Into<WeightType>,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(M, LoadReport)> {
         let on_disk = self.0.on_disk();
         let total = self.len();
-        let mut loading = Loading::new(self, module, dtype)?;
+        let mut loading = Loading::new(self, module, dtype.into())?;
         if on_disk {
             progress(0, total);
         }
@@ -80,6 +82,8 @@ struct Loading<M> {
     module: M,
     /// What it computes in.
     dtype: FloatDType,
+    /// Those that it is to hold in 8 bits.
+    packed: BTreeSet<String>,
     /// Those still to be read.
     names: std::vec::IntoIter<String>,
     report: LoadReport,
@@ -90,12 +94,12 @@ struct Loading<M> {
 }
 
 impl<M> Loading<M> {
-    fn new<B: Backend>(weights: &Weights, module: M, dtype: FloatDType) -> Result<Self>
+    fn new<B: Backend>(weights: &Weights, module: M, held: WeightType) -> Result<Self>
     where
         M: Module<B>,
     {
         let weights = Arc::clone(&weights.0);
-        let wanted = tensor_list(&module);
+        let wanted = parameters(&module);
         weights.compare(&wanted)?;
         let unused: Vec<String> = weights
             .tensors
@@ -103,10 +107,14 @@ impl<M> Loading<M> {
             .filter(|name| !wanted.contains_key(*name))
             .cloned()
             .collect();
+        let packable = |(name, parameter): (&String, &Listed)| {
+            (held == WeightType::Int8 && parameter.is_packable(name)).then(|| name.clone())
+        };
         Ok(Self {
             weights,
+            dtype: device_of(&module).map_or(FloatDType::F32, |device| held.computes::<B>(&device)),
             module,
-            dtype,
+            packed: wanted.iter().filter_map(packable).collect(),
             names: wanted.into_keys().collect::<Vec<_>>().into_iter(),
             report: LoadReport { loaded: 0, unused },
             unmet: None,
@@ -120,17 +128,28 @@ impl<M> Loading<M> {
         M: Module<B>,
     {
         let failed = Rc::new(RefCell::new(None));
-        let mut snapshots = Vec::new();
+        let (mut snapshots, mut packed) = (Vec::new(), BTreeSet::new());
         let mut bytes = 0;
         while bytes < STEP
             && let Some(name) = self.names.next()
         {
             let info = &self.weights.tensors[&name].info;
             bytes += info.end - info.start;
-            snapshots.push(snapshot(&self.weights, name, self.dtype, &failed));
+            if self.packed.contains(&name) {
+                packed.insert(name);
+            } else {
+                snapshots.push(snapshot(&self.weights, name, self.dtype, &failed));
+            }
+        }
+        if snapshots.is_empty() && packed.is_empty() {
+            return Ok(false);
+        }
+        self.bytes += bytes;
+        if !packed.is_empty() {
+            self.pack(packed)?;
         }
         if snapshots.is_empty() {
-            return Ok(false);
+            return Ok(true);
         }
         let result =
             self.module
@@ -143,7 +162,6 @@ impl<M> Loading<M> {
             return Err(self.weights.error(some_of(&problems)));
         }
         self.report.loaded += result.applied.len();
-        self.bytes += bytes;
         let missing = result.missing.into_iter().map(|(path, _)| path).collect();
         self.unmet = Some(match self.unmet.take() {
             None => missing,
@@ -152,9 +170,21 @@ impl<M> Loading<M> {
         Ok(true)
     }
 
+    /// Loads those that are held in 8 bits.
+    fn pack<B: Backend>(&mut self, names: BTreeSet<String>) -> Result<()>
+    where
+        M: Module<B>,
+    {
+        self.report.loaded += names.len();
+        let mut packer = Packer::new(&self.weights, names, self.dtype);
+        self.module = self.module.clone().map(&mut packer);
+        packer.error.map_or(Ok(()), Err)
+    }
+
     fn finish(self) -> Result<(M, LoadReport)> {
         // Parameters that are no floating point numbers are in no list of wanted ones.
-        let unmet: Vec<String> = self.unmet.into_iter().flatten().collect();
+        let unmet = self.unmet.into_iter().flatten();
+        let unmet: Vec<String> = unmet.filter(|name| !self.packed.contains(name)).collect();
         if !unmet.is_empty() {
             return Err(self
                 .weights
@@ -162,6 +192,21 @@ impl<M> Loading<M> {
         }
         Ok((self.module, self.report))
     }
+}
+
+/// The device of a module that has any parameters, without drawing them.
+fn device_of<B: Backend, M: Module<B>>(module: &M) -> Option<B::Device> {
+    struct First<D>(Option<D>);
+
+    impl<B: Backend> ModuleVisitor<B> for First<B::Device> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+            self.0.get_or_insert_with(|| param.lazy_device());
+        }
+    }
+
+    let mut first = First(None);
+    module.visit(&mut first);
+    first.0
 }
 
 /// Whether a tensor says nothing that the configuration does not: older versions of transformers save the numbers from
@@ -211,10 +256,10 @@ fn snapshot(
 }
 
 impl Inner {
-    fn compare(&self, wanted: &BTreeMap<String, Vec<usize>>) -> Result<()> {
+    fn compare(&self, wanted: &BTreeMap<String, Listed>) -> Result<()> {
         let mut missing = Vec::new();
         let mut misshaped = Vec::new();
-        for (name, shape) in wanted {
+        for (name, Listed { shape, .. }) in wanted {
             match self.tensors.get(name) {
                 None => missing.push(name.clone()),
                 Some(found) if found.info.shape != *shape => misshaped.push(format!(

@@ -8,21 +8,25 @@
 #[cfg(not(target_family = "wasm"))]
 pub mod convert;
 mod dir;
+mod eight_bits;
 mod file;
 mod header;
 mod index;
 mod list;
 mod load;
+mod pack;
 mod pickle;
 #[cfg(not(target_family = "wasm"))]
 mod save;
 mod torch;
+mod weight_type;
 
 pub use dir::ModelDir;
 pub use file::Weights;
 pub use header::{TensorInfo, parse_header};
 pub use index::parse_index;
-pub use list::{number_count, tensor_list};
+pub use list::{Numbers, tensor_list};
 pub use load::LoadReport;
 #[cfg(not(target_family = "wasm"))]
 pub use save::{Precision, save_bytes, save_file};
+pub use weight_type::WeightType;

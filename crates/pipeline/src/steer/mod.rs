@@ -8,7 +8,7 @@ mod run;
 pub use run::Steered;
 
 use super::svd::SvdConfig;
-use burn::tensor::{FloatDType, backend::Backend};
+use burn::tensor::backend::Backend;
 use dragentity_core::Error;
 use dragentity_core::Result;
 use dragentity_core::scene::settings::MAX_ENTITIES;
@@ -19,7 +19,7 @@ use dragentity_networks::dragentity::draganything::POOLED;
 use dragentity_networks::dragentity::relation::RelationConfig;
 use dragentity_networks::sd15::diffusion_features::{Recipe, StableDiffusionConfig};
 use dragentity_networks::svd::controlnet::ControlNetConfig;
-use dragentity_networks::weights::{ModelDir, number_count};
+use dragentity_networks::weights::{ModelDir, Numbers, WeightType};
 use serde::{Deserialize, Serialize};
 
 /// Directories of the networks; DragAnything's lies in the directory itself.
@@ -75,7 +75,7 @@ pub struct Steer {
     conditioning: Conditioning,
     features_from: Option<(ModelDir, StableDiffusionConfig)>,
     recipe: Recipe,
-    dtype: FloatDType,
+    dtype: WeightType,
 }
 
 impl Steer {
@@ -142,21 +142,22 @@ impl Steer {
             conditioning,
             features_from,
             recipe: Recipe::default(),
-            dtype: FloatDType::F32,
+            dtype: WeightType::default(),
         })
     }
 
-    /// The large networks compute in `dtype`; those that make latents and embeddings stay in `f32`.
-    pub fn with_dtype(self, dtype: FloatDType) -> Self {
+    /// The weights of the large networks are held in `dtype`; those that make latents and embeddings stay in `f32`.
+    pub fn with_dtype(self, dtype: impl Into<WeightType>) -> Self {
+        let dtype = dtype.into();
         Self { dtype, ..self }
     }
 
-    /// How many numbers the weights are that are loaded beside the UNet.
+    /// The weights that are loaded beside the UNet.
     ///
     /// # Errors
     /// [`Error::Model`] for a configuration no network can be built from.
-    pub fn numbers<B: Backend>(&self, device: &B::Device) -> Result<usize> {
-        Ok(number_count(&self.controlnet.init::<B>(device)?))
+    pub fn numbers<B: Backend>(&self, device: &B::Device) -> Result<Numbers> {
+        Ok(Numbers::of(&self.controlnet.init::<B>(device)?))
     }
 
     /// The conditioning that it was trained with.

@@ -18,7 +18,7 @@ use crate::plan::{conditions, to_unit};
 use crate::sample::{ReferenceLatents, Sampler};
 use crate::steer::{Steer, Steered};
 use crate::transfer::{pause, pictures, settle, video};
-use burn::tensor::{FloatDType, Tensor, backend::Backend};
+use burn::tensor::{Tensor, backend::Backend};
 use config::{IMAGE_ENCODER, UNET, VAE};
 use dragentity_core::Error;
 use dragentity_core::Result;
@@ -30,7 +30,7 @@ use dragentity_core::{Cancel, Job, JobEvent, Video};
 use dragentity_networks::dragentity::condition::ConditionInput;
 use dragentity_networks::dragentity::denoiser::Prepared;
 use dragentity_networks::svd::vae::AutoencoderKLTemporalDecoder;
-use dragentity_networks::weights::{ModelDir, Weights};
+use dragentity_networks::weights::{ModelDir, Numbers, WeightType, Weights};
 
 /// A video has about this many pixels squared, where its size is not given: 576 x 320.
 const SAMPLE_SIDE: u32 = 429;
@@ -133,10 +133,10 @@ impl<B: Backend> Svd<B> {
         Self { limits, ..self }
     }
 
-    /// UNet and image encoder compute in `dtype`, whatever memory there is.
-    pub fn with_dtype(self, dtype: FloatDType) -> Self {
+    /// The weights of UNet and image encoder are held in `dtype`, whatever memory there is.
+    pub fn with_dtype(self, dtype: impl Into<WeightType>) -> Self {
         self.within(MemoryLimits {
-            dtypes: vec![dtype],
+            dtypes: vec![dtype.into()],
             ..MemoryLimits::default()
         })
     }
@@ -187,7 +187,7 @@ impl<B: Backend> Svd<B> {
         let frames = settings.frames as usize;
         let beside = match &steering {
             Some((steer, _)) => steer.numbers::<B>(device)?,
-            None => 0,
+            None => Numbers::default(),
         };
         let plans =
             MemoryPlan::all::<B>(config, size, frames, beside, &self.limits.dtypes, device)?;

@@ -8,7 +8,6 @@
 
 mod destination;
 mod part;
-mod rows;
 
 use super::dir::ModelDir;
 use super::file::{MAX_JSON, Weights};

@@ -1,7 +1,7 @@
 //! The weights of one part: planned from their headers, then written tensor by tensor.
 
-use super::rows::Rows;
 use super::{Kept, Options, PartSummary, io};
+use crate::weights::eight_bits::{Rows, in_8_bits};
 use crate::weights::file::scale_name;
 use crate::weights::{TensorInfo, Weights};
 use dragentity_core::error::{Error, Result};
@@ -13,10 +13,6 @@ use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
-/// Smaller tensors stay in half precision.
-const MIN_ELEMENTS: u64 = 4096;
-/// Shorter rows would be mostly scales; longer ones are none that a network has.
-const ROWS: std::ops::RangeInclusive<u64> = 32..=1 << 20;
 /// Bytes of a header besides what its entries take.
 const HEADER: u64 = 256;
 /// More files than a loader takes.
@@ -44,9 +40,6 @@ impl Planned {
             true => 0,
             false => shape.iter().product(),
         };
-        let rows = shape.first().map_or(0, |&rows| rows.max(1));
-        let large =
-            shape.len() >= 2 && elements >= MIN_ELEMENTS && ROWS.contains(&(elements / rows));
         Self {
             name: name.to_owned(),
             shape,
@@ -54,7 +47,7 @@ impl Planned {
             before: info.end - info.start,
             dtype: match kept {
                 Kept::F32 => Dtype::F32,
-                Kept::Int8 if large => Dtype::I8,
+                Kept::Int8 if in_8_bits(name, &info.shape) => Dtype::I8,
                 Kept::F16 | Kept::Int8 => Dtype::F16,
             },
             start: 0,
@@ -204,12 +197,16 @@ fn write_file(
             .map_err(io)?;
         let mut rows = (tensor.dtype == Dtype::I8)
             .then(|| Rows::new((tensor.elements / tensor.shape[0]) as usize));
-        let mut out = Vec::new();
+        let (mut out, mut numbers) = (Vec::new(), Vec::new());
         let bytes_each = tensor.before / tensor.elements.max(1);
         weights.read_blocks(&tensor.name, &mut |values| {
             out.clear();
             match &mut rows {
-                Some(rows) => rows.take(values, &mut out),
+                Some(rows) => {
+                    numbers.clear();
+                    rows.take(values, &mut numbers);
+                    out.extend(numbers.iter().map(|&n| n as u8));
+                }
                 None if tensor.dtype == Dtype::F16 => {
                     half(values, &mut out).map_err(|v| {
                         weights.tensor_error(
@@ -292,41 +289,4 @@ fn header(tensors: &mut [Planned]) -> (Vec<u8>, u64) {
     let mut header = (json.len() as u64).to_le_bytes().to_vec();
     header.append(&mut json);
     (header, at)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_stays_in_half_precision() {
-        let kept = |shape: &[usize]| {
-            let info = TensorInfo {
-                dtype: Dtype::F16,
-                shape: shape.to_vec(),
-                start: 0,
-                end: 0,
-            };
-            Planned::new("a", &info, Kept::Int8).dtype
-        };
-        for large in [
-            &[64, 64][..],
-            &[320, 4, 3, 3],
-            &[1, 4096],
-            &[4, 64, 3, 1, 1, 6],
-        ] {
-            assert_eq!(kept(large), Dtype::I8, "{large:?}");
-        }
-        // Norms and biases, small ones, rows of a few elements or of very many.
-        for other in [
-            &[100_000][..],
-            &[],
-            &[63, 64],
-            &[4096, 8],
-            &[0, 4096],
-            &[1, 1 << 21],
-        ] {
-            assert_eq!(kept(other), Dtype::F16, "{other:?}");
-        }
-    }
 }

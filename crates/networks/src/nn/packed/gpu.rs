@@ -1,0 +1,81 @@
+//! [`super::Packed::unpack`] on the devices of CubeCL: through wgpu, natively and in the page, and CUDA.
+
+use super::super::layers::same;
+use super::Packed;
+use burn::tensor::backend::Backend;
+use burn::tensor::{DType, Int, Tensor, TensorPrimitive};
+use burn_cubecl::CubeRuntime;
+use burn_cubecl::tensor::CubeTensor;
+use cubecl::calculate_cube_count_elemwise;
+use cubecl::prelude::*;
+use std::any::TypeId;
+
+/// One number for each unit: neighbours write to neighbouring places.
+#[cube(launch)]
+fn unpack_number<F: Float>(
+    words: &Array<u32>,
+    scales: &Array<f32>,
+    values: &mut Array<F>,
+    run: usize,
+    #[define(F)] _dtype: StorageType,
+) {
+    let at = ABSOLUTE_POS;
+    if at >= values.len() {
+        terminate!();
+    }
+    let byte = (words[at / 4] >> (8 * (at as u32 % 4))) & 255;
+    // The sign: as it is below 128, 256 less above.
+    let number = f32::cast_from(byte ^ 128) - 128.0;
+    values[at] = F::cast_from(number * scales[(at / run) % scales.len()]);
+}
+
+/// What [`super::Packed::unpack`] gives, where `B` is a backend of CubeCL.
+pub(super) fn unpack<B: Backend>(packed: &Packed<B>, dtype: DType) -> Option<Tensor<B, 1>> {
+    #[cfg(feature = "wgpu")]
+    if TypeId::of::<B>() == TypeId::of::<crate::device::Gpu>() {
+        return Some(on::<B, crate::device::Gpu, cubecl::wgpu::WgpuRuntime>(
+            packed, dtype,
+        ));
+    }
+    #[cfg(all(feature = "cuda", not(target_family = "wasm")))]
+    if TypeId::of::<B>() == TypeId::of::<burn::backend::Cuda>() {
+        return Some(on::<B, burn::backend::Cuda, cubecl::cuda::CudaRuntime>(
+            packed, dtype,
+        ));
+    }
+    None
+}
+
+/// The same, where `G` is another name of `B`.
+fn on<B, G, R>(packed: &Packed<B>, dtype: DType) -> Tensor<B, 1>
+where
+    B: Backend,
+    G: Backend<FloatTensorPrimitive = CubeTensor<R>, IntTensorPrimitive = CubeTensor<R>>,
+    R: CubeRuntime,
+{
+    let words: Tensor<G, 1, Int> = same(packed.words.clone());
+    let scales: Tensor<G, 1> = same(packed.scales.clone());
+    let (words, scales) = (words.into_primitive(), scales.into_primitive().tensor());
+    let client = words.client.clone();
+    let values = CubeTensor::new_contiguous(
+        client.clone(),
+        words.device.clone(),
+        [packed.count].into(),
+        client.empty(packed.count * dtype.size()),
+        dtype,
+    );
+    let units = CubeDim::new(&client, packed.count);
+    unpack_number::launch(
+        &client,
+        calculate_cube_count_elemwise(&client, packed.count, units),
+        units,
+        words.into_array_arg(),
+        scales.into_array_arg(),
+        values.clone().into_array_arg(),
+        packed.run,
+        dtype.into(),
+    );
+    same(Tensor::<G, 1>::from_primitive(TensorPrimitive::Float(
+        values,
+    )))
+}
