@@ -15,6 +15,12 @@ use dragentity_networks::weights::number_count;
 const UNET_NUMBERS: f64 = 32.0;
 /// Likewise the VAE's decoder, for each pixel of a frame that is decoded and each channel of its last level; at most 16.
 const VAE_NUMBERS: f64 = 16.0;
+/// What helps where memory is short.
+#[cfg(not(target_family = "wasm"))]
+const FEWER: &str = "fewer frames or a smaller --size, or close other programs";
+#[cfg(target_family = "wasm")]
+const FEWER: &str =
+    "fewer frames or a smaller size in the settings, close other programs, or have a server run it";
 /// What is free is never all to be had.
 const SPARE: f64 = 0.9;
 
@@ -25,6 +31,8 @@ pub struct MemoryLimits {
     pub dtypes: Vec<FloatDType>,
     /// Bytes that are free, where that is known.
     pub free: Option<u64>,
+    /// Bytes of the largest piece of memory that the device gives, where it says so.
+    pub piece: Option<u64>,
     /// How many plans have run out of memory already.
     pub skip: usize,
 }
@@ -34,6 +42,7 @@ impl Default for MemoryLimits {
         Self {
             dtypes: vec![FloatDType::F32],
             free: None,
+            piece: None,
             skip: 0,
         }
     }
@@ -68,8 +77,8 @@ impl Sizes {
 }
 
 impl MemoryPlan {
-    /// All ways to make a video of `size` pixels and `frames` frames, in one of `dtypes`, the best first. `beside` is how
-    /// many numbers the weights of a ControlNet are, which is loaded beside the UNet.
+    /// All ways to make a video of `size` pixels and `frames` frames, in one of the types and of the pieces of memory that `limits`
+    /// allow, the best first. `beside` is how many numbers the weights of a ControlNet are, which is loaded beside the UNet.
     ///
     /// # Errors
     /// [`Error::Model`] for configurations no network can be built from.
@@ -78,28 +87,40 @@ impl MemoryPlan {
         size: [u32; 2],
         frames: usize,
         beside: usize,
-        dtypes: &[FloatDType],
+        limits: &MemoryLimits,
         device: &B::Device,
     ) -> Result<Vec<Self>> {
         let sizes = Sizes::of::<B>(config, device)?;
         let pixels = f64::from(size[0]) * f64::from(size[1]);
         let factor = config.vae.factor() as f64;
         let latents = pixels / (factor * factor) * frames as f64;
-        let width = |channels: &[usize]| channels.first().copied().unwrap_or_default() as f64;
+        let level =
+            |channels: &[usize], at: usize| channels.get(at).copied().unwrap_or_default() as f64;
+        let width = |channels: &[usize]| level(channels, 0);
         let halving = |from: usize| {
             std::iter::successors(Some(from), |&n| (n > 1).then_some(n / 2)).collect::<Vec<_>>()
         };
         let mut plans = Vec::new();
-        for &dtype in dtypes {
+        for &dtype in &limits.dtypes {
             let bytes = DType::from(dtype).size() as f64;
             let vae = sizes.vae * 4.0;
             let encoding = sizes.image_encoder * bytes;
             let activations = latents * width(&config.unet.block_out_channels) * UNET_NUMBERS;
             let denoising = vae + (sizes.unet + beside as f64 + activations) * bytes;
+            // What the first level's feed-forward layers widen to, eightfold.
+            let wide = latents * width(&config.unet.block_out_channels) * 8.0 * bytes;
             for decode_at_once in halving(DECODE_CHUNK.min(frames)) {
                 let decoded = pixels * decode_at_once as f64;
-                let decoding =
-                    vae + decoded * width(&config.vae.block_out_channels) * VAE_NUMBERS * 4.0;
+                let channels = &config.vae.block_out_channels;
+                let decoding = vae + decoded * width(channels) * VAE_NUMBERS * 4.0;
+                // The last level begins with as many channels as the one before it has.
+                let enlarged = decoded * level(channels, 1).max(width(channels)) * 4.0;
+                if limits
+                    .piece
+                    .is_some_and(|most| wide.max(enlarged) > most as f64)
+                {
+                    continue;
+                }
                 plans.push(Self {
                     dtype,
                     decode_at_once,
@@ -122,20 +143,24 @@ impl MemoryPlan {
         if let Some(plan) = plans.iter().filter(fits).nth(skip) {
             return Ok(plan.clone());
         }
-        let least = plans
-            .iter()
-            .map(|plan| plan.bytes)
-            .min()
-            .unwrap_or_default();
+        let Some(least) = plans.iter().map(|plan| plan.bytes).min() else {
+            return Err(Error::Device(format!(
+                "this video needs a larger piece of memory than the {} that {device} gives at most: choose {FEWER}",
+                gigabytes(limits.piece.unwrap_or_default())
+            )));
+        };
         let there = match free {
             Some(free) => format!("{} are free", gigabytes(free)),
             None => "that is more than there is".into(),
         };
         let half = plans.iter().any(|plan| plan.dtype != FloatDType::F32);
-        let smaller = if half { "" } else { "--dtype f16, " };
+        // A page has chosen the type itself.
+        let smaller = match half || cfg!(target_family = "wasm") {
+            true => "",
+            false => "--dtype f16, ",
+        };
         Err(Error::Device(format!(
-            "this video needs about {} on {device}, and {there}: choose {smaller}fewer frames or a smaller --size, or \
-             close other programs",
+            "this video needs about {} on {device}, and {there}: choose {smaller}{FEWER}",
             gigabytes(least)
         )))
     }
@@ -165,7 +190,11 @@ mod tests {
 
     fn plans(frames: usize, dtypes: &[FloatDType]) -> Vec<MemoryPlan> {
         let config = SvdConfig::default();
-        MemoryPlan::all::<Flex>(&config, [576, 320], frames, 0, dtypes, &Default::default())
+        let limits = MemoryLimits {
+            dtypes: dtypes.to_vec(),
+            ..MemoryLimits::default()
+        };
+        MemoryPlan::all::<Flex>(&config, [576, 320], frames, 0, &limits, &Default::default())
             .unwrap()
     }
 
@@ -211,5 +240,27 @@ mod tests {
         }
         assert_eq!(tried, all);
         assert!(tried.len() > 2, "{tried:?}");
+    }
+
+    #[test]
+    fn what_a_device_gives_at_once_bounds_the_frames_decoded_at_once() {
+        let config = SvdConfig::default();
+        let within = |piece: u64, size| {
+            let limits = MemoryLimits {
+                piece: Some(piece),
+                ..MemoryLimits::default()
+            };
+            let plans = MemoryPlan::all::<Flex>(&config, size, 14, 0, &limits, &Default::default())
+                .unwrap();
+            MemoryPlan::choose(&plans, &limits, "GPU 1")
+        };
+        // 256 channels of 576 x 320 pixels are 189 MB a frame.
+        assert_eq!(within(1 << 31, [576, 320]).unwrap().decode_at_once, 8);
+        assert_eq!(within(1 << 30, [576, 320]).unwrap().decode_at_once, 4);
+        let refused = within(1 << 27, [576, 320]).unwrap_err().to_string();
+        assert!(
+            refused.contains("larger piece") && refused.contains("0.1 GB"),
+            "{refused}"
+        );
     }
 }

@@ -17,11 +17,12 @@ use crate::noise::noise;
 use crate::plan::{conditions, to_unit};
 use crate::sample::{ReferenceLatents, Sampler};
 use crate::steer::{Steer, Steered};
-use crate::transfer::{pause, pictures, settle, video};
+use crate::transfer::{pause, pictures, settle, unless_cancelled, video};
 use burn::tensor::{FloatDType, Tensor, backend::Backend};
 use config::{IMAGE_ENCODER, UNET, VAE};
 use dragentity_core::Error;
 use dragentity_core::Result;
+use dragentity_core::event::Preview;
 use dragentity_core::job::Reference;
 use dragentity_core::scene::Control;
 use dragentity_core::scene::picture::model_size;
@@ -173,7 +174,7 @@ impl<B: Backend> Svd<B> {
         &self,
         job: &Job,
         cancel: &Cancel,
-        observer: &mut impl Observer<B>,
+        observer: &mut dyn Observer<B>,
     ) -> Result<Video> {
         let (picture, settings) = (&job.scene.picture, &job.settings);
         settings.check()?;
@@ -189,9 +190,7 @@ impl<B: Backend> Svd<B> {
             Some((steer, _)) => steer.numbers::<B>(device)?,
             None => 0,
         };
-        let plans =
-            MemoryPlan::all::<B>(config, size, frames, beside, &self.limits.dtypes, device)?;
-        let plan = MemoryPlan::choose(&plans, &self.limits, &self.device_name)?;
+        let plan = self.plan(size, frames, beside)?;
         let steering = steering.map(|(steer, input)| (steer.clone().with_dtype(plan.dtype), input));
         let in_dtype = &dir.clone().with_dtype(plan.dtype);
         let clocks = follow::Clocks::new(settings, control);
@@ -213,17 +212,25 @@ impl<B: Backend> Svd<B> {
             true => Some(self.reference(job, size, cancel, observer).await?),
             false => None,
         };
-        let encoder = config
-            .load_image_encoder(in_dtype, device, &mut loading(observer, IMAGE_ENCODER))
-            .await?;
+        if let Some(reference) = &reference {
+            // What the model departs from is the first look at what it will make.
+            let preview = Preview::new(reference.video.clone());
+            observer.event(JobEvent::Preview(preview));
+        }
+        let encoder = {
+            let progress = &mut loading(observer, IMAGE_ENCODER);
+            let loaded = config.load_image_encoder(in_dtype, device, progress);
+            unless_cancelled(cancel, loaded).await?
+        };
         observer.event(JobEvent::Encoding);
         pause(cancel).await?;
         let embedding = config.embed(&encoder, picture, device)?;
         settle(embedding.clone()).await?;
         drop(encoder);
-        let vae = config
-            .load_vae(dir, device, &mut loading(observer, VAE))
-            .await?;
+        let vae = {
+            let progress = &mut loading(observer, VAE);
+            unless_cancelled(cancel, config.load_vae(dir, device, progress)).await?
+        };
         pause(cancel).await?;
         let [width, height] = size.map(|side| side as usize);
         let pixels = to_unit(&picture.resized(size[0], size[1]));
@@ -253,17 +260,17 @@ impl<B: Backend> Svd<B> {
                 .await?;
         }
 
-        let unet = match &self.unet {
-            None => {
-                let progress = &mut loading(observer, UNET);
-                config.load_unet(in_dtype, device, progress).await?
-            }
-            Some(file) => {
-                let progress = &mut loading(observer, UNET);
+        let unet = {
+            let progress = &mut loading(observer, UNET);
+            let loaded = async {
+                let Some(file) = &self.unet else {
+                    return config.load_unet(in_dtype, device, progress).await;
+                };
                 let weights = Weights::open(file, progress).await?;
                 let network = config.unet.init(device)?;
-                weights.load_with(network, plan.dtype, progress).await?.0
-            }
+                Ok(weights.load_with(network, plan.dtype, progress).await?.0)
+            };
+            unless_cancelled(cancel, loaded).await?
         };
         pause(cancel).await?;
         let [_, channels, height, width] = latents.dims();
@@ -333,6 +340,34 @@ impl<B: Backend> Svd<B> {
         video(frames, settings.fps).await
     }
 
+    /// [`SvdConfig::check_weights`] of its directory.
+    ///
+    /// # Errors
+    /// Those.
+    pub async fn check_weights(&self) -> Result<u64> {
+        self.config
+            .check_weights::<B>(&self.dir, &self.device)
+            .await
+    }
+
+    /// How a job would be run, in words.
+    ///
+    /// # Errors
+    /// Those that [`Self::run`] begins with.
+    pub fn foresee(&self, job: &Job) -> Result<String> {
+        job.settings.check()?;
+        let size = self.size(job)?;
+        let plan = self.plan(size, job.settings.frames as usize, 0)?;
+        Ok(plan.describe(self.limits.free))
+    }
+
+    /// The best way to make a video of `size` pixels beside a ControlNet of so many numbers.
+    fn plan(&self, size: [u32; 2], frames: usize, beside: usize) -> Result<MemoryPlan> {
+        let (config, limits) = (&self.config, &self.limits);
+        let plans = MemoryPlan::all::<B>(config, size, frames, beside, limits, &self.device)?;
+        MemoryPlan::choose(&plans, limits, &self.device_name)
+    }
+
     /// What moves things in a job.
     fn control(&self, job: &Job) -> Result<Control> {
         let moves = job.scene.moves();
@@ -358,7 +393,7 @@ impl<B: Backend> Svd<B> {
         job: &Job,
         size: [u32; 2],
         cancel: &Cancel,
-        observer: &mut impl Observer<B>,
+        observer: &mut dyn Observer<B>,
     ) -> Result<Reference> {
         if let Some(brought) = &job.reference {
             return Reference::clone(brought).with_frames(job.settings.frames as usize);
