@@ -1,8 +1,9 @@
 //! The page: one wasm module that is the page's logic when it starts in a window, and runs the model when it starts in a
 //! worker. The two talk in `protocol`'s messages. In the window of `compare.html` it is the blind comparison. What clicks and drags mean is in [`editor`], what
-//! a server is told in [`wire`]; neither knows a browser.
+//! a server is told in [`wire`], which model a folder holds in [`folder`]; none of them knows a browser.
 
 pub mod editor;
+pub mod folder;
 
 #[cfg(target_family = "wasm")]
 mod compare;

@@ -7,6 +7,7 @@ use dragentity_core::scene::{
     Entity, Mask, Order, Part, Picture, Pose, Scene, Settings, Skeleton, Trajectory,
 };
 use dragentity_core::{Click, ClickJob, Job, JobEvent, Video};
+use dragentity_pipeline::page::Maker;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::sync::Arc;
@@ -244,6 +245,23 @@ pub enum ToWorker {
     Picture(Pixels),
     /// Make masks with the weights in this file, a `File`; with those that it was started with when it is null.
     Segmenter(#[serde(with = "serde_wasm_bindgen::preserve")] JsValue),
+    /// Take the model in a folder for [`Maker::Opened`].
+    Model {
+        /// Comes back with the answer.
+        number: u64,
+        /// What the folder is called.
+        name: String,
+        /// Its files, as an array of paths below the folder and `File`s by turns.
+        #[serde(with = "serde_wasm_bindgen::preserve")]
+        files: JsValue,
+    },
+    /// Say how the opened model would make a video of the picture.
+    Foresee {
+        /// Comes back with the answer.
+        number: u64,
+        /// With these settings.
+        settings: Settings,
+    },
     /// Make a mask.
     Segment {
         /// Comes back with the answer.
@@ -285,13 +303,24 @@ pub enum ToWorker {
         number: u64,
         /// What.
         job: JobData,
-        /// Whether the model makes it.
-        model: bool,
+        /// What makes it.
+        maker: Maker,
     },
     /// Stop generating, or making a mask.
     Cancel,
     /// Draw a frame that is on the GPU.
     Draw(View),
+}
+
+/// A model that was opened.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ModelData {
+    /// What it is called.
+    pub name: String,
+    /// How many bytes its weights are, where that is known.
+    pub bytes: Option<u64>,
+    /// The settings it was published for.
+    pub settings: Settings,
 }
 
 /// What an event is about.
@@ -334,6 +363,22 @@ pub enum FromWorker {
         name: Option<String>,
         /// Why it is not the one that was asked for.
         error: Option<String>,
+    },
+    /// The model in a folder was taken, or not: then the one before counts.
+    Model {
+        /// Of which request.
+        number: u64,
+        /// The model.
+        model: Option<ModelData>,
+        /// Why there is none.
+        error: Option<String>,
+    },
+    /// How a video would be made.
+    Foreseen {
+        /// Of which request.
+        number: u64,
+        /// In words, be it that it cannot.
+        text: String,
     },
     /// The picture is known: from here on a mask takes a moment.
     Looked,

@@ -377,7 +377,7 @@ impl Drafts {
 
 /// Says how far the weights of `part` are read.
 pub(crate) fn loading<B: Backend>(
-    observer: &mut impl Observer<B>,
+    observer: &mut dyn Observer<B>,
     part: &'static str,
 ) -> impl FnMut(u64, u64) {
     move |done, total| {

@@ -14,6 +14,12 @@ use dragentity_networks::weights::{Numbers, WeightType};
 const UNET_NUMBERS: f64 = 32.0;
 /// Likewise the VAE's decoder, for each pixel of a frame that is decoded and each channel of its last level; at most 16.
 const VAE_NUMBERS: f64 = 16.0;
+/// What helps where memory is short.
+#[cfg(not(target_family = "wasm"))]
+const FEWER: &str = "fewer frames or a smaller --size, or close other programs";
+#[cfg(target_family = "wasm")]
+const FEWER: &str =
+    "fewer frames or a smaller size in the settings, close other programs, or have a server run it";
 /// What is free is never all to be had.
 const SPARE: f64 = 0.9;
 
@@ -24,6 +30,8 @@ pub struct MemoryLimits {
     pub dtypes: Vec<WeightType>,
     /// Bytes that are free, where that is known.
     pub free: Option<u64>,
+    /// Bytes of the largest piece of memory that the device gives, where it says so.
+    pub piece: Option<u64>,
     /// How many plans have run out of memory already.
     pub skip: usize,
 }
@@ -33,6 +41,7 @@ impl Default for MemoryLimits {
         Self {
             dtypes: vec![WeightType::default()],
             free: None,
+            piece: None,
             skip: 0,
         }
     }
@@ -74,8 +83,8 @@ fn unpacked(channels: &[usize]) -> f64 {
 }
 
 impl MemoryPlan {
-    /// All ways to make a video of `size` pixels and `frames` frames, in one of `dtypes`, the best first. `beside` are the weights
-    /// of a ControlNet, which is loaded beside the UNet.
+    /// All ways to make a video of `size` pixels and `frames` frames, in one of the types and of the pieces of memory that `limits`
+    /// allow, the best first. `beside` are the weights of a ControlNet, which is loaded beside the UNet.
     ///
     /// # Errors
     /// [`Error::Model`] for configurations no network can be built from.
@@ -84,19 +93,21 @@ impl MemoryPlan {
         size: [u32; 2],
         frames: usize,
         beside: Numbers,
-        dtypes: &[WeightType],
+        limits: &MemoryLimits,
         device: &B::Device,
     ) -> Result<Vec<Self>> {
         let sizes = Sizes::of::<B>(config, device)?;
         let pixels = f64::from(size[0]) * f64::from(size[1]);
         let factor = config.vae.factor() as f64;
         let latents = pixels / (factor * factor) * frames as f64;
-        let width = |channels: &[usize]| channels.first().copied().unwrap_or_default() as f64;
+        let level =
+            |channels: &[usize], at: usize| channels.get(at).copied().unwrap_or_default() as f64;
+        let width = |channels: &[usize]| level(channels, 0);
         let halving = |from: usize| {
             std::iter::successors(Some(from), |&n| (n > 1).then_some(n / 2)).collect::<Vec<_>>()
         };
         let mut plans = Vec::new();
-        for &dtype in dtypes {
+        for &dtype in &limits.dtypes {
             let computes = dtype.computes::<B>(device);
             let bytes = |numbers: Numbers| numbers.bytes(dtype, computes) as f64;
             let vae = sizes.vae.bytes(WeightType::default(), FloatDType::F32) as f64;
@@ -105,13 +116,24 @@ impl MemoryPlan {
             if dtype == WeightType::Int8 {
                 activations += unpacked(&config.unet.block_out_channels);
             }
-            let activations = activations * DType::from(computes).size() as f64;
+            let size_of = DType::from(computes).size() as f64;
+            let activations = activations * size_of;
             let encoding = bytes(sizes.image_encoder);
             let denoising = vae + bytes(sizes.unet + beside) + activations;
+            // What the first level's feed-forward layers widen to, eightfold.
+            let wide = latents * channels * 8.0 * size_of;
             for decode_at_once in halving(DECODE_CHUNK.min(frames)) {
                 let decoded = pixels * decode_at_once as f64;
-                let decoding =
-                    vae + decoded * width(&config.vae.block_out_channels) * VAE_NUMBERS * 4.0;
+                let channels = &config.vae.block_out_channels;
+                let decoding = vae + decoded * width(channels) * VAE_NUMBERS * 4.0;
+                // The last level begins with as many channels as the one before it has.
+                let enlarged = decoded * level(channels, 1).max(width(channels)) * 4.0;
+                if limits
+                    .piece
+                    .is_some_and(|most| wide.max(enlarged) > most as f64)
+                {
+                    continue;
+                }
                 plans.push(Self {
                     dtype,
                     decode_at_once,
@@ -134,20 +156,24 @@ impl MemoryPlan {
         if let Some(plan) = plans.iter().filter(fits).nth(skip) {
             return Ok(plan.clone());
         }
-        let least = plans
-            .iter()
-            .map(|plan| plan.bytes)
-            .min()
-            .unwrap_or_default();
+        let Some(least) = plans.iter().map(|plan| plan.bytes).min() else {
+            return Err(Error::Device(format!(
+                "this video needs a larger piece of memory than the {} that {device} gives at most: choose {FEWER}",
+                gigabytes(limits.piece.unwrap_or_default())
+            )));
+        };
         let there = match free {
             Some(free) => format!("{} are free", gigabytes(free)),
             None => "that is more than there is".into(),
         };
         let packed = plans.iter().any(|plan| plan.dtype == WeightType::Int8);
-        let smaller = if packed { "" } else { "--dtype int8, " };
+        // A page has chosen the type itself.
+        let smaller = match packed || cfg!(target_family = "wasm") {
+            true => "",
+            false => "--dtype int8, ",
+        };
         Err(Error::Device(format!(
-            "this video needs about {} on {device}, and {there}: choose {smaller}fewer frames or a smaller --size, or \
-             close other programs",
+            "this video needs about {} on {device}, and {there}: choose {smaller}{FEWER}",
             gigabytes(least)
         )))
     }
@@ -180,8 +206,12 @@ mod tests {
 
     fn plans(frames: usize, dtypes: &[WeightType]) -> Vec<MemoryPlan> {
         let (config, beside) = (SvdConfig::default(), Numbers::default());
+        let limits = MemoryLimits {
+            dtypes: dtypes.to_vec(),
+            ..MemoryLimits::default()
+        };
         let device = Default::default();
-        MemoryPlan::all::<Flex>(&config, [576, 320], frames, beside, dtypes, &device).unwrap()
+        MemoryPlan::all::<Flex>(&config, [576, 320], frames, beside, &limits, &device).unwrap()
     }
 
     fn limits(free: Option<u64>, skip: usize) -> MemoryLimits {
@@ -230,5 +260,27 @@ mod tests {
         }
         assert_eq!(tried, all);
         assert!(tried.len() > 2, "{tried:?}");
+    }
+
+    #[test]
+    fn what_a_device_gives_at_once_bounds_the_frames_decoded_at_once() {
+        let config = SvdConfig::default();
+        let within = |piece: u64, size| {
+            let limits = MemoryLimits {
+                piece: Some(piece),
+                ..MemoryLimits::default()
+            };
+            let plans = MemoryPlan::all::<Flex>(&config, size, 14, 0, &limits, &Default::default())
+                .unwrap();
+            MemoryPlan::choose(&plans, &limits, "GPU 1")
+        };
+        // 256 channels of 576 x 320 pixels are 189 MB a frame.
+        assert_eq!(within(1 << 31, [576, 320]).unwrap().decode_at_once, 8);
+        assert_eq!(within(1 << 30, [576, 320]).unwrap().decode_at_once, 4);
+        let refused = within(1 << 27, [576, 320]).unwrap_err().to_string();
+        assert!(
+            refused.contains("larger piece") && refused.contains("0.1 GB"),
+            "{refused}"
+        );
     }
 }

@@ -188,6 +188,8 @@ pub struct ModelOptions {
     pub structure: Option<String>,
     /// Bytes of the device's memory that are free, where that is known.
     pub free_memory: Option<u64>,
+    /// Bytes of the largest piece of memory that the device gives, where it says so.
+    pub largest_piece: Option<u64>,
     /// How often the model ran out of memory already: it is run with less.
     pub out_of_memory: usize,
 }
@@ -275,6 +277,7 @@ impl<B: Backend> Model<B> {
                 let mut svd = svd.with_unet(options.unet.clone()).within(MemoryLimits {
                     dtypes,
                     free: options.free_memory,
+                    piece: options.largest_piece,
                     skip: options.out_of_memory,
                 });
                 if let Some(controlnet) = &options.controlnet {
@@ -293,7 +296,7 @@ impl<B: Backend> Model<B> {
         &self,
         job: &Job,
         cancel: &Cancel,
-        observer: &mut impl Observer<B>,
+        observer: &mut dyn Observer<B>,
     ) -> Result<Video> {
         match self {
             Self::AtOnce(at_once) => {

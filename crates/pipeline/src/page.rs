@@ -4,6 +4,7 @@
 
 use crate::at_once::{AtOnce, Prepared};
 use crate::engine::{Engine, Observer};
+use crate::model::{About, Model, ModelOptions};
 use crate::pose::PoseFinder;
 use crate::segmenter::Segmenter;
 use crate::transfer::pause;
@@ -12,7 +13,8 @@ use burn::tensor::backend::Backend;
 use dragentity_core::scene::{Mask, Part, Picture, Scene, Skeleton};
 use dragentity_core::{Cancel, ClickJob, Error, Job, JobEvent, Result, Video};
 use dragentity_networks::device::{Cpu, Gpu, cpu_device_name};
-use dragentity_networks::weights::Weights;
+use dragentity_networks::weights::{WeightType, Weights};
+use serde::{Deserialize, Serialize};
 use std::future::Future;
 use std::pin::Pin;
 
@@ -36,25 +38,50 @@ pub struct Addresses {
 }
 
 /// What makes a video.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Maker {
     /// No network, see [`AtOnce`].
     AtOnce,
     /// The model at the device's address.
     Model,
+    /// The model that was opened, see [`PageDevice::open_model`].
+    Opened,
 }
+
+/// What is known of a model that was opened.
+pub struct Opened {
+    /// What it says of itself.
+    pub about: About,
+    /// How many bytes its weights are, unless they are loaded by now.
+    pub bytes: Option<u64>,
+}
+
+/// A wasm module's memory ends here, in bytes.
+const HEAP: u64 = 1 << 32;
 
 enum Place {
     Cpu(Box<On<Cpu>>),
     Gpu(Box<On<Gpu>>),
 }
 
+/// What a device says of its memory.
+enum Memory {
+    /// It is the module's own.
+    Heap,
+    /// Browsers do not tell how much a GPU has, only how large a piece of it may be, in bytes.
+    Pieces(u64),
+}
+
 struct On<B: Backend> {
     device: B::Device,
     name: String,
     addresses: Addresses,
+    /// What the weights of networks that somebody opens are held in; `None`: the best that there is memory for.
+    dtype: Option<WeightType>,
+    memory: Memory,
     segmenter: Option<Segmenter<B>>,
     engine: Option<Engine<B>>,
+    opened: Option<Model<B>>,
     pose: Option<PoseFinder<B>>,
 }
 
@@ -71,16 +98,18 @@ macro_rules! on_either {
 impl PageDevice {
     /// The CPU, and the addresses of what will be loaded onto it.
     pub fn cpu(addresses: Addresses) -> Self {
+        let name = cpu_device_name();
         Self {
-            place: Place::Cpu(On::new(Default::default(), cpu_device_name(), addresses)),
+            place: Place::Cpu(On::new(Default::default(), name, Memory::Heap, addresses)),
             at_once: AtOnce::default(),
         }
     }
 
-    /// A GPU that Burn knows, called `name` in words, and the addresses of what will be loaded onto it.
-    pub fn gpu(device: WgpuDevice, name: String, addresses: Addresses) -> Self {
+    /// A GPU that Burn knows, called `name` in words, which gives pieces of memory of up to `piece` bytes, and the addresses of what
+    /// will be loaded onto it.
+    pub fn gpu(device: WgpuDevice, name: String, piece: u64, addresses: Addresses) -> Self {
         Self {
-            place: Place::Gpu(On::new(device, name, addresses)),
+            place: Place::Gpu(On::new(device, name, Memory::Pieces(piece), addresses)),
             at_once: AtOnce::default(),
         }
     }
@@ -171,10 +200,31 @@ impl PageDevice {
         Box::pin(async move { self.at_once.prepare(scene, cancel, &mut |_| {}).await })
     }
 
+    /// Opens a model directory for [`Maker::Opened`], in place of the one before. Of Stable Video Diffusion, whose networks are
+    /// loaded with each job, all that can be told without reading the weights is checked now.
+    ///
+    /// # Errors
+    /// Those of [`Model::load`] and [`SvdConfig::check_weights`](crate::svd::SvdConfig::check_weights); the model before is kept
+    /// then.
+    pub fn open_model<'a>(&'a mut self, location: &'a str) -> Work<'a, Opened> {
+        Box::pin(async move { on_either!(&mut self.place, on => on.open_model(location).await) })
+    }
+
+    /// How the opened model would run a job, in words; only the size of its picture and its settings matter.
+    ///
+    /// # Errors
+    /// [`Error::Job`] and [`Error::Device`] for a job that it cannot run, or where no model is open.
+    pub fn foresee(&self, job: &Job) -> Result<String> {
+        on_either!(&self.place, on => match on.opened()? {
+            Model::StableVideoDiffusion(svd) => Ok(format!("{}, {}", on.name, svd.foresee(job)?)),
+            _ => Ok(on.name.clone()),
+        })
+    }
+
     /// Runs a job. If a model makes it, that is loaded if it is not. On a GPU the observer may look at frames where they are.
     ///
     /// # Errors
-    /// Those of [`AtOnce::run`], [`Engine::load`] and [`Engine::run`].
+    /// Those of [`AtOnce::run`], [`Engine::load`], [`Engine::run`] and [`Model::run`].
     pub fn run<'a>(
         &'a mut self,
         job: &'a Job,
@@ -188,6 +238,13 @@ impl PageDevice {
                 return self.at_once.run(job, cancel, &mut tell).await;
             }
             match &mut self.place {
+                Place::Cpu(on) if maker == Maker::Opened => {
+                    let mut tell = |event: JobEvent| observer.event(event);
+                    on.take_opened()?.run(job, cancel, &mut tell).await
+                }
+                Place::Gpu(on) if maker == Maker::Opened => {
+                    on.take_opened()?.run(job, cancel, observer).await
+                }
                 Place::Cpu(on) => {
                     let mut tell = |event: JobEvent| observer.event(event);
                     let engine = on.engine(cancel, &mut tell).await?;
@@ -204,15 +261,58 @@ impl PageDevice {
 }
 
 impl<B: Backend> On<B> {
-    fn new(device: B::Device, name: String, addresses: Addresses) -> Box<Self> {
+    fn new(device: B::Device, name: String, memory: Memory, addresses: Addresses) -> Box<Self> {
+        // The one place where the page chooses it. Nobody says how much memory a GPU has: in 8 bits the networks fit into most.
+        let dtype = match memory {
+            Memory::Pieces(_) => Some(WeightType::Int8),
+            Memory::Heap => None,
+        };
         Box::new(Self {
             device,
             name,
             addresses,
+            dtype,
+            memory,
             segmenter: None,
             engine: None,
+            opened: None,
             pose: None,
         })
+    }
+
+    async fn open_model(&mut self, location: &str) -> Result<Opened> {
+        let (free_memory, largest_piece) = match self.memory {
+            Memory::Heap => (Some(HEAP - heap_taken()), None),
+            Memory::Pieces(piece) => (None, Some(piece)),
+        };
+        let options = ModelOptions {
+            dtype: self.dtype,
+            free_memory,
+            largest_piece,
+            ..ModelOptions::new(location)
+        };
+        let about = About::read(&options).await?;
+        let (device, name) = (self.device.clone(), self.name.clone());
+        let model = Model::load(&options, device, name, &mut |_| {}).await?;
+        let bytes = match &model {
+            Model::StableVideoDiffusion(svd) => Some(svd.check_weights().await?),
+            _ => None,
+        };
+        self.opened = Some(model);
+        Ok(Opened { about, bytes })
+    }
+
+    fn opened(&self) -> Result<&Model<B>> {
+        self.opened.as_ref().ok_or_else(|| {
+            Error::Job("no model is open: open the folder with its weights first".into())
+        })
+    }
+
+    /// The model that was opened, for a job.
+    fn take_opened(&mut self) -> Result<&Model<B>> {
+        // The large one gets its room.
+        self.engine = None;
+        self.opened()
     }
 
     async fn take_segmenter(
@@ -261,4 +361,10 @@ impl<B: Backend> On<B> {
         pause(cancel).await?;
         Ok(engine)
     }
+}
+
+/// How much of its memory the module has taken so far, in bytes: it never gives any back.
+fn heap_taken() -> u64 {
+    const PAGE: u64 = 1 << 16;
+    core::arch::wasm32::memory_size::<0>() as u64 * PAGE
 }

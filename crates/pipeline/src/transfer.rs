@@ -6,6 +6,9 @@ use dragentity_core::Error;
 use dragentity_core::Result;
 use dragentity_core::platform;
 use dragentity_core::{Cancel, Video};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 
 /// `[n, 3, height, width]` from pictures of `[height, width, 3]`.
 pub fn pictures<B: Backend>(
@@ -85,6 +88,22 @@ pub async fn pause(cancel: &Cancel) -> Result<()> {
         return Err(Error::Cancelled);
     }
     Ok(())
+}
+
+/// What `work` gives, unless the job is to stop before: looked at whenever it gives way to others.
+///
+/// # Errors
+/// Those of `work`, and [`Error::Cancelled`].
+pub async fn unless_cancelled<T>(
+    cancel: &Cancel,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let mut work = pin!(work);
+    poll_fn(|context| match cancel.is_cancelled() {
+        true => Poll::Ready(Err(Error::Cancelled)),
+        false => work.as_mut().poll(context),
+    })
+    .await
 }
 
 /// Means of `factor` by `factor` blocks.

@@ -377,6 +377,16 @@ fn a_published_directory_makes_a_video() {
     assert_eq!((video.width, video.height, video.fps), (16, 24, 6));
     let step = |m: &JobEvent| matches!(m, JobEvent::Step { steps: 2, .. });
     assert_eq!(said.iter().filter(|&m| step(m)).count(), 2);
+    // What it looks like is told after each step, a pixel for each latent.
+    let previews = said.iter().filter_map(|m| match m {
+        JobEvent::Preview(preview) => preview.video(),
+        _ => None,
+    });
+    let factor = svd.config().vae.factor() as u32;
+    let sizes: Vec<_> = previews
+        .map(|v| (v.width * factor, v.height * factor, v.frames.len()))
+        .collect();
+    assert_eq!(sizes, [(16, 24, 9); 2]);
     let decoded: Vec<_> = said
         .iter()
         .filter_map(|m| match m {

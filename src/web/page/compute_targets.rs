@@ -1,5 +1,5 @@
-//! Where jobs are run: in this browser, or by a server that is at the page's own origin or at an address in the settings.
-//! The browser is what is chosen unless the person says otherwise.
+//! Where jobs are run: in this browser, at once or by the model that was opened, or by a server that is at the page's own origin
+//! or at an address in the settings. The browser, at once, is what is chosen unless the person says otherwise.
 
 use super::messages::{Kind, say, sentence};
 use super::remote::{Info, ModelInfo, Server, Trouble};
@@ -10,6 +10,17 @@ use web_sys::{Element, HtmlInputElement, Storage};
 const ADDRESS: &str = "dragentity-server";
 const TOKEN: &str = "dragentity-token";
 const PLACE: &str = "dragentity-place";
+
+/// Where jobs are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Site {
+    /// In this browser, at once or by the page's own model.
+    Here,
+    /// In this browser, by the model that was opened.
+    Folder,
+    /// By the server, when it is there.
+    Server,
+}
 
 /// What is known of the server.
 enum Reach {
@@ -31,8 +42,7 @@ pub struct ComputeTargets {
     address: String,
     token: String,
     reach: Reach,
-    /// Whether jobs go to the server, when it is there.
-    chosen: bool,
+    chosen: Site,
     /// Counts what was asked: only the last answer counts.
     asked: u64,
 }
@@ -67,7 +77,11 @@ impl ComputeTargets {
             address: kept(ADDRESS),
             token: kept(TOKEN),
             reach: Reach::Nowhere,
-            chosen: kept(PLACE) == "server",
+            // A folder is not kept.
+            chosen: match kept(PLACE) == "server" {
+                true => Site::Server,
+                false => Site::Here,
+            },
             asked: 0,
         }
     }
@@ -99,7 +113,7 @@ impl ComputeTargets {
     /// Where jobs go to, if not to this browser.
     pub fn for_jobs(&self) -> Option<Server> {
         match self.reach {
-            Reach::There(_) if self.chosen => self.server(),
+            Reach::There(_) if self.chosen == Site::Server => self.server(),
             _ => None,
         }
     }
@@ -107,7 +121,7 @@ impl ComputeTargets {
     /// The model of the server that jobs go to, if they do.
     pub fn model(&self) -> Option<&ModelInfo> {
         match &self.reach {
-            Reach::There(info) if self.chosen => info.model.as_ref(),
+            Reach::There(info) if self.chosen == Site::Server => info.model.as_ref(),
             _ => None,
         }
     }
@@ -115,15 +129,24 @@ impl ComputeTargets {
     /// Where clicks go to, if not to this browser, and what makes masks there.
     pub fn for_clicks(&self) -> Option<(Server, &str)> {
         match &self.reach {
-            Reach::There(info) if self.chosen => Some((self.server()?, info.segmenter.as_deref()?)),
+            Reach::There(info) if self.chosen == Site::Server => {
+                Some((self.server()?, info.segmenter.as_deref()?))
+            }
             _ => None,
         }
+    }
+
+    /// Whether jobs go to the model that was opened.
+    pub fn is_folder(&self) -> bool {
+        self.chosen == Site::Folder
     }
 
     /// The device that jobs run on, if not one of this browser.
     pub fn device(&self) -> Option<&str> {
         match &self.reach {
-            Reach::There(info) if self.chosen => info.devices.first().map(String::as_str),
+            Reach::There(info) if self.chosen == Site::Server => {
+                info.devices.first().map(String::as_str)
+            }
             _ => None,
         }
     }
@@ -233,17 +256,20 @@ impl App {
     }
 
     /// Has jobs run there from now on.
-    pub fn choose_place(&mut self, server: bool) {
-        self.compute_targets.chosen = server;
-        keep(PLACE, if server { "server" } else { "" });
+    pub fn choose_place(&mut self, site: Site) {
+        self.compute_targets.chosen = site;
+        keep(PLACE, if site == Site::Server { "server" } else { "" });
         self.show_compute_targets();
         self.adopt_own_settings();
         self.show_status();
+        self.foresee();
     }
 
     /// The server is gone: jobs run here until it is asked again.
     pub fn lose_server(&mut self, why: &str) {
-        self.compute_targets.chosen = false;
+        if self.compute_targets.chosen == Site::Server {
+            self.compute_targets.chosen = Site::Here;
+        }
         self.compute_targets.reach = Reach::Not(format!("does not answer any more ({why})"));
         self.show_compute_targets();
         self.adopt_own_settings();
@@ -255,7 +281,7 @@ impl App {
         let targets = &self.compute_targets;
         let set = |id: &str, text: &str| dom::set_text(&dom::by_id(id), text);
         dom::show(
-            &dom::by_id("places"),
+            &dom::by_id("place-server-row"),
             !matches!(targets.reach, Reach::Nowhere),
         );
         let (usable, text) = match &targets.reach {
@@ -275,9 +301,11 @@ impl App {
         set("place-server-on", &text);
         let server: HtmlInputElement = dom::by_id("place-server");
         server.set_disabled(!usable);
-        let there = usable && targets.chosen;
+        let there = usable && targets.chosen == Site::Server;
         server.set_checked(there);
-        dom::by_id::<HtmlInputElement>("place-here").set_checked(!there);
+        let here = !there && !targets.is_folder();
+        dom::by_id::<HtmlInputElement>("place-here").set_checked(here);
+        self.show_model();
         set(
             "privacy",
             &match there {

@@ -1,7 +1,8 @@
 //! Events in, calls of [`App`] out.
 
+use super::compute_targets::Site;
 use super::messages::{Kind, say};
-use super::{App, act, dom, now, open_example, open_link, open_own, open_sample};
+use super::{App, act, dom, model, now, open_example, open_link, open_own, open_sample};
 use crate::web::editor::{Editor, Gesture, Held, Tool};
 use dragentity_core::scene::order::Step;
 use dragentity_core::scene::preset::FRAGMENT;
@@ -106,11 +107,16 @@ pub fn wire() {
         });
     }
     click("ask-server", |app| app.ask_server(true));
-    for (id, server) in [("place-here", false), ("place-server", true)] {
+    for (id, site) in [
+        ("place-here", Site::Here),
+        ("place-model", Site::Folder),
+        ("place-server", Site::Server),
+    ] {
         dom::listen(&dom::by_id::<Element>(id), "change", move |_: Event| {
-            act(move |app| app.choose_place(server));
+            act(move |app| app.choose_place(site));
         });
     }
+    model::wire();
     files();
     pointers();
     let document = dom::document();
@@ -233,9 +239,12 @@ fn files() {
     dom::listen_with(&window, "drop", false, move |event: DragEvent| {
         event.prevent_default();
         drop_zone(false);
-        if let Some(data) = event.data_transfer()
-            && !take_file(&data, "dropped picture")
-        {
+        let Some(data) = event.data_transfer() else {
+            return;
+        };
+        if let Some(folder) = model::dropped_folders(&data).into_iter().next() {
+            spawn_local(model::open_dropped(folder));
+        } else if !take_file(&data, "dropped picture") {
             say(
                 Kind::Error,
                 "What was dropped is not a file. Save the picture first, then drop or open the file.",

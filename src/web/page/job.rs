@@ -7,6 +7,7 @@ use crate::web::protocol::{JobData, ToWorker};
 use dragentity_core::scene::{Picture, Scene};
 use dragentity_core::{JobEvent, Video};
 use dragentity_media as media;
+use dragentity_pipeline::page::Maker;
 use std::rc::Rc;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{HtmlButtonElement, HtmlProgressElement};
@@ -16,8 +17,8 @@ const PATIENCE: i32 = 4000;
 
 /// Where a job runs.
 pub enum At {
-    /// In the page's worker.
-    Worker,
+    /// In the page's worker, by which maker.
+    Worker(Maker),
     /// By a server.
     Server(RemoteJob),
 }
@@ -33,8 +34,10 @@ pub struct Running {
     phase: String,
     /// 0 to 1.
     fraction: f64,
-    /// When the first step was done, and at which fraction.
+    /// When what is done in steps began, and at which fraction.
     first_step: Option<(f64, f64)>,
+    /// When it was last heard of, if not at a step.
+    before_steps: f64,
     cancelled: bool,
 }
 
@@ -52,14 +55,14 @@ impl Running {
     /// The job at its server, if one runs it.
     pub fn remote_job(&mut self) -> Option<&mut RemoteJob> {
         match &mut self.at {
-            At::Worker => None,
+            At::Worker(_) => None,
             At::Server(remote) => Some(remote),
         }
     }
 
     /// Whether it runs in the page's worker, and ends with it.
     pub fn is_worker(&self) -> bool {
-        matches!(self.at, At::Worker)
+        matches!(self.at, At::Worker(_))
     }
 }
 
@@ -96,6 +99,7 @@ impl App {
             phase: "Starting".into(),
             fraction: 0.0,
             first_step: None,
+            before_steps: now(),
             cancelled: false,
         });
         let scene = self.scene_without_picture();
@@ -120,10 +124,17 @@ impl App {
             self.start_worker();
         }
         self.send_picture();
-        let job = JobData::new(&self.scene_without_picture(), &self.editor.settings);
-        let model = self.by_model;
-        self.link.send(&ToWorker::Generate { number, job, model });
-        At::Worker
+        let opened = self.compute_targets.is_folder();
+        let settings = opened.then(|| self.model_settings()).flatten();
+        let maker = match settings {
+            Some(_) => Maker::Opened,
+            None if self.by_model => Maker::Model,
+            None => Maker::AtOnce,
+        };
+        let settings = settings.as_ref().unwrap_or(&self.editor.settings);
+        let job = JobData::new(&self.scene_without_picture(), settings);
+        self.link.send(&ToWorker::Generate { number, job, maker });
+        At::Worker(maker)
     }
 
     /// Asks the job to stop; a worker that does not listen is ended, a server is not waited for.
@@ -140,7 +151,7 @@ impl App {
         self.live.forget();
         let number = job.number;
         match &job.at {
-            At::Worker => self.link.send(&ToWorker::Cancel),
+            At::Worker(_) => self.link.send(&ToWorker::Cancel),
             At::Server(remote) => remote.forget(),
         }
         self.show_job();
@@ -152,7 +163,7 @@ impl App {
                     .filter(|j| j.number == number)
                     .map(|j| &j.at)
                 {
-                    Some(At::Worker) => {
+                    Some(At::Worker(_)) => {
                         app.restart_worker();
                         say(
                             Kind::Note,
@@ -174,6 +185,12 @@ impl App {
         let Some(job) = self.job.as_mut().filter(|j| j.number == number) else {
             return;
         };
+        // What a large model follows is made quickly; its networks are read one after another, and take most of the time.
+        let opened = matches!(job.at, At::Worker(Maker::Opened));
+        if !matches!(event, JobEvent::Step { .. } | JobEvent::Preview(_)) {
+            job.before_steps = now();
+        }
+        let began = (job.before_steps, job.fraction);
         let mut progress = |phase: String, fraction: f64| {
             if !job.cancelled {
                 job.phase = phase;
@@ -210,18 +227,19 @@ impl App {
             }
             JobEvent::Encoding => progress("Reading the picture and the paths".into(), 0.1),
             JobEvent::Filling { done, total } => {
-                let fraction = 0.12 + 0.7 * f64::from(done) / f64::from(total.max(1));
-                progress("Filling what was hidden".into(), fraction);
-                if job.first_step.is_none() {
-                    job.first_step = Some((now(), fraction));
+                let share = f64::from(done) / f64::from(total.max(1));
+                if opened {
+                    progress("Filling what was hidden".into(), 0.1 + 0.02 * share);
+                } else {
+                    let fraction = 0.12 + 0.7 * share;
+                    progress("Filling what was hidden".into(), fraction);
+                    job.first_step.get_or_insert((now(), fraction));
                 }
             }
             JobEvent::Step { step, steps } => {
                 let fraction = 0.12 + 0.8 * f64::from(step) / f64::from(steps.max(1));
                 progress(format!("Denoising, step {step} of {steps}"), fraction);
-                if job.first_step.is_none() {
-                    job.first_step = Some((now(), fraction));
-                }
+                job.first_step.get_or_insert(began);
             }
             JobEvent::Decoding { done, total } => {
                 let fraction = 0.92 + 0.08 * f64::from(done) / f64::from(total.max(1));

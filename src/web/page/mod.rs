@@ -9,6 +9,7 @@ mod link;
 mod list;
 mod live;
 mod live_view;
+mod model;
 mod mp4;
 mod open;
 mod player;
@@ -31,6 +32,7 @@ use dragentity_core::scene::preset::Preset;
 use job::Running;
 use link::Link;
 use live::Live;
+use model::OwnModel;
 use player::Player;
 use scenes::{first_scene, open_example, open_link, open_own, open_sample};
 use segmenter::Segmenter;
@@ -54,9 +56,10 @@ pub struct App {
     device: Option<Device>,
     compute_targets: ComputeTargets,
     segmenter: Segmenter,
+    model: OwnModel,
     /// What is shown while paths are drawn.
     live: Live,
-    /// Whether the model makes the video.
+    /// Whether the page's own model makes the videos that are made here.
     by_model: bool,
     /// Frames, frames a second and steps of what makes the videos: those in the settings until somebody chooses others.
     own_numbers: [u32; 3],
@@ -144,6 +147,7 @@ pub fn start() {
         device: None,
         compute_targets: ComputeTargets::new(),
         segmenter: Segmenter::default(),
+        model: OwnModel::default(),
         live: Live::default(),
         by_model,
         own_numbers: [0; 3],

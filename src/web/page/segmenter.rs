@@ -294,7 +294,7 @@ async fn ask(
         .map_err(|trouble| match trouble {
             Trouble::Refused { why, .. } => format!("the server made no mask: {why}"),
             Trouble::Away(why) => format!(
-                "the server does not answer ({}); choose This browser under Where to run, or click again",
+                "the server does not answer ({}); choose At once under Where to run, or click again",
                 why.trim().trim_end_matches('.')
             ),
         })

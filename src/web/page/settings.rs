@@ -32,6 +32,9 @@ impl App {
                 fps: model.fps,
                 ..Settings::default()
             },
+            None if self.compute_targets.is_folder() => {
+                self.model.settings().cloned().unwrap_or_default()
+            }
             None if self.by_model => Settings::default(),
             None => at_once::settings(),
         }

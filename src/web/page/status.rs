@@ -49,6 +49,7 @@ impl App {
         }
         dom::show(&dom::by_id("example-offer"), self.sample.is_some());
         self.show_status();
+        self.foresee();
         self.save_soon();
         self.prepare_soon();
         self.draw_soon();
@@ -123,9 +124,16 @@ impl App {
             if busy { "true" } else { "false" },
         );
         // What only networks heed: here when they are asked for, and a server may have some.
-        let networks = self.by_model || self.compute_targets.for_jobs().is_some();
-        for id in ["set-steps-row", "set-seed-row", "set-representation-row"] {
-            dom::show(&dom::by_id(id), networks);
+        let folder = self.compute_targets.is_folder();
+        let own = !folder && (self.by_model || self.compute_targets.for_jobs().is_some());
+        for (id, shown) in [
+            ("set-model-row", !folder),
+            ("set-size-row", folder),
+            ("set-steps-row", own || folder),
+            ("set-seed-row", own || folder),
+            ("set-representation-row", own),
+        ] {
+            dom::show(&dom::by_id(id), shown);
         }
         self.show_device();
     }

@@ -49,6 +49,7 @@ impl App {
             model: address(&format!("{model}/")),
         });
         self.send_segmenter();
+        self.send_model();
         self.send_picture();
     }
 
@@ -76,6 +77,12 @@ impl App {
                 Of::Job(number) => self.job_event(number, event),
             },
             FromWorker::Segmenter { name, error } => self.segmenter_taken(name, error),
+            FromWorker::Model {
+                number,
+                model,
+                error,
+            } => self.model_opened(number, model, error),
+            FromWorker::Foreseen { number, text } => self.foreseen(number, text),
             FromWorker::Looked => self.looked(),
             FromWorker::Suggestion { number, mask } => {
                 if let Ok(mask) = mask.mask() {

@@ -1,13 +1,13 @@
-//! The worker's half: takes a device, loads what makes masks, looks at the picture, makes masks and videos, one thing after
-//! another. It listens while it works, because the pipeline yields between steps.
+//! The worker's half: takes a device, loads what makes masks, looks at the picture, opens models, makes masks and videos, one
+//! thing after another. It listens while it works, because the pipeline yields between steps.
 
 mod gpu;
 mod place;
 mod present;
 
-use super::protocol::{DeviceChoice, FromWorker, JobData, Of, Pixels, ToWorker, to_js};
+use super::protocol::{DeviceChoice, FromWorker, JobData, ModelData, Of, Pixels, ToWorker, to_js};
 use dragentity_core::error::{Error, Result};
-use dragentity_core::scene::{Mask, Picture, Scene, Skeleton};
+use dragentity_core::scene::{Mask, Picture, Scene, Settings, Skeleton};
 use dragentity_core::{Cancel, Click, ClickJob, Job, JobEvent};
 use dragentity_pipeline::page::{Addresses, Maker};
 use place::Place;
@@ -27,6 +27,17 @@ enum Task {
     },
     /// Take the weights in this file, or those from the start.
     Segmenter(Option<File>),
+    /// Take the model in a folder.
+    Model {
+        number: u64,
+        name: String,
+        files: Vec<(String, File)>,
+    },
+    /// Say how the opened model would make a video.
+    Foresee {
+        number: u64,
+        job: Job,
+    },
     /// Look at a picture, for clicks to come.
     Look(Picture),
     Segment {
@@ -193,6 +204,21 @@ fn hear(message: ToWorker) {
             push(Task::Segmenter(file.dyn_into().ok()));
             push(Task::Look(picture));
         }
+        ToWorker::Model {
+            number,
+            name,
+            files,
+        } => push(Task::Model {
+            number,
+            name,
+            files: files_of(&files),
+        }),
+        ToWorker::Foresee { number, settings } => {
+            // Only the last one is waited for.
+            with(|s| s.tasks.retain(|t| !matches!(t, Task::Foresee { .. })));
+            let job = picture_alone(settings);
+            push(Task::Foresee { number, job });
+        }
         ToWorker::Segment { number, click } => {
             let job = click.on(with(|s| s.picture.clone()));
             // Only the last click matters, and nothing is before it.
@@ -244,12 +270,11 @@ fn hear(message: ToWorker) {
                 Err(error) => log::error!("from the page: {error}"),
             }
         }
-        ToWorker::Generate { number, job, model } => match on_picture(job) {
+        ToWorker::Generate { number, job, maker } => match on_picture(job) {
             Ok(job) => {
                 // It waits for nothing; the picture is looked at again afterwards.
                 let picture = job.scene.picture.clone();
                 with(State::stop_looking);
-                let maker = if model { Maker::Model } else { Maker::AtOnce };
                 push(Task::Generate { number, job, maker });
                 push(Task::Look(picture));
             }
@@ -294,6 +319,29 @@ fn failed(of: Of, error: &Error) {
 
 fn on_picture(job: JobData) -> Result<Job> {
     job.on(with(|s| s.picture.clone()))
+}
+
+/// What can be foreseen of depends on the picture's size and the settings.
+fn picture_alone(settings: Settings) -> Job {
+    let picture = with(|s| s.picture.clone());
+    Job {
+        scene: Scene {
+            picture,
+            ..Scene::default()
+        },
+        settings,
+        ..Job::default()
+    }
+}
+
+/// Paths and files that come by turns.
+fn files_of(list: &JsValue) -> Vec<(String, File)> {
+    let list: Vec<JsValue> = js_sys::Array::from(list).to_vec();
+    let pair = |pair: &[JsValue]| match pair {
+        [path, file] => Some((path.as_string()?, file.clone().dyn_into().ok()?)),
+        _ => None,
+    };
+    list.chunks(2).filter_map(pair).collect()
 }
 
 fn push(task: Task) {
@@ -345,6 +393,15 @@ async fn does(place: &mut Place, task: Task) {
     match task {
         Task::Start { .. } => {}
         Task::Segmenter(file) => took(place.take_segmenter(file.as_ref()).await),
+        Task::Model {
+            number,
+            name,
+            files,
+        } => opened(number, place.open_model(&name, files).await),
+        Task::Foresee { number, job } => {
+            let text = place.foresee(&job).unwrap_or_else(|e| e.to_string());
+            post(&FromWorker::Foreseen { number, text });
+        }
         Task::Look(picture) => {
             let cancel = Cancel::new();
             with(|s| s.looking = Some(cancel.clone()));
@@ -460,6 +517,19 @@ fn took(taken: Result<String>) {
     post(&FromWorker::Segmenter { name, error });
 }
 
+/// Tells the page what became of a folder.
+fn opened(number: u64, opened: Result<ModelData>) {
+    let (model, error) = match opened {
+        Ok(model) => (Some(model), None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    post(&FromWorker::Model {
+        number,
+        model,
+        error,
+    });
+}
+
 /// Tells the page that there are no joints: most things have none, and bend without them.
 fn nobody(number: u64, error: &Error) {
     log::debug!("joints: {error}");
@@ -477,6 +547,11 @@ fn refuse(task: &Task) {
         Task::Joints { number, .. } => nobody(*number, &error),
         Task::Generate { number, .. } => failed(Of::Job(*number), &error),
         Task::Segmenter(_) => took(Err(error)),
-        Task::Start { .. } | Task::Look(_) | Task::Suggest { .. } | Task::Prepare { .. } => {}
+        Task::Model { number, .. } => opened(*number, Err(error)),
+        Task::Start { .. }
+        | Task::Foresee { .. }
+        | Task::Look(_)
+        | Task::Suggest { .. }
+        | Task::Prepare { .. } => {}
     }
 }

@@ -3,17 +3,17 @@
 use super::gpu::{self, NoGpu};
 use super::present::Presenter;
 use super::{post, tell, with};
-use crate::web::protocol::{DeviceChoice, FromWorker, Of};
+use crate::web::protocol::{DeviceChoice, FromWorker, ModelData, Of};
 use burn::tensor::Tensor;
 use dragentity_core::error::{Error, Result};
-use dragentity_core::platform::yield_now;
+use dragentity_core::platform::{let_go, pick, yield_now};
 use dragentity_core::scene::{Mask, Part, Picture, Scene, Skeleton};
 use dragentity_core::{Cancel, ClickJob, Job, JobEvent, Video};
 use dragentity_networks::device::{Gpu, cpu_device_name};
 use dragentity_networks::weights::Weights;
 use dragentity_pipeline::at_once::Prepared;
 use dragentity_pipeline::engine::Observer;
-use dragentity_pipeline::page::{Addresses, Maker, PageDevice};
+use dragentity_pipeline::page::{Addresses, Maker, Opened, PageDevice};
 use std::sync::Arc;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::File;
@@ -71,6 +71,8 @@ pub struct Place {
     device: PageDevice,
     /// URL of the weights that make masks unless others are opened.
     segmenter: String,
+    /// Where the model that was opened is.
+    model: Option<String>,
 }
 
 impl Place {
@@ -84,7 +86,11 @@ impl Place {
         addresses: Addresses,
     ) -> Result<Self> {
         let device = device(choice, addresses).await?;
-        Ok(Self { device, segmenter })
+        Ok(Self {
+            device,
+            segmenter,
+            model: None,
+        })
     }
 
     /// Has masks made with the weights in a file, or with those that belong to the page; says what they are called.
@@ -105,6 +111,42 @@ impl Place {
             }
         };
         self.device.take_segmenter(&weights, &mut |_| {}).await
+    }
+
+    /// Takes the model in a folder of this name for [`Maker::Opened`], in place of the one before.
+    ///
+    /// # Errors
+    /// Those of [`PageDevice::open_model`]; the one before is kept then.
+    pub async fn open_model(
+        &mut self,
+        name: &str,
+        files: Vec<(String, File)>,
+    ) -> Result<ModelData> {
+        let location = pick(name, files);
+        match self.device.open_model(&location).await {
+            Ok(Opened { about, bytes }) => {
+                if let Some(before) = self.model.replace(location) {
+                    let_go(&before);
+                }
+                Ok(ModelData {
+                    name: about.name,
+                    bytes,
+                    settings: about.settings,
+                })
+            }
+            Err(error) => {
+                let_go(&location);
+                Err(error)
+            }
+        }
+    }
+
+    /// How the opened model would run a job, in words.
+    ///
+    /// # Errors
+    /// Those of [`PageDevice::foresee`].
+    pub fn foresee(&self, job: &Job) -> Result<String> {
+        self.device.foresee(job)
     }
 
     /// Looks at a picture, for clicks to come.
@@ -185,6 +227,7 @@ async fn device(choice: DeviceChoice, addresses: Addresses) -> Result<PageDevice
             match gpu::open(canvas, emulated, |why| post(&FromWorker::Lost(why))).await {
                 Ok(gpu) => {
                     let (name, device) = (gpu.name.clone(), gpu.burn.clone());
+                    let piece = u64::from(gpu.device.limits().max_storage_buffer_binding_size);
                     let why = "the browser offers this graphics adapter".to_owned();
                     post(&FromWorker::Device {
                         gpu: true,
@@ -192,7 +235,7 @@ async fn device(choice: DeviceChoice, addresses: Addresses) -> Result<PageDevice
                         why,
                     });
                     with(|s| s.presenter = Presenter::new(gpu));
-                    return Ok(PageDevice::gpu(device, name, addresses));
+                    return Ok(PageDevice::gpu(device, name, piece, addresses));
                 }
                 Err(NoGpu::None(why)) if emulated => {
                     return Err(Error::Device(format!(

@@ -2,13 +2,14 @@
 
 use std::io::{Error, ErrorKind, Result};
 
-/// The contents of a file: in memory, or on a disk and read from there piece by piece.
+/// The contents of a file: in memory, or on a disk and read from there piece by piece, by a program or by the worker of a page
+/// in which it was picked.
 ///
 /// Positioned reads instead of a memory map: a map needs `unsafe`, counts towards the memory of a process
 /// and ends it when somebody cuts the file short; a read says so.
 #[derive(Debug)]
 pub enum Contents {
-    /// All of it, as a page has it.
+    /// All of it, as a page has what it fetched.
     Memory(Vec<u8>),
     /// An open file.
     #[cfg(not(target_family = "wasm"))]
@@ -18,6 +19,9 @@ pub enum Contents {
         /// Its length in bytes when it was opened.
         len: u64,
     },
+    /// A file that a person picked.
+    #[cfg(target_family = "wasm")]
+    Picked(web_sys::File),
 }
 
 impl Contents {
@@ -27,6 +31,8 @@ impl Contents {
             Self::Memory(bytes) => bytes.len() as u64,
             #[cfg(not(target_family = "wasm"))]
             Self::File { len, .. } => *len,
+            #[cfg(target_family = "wasm")]
+            Self::Picked(file) => file.size() as u64,
         }
     }
 
@@ -56,6 +62,8 @@ impl Contents {
             }
             #[cfg(not(target_family = "wasm"))]
             Self::File { file, .. } => read_exact_at(file, at, into),
+            #[cfg(target_family = "wasm")]
+            Self::Picked(file) => super::picked::read_exact_at(file, at, into),
         }
     }
 }

@@ -5,6 +5,8 @@ mod contents;
 #[cfg(not(target_family = "wasm"))]
 mod native;
 #[cfg(target_family = "wasm")]
+mod picked;
+#[cfg(target_family = "wasm")]
 mod wasm;
 
 pub use contents::Contents;
@@ -13,5 +15,7 @@ pub use native::{
     catch_panic, end_with_the_reader, make_dir, now_seconds, open, read_bytes, write_json,
     write_whole, yield_now,
 };
+#[cfg(target_family = "wasm")]
+pub use picked::{let_go, pick};
 #[cfg(target_family = "wasm")]
 pub use wasm::{now_seconds, open, read_bytes, yield_now};

@@ -1,6 +1,6 @@
 //! Fetches, and tasks of the browser's event loop. Works in a page and in a worker.
 
-use super::Contents;
+use super::{Contents, picked};
 use crate::error::{Error, Result};
 use js_sys::{Function, Promise, Reflect, Uint8Array};
 use std::io::ErrorKind;
@@ -21,11 +21,18 @@ pub async fn read_bytes(location: &str, progress: &mut dyn FnMut(u64, u64)) -> R
     })
 }
 
-/// Fetches a whole file, as [`read_bytes`] does.
+/// Opens a file of a picked folder ([`pick`](super::pick)), to be read piece by piece, or fetches a whole file, as
+/// [`read_bytes`] does.
 ///
 /// # Errors
 /// As [`read_bytes`].
 pub async fn open(location: &str, progress: &mut dyn FnMut(u64, u64)) -> Result<Contents> {
+    if let Some(found) = picked::find(location) {
+        return found.map(Contents::Picked).map_err(|source| Error::Io {
+            path: location.to_owned(),
+            source,
+        });
+    }
     Ok(Contents::Memory(read_bytes(location, progress).await?))
 }
 

@@ -86,6 +86,7 @@ impl Rows {
     }
 
     /// Root mean square of the error divided by that of the elements.
+    #[cfg(not(target_family = "wasm"))]
     pub(super) fn relative_error(&self) -> f64 {
         if self.squares == 0.0 {
             return 0.0;

@@ -19,7 +19,7 @@ pub(super) const MAX_JSON: u64 = 16_000_000;
 
 /// Weights, their headers checked: of one safetensors file, of several under an index, or of one PyTorch checkpoint.
 ///
-/// In a program they stay on the disk; what is read is one tensor at a time, in pieces. Elements may be `f16`,
+/// In a program, and in a folder that was opened in the page, they stay on the disk; what is read is one tensor at a time, in pieces. Elements may be `f16`,
 /// `bf16`, `f32`, `f64` or `i8` with a scale for each row (see [`crate::weights::convert`]); networks get `f32`.
 #[derive(Clone)]
 pub struct Weights(pub(super) Arc<Inner>);

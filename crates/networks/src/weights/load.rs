@@ -43,6 +43,14 @@ impl Weights {
         loading.finish()
     }
 
+    /// Whether [`Weights::load`] would find what `module` needs: names and shapes are compared, and nothing is read.
+    ///
+    /// # Errors
+    /// [`Error::Model`] that names what does not fit.
+    pub fn compare<B: Backend, M: Module<B>>(&self, module: &M) -> Result<()> {
+        self.0.compare(&parameters(module))
+    }
+
     /// As [`Weights::load`], giving way to others now and then. Where the weights are read from a disk,
     /// `progress(bytes read, bytes in all)` is told; what is in memory was fetched with progress.
     ///

@@ -2,8 +2,8 @@
 //! checkpoints in.
 //!
 //! One loader serves every network. It fails, by name, on each tensor that is missing or has another
-//! shape, and reports those that the network has no use for. In a program tensors are read from the disk one by
-//! one, in pieces: what is in memory does not grow with the file.
+//! shape, and reports those that the network has no use for. In a program, and from a folder that was opened in the page, tensors
+//! are read from the disk one by one, in pieces: what is in memory does not grow with the file.
 
 #[cfg(not(target_family = "wasm"))]
 pub mod convert;

@@ -53,7 +53,7 @@ impl Steer {
         pixels: Tensor<B, 4>,
         seed: u64,
         cancel: &Cancel,
-        observer: &mut impl Observer<B>,
+        observer: &mut dyn Observer<B>,
     ) -> Result<Option<Tensor<B, 4>>> {
         let Some((dir, config)) = &self.features_from else {
             return Ok(None);
@@ -131,7 +131,7 @@ impl Steer {
         input: &ConditionInput,
         features: Tensor<B, 4>,
         cancel: &Cancel,
-        observer: &mut impl Observer<B>,
+        observer: &mut dyn Observer<B>,
     ) -> Result<Steered<B>> {
         let device = &features.device();
         let drawn = match &self.conditioning {

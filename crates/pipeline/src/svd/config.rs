@@ -95,6 +95,28 @@ impl SvdConfig {
         Ok(())
     }
 
+    /// Opens the weights of all parts and compares them with the networks, of which none is loaded; says how many bytes the
+    /// weights are.
+    ///
+    /// # Errors
+    /// [`Error::Model`] and [`Error::Io`], naming the file and what is wrong with it.
+    pub async fn check_weights<B: Backend>(
+        &self,
+        dir: &ModelDir,
+        device: &B::Device,
+    ) -> Result<u64> {
+        let open = async |part: &str| dir.read_weights(part, &mut |_, _| {}).await;
+        let (encoder, vae, unet) = (
+            open(IMAGE_ENCODER).await?,
+            open(VAE).await?,
+            open(UNET).await?,
+        );
+        encoder.compare(&self.image_encoder.init::<B>(device)?)?;
+        vae.compare(&self.vae.init::<B>(device)?)?;
+        unet.compare(&self.unet.init::<B>(device)?)?;
+        Ok(encoder.len() + vae.len() + unet.len())
+    }
+
     /// Loads the image encoder, with `progress(bytes read, bytes in all or 0)`.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 //! ([`prepare`] and [`Sampler::from_noise`], with or without a ControlNet), VAE again ([`decode`]).
 //! [`Svd::run`] does that.
 
+mod colours;
 mod config;
 mod follow;
 
@@ -17,11 +18,14 @@ use crate::noise::noise;
 use crate::plan::{conditions, to_unit};
 use crate::sample::{ReferenceLatents, Sampler};
 use crate::steer::{Steer, Steered};
-use crate::transfer::{pause, pictures, settle, video};
+use crate::transfer::{pause, pictures, read, settle, unless_cancelled, video};
+use burn::tensor::module::avg_pool2d;
 use burn::tensor::{Tensor, backend::Backend};
+use colours::LatentColours;
 use config::{IMAGE_ENCODER, UNET, VAE};
 use dragentity_core::Error;
 use dragentity_core::Result;
+use dragentity_core::event::Preview;
 use dragentity_core::job::Reference;
 use dragentity_core::scene::Control;
 use dragentity_core::scene::picture::model_size;
@@ -173,7 +177,7 @@ impl<B: Backend> Svd<B> {
         &self,
         job: &Job,
         cancel: &Cancel,
-        observer: &mut impl Observer<B>,
+        observer: &mut dyn Observer<B>,
     ) -> Result<Video> {
         let (picture, settings) = (&job.scene.picture, &job.settings);
         settings.check()?;
@@ -189,9 +193,7 @@ impl<B: Backend> Svd<B> {
             Some((steer, _)) => steer.numbers::<B>(device)?,
             None => Numbers::default(),
         };
-        let plans =
-            MemoryPlan::all::<B>(config, size, frames, beside, &self.limits.dtypes, device)?;
-        let plan = MemoryPlan::choose(&plans, &self.limits, &self.device_name)?;
+        let plan = self.plan(size, frames, beside)?;
         let steering = steering.map(|(steer, input)| (steer.clone().with_dtype(plan.dtype), input));
         let in_dtype = &dir.clone().with_dtype(plan.dtype);
         let clocks = follow::Clocks::new(settings, control);
@@ -213,17 +215,25 @@ impl<B: Backend> Svd<B> {
             true => Some(self.reference(job, size, cancel, observer).await?),
             false => None,
         };
-        let encoder = config
-            .load_image_encoder(in_dtype, device, &mut loading(observer, IMAGE_ENCODER))
-            .await?;
+        if let Some(reference) = &reference {
+            // What the model departs from is the first look at what it will make.
+            let preview = Preview::new(reference.video.clone());
+            observer.event(JobEvent::Preview(preview));
+        }
+        let encoder = {
+            let progress = &mut loading(observer, IMAGE_ENCODER);
+            let loaded = config.load_image_encoder(in_dtype, device, progress);
+            unless_cancelled(cancel, loaded).await?
+        };
         observer.event(JobEvent::Encoding);
         pause(cancel).await?;
         let embedding = config.embed(&encoder, picture, device)?;
         settle(embedding.clone()).await?;
         drop(encoder);
-        let vae = config
-            .load_vae(dir, device, &mut loading(observer, VAE))
-            .await?;
+        let vae = {
+            let progress = &mut loading(observer, VAE);
+            unless_cancelled(cancel, config.load_vae(dir, device, progress)).await?
+        };
         pause(cancel).await?;
         let [width, height] = size.map(|side| side as usize);
         let pixels = to_unit(&picture.resized(size[0], size[1]));
@@ -233,6 +243,7 @@ impl<B: Backend> Svd<B> {
         let strength = f64::from(settings.noise_augmentation);
         let latents = image_latents(&vae, pixels.clone(), grain, strength);
         settle(latents.clone()).await?;
+        let colours = self.colours(&latents, &pixels).await?;
         pause(cancel).await?;
         let reference = match reference {
             Some(reference) => {
@@ -253,17 +264,17 @@ impl<B: Backend> Svd<B> {
                 .await?;
         }
 
-        let unet = match &self.unet {
-            None => {
-                let progress = &mut loading(observer, UNET);
-                config.load_unet(in_dtype, device, progress).await?
-            }
-            Some(file) => {
-                let progress = &mut loading(observer, UNET);
+        let unet = {
+            let progress = &mut loading(observer, UNET);
+            let loaded = async {
+                let Some(file) = &self.unet else {
+                    return config.load_unet(in_dtype, device, progress).await;
+                };
                 let weights = Weights::open(file, progress).await?;
                 let network = config.unet.init(device)?;
-                weights.load_with(network, plan.dtype, progress).await?.0
-            }
+                Ok(weights.load_with(network, plan.dtype, progress).await?.0)
+            };
+            unless_cancelled(cancel, loaded).await?
         };
         pause(cancel).await?;
         let [_, channels, height, width] = latents.dims();
@@ -309,7 +320,20 @@ impl<B: Backend> Svd<B> {
             noise(seed.wrapping_add(step as u64), shape, device)
         });
         for step in 1..=steps {
-            settle(sampler.advance()).await?;
+            let clean = sampler.advance();
+            match &colours {
+                Some(colours) => {
+                    let preview = colours.apply(clean.flatten(0, 1));
+                    observer.frames(&preview, Some(step));
+                    if observer.wants_previews() {
+                        let preview = Preview::new(video(preview, settings.fps).await?);
+                        observer.event(JobEvent::Preview(preview));
+                    } else {
+                        settle(preview).await?;
+                    }
+                }
+                None => settle(clean).await?,
+            }
             observer.event(JobEvent::Step { step, steps });
             pause(cancel).await?;
         }
@@ -331,6 +355,47 @@ impl<B: Backend> Svd<B> {
         let frames = Tensor::cat(decoded, 0);
         observer.frames(&frames, None);
         video(frames, settings.fps).await
+    }
+
+    /// [`SvdConfig::check_weights`] of its directory.
+    ///
+    /// # Errors
+    /// Those.
+    pub async fn check_weights(&self) -> Result<u64> {
+        self.config
+            .check_weights::<B>(&self.dir, &self.device)
+            .await
+    }
+
+    /// How a job would be run, in words.
+    ///
+    /// # Errors
+    /// Those that [`Self::run`] begins with.
+    pub fn foresee(&self, job: &Job) -> Result<String> {
+        job.settings.check()?;
+        let size = self.size(job)?;
+        let plan = self.plan(size, job.settings.frames as usize, Numbers::default())?;
+        Ok(plan.describe(self.limits.free))
+    }
+
+    /// The best way to make a video of `size` pixels beside a ControlNet of such weights.
+    fn plan(&self, size: [u32; 2], frames: usize, beside: Numbers) -> Result<MemoryPlan> {
+        let (config, limits) = (&self.config, &self.limits);
+        let plans = MemoryPlan::all::<B>(config, size, frames, beside, limits, &self.device)?;
+        MemoryPlan::choose(&plans, limits, &self.device_name)
+    }
+
+    /// How latents look, by the picture's own, `[1, channels, height, width]`, and its pixels, `[1, 3, height, width]`.
+    async fn colours(
+        &self,
+        latents: &Tensor<B, 4>,
+        pixels: &Tensor<B, 4>,
+    ) -> Result<Option<LatentColours<B>>> {
+        let side = self.config.vae.factor();
+        let small = avg_pool2d(pixels.clone(), [side; 2], [side; 2], [0; 2], true, false);
+        let small = read(small.permute([0, 2, 3, 1])).await?;
+        let latents = read(self.config.vae.normalize(latents.clone())).await?;
+        Ok(LatentColours::fit(&latents, &small, &self.device))
     }
 
     /// What moves things in a job.
@@ -358,7 +423,7 @@ impl<B: Backend> Svd<B> {
         job: &Job,
         size: [u32; 2],
         cancel: &Cancel,
-        observer: &mut impl Observer<B>,
+        observer: &mut dyn Observer<B>,
     ) -> Result<Reference> {
         if let Some(brought) = &job.reference {
             return Reference::clone(brought).with_frames(job.settings.frames as usize);
