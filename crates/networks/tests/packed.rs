@@ -164,7 +164,7 @@ fn layers_are_off_by_their_rounding<B: Backend>(device: &B::Device) {
         let ratio = (error / size / (rounding / squares)).sqrt();
         println!("{name}: {ratio} of the error expected");
         // The bias makes products larger, which is little of them here.
-        assert!((0.7..1.3).contains(&ratio), "{name}: {ratio}");
+        assert!((0.9..1.1).contains(&ratio), "{name}: {ratio}");
     };
     let x = random([6, 35, 9, 8]);
     let apply = |conv: &Conv2d<B>, x| conv.apply(x);
@@ -298,8 +298,8 @@ fn the_published_unet_in_8_bits() {
         .collect();
     let views = tensors.iter().map(|tensor| (&tensor.name, tensor));
     safetensors::serialize_to_file(views, None, &path).unwrap();
-    let weights = Weights::open(path.to_str().unwrap(), &mut |_, _| {});
-    let weights = pollster::block_on(weights).unwrap();
+    let weights =
+        pollster::block_on(Weights::open(path.to_str().unwrap(), &mut |_, _| {})).unwrap();
     let run = |held: WeightType| {
         let started = Instant::now();
         let unet = load(&weights, init(), held);
