@@ -11,11 +11,11 @@ use dragentity_networks::nn::layers::Affine;
 use dragentity_networks::svd::unet::UNetConfig;
 use dragentity_networks::weights::convert::{Kept, Options, convert};
 use dragentity_networks::weights::{Numbers, WeightType, Weights, parse_header, parse_index};
+use dragentity_testkit::random::RandomTensor;
 use half::f16;
 use peak_alloc::PeakAlloc;
+use safetensors::Dtype;
 use safetensors::tensor::TensorView;
-use safetensors::{Dtype, View};
-use std::borrow::Cow;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -207,37 +207,6 @@ fn no_header_makes_large_allocations() {
     }
 }
 
-/// A tensor of random numbers that are made when they are written.
-struct Random {
-    shape: Vec<usize>,
-    seed: u64,
-}
-
-impl View for &Random {
-    fn dtype(&self) -> Dtype {
-        Dtype::F16
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        let mut state = self.seed;
-        let mut next = || {
-            state = state
-                .wrapping_mul(0x5851_F42D_4C95_7F2D)
-                .wrapping_add(0x1405_7B7E_F767_814F);
-            f16::from_f32((state >> 40) as f32 / (1 << 24) as f32 - 0.5).to_le_bytes()
-        };
-        Cow::Owned((0..self.data_len() / 2).flat_map(|_| next()).collect())
-    }
-
-    fn data_len(&self) -> usize {
-        2 * self.shape.iter().product::<usize>()
-    }
-}
-
 /// `TMPDIR=/where/there/is/room cargo test --release --test weights_memory -- --ignored --nocapture`
 #[test]
 #[ignore = "writes 3 GB, takes 6 GB of memory and some minutes"]
@@ -247,14 +216,13 @@ fn the_published_unet_in_half_precision() {
     let path = dir.path().join("diffusion_pytorch_model.safetensors");
     let list = include_str!("../../../tests/goldens/svd_unet_tensors.json");
     let list: Vec<(String, Vec<usize>)> = serde_json::from_str(list).unwrap();
-    let tensors: Vec<(String, Random)> = list
-        .into_iter()
-        .zip(1..)
-        .map(|((name, shape), seed)| (name, Random { shape, seed }))
+    let list = list.into_iter();
+    let tensors: Vec<RandomTensor> = list
+        .map(|(name, shape)| RandomTensor { name, shape })
         .collect();
-    let views = tensors.iter().map(|(name, tensor)| (name, tensor));
+    let views = tensors.iter().map(|tensor| (&tensor.name, tensor));
     safetensors::serialize_to_file(views, None, &path).unwrap();
-    let elements: Vec<usize> = tensors.iter().map(|t| (&t.1).data_len() / 2).collect();
+    let elements: Vec<usize> = tensors.iter().map(RandomTensor::count).collect();
     let network = 4 * elements.iter().sum::<usize>();
     let largest = 4 * elements.iter().max().unwrap();
 

@@ -13,7 +13,7 @@ const ROW: RangeInclusive<usize> = 32..=1 << 20;
 /// Whether a tensor is kept in 8 bits: a matrix or a kernel, by its size and shape, unless it belongs to a layer at the edge of
 /// its network. Those read the input (`conv_in`, patches, tokens, places, conditions), say how much noise there is and how fast a
 /// video is (`time_embedding`, `add_embedding`) or give the output (`conv_out`): what they get wrong is wrong in all that
-/// follows, and together they are a hundredth of the numbers.
+/// follows, and together they are about a hundredth of the numbers.
 pub(super) fn in_8_bits(name: &str, shape: &[usize]) -> bool {
     let at_the_edge =
         |layer: &str| matches!(layer, "conv_in" | "conv_out") || layer.ends_with("_embedding");

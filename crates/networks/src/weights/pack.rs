@@ -11,13 +11,14 @@ use std::collections::BTreeSet;
 
 /// Packs those parameters of a module that have one of the names.
 pub(super) struct Packer<'a> {
-    pub(super) weights: &'a Inner,
+    weights: &'a Inner,
     /// Those that it has not met.
-    pub(super) names: BTreeSet<String>,
+    names: BTreeSet<String>,
     /// What the network computes in.
-    pub(super) dtype: FloatDType,
-    pub(super) path: Vec<String>,
-    pub(super) layers: Vec<String>,
+    dtype: FloatDType,
+    path: Vec<String>,
+    /// What kinds of layers and lists those of `path` lie in.
+    layers: Vec<String>,
     /// What went wrong first; nothing is done after it.
     pub(super) error: Option<Error>,
 }
@@ -60,12 +61,22 @@ impl<B: Backend> ModuleMapper<B> for Packer<'_> {
         };
         let row = numbers.len() / scales.len().max(1);
         // Burn keeps the matrices of linear layers the other way round.
-        let is_linear = self.layers.iter().any(|layer| layer == "Struct:Linear");
+        let is_linear = self
+            .layers
+            .last()
+            .is_some_and(|layer| layer == "Struct:Linear");
         let (numbers, run) = match is_linear {
             true => (transposed(&numbers, row), 1),
             false => (numbers, row),
         };
-        let kept = (param.lazy_shape().dims(), self.dtype);
-        packed::parameter(param.id, &numbers, scales, run, kept, &param.lazy_device())
+        packed::parameter(
+            param.id,
+            &numbers,
+            scales,
+            run,
+            param.lazy_shape().dims(),
+            self.dtype,
+            &param.lazy_device(),
+        )
     }
 }

@@ -292,8 +292,8 @@ fn less_than_single_precision_steers_alike() {
         run(&svd.steered_by(steer.with_dtype(dtype)).unwrap(), &job()).unwrap()
     };
     let single = run(WeightType::default()).frames.concat();
-    // Seen: 0.17.
-    for (dtype, bound) in [(FloatDType::F16.into(), 0.5), (WeightType::Int8, 4.0)] {
+    // Seen: 0.17 and 0.36.
+    for (dtype, bound) in [(FloatDType::F16.into(), 0.5), (WeightType::Int8, 1.0)] {
         let pairs = single.iter().zip(run(dtype).frames.concat());
         let differences: Vec<f64> = pairs.map(|(a, b)| f64::from(a.abs_diff(b))).collect();
         let mean = differences.iter().sum::<f64>() / differences.len() as f64;

@@ -7,7 +7,7 @@
 //! counts its numbers their shape, and whoever forgets [`weight`] gets NaN.
 //!
 //! There are three writings of the same arithmetic, which the tests hold together: a kernel for all devices of CubeCL
-//! ([`gpu`]), `dragentity_kernels` for Burn's CPU backend, and Burn's operations for the others.
+//! (`gpu`), `dragentity_kernels` for Burn's CPU backend, and Burn's operations for the others.
 
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod gpu;
@@ -44,7 +44,8 @@ pub(crate) fn parameter<B: Backend, const D: usize>(
     numbers: &[i8],
     scales: Vec<f32>,
     run: usize,
-    (shape, dtype): ([usize; D], FloatDType),
+    shape: [usize; D],
+    dtype: FloatDType,
     device: &B::Device,
 ) -> Param<Tensor<B, D>> {
     let count: usize = shape.iter().product();
