@@ -274,7 +274,12 @@ impl Warped {
             for x in column(left)..column(right) {
                 let at = [(x + self.x) as f32 + 0.5, centre];
                 let place = affine.at(at[0], at[1]);
-                if !all && !bent.mesh.owns(triangle, place) {
+                let share = if all {
+                    1.0
+                } else {
+                    bent.mesh.share(triangle, place)
+                };
+                if share <= 0.0 {
                     continue;
                 }
                 let value = match (looks, sampling) {
@@ -282,6 +287,7 @@ impl Warped {
                     (1, Sampling::Cubic) => source.cubic(place),
                     _ => mean(source, &affine, at, looks),
                 };
+                let value = value.map(|v| v * share);
                 let at = y * self.width + x;
                 let (pixel, seen) = (&mut self.pixels[at], &mut self.still[at]);
                 if value[3] < NOTHING {
@@ -290,8 +296,9 @@ impl Warped {
                     }
                     continue;
                 }
-                // What the mesh lays over itself.
-                let below = 1.0 - value[3];
+                // What the mesh lays over itself. Where both are seen in part, they are not of the same part: along a cut that has not
+                // opened nothing shows through.
+                let below = ((1.0 - value[3]).max(0.0) / pixel[3].max(1e-6)).min(1.0);
                 for (pixel, value) in pixel.iter_mut().zip(value) {
                     *pixel = value + *pixel * below;
                 }
@@ -351,7 +358,7 @@ mod tests {
 
     /// The frames of the square with these handles, over a plate that is green where anything is uncovered.
     fn frames(entity: &Entity, count: usize) -> (Vec<Vec<u8>>, Motion, Mask) {
-        let motion = Motion::of(entity, count, SIZE);
+        let motion = Motion::of(entity, &picture(), count, SIZE);
         let layer = Layer {
             mask: square(),
             motion: motion.clone(),
@@ -680,6 +687,9 @@ mod tests {
             }],
             ..Entity::default()
         };
-        assert!(matches!(Motion::of(&shrunk, 3, SIZE), Motion::Mesh { .. }));
+        assert!(matches!(
+            Motion::of(&shrunk, &picture(), 3, SIZE),
+            Motion::Mesh { .. }
+        ));
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::scene::{Entity, Mask, Trajectory};
+use crate::scene::{Entity, Mask, Picture, Trajectory};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -195,7 +195,7 @@ fn poses_turn_about_the_first_handle_and_the_first_frame_is_at_rest() {
         }],
         ..Entity::default()
     };
-    let Motion::Mesh { mesh, frames } = Motion::of(&entity, 5, SIZE) else {
+    let Motion::Mesh { mesh, frames } = Motion::of(&entity, &Picture::default(), 5, SIZE) else {
         panic!("poses take a mesh");
     };
     assert_eq!(frames[0], mesh.vertices());
@@ -212,12 +212,15 @@ fn poses_turn_about_the_first_handle_and_the_first_frame_is_at_rest() {
         Motion::Shift(offsets) => far(&offsets, &wanted) < 1e-3,
         Motion::Mesh { .. } => false,
     };
-    assert!(near(Motion::of(&shifted, 2, SIZE)));
+    assert!(near(Motion::of(&shifted, &Picture::default(), 2, SIZE)));
     shifted.handles = vec![Trajectory::line([0.3, 0.5], [0.4, 0.5])];
-    assert!(near(Motion::of(&shifted, 2, SIZE)));
+    assert!(near(Motion::of(&shifted, &Picture::default(), 2, SIZE)));
     shifted.mask = Mask::empty(4, 4);
     shifted.handles = vec![Trajectory::pin(0.3, 0.5)];
-    assert!(near(Motion::of(&shifted, 2, SIZE)), "nothing to bend");
+    assert!(
+        near(Motion::of(&shifted, &Picture::default(), 2, SIZE)),
+        "nothing to bend"
+    );
 }
 
 /// Handles on and beside the shapes, their targets anywhere, on each other too.
