@@ -457,6 +457,45 @@ mod tests {
     }
 
     #[test]
+    fn a_cut_that_has_not_opened_is_not_seen_and_one_that_has_is_soft() {
+        let cut = |a: [f32; 2], b: [f32; 2]| (a[0] < 101.3) == (b[0] < 101.3);
+        let mesh = Mesh::cut(&square(), SIZE, 6.0, cut).unwrap();
+        let white = vec![[255.0, 255.0, 255.0, 1.0]; WIDTH * HEIGHT];
+        let source = Source {
+            x: 0,
+            y: 0,
+            width: WIDTH,
+            pixels: &white,
+            scale: 1.0,
+        };
+        let row = |opened: f32| -> Vec<f32> {
+            let left = mesh.own_places().into_iter().map(|at| at[0] < 101.3);
+            let vertices = mesh.vertices().iter().zip(left);
+            let vertices: Vec<[f32; 2]> = vertices
+                .map(|(&[x, y], left)| [if left { x - opened } else { x }, y])
+                .collect();
+            let bent = Bent {
+                mesh: &mesh,
+                vertices: &vertices,
+            };
+            let warped = warp(source, bent, [WIDTH, HEIGHT], Sampling::Linear).unwrap();
+            let first = (80 - warped.y) * warped.width - warped.x;
+            (70..130).map(|x| warped.pixels[first + x][3]).collect()
+        };
+        assert!(
+            row(0.0).iter().all(|alpha| *alpha > 0.999),
+            "{:?}",
+            row(0.0)
+        );
+        let opened = row(12.0);
+        assert!(opened.contains(&0.0), "{opened:?}");
+        assert!(
+            opened.iter().any(|alpha| (0.1..0.9).contains(alpha)),
+            "{opened:?}"
+        );
+    }
+
+    #[test]
     fn what_is_held_still_stays_as_it_is() {
         let picture = picture();
         let held = Entity {

@@ -289,3 +289,32 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn along_a_cut_two_pieces_share_what_is_there() {
+    let cut = |a: [f32; 2], b: [f32; 2]| (a[0] < 200.0) == (b[0] < 200.0) || a[1] > 160.0;
+    let mesh = Mesh::cut(&bar(), SIZE, 4.0, cut).unwrap();
+    let shares = |at: [f32; 2]| -> Vec<f32> {
+        let over = |triangle: &usize| {
+            let [a, b, c] = mesh.triangles()[*triangle].map(|v| mesh.vertices()[v as usize]);
+            let side = |a: [f32; 2], b: [f32; 2]| {
+                mesh::cross([b[0] - a[0], b[1] - a[1]], [at[0] - a[0], at[1] - a[1]])
+            };
+            let sides = [side(a, b), side(b, c), side(c, a)];
+            sides.iter().all(|s| *s > 0.0) || sides.iter().all(|s| *s < 0.0)
+        };
+        let over = (0..mesh.triangles().len()).filter(over);
+        over.map(|triangle| mesh.share(triangle, at)).collect()
+    };
+    let mut soft = 0;
+    for step in 0..160 {
+        let at = [190.03 + step as f32 * 0.13, 141.3];
+        let found = shares(at);
+        let sum: f32 = found.iter().sum();
+        assert!((sum - 1.0).abs() < 1e-4, "{sum} of {found:?} at {at:?}");
+        soft += usize::from(found.iter().any(|share| (0.1..0.9).contains(share)));
+    }
+    assert!((2..40).contains(&soft), "{soft} places between");
+    let [left, right] = [180.2, 220.2].map(|x| shares([x, 141.3]));
+    assert!(left.contains(&1.0) && right.contains(&1.0));
+}

@@ -117,7 +117,7 @@ impl Shape {
                 }
                 let ends_at = [from, to].map(|joint| skeleton.place(joint));
                 let half = measured(mask, &deep, ends_at, scale * half_width(to));
-                if is_arm(part) && from != wrist {
+                if part.is_of_an_arm() && from != wrist {
                     hinges[part as usize] = Some((at(from), AROUND_JOINT * half));
                 }
                 bones.push(Bone {
@@ -172,7 +172,7 @@ impl Shape {
         let nearest = all.min_by(|a, b| a.0.total_cmp(&b.0));
         let (_, part) = nearest.filter(|(away, _)| *away <= 1.0)?;
         if colours {
-            let arms = self.bones.iter().filter(|bone| is_arm(bone.part));
+            let arms = self.bones.iter().filter(|bone| bone.part.is_of_an_arm());
             let arm = arms.min_by(|a, b| a.away(point).total_cmp(&b.away(point)));
             if let Some((arm, away)) = arm.map(|arm| (arm, arm.away(point))) {
                 let [core, end] = IN_DOUBT;
@@ -241,7 +241,7 @@ impl Areas {
         let labels = grown(mask, picture, certain.collect());
         // An arm that came out in two pieces would tear.
         let labels = tidied(mask, &labels);
-        let arm = |index: usize| labels[index].is_some_and(is_arm) && inside(&index);
+        let arm = |index: usize| labels[index].is_some_and(Part::is_of_an_arm) && inside(&index);
         let body = Mask {
             alpha: (0..labels.len())
                 .map(|at| if inside(&at) && !arm(at) { 255 } else { 0 })
@@ -283,7 +283,7 @@ impl Areas {
         };
         let hidden = made(&|at| self.hidden[at]);
         let arm = |at: usize| {
-            self.labels[at].is_some_and(|part| is_arm(part) && !self.stiff[part as usize])
+            self.labels[at].is_some_and(|part| part.is_of_an_arm() && !self.stiff[part as usize])
         };
         let body = made(&|at| self.hidden[at] || mask.alpha[at] >= 128 && !arm(at));
         (!hidden.is_empty()).then_some([hidden, body])
@@ -354,7 +354,7 @@ impl Areas {
         {
             return true;
         }
-        if !is_arm(first) && !is_arm(second) {
+        if !first.is_of_an_arm() && !second.is_of_an_arm() {
             let other_side = first.side().map(Side::opposite);
             let shanks = first.is_of_a_shank() && second.is_of_a_shank();
             return !(shanks && second.side() == other_side);
@@ -374,12 +374,6 @@ impl Areas {
         let [x, y] = [0, 1].map(|axis| (a[axis] + b[axis]) / 2.0);
         distance(plane.enter([x, y]), joint) <= reach
     }
-}
-
-pub(super) fn is_arm(part: Part) -> bool {
-    Side::BOTH
-        .into_iter()
-        .any(|side| side.arm().contains(&part))
 }
 
 /// Which pixels are inside of a mask once gaps of it are closed that are narrower than twice `radius` pixels.

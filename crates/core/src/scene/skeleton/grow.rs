@@ -1,6 +1,5 @@
 //! The rest of a mask, shared out among parts that are sure of some of it.
 
-use super::areas::is_arm;
 use crate::scene::parts::{Part, neighbours};
 use crate::scene::{Mask, Picture};
 use std::cmp::Reverse;
@@ -43,7 +42,7 @@ pub(super) fn grown(
             continue;
         }
         labels[at] = Some(part);
-        let slow = if is_arm(part) { 2 } else { 1 };
+        let slow = if part.is_of_an_arm() { 2 } else { 1 };
         for next in neighbours(at, width as usize, labels.len()) {
             if mask.alpha[next] >= 128 && !taken[next] {
                 let step = slow * STEP + edge(at, next);
