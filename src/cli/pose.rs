@@ -149,7 +149,7 @@ fn drawn(
 ) -> Result<Picture> {
     let mut canvas = Canvas::new(picture.width, picture.height, &picture.rgb)?;
     let aspect = picture.width as f32 / picture.height as f32;
-    if let Some(areas) = Areas::new(found, mask, aspect) {
+    if let Some(areas) = Areas::new(found, mask, picture, aspect) {
         // Of whom hardly a limb can be seen there is one part.
         let parts = areas.masks(mask).unwrap_or_default();
         for (index, (_, own)) in parts.iter().enumerate() {

@@ -24,17 +24,16 @@ impl Desk {
         image::GrayImage::from_fn(width, height, inside)
             .save(self.path("mask.png"))
             .unwrap();
+        self.ask(&sample(picture), args)
+    }
+
+    /// Of a picture and the mask that was written.
+    fn ask(&self, picture: &str, args: &[&str]) -> (i32, String, String) {
         let weights =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("models/blaze_pose/model.safetensors");
         let mut command = self.program();
         command.args([
-            "pose",
-            &sample(picture),
-            "--mask",
-            "mask.png",
-            "--device",
-            "cpu",
-            "--pose",
+            "pose", picture, "--mask", "mask.png", "--device", "cpu", "--pose",
         ]);
         let output = command.arg(weights).args(args).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -43,6 +42,20 @@ impl Desk {
             text(output.stdout),
             text(output.stderr),
         )
+    }
+
+    /// As [`pose`](Self::pose), of pixels, with what `inside` says as the mask.
+    fn pose_of(
+        &self,
+        picture: &image::RgbImage,
+        inside: impl Fn(u32, u32) -> bool,
+    ) -> (i32, String, String) {
+        picture.save(self.path("picture.png")).unwrap();
+        let (width, height) = picture.dimensions();
+        let alpha = |x, y| image::Luma([if inside(x, y) { 255 } else { 0 }]);
+        let mask = image::GrayImage::from_fn(width, height, alpha);
+        mask.save(self.path("mask.png")).unwrap();
+        self.ask(&self.path("picture.png").display().to_string(), &[])
     }
 
     fn refused(&self, picture: &str, boxes: &[[u32; 4]], args: &[&str], code: i32, said: &str) {
@@ -96,4 +109,60 @@ fn who_is_nobody_and_what_is_no_joint_is_refused() {
         code == 2 && error.contains("joints are head, neck"),
         "{error}"
     );
+}
+
+#[test]
+fn people_upside_down_cut_off_or_several_are_found_or_refused_with_a_sentence() {
+    let desk = Desk::new();
+    let picture = image::open(sample("astronaut.jpg")).unwrap().to_rgb8();
+    let (width, height) = picture.dimensions();
+    let within = |x: u32, y: u32| {
+        let (x, y) = (x * 512 / width, y * 512 / height);
+        let on = |[left, top, right, bottom]: &[u32; 4]| {
+            (*left..*right).contains(&x) && (*top..*bottom).contains(&y)
+        };
+        ASTRONAUT.iter().any(on)
+    };
+    let sensible = |(code, joints, said): (i32, String, String)| -> Option<[f64; 2]> {
+        if code != 0 {
+            assert_eq!(code, 3, "{said}");
+            assert!(said.contains("does not look like a person"), "{said}");
+            return None;
+        }
+        let joints: serde_json::Value = serde_json::from_str(&joints).unwrap();
+        Some(["head", "pelvis"].map(|joint| joints[joint]["y"].as_f64().unwrap()))
+    };
+
+    // On the head: the head is below.
+    let turned = image::imageops::rotate180(&picture);
+    let found = desk.pose_of(&turned, |x, y| within(width - 1 - x, height - 1 - y));
+    if let Some([head, pelvis]) = sensible(found) {
+        assert!(head > pelvis, "{head} and {pelvis}");
+    }
+
+    // What is left of her in the left half of the picture: joints beyond the border, or nobody.
+    let half = image::imageops::crop_imm(&picture, width * 2 / 5, 0, width * 3 / 5, height);
+    sensible(desk.pose_of(&half.to_image(), |x, y| within(x + width * 2 / 5, y)));
+
+    // Twice side by side under one mask: she is half of it, and not all of it is led by one of them.
+    let mut twice = image::RgbImage::new(2 * width, height);
+    image::imageops::replace(&mut twice, &picture, 0, 0);
+    image::imageops::replace(&mut twice, &picture, i64::from(width), 0);
+    let found = desk.pose_of(&twice, |x, y| within(x % width, y));
+    assert_eq!(sensible(found), None, "two people are not one");
+
+    // A drawing of a person is as good as a person, or nobody.
+    let ink = image::RgbImage::from_fn(256, 256, |x, y| {
+        let (x, y) = (f64::from(x) - 128.0, f64::from(y));
+        let head = x.hypot(y - 50.0) < 25.0;
+        let body = x.abs() < 6.0 && (70.0..170.0).contains(&y);
+        let arms = (y - 95.0).abs() < 5.0 && x.abs() < 60.0;
+        let legs = (x.abs() - (y - 170.0) * 0.4).abs() < 6.0 && (168.0..245.0).contains(&y);
+        image::Rgb(if head || body || arms || legs {
+            [20; 3]
+        } else {
+            [250; 3]
+        })
+    });
+    sensible(desk.pose_of(&ink, |x, y| ink.get_pixel(x, y)[0] < 128));
 }

@@ -274,7 +274,12 @@ impl Warped {
             for x in column(left)..column(right) {
                 let at = [(x + self.x) as f32 + 0.5, centre];
                 let place = affine.at(at[0], at[1]);
-                if !all && !bent.mesh.owns(triangle, place) {
+                let share = if all {
+                    1.0
+                } else {
+                    bent.mesh.share(triangle, place)
+                };
+                if share <= 0.0 {
                     continue;
                 }
                 let value = match (looks, sampling) {
@@ -282,6 +287,7 @@ impl Warped {
                     (1, Sampling::Cubic) => source.cubic(place),
                     _ => mean(source, &affine, at, looks),
                 };
+                let value = value.map(|v| v * share);
                 let at = y * self.width + x;
                 let (pixel, seen) = (&mut self.pixels[at], &mut self.still[at]);
                 if value[3] < NOTHING {
@@ -290,8 +296,9 @@ impl Warped {
                     }
                     continue;
                 }
-                // What the mesh lays over itself.
-                let below = 1.0 - value[3];
+                // What the mesh lays over itself. Where both are seen in part, they are not of the same part: along a cut that has not
+                // opened nothing shows through.
+                let below = ((1.0 - value[3]).max(0.0) / pixel[3].max(1e-6)).min(1.0);
                 for (pixel, value) in pixel.iter_mut().zip(value) {
                     *pixel = value + *pixel * below;
                 }
@@ -351,7 +358,7 @@ mod tests {
 
     /// The frames of the square with these handles, over a plate that is green where anything is uncovered.
     fn frames(entity: &Entity, count: usize) -> (Vec<Vec<u8>>, Motion, Mask) {
-        let motion = Motion::of(entity, count, SIZE);
+        let motion = Motion::of(entity, &picture(), count, SIZE);
         let layer = Layer {
             mask: square(),
             motion: motion.clone(),
@@ -447,6 +454,45 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_cut_that_has_not_opened_is_not_seen_and_one_that_has_is_soft() {
+        let cut = |a: [f32; 2], b: [f32; 2]| (a[0] < 101.3) == (b[0] < 101.3);
+        let mesh = Mesh::cut(&square(), SIZE, 6.0, cut).unwrap();
+        let white = vec![[255.0, 255.0, 255.0, 1.0]; WIDTH * HEIGHT];
+        let source = Source {
+            x: 0,
+            y: 0,
+            width: WIDTH,
+            pixels: &white,
+            scale: 1.0,
+        };
+        let row = |opened: f32| -> Vec<f32> {
+            let left = mesh.own_places().into_iter().map(|at| at[0] < 101.3);
+            let vertices = mesh.vertices().iter().zip(left);
+            let vertices: Vec<[f32; 2]> = vertices
+                .map(|(&[x, y], left)| [if left { x - opened } else { x }, y])
+                .collect();
+            let bent = Bent {
+                mesh: &mesh,
+                vertices: &vertices,
+            };
+            let warped = warp(source, bent, [WIDTH, HEIGHT], Sampling::Linear).unwrap();
+            let first = (80 - warped.y) * warped.width - warped.x;
+            (70..130).map(|x| warped.pixels[first + x][3]).collect()
+        };
+        assert!(
+            row(0.0).iter().all(|alpha| *alpha > 0.999),
+            "{:?}",
+            row(0.0)
+        );
+        let opened = row(12.0);
+        assert!(opened.contains(&0.0), "{opened:?}");
+        assert!(
+            opened.iter().any(|alpha| (0.1..0.9).contains(alpha)),
+            "{opened:?}"
+        );
     }
 
     #[test]
@@ -680,6 +726,9 @@ mod tests {
             }],
             ..Entity::default()
         };
-        assert!(matches!(Motion::of(&shrunk, 3, SIZE), Motion::Mesh { .. }));
+        assert!(matches!(
+            Motion::of(&shrunk, &picture(), 3, SIZE),
+            Motion::Mesh { .. }
+        ));
     }
 }

@@ -14,6 +14,7 @@ pub mod cli;
 pub mod data;
 pub mod eval;
 pub mod event;
+pub mod follow;
 pub mod train;
 
 pub use event::LabEvent;

@@ -326,8 +326,9 @@ fn moving(job: &Job) -> Vec<Entity> {
 fn composition(job: &Job, width: u32, height: u32) -> Composition {
     let scene = &job.scene;
     let frames = job.settings.frames as usize;
+    let picture = scene.picture.resized(width, height);
     let layers = moving(job).into_iter().map(|entity| Layer {
-        motion: Motion::of(&entity, frames, [width, height]),
+        motion: Motion::of(&entity, &picture, frames, [width, height]),
         depths: Pose::sample(&entity.poses, frames)
             .iter()
             .map(|pose| pose.depth)
@@ -339,11 +340,8 @@ fn composition(job: &Job, width: u32, height: u32) -> Composition {
         let scaled = |[x, y]: [f32; 2]| [x * width as f32, y * height as f32];
         offsets.map(scaled).collect()
     });
-    Composition::new(
-        scene.picture.resized(width, height),
-        layers.collect(),
-        camera.unwrap_or_default(),
-    )
+    let layers = layers.collect();
+    Composition::new(picture, layers, camera.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub(super) async fn lay_behind_arms(
     for (layer, entity) in moving.iter().enumerate() {
         let picture = composition.picture();
         let size = [picture.width, picture.height];
-        let Some(behind) = BehindArms::of(entity, frames, size) else {
+        let Some(behind) = BehindArms::of(entity, picture, frames, size) else {
             continue;
         };
         let Some(areas) = Filled::of(&behind, picture) else {

@@ -23,6 +23,10 @@ const TURNED: f32 = 0.8;
 /// missing from a mask.
 const SEEN: f32 = 0.5;
 const LEAST_ON: f32 = 0.25;
+/// The least share of the mask that the bones of somebody who stands explain: people hold things, a dog has its neck beyond them.
+const LEAST_EXPLAINED: f32 = 0.6;
+/// And of somebody who was turned.
+const TURNED_EXPLAINED: f32 = 0.8;
 /// How far from the mask a joint may lie, by the longer side of the mask's box.
 const BESIDE: f32 = 0.03;
 /// Samples of the picture for each of the crop's pixels, each way, at most.
@@ -151,6 +155,8 @@ struct Found {
     score: f32,
     /// The share of the joints that lie on the mask. 0..1
     on: f32,
+    /// What of the mask the bones explain, and nothing where they hang from no trunk. 0..1
+    explained: f32,
 }
 
 impl Found {
@@ -173,21 +179,27 @@ impl Found {
                 taken += if *logit > 0.0 { 1.0 } else { 0.0 };
             }
         }
+        let aspect = picture.width as f32 / picture.height as f32;
+        let skeleton = skeleton(&landmarks).filter(|skeleton| skeleton.has_a_trunk(aspect));
         Self {
             score: body.flag * taken / own.max(1.0),
             on: on_the_mask(&landmarks, mask),
+            explained: skeleton.map_or(0.0, |skeleton| skeleton.explains(mask, aspect)),
             landmarks,
         }
     }
 
     /// Whether it is a person who stands.
     fn stands(&self) -> bool {
-        self.score >= STANDING && self.on >= LEAST_ON
+        self.score >= STANDING && self.on >= LEAST_ON && self.explained >= LEAST_EXPLAINED
     }
 
     /// How likely it is a person who lies or hangs.
     fn turned(&self) -> f32 {
-        self.score * self.on
+        match self.explained >= TURNED_EXPLAINED {
+            true => self.score * self.on,
+            false => 0.0,
+        }
     }
 }
 
@@ -267,7 +279,7 @@ impl<B: Backend> PoseFinder<B> {
     pub async fn parts(&self, picture: &Picture, mask: &Mask) -> Result<Vec<(Part, Mask)>> {
         let skeleton = self.find(picture, mask).await?;
         let aspect = picture.width as f32 / picture.height as f32;
-        let areas = Areas::new(&skeleton, mask, aspect).ok_or_else(nobody)?;
+        let areas = Areas::new(&skeleton, mask, picture, aspect).ok_or_else(nobody)?;
         areas.masks(mask)
     }
 
@@ -295,12 +307,12 @@ impl<B: Backend> PoseFinder<B> {
 }
 
 fn joints(found: &Found) -> Result<Skeleton> {
-    let landmarks: Vec<_> = found
-        .landmarks
-        .iter()
-        .map(|l| (l.at, l.visibility))
-        .collect();
-    Skeleton::of_landmarks(&landmarks).ok_or_else(nobody)
+    skeleton(&found.landmarks).ok_or_else(nobody)
+}
+
+fn skeleton(landmarks: &[Landmark]) -> Option<Skeleton> {
+    let landmarks: Vec<_> = landmarks.iter().map(|l| (l.at, l.visibility)).collect();
+    Skeleton::of_landmarks(&landmarks)
 }
 
 #[cfg(test)]

@@ -112,7 +112,7 @@ impl Layer {
     /// Where it is when the joints of a person are led; `None` where there is nothing to be held.
     fn led_person(
         &mut self,
-        entity: &Entity,
+        (entity, picture): (&Entity, &Picture),
         skeleton: &Skeleton,
         size: [u32; 2],
         handles: &[[[f32; 2]; 2]],
@@ -120,7 +120,7 @@ impl Layer {
         let rests: Vec<[f32; 2]> = handles.iter().map(|[rest, _]| *rest).collect();
         let same = |known: &Person| known.skeleton == *skeleton && known.rests == rests;
         if !self.person.as_ref().is_some_and(same) {
-            let rig = PersonRig::new(skeleton, &entity.mask, size, &rests)?;
+            let rig = PersonRig::new(skeleton, &entity.mask, picture, size, &rests)?;
             let skeleton = skeleton.clone();
             self.person = Some(Person {
                 skeleton,
@@ -135,10 +135,10 @@ impl Layer {
     }
 
     /// Where it is when its handles are led.
-    fn led(&mut self, entity: &Entity, size: [u32; 2], led: &Led) -> Where {
+    fn led(&mut self, (entity, picture): (&Entity, &Picture), size: [u32; 2], led: &Led) -> Where {
         let handles = &led.handles;
         if let Some(skeleton) = &led.skeleton
-            && let Some(found) = self.led_person(entity, skeleton, size, handles)
+            && let Some(found) = self.led_person((entity, picture), skeleton, size, handles)
         {
             return found;
         }
@@ -179,7 +179,7 @@ impl Layer {
     /// Where it is at a time; `camera` for what has no motion of its own.
     fn at(
         &mut self,
-        entity: &Entity,
+        (entity, picture): (&Entity, &Picture),
         size: [u32; 2],
         t: f32,
         revision: u64,
@@ -193,7 +193,7 @@ impl Layer {
             .as_ref()
             .is_none_or(|(made_for, ..)| *made_for != revision)
         {
-            self.rig = Some((revision, t, Rig::of(entity, size)));
+            self.rig = Some((revision, t, Rig::of(entity, picture, size)));
         }
         if let Some((_, last, Some(rig))) = &mut self.rig {
             // From the beginning again.
@@ -336,10 +336,13 @@ impl LiveView {
             };
             let found = match moment {
                 Moment::Led(Some(led)) if led.index == layer.entity => {
-                    layer.led(entity, self.size, led)
+                    layer.led((entity, &scene.picture), self.size, led)
                 }
                 Moment::Led(_) => Where::By([0.0; 2]),
-                Moment::Time(t, revision) => layer.at(entity, self.size, t, revision, camera),
+                Moment::Time(t, revision) => {
+                    let entity = (entity, &scene.picture);
+                    layer.at(entity, self.size, t, revision, camera)
+                }
             };
             match found {
                 Where::By(by) => {

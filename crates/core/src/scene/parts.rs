@@ -140,6 +140,22 @@ impl Part {
         Self::ALL.get(class.checked_sub(1)?).copied()
     }
 
+    /// Whether it is of an arm, with the hand.
+    pub(crate) fn is_of_an_arm(self) -> bool {
+        self.side().is_some_and(|side| side.arm().contains(&self))
+    }
+
+    /// Whether it is a thigh, a shank or a foot.
+    pub(crate) fn is_of_a_leg(self) -> bool {
+        self.side().is_some_and(|side| side.leg().contains(&self))
+    }
+
+    /// Whether it is below the knee.
+    pub(crate) fn is_of_a_shank(self) -> bool {
+        self.side()
+            .is_some_and(|side| side.leg()[1..].contains(&self))
+    }
+
     /// The side it is on; `None` for what there is but one of.
     pub fn side(self) -> Option<Side> {
         let has = |side: &Side| side.arm().contains(&self) || side.leg().contains(&self);

@@ -3,6 +3,7 @@
 use super::progress::Progress;
 use crate::eval::davis::{self, DavisOptions, evaluate_davis};
 use crate::eval::extractor::{Extractors, i3d};
+use crate::eval::figures::{self, FiguresOptions, Row, evaluate_figures};
 use crate::eval::gate::{self, GateOptions};
 use crate::eval::lpips;
 use crate::eval::maker::Maker;
@@ -25,6 +26,8 @@ use std::path::{Path, PathBuf};
 enum Suite {
     /// Drags on the real videos of DAVIS
     Davis,
+    /// Figures whose joints are known, some of them led: where do the others go?
+    Figures,
 }
 
 /// Options of `dragentity-lab eval`.
@@ -36,14 +39,15 @@ pub struct Args {
     /// Pack whose held-out half is used; for --suite davis the folder of its JPEGImages and Annotations
     #[arg(long, default_value = "tests/data/held_out.pack")]
     data: PathBuf,
-    /// Number of clips [default: 200; of --gate 24, of --suite davis 2 of each sequence]
+    /// Number of clips [default: 200; of --gate 24, of --suite davis 2 of each sequence, of --suite figures 200 of each seed]
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     clips: Option<u64>,
     /// Measure other clips, LPIPS among the figures
     #[arg(long, conflicts_with_all = ["clicks_only", "tracks", "table", "videos", "inception", "steps", "gate"])]
     suite: Option<Suite>,
     /// What makes the videos of --suite: first (the first frame repeated), paste (cut out and moved over a smoothly filled
-    /// background) or models' locations [default: first,paste,at-once and --model]
+    /// background) or models' locations [default: first,paste,at-once and --model]. Of --suite figures what follows: still, rigid,
+    /// chain, chain-off (its joints found not quite right) or directories that `train parts` wrote [default: the first four]
     #[arg(
         long,
         value_name = "ROW,...",
@@ -126,8 +130,10 @@ pub struct Args {
 /// # Errors
 /// As [`evaluate`], and [`Error::Io`] when a file cannot be written.
 pub fn run(args: Args) -> Result<()> {
-    if args.suite == Some(Suite::Davis) {
-        return run_davis(args);
+    match args.suite {
+        Some(Suite::Davis) => return run_davis(args),
+        Some(Suite::Figures) => return run_figures(args),
+        None => {}
     }
     if args.gate {
         return run_gate(args);
@@ -242,6 +248,24 @@ fn run_davis(args: Args) -> Result<()> {
     };
     let mut progress = Progress::default();
     let report = evaluate_davis(&options, args.device, &mut |event| progress.show(&event))?;
+    print!("{report}");
+    if let Some(folder) = &args.out {
+        make_dir(folder)?;
+        report.write_lines(&folder.join("clips.jsonl"))?;
+    }
+    keep(args.json.as_deref(), &report)
+}
+
+fn run_figures(args: Args) -> Result<()> {
+    let rows = match args.rows.is_empty() {
+        true => vec![Row::Still, Row::Rigid, Row::Chain, Row::ChainOff],
+        false => args.rows.iter().map(|row| Row::parse(row)).collect(),
+    };
+    let options = FiguresOptions {
+        rows,
+        clips: args.clips.unwrap_or(figures::CLIPS),
+    };
+    let report = evaluate_figures(&options, args.device)?;
     print!("{report}");
     if let Some(folder) = &args.out {
         make_dir(folder)?;

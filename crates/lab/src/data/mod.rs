@@ -11,6 +11,7 @@ pub mod gather;
 pub mod holes;
 mod licence;
 pub mod motion;
+pub mod moves;
 pub mod pack;
 mod person;
 pub mod portrait;

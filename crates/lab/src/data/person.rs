@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use super::appearance::{Limb, Worn};
 use dragentity_core::scene::parts::{Part, Side};
 
-type Vector = [f32; 3];
+pub(super) type Vector = [f32; 3];
 
 /// Something to wear, or skin, or hair: gives the look of a shape.
 pub(super) type Cloth<'a> = Box<dyn Fn(&mut ChaCha8Rng, Limb) -> Worn<'a> + 'a>;
@@ -41,11 +41,11 @@ pub(super) struct Person<'a> {
     pub cuts: [f32; 3],
 }
 
-fn add(a: Vector, b: Vector) -> Vector {
+pub(super) fn add(a: Vector, b: Vector) -> Vector {
     [0, 1, 2].map(|i| a[i] + b[i])
 }
 
-fn times(a: Vector, factor: f32) -> Vector {
+pub(super) fn times(a: Vector, factor: f32) -> Vector {
     a.map(|v| v * factor)
 }
 
@@ -54,7 +54,7 @@ fn dot(a: Vector, b: Vector) -> f32 {
 }
 
 /// A unit vector turned by an angle towards another vector.
-fn bent(direction: Vector, towards: Vector, angle: f32) -> Vector {
+pub(super) fn bent(direction: Vector, towards: Vector, angle: f32) -> Vector {
     let aside = add(towards, times(direction, -dot(towards, direction)));
     let length = dot(aside, aside).sqrt();
     if length < 1e-3 {
@@ -68,14 +68,14 @@ fn bent(direction: Vector, towards: Vector, angle: f32) -> Vector {
 
 /// Turned about the upright axis, then tipped towards the viewer, then turned in the picture.
 #[derive(Clone, Copy)]
-struct Turn {
-    yaw: f32,
-    pitch: f32,
-    roll: f32,
+pub(super) struct Turn {
+    pub yaw: f32,
+    pub pitch: f32,
+    pub roll: f32,
 }
 
 impl Turn {
-    fn of(self, [x, y, z]: Vector) -> Vector {
+    pub(super) fn of(self, [x, y, z]: Vector) -> Vector {
         let (s, c) = self.yaw.sin_cos();
         let (x, z) = (x * c - z * s, x * s + z * c);
         let (s, c) = self.pitch.sin_cos();
@@ -95,8 +95,8 @@ enum Doing {
 }
 
 /// In the person's own coordinates x is its left, y down, z forward; origin between the hips.
-const DOWN: Vector = [0.0, 1.0, 0.0];
-const FORWARD: Vector = [0.0, 0.0, 1.0];
+pub(super) const DOWN: Vector = [0.0, 1.0, 0.0];
+pub(super) const FORWARD: Vector = [0.0, 0.0, 1.0];
 
 struct Builder<'a, 'o> {
     rng: &'o mut ChaCha8Rng,

@@ -7,6 +7,7 @@
 mod clicks;
 pub mod davis;
 pub mod extractor;
+pub mod figures;
 pub mod frechet;
 pub mod gate;
 pub mod lpips;

@@ -9,6 +9,7 @@ pub mod ema;
 pub mod fit;
 pub mod gradients;
 pub mod parser;
+pub mod parts;
 pub mod pass;
 pub mod peers;
 pub mod plate;

@@ -5,6 +5,7 @@ use super::controlnet::{ControlNetStage, Steerer, configs};
 use super::denoiser::{DenoiserStage, ENTITY_WEIGHT, Turn, residual_statistics};
 use super::fit::{FitOptions, Fitted, fit};
 use super::parser::ParserStage;
+use super::parts::PartsStage;
 use super::plate::PlateStage;
 use super::record::{Lock, Record, Results};
 use super::source::Clips;
@@ -14,6 +15,7 @@ use crate::data::holes::Holes;
 use crate::data::{ClipSpec, Data, Pack, Split};
 use crate::eval::lpips::{self, Lpips};
 use crate::event::LabEvent;
+use crate::follow::FollowerConfig;
 use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::strategy::BalancedCheckpointing;
 use burn::module::{AutodiffModule, Module};
@@ -46,6 +48,8 @@ pub enum What {
     Parser,
     /// The structure of plates; its directory is a model's of its own.
     Plate,
+    /// How joints that nobody leads follow the others; its directory is a model's of its own.
+    Parts,
     /// UNet, ControlNet and relation module; VAE and entity encoder must be trained.
     Denoiser,
     /// A ControlNet and a relation module for Stable Video Diffusion, whose directory the model's is; it stays as it is.
@@ -138,13 +142,18 @@ impl Task for Train<'_> {
         let Self { options, on_event } = self;
         B::seed(&device, options.seed);
         on_event(LabEvent::Training { device: name });
-        let steered = matches!(options.what, What::Denoiser | What::ControlNet);
-        if !steered && options.shown != Shown::default()
-            || options.recompute && options.what != What::Denoiser
-        {
+        let may_show = match options.what {
+            What::Denoiser | What::ControlNet => options.shown,
+            What::Parts => Shown {
+                position_relation: options.shown.position_relation,
+                ..Shown::default()
+            },
+            _ => Shown::default(),
+        };
+        if options.shown != may_show || options.recompute && options.what != What::Denoiser {
             return Err(Error::Job(
-                "recomputing, representation, entity features, position relation and loss mask are the denoiser's: leave them out \
-                 for other networks"
+                "recomputing, representation, entity features, position relation and loss mask are the denoiser's (position relation \
+                 the parts' as well): leave them out for other networks"
                     .into(),
             ));
         }
@@ -155,6 +164,9 @@ impl Task for Train<'_> {
         let dir = ModelDir::new(&location);
         if options.what == What::Plate {
             return plate::<B>(options, &dir, &device, on_event);
+        }
+        if options.what == What::Parts {
+            return parts::<B>(options, &dir, &device, on_event);
         }
         let config = pollster::block_on(BundleConfig::read(&dir))?;
         let index = &config.index;
@@ -172,7 +184,7 @@ impl Task for Train<'_> {
             What::Denoiser => {
                 denoiser::<Autodiff<B>>(options, &dir, train, held_out, &device, on_event)
             }
-            What::ControlNet | What::Plate => Ok(()),
+            What::ControlNet | What::Plate | What::Parts => Ok(()),
         }
     }
 }
@@ -326,6 +338,31 @@ fn plate<B: Backend>(
         batch: options.batch,
         sizes: options.sizes.clone(),
         lpips: Lpips::open(Path::new(lpips::WEIGHTS), device)?.no_grad(),
+        device: device.clone(),
+    };
+    let network = warm(options, dir, "", config.init(device)?)?;
+    let trained = fit_recorded(&stage, network, options, None, device, on_event)?;
+    make_dir(&options.model)?;
+    write_json(Path::new(&name), &config)?;
+    let weights = dir.file("", "model.safetensors");
+    save_file(Path::new(&weights), &trained, Precision::F16)
+}
+
+fn parts<B: Backend>(
+    options: &RunOptions,
+    dir: &ModelDir,
+    device: &B::Device,
+    on_event: &mut dyn FnMut(LabEvent),
+) -> Result<()> {
+    let found = pollster::block_on(dir.find_json("", "config.json"))?;
+    let mut config: FollowerConfig = found.unwrap_or_default();
+    config.related = options.shown.position_relation.unwrap_or(config.related);
+    let name = dir.file("", "config.json");
+    config.validate(&name)?;
+    let stage = PartsStage::<Autodiff<B>> {
+        related: config.related,
+        batch: options.batch,
+        seed: options.seed,
         device: device.clone(),
     };
     let network = warm(options, dir, "", config.init(device)?)?;

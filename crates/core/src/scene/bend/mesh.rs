@@ -2,7 +2,7 @@
 //!
 //! Cells hang together only where the mask does. A cell in which two parts of the mask lie apart (two legs with a gap between
 //! them) is there twice, each copy with vertices of its own, as in the virtual node algorithm (Molino, Bao and Fedkiw 2004);
-//! which pixels are which copy's, [`Mesh::owns`] says.
+//! which pixels are which copy's, [`Mesh::share`] says.
 
 use crate::scene::Mask;
 use std::collections::{HashMap, VecDeque};
@@ -21,6 +21,8 @@ pub const MAX_VERTICES: usize = 500;
 const SAMPLES: usize = 10;
 /// How far a mesh goes on beyond a border that cuts the thing off, by the longer side of the thing.
 const BEYOND: f32 = 0.4;
+/// How much steeper a cut is than a mean of the samples around a place would make it.
+const SHARP: f32 = 1.5;
 /// A sample that belongs to no cell.
 const NONE: u32 = u32::MAX;
 
@@ -197,15 +199,49 @@ impl Mesh {
         &self.triangles
     }
 
-    /// Whether a place at rest within a triangle is that triangle's own; else it is that of another part of the mask in the same
-    /// cell.
-    pub fn owns(&self, triangle: usize, place: [f32; 2]) -> bool {
+    /// How much of a place at rest within a triangle is that triangle's own; the rest is that of other parts of the mask in the same
+    /// cell. Soft along a cut, about as wide as a pixel is, so that it does not show the samples' corners. 0..1
+    pub fn share(&self, triangle: usize, [x, y]: [f32; 2]) -> f32 {
         let piece = triangle / 2;
-        self.alone[piece]
-            || self
-                .samples
-                .at(place)
-                .is_some_and(|at| self.samples.piece[at] as usize == piece)
+        if self.alone[piece] {
+            return 1.0;
+        }
+        // The samples of its cell: those of the next one are other pieces'.
+        let corners = self.triangles[2 * piece..][..2].iter().flatten();
+        let corners = corners.map(|v| self.vertices[*v as usize]);
+        let corner = corners.reduce(|a, b| [a[0].min(b[0]), a[1].min(b[1])]);
+        let corner = corner.unwrap_or(self.samples.origin);
+        let axis = |axis: usize, place: f32| {
+            let first = (corner[axis] - self.samples.origin[axis]) / self.samples.step;
+            let first = first.round().max(0.0) as usize;
+            let at = (place - self.samples.origin[axis]) / self.samples.step - 0.5;
+            let near = at.round();
+            let off = at - near;
+            // A quadratic B-spline.
+            let weights = [
+                0.5 * (0.5 - off).powi(2),
+                0.75 - off * off,
+                0.5 * (0.5 + off).powi(2),
+            ];
+            let (low, high) = (first as f32, (first + SAMPLES - 1) as f32);
+            [-1.0, 0.0, 1.0]
+                .map(|step| (near + step).clamp(low, high) as usize)
+                .into_iter()
+                .zip(weights)
+        };
+        let (mut own, mut all) = (0.0, 0.0);
+        for (row, down) in axis(1, y) {
+            for (column, across) in axis(0, x) {
+                let found = self.samples.piece[row * self.samples.width + column];
+                let weight = down * across;
+                own += if found as usize == piece { weight } else { 0.0 };
+                all += if found == NONE { 0.0 } else { weight };
+            }
+        }
+        match all > 0.0 {
+            true => ((own / all - 0.5) * SHARP + 0.5).clamp(0.0, 1.0),
+            false => 0.0,
+        }
     }
 
     /// Whether all that a triangle covers is its own.

@@ -3,8 +3,8 @@
 use super::mesh::{Mesh, mesh_over};
 use super::person::PersonRig;
 use super::solver::Solver;
-use crate::scene::skeleton::Areas;
-use crate::scene::{Entity, Mask, Pose, Trajectory};
+use crate::scene::skeleton::{Areas, Puppet};
+use crate::scene::{Entity, Mask, Picture, Pose, Trajectory};
 use std::sync::Arc;
 
 /// Where a thing is in each frame, in pixels of the picture.
@@ -22,9 +22,9 @@ pub enum Motion {
 }
 
 impl Motion {
-    /// That of an entity in a picture of `size` pixels, for `frames` frames. Without any trajectory or pose it stays.
-    pub fn of(entity: &Entity, frames: usize, size: [u32; 2]) -> Self {
-        let Some(rig) = Rig::of(entity, size) else {
+    /// That of an entity in a picture of `size` pixels, for `frames` frames; see [`Rig::of`]. Without any trajectory or pose it stays.
+    pub fn of(entity: &Entity, picture: &Picture, frames: usize, size: [u32; 2]) -> Self {
+        let Some(rig) = Rig::of(entity, picture, size) else {
             let offsets = entity.held_by().next().map(|path| path.offsets(frames));
             let scaled = |[x, y]: [f32; 2]| [x * size[0] as f32, y * size[1] as f32];
             let offsets = offsets.unwrap_or_else(|| vec![[0.0; 2]; frames]);
@@ -55,14 +55,16 @@ pub struct BehindArms {
 }
 
 impl BehindArms {
-    /// Of an entity in a picture of `size` pixels, for `frames` frames; `None` where nothing is hidden, or nobody is led.
-    pub fn of(entity: &Entity, frames: usize, size: [u32; 2]) -> Option<Self> {
+    /// Of an entity in a picture of `size` pixels, for `frames` frames; `None` where nothing is hidden, or nobody is led. See [`Rig::of`].
+    pub fn of(entity: &Entity, picture: &Picture, frames: usize, size: [u32; 2]) -> Option<Self> {
         let skeleton = entity.skeleton.as_ref().filter(|_| entity.moves())?;
         let [width, height] = size.map(|side| side.max(1) as f32);
-        let areas = Areas::new(skeleton, &entity.mask, width / height)?;
-        let [hidden, body] = areas.behind_arms(&entity.mask)?;
         let paths: Vec<Trajectory> = entity.held_by().cloned().collect();
         let taken: Vec<[f32; 2]> = paths.iter().map(Trajectory::start).collect();
+        let (mask, aspect) = (&entity.mask, width / height);
+        let puppet = Puppet::new(skeleton, mask, aspect, &taken);
+        let areas = Areas::new(skeleton, mask, picture, aspect)?.led(|part| puppet.leads(part));
+        let [hidden, body] = areas.behind_arms(mask)?;
         let rig = PersonRig::behind_arms(skeleton, &areas, &body, size, &taken)?;
         Some(Self {
             hidden,
@@ -102,15 +104,17 @@ pub enum Rig {
 }
 
 impl Rig {
-    /// Of an entity in a picture of `size` pixels; `None` where offsets say all of its motion.
-    pub fn of(entity: &Entity, size: [u32; 2]) -> Option<Self> {
+    /// Of an entity in a picture, which is `size` pixels large here whatever its own size; `None` where offsets say all of its motion. What
+    /// is led of a person is told apart by the picture's colours; an empty picture has none, and bones alone say it.
+    pub fn of(entity: &Entity, picture: &Picture, size: [u32; 2]) -> Option<Self> {
         let mut paths: Vec<Trajectory> = entity.held_by().cloned().collect();
         let starts = |paths: &[Trajectory]| -> Vec<[f32; 2]> {
             paths.iter().map(Trajectory::start).collect()
         };
         if let Some(skeleton) = &entity.skeleton
             && paths.iter().any(|path| !path.is_pin())
-            && let Some(rig) = PersonRig::new(skeleton, &entity.mask, size, &starts(&paths))
+            && let Some(rig) =
+                PersonRig::new(skeleton, &entity.mask, picture, size, &starts(&paths))
         {
             let rig = Box::new(rig);
             return Some(Self::Person { rig, paths });

@@ -3,7 +3,7 @@
 use super::mesh::{Mesh, mesh_over};
 use super::solver::{Guess, Solver};
 use crate::scene::skeleton::{Areas, Joint, Puppet};
-use crate::scene::{Mask, Skeleton};
+use crate::scene::{Mask, Picture, Skeleton};
 use std::sync::Arc;
 
 /// A person that was taken hold of at some places: its mesh, ready to be moved again and again.
@@ -21,16 +21,20 @@ pub struct PersonRig {
 }
 
 impl PersonRig {
-    /// Of a person under a mask in a picture of `size` pixels, taken hold of at places in fractions of it. An arm in front of the trunk
+    /// Of a person under a mask in a picture, which is `size` pixels large here, taken hold of at places in fractions of it; colours of the
+    /// picture say where arms end, if it has any. An arm in front of the trunk
     /// hangs together with it at the shoulder alone, and lies in front wherever it goes. `None` where there is nothing to be held.
     pub fn new(
         skeleton: &Skeleton,
         mask: &Mask,
+        picture: &Picture,
         size: [u32; 2],
         taken: &[[f32; 2]],
     ) -> Option<Self> {
         let sides = size.map(|side| side.max(1) as f32);
-        let areas = Areas::new(skeleton, mask, sides[0] / sides[1])?;
+        let aspect = sides[0] / sides[1];
+        let puppet = Puppet::new(skeleton, mask, aspect, taken);
+        let areas = Areas::new(skeleton, mask, picture, aspect)?.led(|part| puppet.leads(part));
         // What the picture's border cuts off is as it is there.
         let fraction =
             |[x, y]: [f32; 2]| [x / sides[0], y / sides[1]].map(|v| v.clamp(0.0, 1.0 - 1e-6));
@@ -39,10 +43,9 @@ impl PersonRig {
         let bone = |at| areas.bone(skeleton, fraction(at));
         let bones = mesh.own_places().into_iter().map(bone).collect();
         // Where an arm crosses the trunk the spine must not hold it.
-        let puppet =
-            Puppet::new(skeleton, mask, sides[0] / sides[1], taken).held_where(|joint, at| {
-                areas.bone(skeleton, at).is_of_an_arm() == joint.is_of_an_arm()
-            });
+        let puppet = puppet.held_where(|joint, at| {
+            areas.bone(skeleton, at).is_of_an_arm() == joint.is_of_an_arm()
+        });
         Self::held(mesh, puppet, bones, sides)
     }
 

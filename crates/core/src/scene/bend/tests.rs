@@ -1,5 +1,5 @@
 use super::*;
-use crate::scene::{Entity, Mask, Trajectory};
+use crate::scene::{Entity, Mask, Picture, Trajectory};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -195,7 +195,7 @@ fn poses_turn_about_the_first_handle_and_the_first_frame_is_at_rest() {
         }],
         ..Entity::default()
     };
-    let Motion::Mesh { mesh, frames } = Motion::of(&entity, 5, SIZE) else {
+    let Motion::Mesh { mesh, frames } = Motion::of(&entity, &Picture::default(), 5, SIZE) else {
         panic!("poses take a mesh");
     };
     assert_eq!(frames[0], mesh.vertices());
@@ -212,12 +212,15 @@ fn poses_turn_about_the_first_handle_and_the_first_frame_is_at_rest() {
         Motion::Shift(offsets) => far(&offsets, &wanted) < 1e-3,
         Motion::Mesh { .. } => false,
     };
-    assert!(near(Motion::of(&shifted, 2, SIZE)));
+    assert!(near(Motion::of(&shifted, &Picture::default(), 2, SIZE)));
     shifted.handles = vec![Trajectory::line([0.3, 0.5], [0.4, 0.5])];
-    assert!(near(Motion::of(&shifted, 2, SIZE)));
+    assert!(near(Motion::of(&shifted, &Picture::default(), 2, SIZE)));
     shifted.mask = Mask::empty(4, 4);
     shifted.handles = vec![Trajectory::pin(0.3, 0.5)];
-    assert!(near(Motion::of(&shifted, 2, SIZE)), "nothing to bend");
+    assert!(
+        near(Motion::of(&shifted, &Picture::default(), 2, SIZE)),
+        "nothing to bend"
+    );
 }
 
 /// Handles on and beside the shapes, their targets anywhere, on each other too.
@@ -285,4 +288,33 @@ proptest! {
             before = at;
         }
     }
+}
+
+#[test]
+fn along_a_cut_two_pieces_share_what_is_there() {
+    let cut = |a: [f32; 2], b: [f32; 2]| (a[0] < 200.0) == (b[0] < 200.0) || a[1] > 160.0;
+    let mesh = Mesh::cut(&bar(), SIZE, 4.0, cut).unwrap();
+    let shares = |at: [f32; 2]| -> Vec<f32> {
+        let over = |triangle: &usize| {
+            let [a, b, c] = mesh.triangles()[*triangle].map(|v| mesh.vertices()[v as usize]);
+            let side = |a: [f32; 2], b: [f32; 2]| {
+                mesh::cross([b[0] - a[0], b[1] - a[1]], [at[0] - a[0], at[1] - a[1]])
+            };
+            let sides = [side(a, b), side(b, c), side(c, a)];
+            sides.iter().all(|s| *s > 0.0) || sides.iter().all(|s| *s < 0.0)
+        };
+        let over = (0..mesh.triangles().len()).filter(over);
+        over.map(|triangle| mesh.share(triangle, at)).collect()
+    };
+    let mut soft = 0;
+    for step in 0..160 {
+        let at = [190.03 + step as f32 * 0.13, 141.3];
+        let found = shares(at);
+        let sum: f32 = found.iter().sum();
+        assert!((sum - 1.0).abs() < 1e-4, "{sum} of {found:?} at {at:?}");
+        soft += usize::from(found.iter().any(|share| (0.1..0.9).contains(share)));
+    }
+    assert!((2..40).contains(&soft), "{soft} places between");
+    let [left, right] = [180.2, 220.2].map(|x| shares([x, 141.3]));
+    assert!(left.contains(&1.0) && right.contains(&1.0));
 }

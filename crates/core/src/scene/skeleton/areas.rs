@@ -1,13 +1,12 @@
 //! Which part of a person each place of its mask belongs to, by its bones: what must not stick together when an arm that lies in front
 //! of the trunk moves.
 
+use super::grow::grown;
 use super::plane::{Plane, Point, cross, distance, from_segment, minus};
 use super::{Joint, Skeleton};
 use crate::error::Result;
-use crate::scene::parts::{Part, Side, neighbours, share_out, tidied};
-use crate::scene::{Mask, raster};
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use crate::scene::parts::{Part, Side, share_out, tidied};
+use crate::scene::{Mask, Picture, raster};
 
 /// Half of the width of what is around a bone, in lengths of the trunk: of people in clothes, with what the mask does not tell.
 pub fn half_width(joint: Joint) -> f32 {
@@ -39,6 +38,9 @@ const ALONG: [f32; 3] = [0.35, 0.5, 0.65];
 const ACROSS: f32 = 0.14;
 /// The least visibility of a knee that is only said to be hidden.
 const PERHAPS: f32 = 0.15;
+/// Where colours are to say where an arm ends that lies in front of something, or beside it: from here, in half widths, it is in doubt,
+/// and from there it is no arm.
+const IN_DOUBT: [f32; 2] = [0.5, 1.7];
 /// How far from a joint two parts hang together, in half widths of the part that hangs there.
 const AROUND_JOINT: f32 = 1.6;
 
@@ -51,6 +53,8 @@ pub struct Areas {
     labels: Vec<Option<Part>>,
     /// Which pixels are an arm's in front of trunk or thighs.
     hidden: Vec<bool>,
+    /// Which parts go along with the trunk as if they were one with it. In the order of [`Part::ALL`].
+    stiff: [bool; Part::ALL.len()],
     /// Where each part of an arm hangs from the one before it, and how far around they hang together. In the order of [`Part::ALL`].
     hinges: [Option<(Point, f32)>; Part::ALL.len()],
 }
@@ -113,7 +117,7 @@ impl Shape {
                 }
                 let ends_at = [from, to].map(|joint| skeleton.place(joint));
                 let half = measured(mask, &deep, ends_at, scale * half_width(to));
-                if is_arm(part) && from != wrist {
+                if part.is_of_an_arm() && from != wrist {
                     hinges[part as usize] = Some((at(from), AROUND_JOINT * half));
                 }
                 bones.push(Bone {
@@ -161,12 +165,25 @@ impl Shape {
         WITHIN_TRUNK + away / (self.scale * TRUNK_EDGE)
     }
 
-    /// The part that surely is at a point.
-    fn part(&self, point: Point) -> Option<Part> {
+    /// The part that surely is at a point. Near the edges of arms nothing is sure where there are `colours` to tell.
+    fn part(&self, point: Point, colours: bool) -> Option<Part> {
         let all = self.bones.iter().map(|bone| (bone.away(point), bone.part));
         let all = all.chain([(self.trunk_away(point), Part::Torso)]);
         let nearest = all.min_by(|a, b| a.0.total_cmp(&b.0));
         let (_, part) = nearest.filter(|(away, _)| *away <= 1.0)?;
+        if colours {
+            let arms = self.bones.iter().filter(|bone| bone.part.is_of_an_arm());
+            let arm = arms.min_by(|a, b| a.away(point).total_cmp(&b.away(point)));
+            if let Some((arm, away)) = arm.map(|arm| (arm, arm.away(point))) {
+                let [core, end] = IN_DOUBT;
+                // An arm lies in front of what it crosses.
+                return match away {
+                    _ if away <= core => Some(arm.part),
+                    _ if away < end => None,
+                    _ => Some(part),
+                };
+            }
+        }
         Some(part)
     }
 
@@ -202,9 +219,9 @@ fn measured(mask: &Mask, deep: &[f32], [from, to]: [[f32; 2]; 2], usual: f32) ->
 }
 
 impl Areas {
-    /// The parts of the person whose bones and mask these are. `aspect` is the picture's width to its height. `None` when hardly any
-    /// bone can be seen.
-    pub fn new(skeleton: &Skeleton, mask: &Mask, aspect: f32) -> Option<Self> {
+    /// The parts of the person whose bones and mask these are, in a picture whose colours say where arms end; an empty one says nothing,
+    /// and bones alone do. `aspect` is the picture's width to its height. `None` when hardly any bone can be seen.
+    pub fn new(skeleton: &Skeleton, mask: &Mask, picture: &Picture, aspect: f32) -> Option<Self> {
         let scale = skeleton.scale(aspect).filter(|_| !mask.is_empty())?;
         let plane = Plane::of(aspect);
         let shape = Shape::new(skeleton, mask, aspect, scale);
@@ -219,12 +236,12 @@ impl Areas {
         let certain = (0..width * height).map(|index| {
             Some(index)
                 .filter(inside)
-                .and_then(|index| shape.part(point(index)))
+                .and_then(|index| shape.part(point(index), !picture.is_empty()))
         });
-        let labels = grown(mask, certain.collect());
+        let labels = grown(mask, picture, certain.collect());
         // An arm that came out in two pieces would tear.
         let labels = tidied(mask, &labels);
-        let arm = |index: usize| labels[index].is_some_and(is_arm) && inside(&index);
+        let arm = |index: usize| labels[index].is_some_and(Part::is_of_an_arm) && inside(&index);
         let body = Mask {
             alpha: (0..labels.len())
                 .map(|at| if inside(&at) && !arm(at) { 255 } else { 0 })
@@ -240,8 +257,19 @@ impl Areas {
             aspect,
             hidden: (0..width * height).map(hidden).collect(),
             labels,
+            stiff: [false; Part::ALL.len()],
             hinges: shape.hinges,
         })
+    }
+
+    /// The same, with the parts that nobody leads, by `led`, as one: they go along with the trunk, and a cut between them would only
+    /// show as a crack.
+    pub fn led(mut self, led: impl Fn(Part) -> bool) -> Self {
+        self.stiff = Part::ALL.map(|part| !led(part));
+        for (hidden, label) in self.hidden.iter_mut().zip(&self.labels) {
+            *hidden &= label.is_some_and(|part| !self.stiff[part as usize]);
+        }
+        self
     }
 
     /// What arms hide of trunk and thighs, and these two with it, as masks of the size of `mask`, which these areas are of. `None`
@@ -254,7 +282,9 @@ impl Areas {
             ..*mask
         };
         let hidden = made(&|at| self.hidden[at]);
-        let arm = |at: usize| self.labels[at].is_some_and(is_arm);
+        let arm = |at: usize| {
+            self.labels[at].is_some_and(|part| part.is_of_an_arm() && !self.stiff[part as usize])
+        };
         let body = made(&|at| self.hidden[at] || mask.alpha[at] >= 128 && !arm(at));
         (!hidden.is_empty()).then_some([hidden, body])
     }
@@ -310,18 +340,24 @@ impl Areas {
         order.take_while(|other| Some(**other) != part).count()
     }
 
-    /// Whether what is at two neighbouring places hangs together. Arms do with what they hang from, near the joint alone; one leg below
-    /// the knee does not with the other. All else does wherever it touches, for clothes do. In fractions of the picture.
+    /// Whether what is at two neighbouring places hangs together. Arms do with what they hang from, near the joint alone (but see
+    /// [`led`](Self::led)); one leg below the knee does not with the other. All else does wherever it touches, for clothes do. In
+    /// fractions of the picture.
     pub fn joined(&self, a: [f32; 2], b: [f32; 2]) -> bool {
         let (Some(first), Some(second)) = (self.part(a), self.part(b)) else {
             return false;
         };
-        if first == second {
+        if first == second
+            || [first, second]
+                .iter()
+                .all(|part| self.stiff[*part as usize])
+        {
             return true;
         }
-        if !is_arm(first) && !is_arm(second) {
+        if !first.is_of_an_arm() && !second.is_of_an_arm() {
             let other_side = first.side().map(Side::opposite);
-            return !(is_shank(first) && is_shank(second) && second.side() == other_side);
+            let shanks = first.is_of_a_shank() && second.is_of_a_shank();
+            return !(shanks && second.side() == other_side);
         }
         let hanging = match (
             first.parent() == Some(second),
@@ -338,44 +374,6 @@ impl Areas {
         let [x, y] = [0, 1].map(|axis| (a[axis] + b[axis]) / 2.0);
         distance(plane.enter([x, y]), joint) <= reach
     }
-}
-
-fn is_arm(part: Part) -> bool {
-    Side::BOTH
-        .into_iter()
-        .any(|side| side.arm().contains(&part))
-}
-
-/// Whether it is below the knee.
-fn is_shank(part: Part) -> bool {
-    Side::BOTH
-        .into_iter()
-        .any(|side| side.leg()[1..].contains(&part))
-}
-
-/// The labels, with the rest of the mask given to the part that is nearest by a way within it. Arms count twice as far: what hangs
-/// beside an arm is rather the clothes of the trunk.
-fn grown(mask: &Mask, mut labels: Vec<Option<Part>>) -> Vec<Option<Part>> {
-    let mut waiting = BinaryHeap::new();
-    for (at, label) in labels.iter().enumerate() {
-        if let Some(part) = label {
-            waiting.push((Reverse(0u32), at, *part));
-        }
-    }
-    let mut taken: Vec<bool> = vec![false; labels.len()];
-    while let Some((Reverse(far), at, part)) = waiting.pop() {
-        if std::mem::replace(&mut taken[at], true) {
-            continue;
-        }
-        labels[at] = Some(part);
-        let step = if is_arm(part) { 2 } else { 1 };
-        for next in neighbours(at, mask.width as usize, labels.len()) {
-            if mask.alpha[next] >= 128 && !taken[next] {
-                waiting.push((Reverse(far + step), next, part));
-            }
-        }
-    }
-    labels
 }
 
 /// Which pixels are inside of a mask once gaps of it are closed that are narrower than twice `radius` pixels.

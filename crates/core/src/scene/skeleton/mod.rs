@@ -4,6 +4,7 @@
 //! shorter, and hardly longer. Places are fractions of the picture.
 
 mod areas;
+mod grow;
 mod limb;
 mod plane;
 mod pose;
@@ -16,14 +17,20 @@ pub use areas::{Areas, half_width};
 pub use pose::Drag;
 pub use puppet::{Puppet, Way};
 
+use super::Mask;
 use super::parts::Side;
-use plane::Plane;
+use plane::{Plane, Point};
 use serde::{Deserialize, Serialize};
 
 /// Joints that are less likely than this to be seen are taken for hidden.
 const SEEN: f32 = 0.65;
 /// Share of a bone, at either end, within which a place means the joint there.
 const NEAR_JOINT: f32 = 0.2;
+/// A trunk that is shorter than this share of what the limbs would have it be is none: who bows to the viewer that deeply could not be
+/// led by joints, and an animal's legs that were taken for a person's hang from nothing.
+const LEAST_TRUNK: f32 = 0.35;
+/// How far from its bone what belongs to a person may be, in half widths.
+const OWN: f32 = 2.5;
 /// Places beyond this many pictures are taken for it.
 const FAR: f32 = 10.0;
 
@@ -333,5 +340,52 @@ impl Skeleton {
         found.sort_by(|a, b| b.total_cmp(a));
         // The second: one that was found wrongly may be too long.
         found.get(1).or(found.first()).copied()
+    }
+
+    /// Whether there is a trunk that arms and legs could hang from.
+    pub fn has_a_trunk(&self, aspect: f32) -> bool {
+        let plane = Plane::of(aspect);
+        let [neck, pelvis] =
+            [Joint::Neck, Joint::Pelvis].map(|joint| plane.enter(self.place(joint)));
+        let length = plane::distance(neck, pelvis);
+        self.scale(aspect)
+            .is_some_and(|scale| length >= LEAST_TRUNK * scale)
+    }
+
+    /// The share of a mask that lies near bones, seen or hidden: of a person nearly all, of an animal that was taken for one often not.
+    /// 0..1, and 0 for an empty mask.
+    pub fn explains(&self, mask: &Mask, aspect: f32) -> f32 {
+        // Some thousands of samples say as much as all pixels.
+        const SAMPLES: usize = 128;
+        let Some(scale) = self.scale(aspect) else {
+            return 0.0;
+        };
+        let plane = Plane::of(aspect);
+        let bones: Vec<_> = Joint::ALL
+            .into_iter()
+            .filter_map(|joint| {
+                let ends = [joint.parent()?, joint].map(|end| plane.enter(self.place(end)));
+                Some((ends, OWN * scale * half_width(joint)))
+            })
+            .collect();
+        let step = |side: u32| (side as usize / SAMPLES).max(1);
+        let (mut own, mut all) = (0.0_f32, 0.0_f32);
+        for y in (0..mask.height as usize).step_by(step(mask.height)) {
+            for x in (0..mask.width as usize).step_by(step(mask.width)) {
+                if mask.alpha[y * mask.width as usize + x] < 128 {
+                    continue;
+                }
+                let point = plane.enter([
+                    (x as f32 + 0.5) / mask.width as f32,
+                    (y as f32 + 0.5) / mask.height as f32,
+                ]);
+                let near = |([from, to], reach): &([Point; 2], f32)| {
+                    plane::from_segment(point, *from, *to).0 <= *reach
+                };
+                all += 1.0;
+                own += if bones.iter().any(near) { 1.0 } else { 0.0 };
+            }
+        }
+        own / all.max(1.0)
     }
 }

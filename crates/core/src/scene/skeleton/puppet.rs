@@ -3,6 +3,7 @@
 use super::plane::{Plane, Point, Turn, minus, plus};
 use super::{Drag, Grip, Joint, Skeleton};
 use crate::scene::Mask;
+use crate::scene::parts::Part;
 
 /// Along each bone: limbs stay straight.
 const ALONG: [f32; 3] = [1.0 / 3.0, 2.0 / 3.0, 1.0];
@@ -44,6 +45,21 @@ impl Puppet {
         self.held
             .retain(|grip| keep(grip.joint, skeleton.place_of(*grip)));
         self
+    }
+
+    /// Whether a part goes another way than the trunk: arms and head where somebody took hold of them, legs whose knee can be seen.
+    pub fn leads(&self, part: Part) -> bool {
+        let limb = match part.side() {
+            Some(side) if side.arm().contains(&part) => Joint::arm(side),
+            Some(side) => Joint::leg(side),
+            None if part == Part::Head => [Joint::Head; 4],
+            None => return false,
+        };
+        // A shoulder or hip is the trunk's.
+        let own = &limb[usize::from(part.side().is_some())..];
+        let bends = part.is_of_a_leg() && self.skeleton.sees(limb[1]);
+        let mut taken = self.taken.iter().flatten();
+        bends || taken.any(|grip| own.contains(&grip.joint))
     }
 
     /// The places that the mesh is held at, at rest: joints that can be seen, and places along the bones between them, as far as they

@@ -2,7 +2,7 @@ use super::plane::{Plane, distance};
 use super::*;
 use crate::scene::bend::{BehindArms, Mesh, Motion, Rig};
 use crate::scene::parts::Part;
-use crate::scene::{Entity, Mask, Trajectory};
+use crate::scene::{Entity, Mask, Picture, Trajectory};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -268,7 +268,7 @@ fn mask(person: &Skeleton) -> Mask {
 #[test]
 fn an_arm_in_front_of_the_trunk_hangs_together_with_it_at_the_shoulder_only() {
     let person = person();
-    let areas = Areas::new(&person, &mask(&person), ASPECT).unwrap();
+    let areas = Areas::new(&person, &mask(&person), &Picture::default(), ASPECT).unwrap();
     for (at, part) in [
         ([0.5, 0.1], Part::Head),
         ([0.5, 0.3], Part::Torso),
@@ -442,7 +442,7 @@ fn follows(mesh: &Mesh, vertices: &[[f32; 2]], at: [f32; 2]) -> [f32; 2] {
 fn one_handle_bends_an_entity_that_has_joints() {
     let person = person();
     let entity = led(&person);
-    let mut rig = Rig::of(&entity, SIZE).unwrap();
+    let mut rig = Rig::of(&entity, &Picture::default(), SIZE).unwrap();
     let end = rig.at(1.0);
     let mesh = rig.mesh();
     let moved = |joint: Joint| {
@@ -473,20 +473,20 @@ fn one_handle_bends_an_entity_that_has_joints() {
         skeleton: None,
         ..entity.clone()
     };
-    assert!(Rig::of(&rigid, SIZE).is_none());
+    assert!(Rig::of(&rigid, &Picture::default(), SIZE).is_none());
     let [x, y] = person.place(Joint::RightHand);
     let held = Entity {
         trajectory: Some(Trajectory::pin(x, y)),
         ..entity
     };
-    assert!(Rig::of(&held, SIZE).is_none());
+    assert!(Rig::of(&held, &Picture::default(), SIZE).is_none());
 }
 
 #[test]
 fn what_an_arm_hides_of_the_body_moves_with_the_body() {
     let person = person();
     let entity = led(&person);
-    let behind = BehindArms::of(&entity, 5, SIZE).unwrap();
+    let behind = BehindArms::of(&entity, &Picture::default(), 5, SIZE).unwrap();
     assert!(behind.hidden.contains(0.46, 0.38) && !behind.hidden.contains(0.5, 0.3));
     assert!(behind.body.contains(0.46, 0.38) && behind.body.contains(0.5, 0.3));
     assert!(
@@ -504,9 +504,72 @@ fn what_an_arm_hides_of_the_body_moves_with_the_body() {
                 skeleton: None,
                 ..entity
             },
+            &Picture::default(),
             5,
             SIZE
         )
         .is_none()
     );
+}
+
+#[test]
+fn arms_that_nobody_leads_are_not_cut_from_the_trunk() {
+    let person = person();
+    let leads = |joint: Joint| {
+        let [x, y] = person.place(joint);
+        Entity {
+            trajectory: Some(Trajectory::line([x, y], [x + 0.1, y])),
+            ..led(&person)
+        }
+    };
+    // Who leans takes a forearm in front of the trunk along, and there is nothing behind it that is seen.
+    let leaning = leads(Joint::Head);
+    assert!(BehindArms::of(&leaning, &Picture::default(), 5, SIZE).is_none());
+    let mut rig = Rig::of(&leaning, &Picture::default(), SIZE).unwrap();
+    let end = rig.at(1.0);
+    let away = |rig: &Rig, end: &[[f32; 2]]| {
+        let [arm, trunk] = [[0.45, 0.375], [0.45, 0.43]].map(|at| {
+            let to = follows(rig.mesh(), end, at);
+            [to[0] - at[0], to[1] - at[1]]
+        });
+        apart(arm, trunk)
+    };
+    assert!(away(&rig, &end) < 0.02, "{}", away(&rig, &end));
+    // One whose hand is led leaves it.
+    let mut rig = Rig::of(&led(&person), &Picture::default(), SIZE).unwrap();
+    let end = rig.at(1.0);
+    assert!(away(&rig, &end) > 0.1);
+    // Nothing at all is cut there, which a crack would show.
+    let mask = mask(&person);
+    let areas = Areas::new(&person, &mask, &Picture::default(), ASPECT).unwrap();
+    assert!(!areas.joined([0.48, 0.4], [0.48, 0.46]));
+    let edge: Vec<_> = (0..40)
+        .map(|step| [0.48, 0.38 + 0.0025 * step as f32])
+        .collect();
+    let stiff = areas.led(|_| false);
+    assert!(edge.windows(2).all(|pair| stiff.joined(pair[0], pair[1])));
+    assert!(stiff.behind_arms(&mask).is_none());
+}
+
+#[test]
+fn animals_that_were_taken_for_people_have_no_trunk_or_reach_beyond_their_bones() {
+    let person = person();
+    let own = mask(&person);
+    assert!(person.has_a_trunk(ASPECT));
+    assert!(person.explains(&own, ASPECT) > 0.95);
+    assert_eq!(person.explains(&Mask::empty(9, 9), ASPECT), 0.0);
+    // A bag, or a skirt, is explained as well; as much again as the person is not.
+    let mut wide = own.clone();
+    for (at, alpha) in wide.alpha.iter_mut().enumerate() {
+        if at % 150 > 115 {
+            *alpha = 255;
+        }
+    }
+    assert!(person.explains(&wide, ASPECT) < 0.7);
+    // Long legs beneath shoulders and hips in one place, as a horse has them.
+    let mut horse = person.clone();
+    for joint in [Joint::Neck, Joint::LeftShoulder, Joint::RightShoulder] {
+        horse.places[joint as usize][1] = 0.46;
+    }
+    assert!(!horse.has_a_trunk(ASPECT));
 }

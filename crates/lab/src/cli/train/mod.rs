@@ -52,6 +52,15 @@ const PLATE: Defaults = Defaults {
     ..DEFAULTS
 };
 
+/// A tiny network, and as many movements as it likes.
+const PARTS: Defaults = Defaults {
+    steps: 4_000,
+    batch: 64,
+    learning_rate: 2e-3,
+    ema: 0.998,
+    ..DEFAULTS
+};
+
 /// Steps of what all of the tables' runs start from.
 const BASE_STEPS: u64 = 4_000;
 
@@ -99,6 +108,7 @@ pub fn run(args: Args) -> Result<()> {
         Network::Encoder => What::Encoder,
         Network::Parser => What::Parser,
         Network::Plate => What::Plate,
+        Network::Parts => What::Parts,
         Network::Denoiser => What::Denoiser,
         Network::Controlnet => What::ControlNet,
         Network::Table => return table(options, directory),
@@ -106,6 +116,7 @@ pub fn run(args: Args) -> Result<()> {
     let defaults = match what {
         What::ControlNet => &PUBLISHED,
         What::Plate => &PLATE,
+        What::Parts => &PARTS,
         _ => &DEFAULTS,
     };
     let sizes = match options.sizes.is_empty() {
@@ -121,6 +132,7 @@ pub fn run(args: Args) -> Result<()> {
         frames: options.frames,
         model: match (what, &options.model) {
             (What::Plate, None) => "models/plate".into(),
+            (What::Parts, None) => "runs/parts-model".into(),
             _ => model(&options),
         },
         data: data(&options),

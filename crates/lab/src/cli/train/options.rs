@@ -23,6 +23,8 @@ pub enum Network {
     Parser,
     /// The structure of plates: what may lie behind a thing, roughly
     Plate,
+    /// How joints that nobody leads follow those that are led; on movements that are made up, without --data
+    Parts,
     /// UNet, ControlNet and relation module
     Denoiser,
     /// A ControlNet and a relation module for Stable Video Diffusion, whose folder is --model and stays as it is
@@ -41,7 +43,7 @@ pub struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
     /// Model directory: configurations are read from it, weights written into it [default: models/mini; models/plate for
-    /// plate]
+    /// plate, runs/parts-model for parts]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<PathBuf>,
@@ -70,7 +72,8 @@ pub struct Options {
     #[arg(long)]
     #[serde(with = "text", skip_serializing_if = "Option::is_none")]
     pub device: Option<Device>,
-    /// Clips (pictures, for the encoder) in a batch [default: 8; 4 for tables, 16 for plate]
+    /// Clips (pictures, for the encoder) in a batch [default: 8; 4 for tables, 16 for plate, 64 for
+    /// parts]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch: Option<usize>,
@@ -95,7 +98,7 @@ pub struct Options {
     #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recompute: Option<bool>,
-    /// Optimiser steps of the whole run [default: 100000; 250 for each run of a table]
+    /// Optimiser steps of the whole run [default: 100000; 250 for each run of a table, 4000 for parts]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
@@ -111,11 +114,11 @@ pub struct Options {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_steps: Option<u64>,
-    /// Peak learning rate [default: 4e-4; 1.5e-3 for tables; 1e-3 for plate]
+    /// Peak learning rate [default: 4e-4; 1.5e-3 for tables; 1e-3 for plate, 2e-3 for parts]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub learning_rate: Option<f64>,
-    /// Decay of the average of the weights [default: 0.999; 0.99 for tables, 0.998 for plate]
+    /// Decay of the average of the weights [default: 0.999; 0.99 for tables, 0.998 for plate and parts]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ema: Option<f64>,
