@@ -3,9 +3,9 @@
 
 mod matmul;
 mod memory;
+pub mod random;
 mod reference;
 mod report;
-mod small;
 
 pub use reference::ReferenceOptions;
 pub use report::{Report, Row, Sample};
@@ -62,7 +62,7 @@ pub fn bench(options: &Options, device: Device, say: &mut dyn FnMut(&str)) -> Re
         Some(location) => location.clone(),
         None => {
             say("making a small model of random weights");
-            made = small::directory()?;
+            made = random::directory()?;
             made.path().display().to_string()
         }
     };

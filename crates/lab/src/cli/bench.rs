@@ -1,5 +1,6 @@
 //! `dragentity-lab bench`.
 
+use crate::bench::random::{self, Sizes};
 use crate::bench::{Options, ReferenceOptions, bench};
 use dragentity_core::error::{Error, Result};
 use dragentity_networks::device::Device;
@@ -37,6 +38,9 @@ pub struct Args {
     /// A Python with torch and diffusers, to do the same in turn
     #[arg(long, value_name = "PYTHON")]
     reference: Option<String>,
+    /// Write a model of random weights of the published sizes into this new folder (4.5 GB), and measure nothing
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["model", "reference", "json"])]
+    write: Option<PathBuf>,
     /// Print the figures as JSON
     #[arg(long)]
     json: bool,
@@ -47,6 +51,9 @@ pub struct Args {
 /// # Errors
 /// As [`bench()`], and [`Error::Job`] for sizes that are no multiples of 64.
 pub fn run(args: Args) -> Result<()> {
+    if let Some(folder) = args.write {
+        return random::write(&folder, Sizes::Published);
+    }
     if let Some(side) = args.size.iter().find(|&&side| side == 0 || side % 64 != 0) {
         return Err(Error::Job(format!(
             "--size has a side of {side} pixels; choose multiples of 64"
