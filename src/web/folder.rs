@@ -77,8 +77,8 @@ pub fn find_model(paths: &[String]) -> Result<Found, String> {
         [one] => one,
         [] if is_part(paths) => {
             return Err(format!(
-                "{folder} is a part of a model, or a model in a single file: open the folder that has {INDEX} and, beside it, unet, \
-                 vae and image_encoder"
+                "there is only a part of a model in {folder}, or a model in a single file: open the folder that has {INDEX} and, \
+                 beside it, unet, vae and image_encoder"
             ));
         }
         [] => {
@@ -197,7 +197,7 @@ mod tests {
         ]);
         // The folder itself is called unet, and is not beside anything.
         let refused = find_model(&part).unwrap_err();
-        assert!(refused.contains("unet is a part of a model"), "{refused}");
+        assert!(refused.contains("only a part of a model in unet"), "{refused}");
         let holiday = paths(&["holiday/beach.jpg", "holiday/2024/hill.jpg"]);
         let refused = find_model(&holiday).unwrap_err();
         assert!(refused.contains("no model in holiday"), "{refused}");

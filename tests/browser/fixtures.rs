@@ -4,6 +4,8 @@
 //!   the UNet with its synthetic weights and inputs, and the reference's output from tests/goldens; `down_block.tolerance`: how far from it is right.
 //! - `tiny/`: a model directory like models/mini, but with so few channels that WebGPU emulated on a CPU runs it, and
 //!   with random weights;
+//! - `svd/`: Stable Video Diffusion's directory as published, as small, with synthetic weights;
+//! - `hollow/`: the same with a larger UNet of zeros, which takes a while to read;
 //! - `sam.safetensors`: a SAM of the same kind;
 //! - `person.png`, `person.mask`: a rendered person, and where it is, a byte a pixel.
 
@@ -12,11 +14,11 @@ mod person;
 
 use burn::backend::Flex;
 use dragentity_networks::weights::tensor_list;
-use dragentity_testkit::tiny;
 use dragentity_testkit::{
     DOWN_BLOCK, DOWN_BLOCK_TOLERANCE, down_block_config, golden_file, parameter, safetensors_file,
     uniform,
 };
+use dragentity_testkit::{svd, tiny};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
@@ -34,6 +36,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     picture.save(out.join("person.png"))?;
     std::fs::write(out.join("person.mask"), mask.into_raw())?;
     tiny::tiny_model(&out.join("tiny"))?;
+    let published = |name: &str| {
+        let folder = out.join(name);
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)?;
+        }
+        std::fs::create_dir(&folder)?;
+        svd::write_published(&folder);
+        Ok::<_, std::io::Error>(folder)
+    };
+    published("svd")?;
+    // Of 154 MB in half precision.
+    svd::write_hollow_unet(&published("hollow")?, [256, 512]);
     tiny::tiny_sam(&out.join("sam.safetensors"))
 }
 

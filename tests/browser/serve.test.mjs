@@ -45,7 +45,7 @@ test('a job runs on the server that the page came from', { timeout: 600_000 }, a
   // Offered, but not taken by itself.
   await until(() => at(page, 'place-server').isEnabled(), 'the server to be offered');
   assert.ok(await at(page, 'place-here').isChecked());
-  assert.match(await at(page, 'places').textContent(), /This browser.*CPU.*server.*mini on CPU/s);
+  assert.match(await at(page, 'places').textContent(), /At once.*CPU.*server.*mini on CPU/s);
   assert.match(await at(page, 'privacy').textContent(), /Nothing is uploaded/);
   // By keyboard, as by mouse.
   await at(page, 'place-here').focus();
@@ -174,6 +174,6 @@ test('where nothing takes jobs, nothing is asked', { timeout: 120_000 }, async (
   });
   await stage(page);
   await until(async () => /CPU/.test(await at(page, 'device').textContent()), 'the device');
-  assert.ok(await at(page, 'places').isHidden());
+  assert.ok(await at(page, 'place-server').isHidden());
   assert.deepEqual(asked, []);
 });

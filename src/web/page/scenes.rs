@@ -227,10 +227,15 @@ impl App {
         let scene = match &preset {
             Some(preset) => match preset.scene(picture.clone()) {
                 Ok(scene) => {
-                    // The page's settings are the job's own; what a preset does not say is as in a new scene.
+                    // The page's settings are the job's own; what a preset does not say is as in a new scene. A published model
+                    // has numbers of its own, as in the terminal.
                     let nothing = Choice::default();
                     let model = self.own_settings();
-                    self.editor.settings = Settings::resolve(&nothing, &preset.settings, &model);
+                    let theirs = match self.compute_targets.is_folder() {
+                        true => preset.settings.for_another_model(),
+                        false => preset.settings.clone(),
+                    };
+                    self.editor.settings = Settings::resolve(&nothing, &theirs, &model);
                     scene
                 }
                 Err(error) => {
