@@ -459,6 +459,12 @@ fn a_published_model_makes_a_video_of_a_picture() {
     let frame = image::open(desk.path("frames/0002.png")).unwrap();
     assert_eq!((frame.width(), frame.height()), (24, 16));
 
+    let mut command = generate(&["-o", "packed", "--size", "24x16", "--steps", "1"]);
+    command.args(["--frames", "3", "--dtype", "int8", "--json"]);
+    let said = command.assert().success().get_output().stdout.clone();
+    let said = String::from_utf8(said).unwrap();
+    assert!(said.contains("in int8"), "{said}");
+
     // Paths are followed by what is made at once, and that is a folder that others follow, too.
     let few = [
         "--size", "24x16", "--scale", "1", "--steps", "2", "--frames", "3",

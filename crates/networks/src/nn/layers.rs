@@ -7,83 +7,15 @@
 //!
 //! Weights may be held in 8 bits ([`super::packed`]): whatever multiplies with one asks for it by [`weight`].
 
+use super::cpu::{Values, flex, is_dense, on_cpu, same, tensor};
 use super::packed::weight;
 use burn::backend::Flex;
 use burn::module::Param;
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, Linear, PaddingConfig2d};
 use burn::tensor::module;
-use burn::tensor::{DType, Int, Tensor, TensorData, TensorPrimitive, backend::Backend};
-use burn_flex::FlexTensor;
+use burn::tensor::{Tensor, TensorPrimitive, backend::Backend};
 use dragentity_kernels as kernels;
-use std::any::{Any, TypeId};
-
-/// A tensor that the kernels can read.
-struct Values(FlexTensor);
-
-impl Values {
-    /// `x`, where it is of single precision and on the CPU backend.
-    fn of<B: Backend, const D: usize>(x: &Tensor<B, D>) -> Option<Self> {
-        on_cpu(x).then(|| Self(flex(x.clone())))
-    }
-
-    /// [`Self::of`] for what may be absent: `None` where it is there and cannot be read.
-    fn of_parameter<B: Backend, const D: usize>(
-        x: Option<&Param<Tensor<B, D>>>,
-    ) -> Option<Option<Self>> {
-        match x {
-            Some(x) => Self::of(&x.val()).map(Some),
-            None => Some(None),
-        }
-    }
-
-    fn get(&self) -> &[f32] {
-        self.0.as_slice().unwrap_or_default()
-    }
-}
-
-fn on_cpu<B: Backend, const D: usize>(x: &Tensor<B, D>) -> bool {
-    TypeId::of::<B>() == TypeId::of::<Flex>() && x.dtype() == DType::F32
-}
-
-/// Whether the numbers of `x`, on the CPU backend, lie as its shape says. Burn multiplies matrices that do not as they
-/// are.
-fn is_dense<B: Backend, const D: usize>(x: &Tensor<B, D>) -> bool {
-    on_cpu(x) && {
-        let x: Tensor<Flex, D> = same(x.clone());
-        x.into_primitive().tensor().is_contiguous()
-    }
-}
-
-/// The dense tensor behind `x`, of the CPU backend.
-fn flex<B: Backend, const D: usize>(x: Tensor<B, D>) -> FlexTensor {
-    let x: Tensor<Flex, D> = same(x);
-    let x = x.into_primitive().tensor();
-    if x.is_contiguous() {
-        x
-    } else {
-        x.to_contiguous()
-    }
-}
-
-fn tensor<B: Backend, const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Tensor<B, D> {
-    let values = FlexTensor::from_data(TensorData::new(values, shape));
-    same(Tensor::<Flex, D>::from_primitive(TensorPrimitive::Float(
-        values,
-    )))
-}
-
-/// `value` under the other name of its type.
-///
-/// # Panics
-/// If the types are not the same.
-pub(super) fn same<T: 'static, U: 'static>(value: T) -> U {
-    let mut value = Some(value);
-    (&mut value as &mut dyn Any)
-        .downcast_mut::<Option<U>>()
-        .and_then(Option::take)
-        .expect("a tensor of the backend that was asked for")
-}
 
 /// Convolutions of pictures.
 pub trait Convolution<B: Backend> {
@@ -218,7 +150,7 @@ fn in_place<B: Backend, const D: usize>(x: Tensor<B, D>, f: fn(&mut [f32])) -> T
         f(x.storage_mut());
         return same(Tensor::<Flex, D>::from_primitive(TensorPrimitive::Float(x)));
     }
-    let mut values = Values(x).get().to_vec();
+    let mut values = x.as_slice().unwrap_or_default().to_vec();
     f(&mut values);
     tensor(values, shape)
 }
@@ -257,20 +189,6 @@ fn linear<B: Backend, const D: usize>(
     let y = kernels::linear(Values::of(x)?.get(), weight.get(), bias, inputs);
     shape[D - 1] = outputs;
     Some(tensor(y, shape))
-}
-
-/// The numbers of a packed weight where they are on the CPU backend, see [`super::packed`].
-pub(super) fn unpack<B: Backend>(
-    words: &Tensor<B, 1, Int>,
-    scales: &Tensor<B, 1>,
-    run: usize,
-    count: usize,
-) -> Option<Tensor<B, 1>> {
-    let scales = Values::of(scales)?;
-    let words: Tensor<Flex, 1, Int> = same(words.clone());
-    let words = words.into_primitive();
-    let values = kernels::unpack(words.as_slice()?, scales.get(), run, count);
-    Some(tensor(values, [count]))
 }
 
 /// What is added to the scaled products of queries and keys before the softmax.
@@ -337,7 +255,7 @@ pub(super) fn geglu<B: Backend>(x: Tensor<B, 2>, proj: &Linear<B>) -> Tensor<B, 
     let hidden = proj.weight.dims()[1] / 2;
     if on_cpu(&x) && on_cpu(&proj.weight) {
         let rows = x.dims()[0];
-        let y = Values(flex(proj.apply(x)));
+        let y = Values::new(proj.apply(x));
         return tensor(kernels::geglu(y.get(), hidden), [rows, hidden]);
     }
     // Splitting the weights instead of the result keeps both halves contiguous, and keeps

@@ -7,6 +7,7 @@
 pub mod attention;
 pub mod attention_block;
 pub mod batch_norm;
+mod cpu;
 pub mod embedding;
 pub mod layers;
 pub mod norm;

@@ -1,6 +1,6 @@
 //! [`super::Packed::unpack`] on the devices of CubeCL: through wgpu, natively and in the page, and CUDA.
 
-use super::super::layers::same;
+use super::super::cpu::same;
 use super::Packed;
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Int, Tensor, TensorPrimitive};

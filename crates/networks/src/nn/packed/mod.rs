@@ -12,11 +12,13 @@
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod gpu;
 
-use super::layers;
+use super::cpu::{Values, same, tensor};
 use super::precision::as_type;
+use burn::backend::Flex;
 use burn::module::{Param, ParamId};
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, ElementConversion, FloatDType, Int, Tensor, TensorData};
+use dragentity_kernels as kernels;
 
 /// Numbers of 8 bits, as they are held.
 #[derive(Clone, Debug)]
@@ -77,7 +79,7 @@ pub fn weight<B: Backend, const D: usize>(parameter: &Param<Tensor<B, D>>) -> Te
 impl<B: Backend> Packed<B> {
     /// The numbers in `dtype`. `[count]`
     fn unpack(&self, dtype: DType) -> Tensor<B, 1> {
-        if let Some(values) = layers::unpack(&self.words, &self.scales, self.run, self.count) {
+        if let Some(values) = self.unpack_on_cpu() {
             return as_type(values, dtype);
         }
         #[cfg(any(feature = "wgpu", feature = "cuda"))]
@@ -85,6 +87,15 @@ impl<B: Backend> Packed<B> {
             return values;
         }
         self.unpack_by_operations(dtype)
+    }
+
+    /// The same in single precision, where it lies on the CPU backend.
+    fn unpack_on_cpu(&self) -> Option<Tensor<B, 1>> {
+        let scales = Values::of(&self.scales)?;
+        let words: Tensor<Flex, 1, Int> = same(self.words.clone());
+        let words = words.into_primitive();
+        let values = kernels::unpack(words.as_slice()?, scales.get(), self.run, self.count);
+        Some(tensor(values, [self.count]))
     }
 
     /// The same by Burn's operations.
