@@ -1,5 +1,5 @@
 //! How parts that nobody leads follow those that are led, learned: the paper's relation module (section 3.2, Eq. 1-6) over a figure's
-//! joints, and a small head that says where each of them goes. An experiment; the program uses the chain of
+//! joints, and a small head that says of each joint's embedding and of those of the led ones where it goes. An experiment; the program uses the chain of
 //! `dragentity_core::scene::skeleton`, with which `eval --suite figures` compares it.
 
 use crate::data::moves::{Move, Places};
@@ -17,6 +17,8 @@ use serde::{Deserialize, Serialize};
 
 /// Numbers for each joint: which it is, where it is, where its bone goes, whether it is led, and where to.
 const FEATURES: usize = JOINTS + 2 + 2 + 1 + 2;
+/// What offsets, of a fifth of the height or so, are multiplied by to be as large as other numbers.
+const OFFSETS: f32 = 5.0;
 /// Keeps a garbled configuration from asking for all memory.
 const MOST_ROUNDS: usize = 16;
 
@@ -32,7 +34,7 @@ pub struct FollowerConfig {
     pub kernels: usize,
     /// How often joints hear from each other.
     pub rounds: usize,
-    /// Whether they do at all; else each knows of itself alone ([`Relation::alone`]), which is the baseline.
+    /// Whether they do at all; else each knows of itself alone ([`Relation::alone`]) until the head, which is the baseline.
     pub related: bool,
 }
 
@@ -41,8 +43,8 @@ impl Default for FollowerConfig {
         Self {
             dim: 64,
             heads: 4,
-            kernels: 64,
-            rounds: 2,
+            kernels: 16,
+            rounds: 1,
             related: true,
         }
     }
@@ -55,7 +57,7 @@ pub struct Follower<B: Backend> {
     pub embed: Linear<B>,
     /// One a round.
     pub relations: Vec<Relation<B>>,
-    /// Of the head.
+    /// Of the head: of a joint's embedding, and the mean of those of the led ones.
     pub hidden: Linear<B>,
     /// Into an offset.
     pub out: Linear<B>,
@@ -97,7 +99,7 @@ impl FollowerConfig {
             relations: rounds
                 .map(|_| self.relation().init(device))
                 .collect::<Result<_>>()?,
-            hidden: LinearConfig::new(self.dim, self.dim).init(device),
+            hidden: LinearConfig::new(2 * self.dim, self.dim).init(device),
             out: LinearConfig::new(self.dim, 2).init(device),
         })
     }
@@ -118,6 +120,8 @@ impl FollowerConfig {
 pub struct Asked {
     features: Vec<f32>,
     boxes: Vec<f32>,
+    /// What each joint counts in the mean of the led ones.
+    led: Vec<f32>,
     count: usize,
 }
 
@@ -127,6 +131,7 @@ impl Asked {
         let mut asked = Self {
             features: Vec::new(),
             boxes: Vec::new(),
+            led: Vec::new(),
             count: 0,
         };
         for (made, moment) in moves {
@@ -139,16 +144,16 @@ impl Asked {
                 let place = [0, 1].map(|axis| first[at][axis] - root[axis]);
                 let led = made.led.contains(&joint);
                 let offset = [0, 1].map(|axis| match led {
-                    true => made.places[moment][at][axis] - first[at][axis],
+                    true => OFFSETS * (made.places[moment][at][axis] - first[at][axis]),
                     false => 0.0,
                 });
-                asked
-                    .features
-                    .extend((0..JOINTS).map(|i| f32::from(u8::from(i == at))));
+                let one = |is: bool| f32::from(u8::from(is));
+                asked.features.extend((0..JOINTS).map(|i| one(i == at)));
                 asked.features.extend(place);
                 asked.features.extend(bone);
-                asked.features.push(f32::from(u8::from(led)));
+                asked.features.push(one(led));
                 asked.features.extend(offset);
+                asked.led.push(one(led) / made.led.len().max(1) as f32);
                 asked
                     .boxes
                     .extend([place[0], place[1], bone[0].abs(), bone[1].abs()]);
@@ -175,7 +180,10 @@ impl<B: Backend> Follower<B> {
             };
             x = silu(heard) + x;
         }
-        self.out.forward(silu(self.hidden.forward(x)))
+        let led = (x.clone() * tensor(&asked.led, 1)).sum_dim(1);
+        let led = led.expand(x.dims());
+        let x = silu(self.hidden.forward(Tensor::cat(vec![x, led], 2)));
+        self.out.forward(x) / OFFSETS
     }
 
     /// Where the joints of one figure are at a moment: led ones where they are led, the others where the network says.
@@ -212,25 +220,25 @@ mod tests {
     use burn::backend::Flex;
 
     #[test]
-    fn joints_hear_of_each_other_only_where_they_are_related() {
+    fn joints_that_nobody_leads_hear_of_each_other_only_where_they_are_related() {
         let device = Default::default();
         let network: Follower<Flex> = FollowerConfig::default().init(&device).unwrap();
         let made = Move::random(1, 2, &LEARNED);
-        let other = Move {
-            places: made.places.map(|_| made.places[0]),
-            ..made.clone()
-        };
-        let free = Joint::ALL
+        let mut free = Joint::ALL
             .into_iter()
-            .find(|j| !made.led.contains(j))
-            .unwrap();
-        let change = |related: bool| {
-            let [a, b] = [&made, &other]
-                .map(|made| network.places(made, 2, related, &device).unwrap()[free as usize]);
+            .filter(|joint| !made.led.contains(joint) && joint.parent().is_some());
+        let (one, other) = (free.next_back().unwrap(), free.next().unwrap());
+        let change = |related: bool, joint: Joint| {
+            let mut moved = made.clone();
+            moved.places[0][joint as usize][0] += 0.1;
+            let [a, b] = [&made, &moved]
+                .map(|made| network.places(made, 2, related, &device).unwrap()[other as usize]);
             (a[0] - b[0]).abs() + (a[1] - b[1]).abs()
         };
-        assert_eq!(change(false), 0.0);
-        assert!(change(true) > 1e-5, "{}", change(true));
+        assert_eq!(change(false, one), 0.0);
+        assert!(change(true, one) > 1e-6, "{}", change(true, one));
+        // Of what is led all hear, by the head.
+        assert!(change(false, made.led[0]) > 1e-6);
         let led = made.led[0] as usize;
         let found = network.places(&made, 2, true, &device).unwrap();
         assert_eq!(found[led], made.places[2][led]);

@@ -21,8 +21,10 @@ pub const MAX_VERTICES: usize = 500;
 const SAMPLES: usize = 10;
 /// How far a mesh goes on beyond a border that cuts the thing off, by the longer side of the thing.
 const BEYOND: f32 = 0.4;
-/// How much steeper a cut is than a mean of the samples around a place would make it.
-const SHARP: f32 = 1.5;
+/// How much steeper a cut is than a mean of the samples around a place would make it, by the pixels that a sample is wide; at least and
+/// at most.
+const SHARP: f32 = 0.8;
+const SHARPEST: [f32; 2] = [1.0, 3.0];
 /// A sample that belongs to no cell.
 const NONE: u32 = u32::MAX;
 
@@ -239,7 +241,10 @@ impl Mesh {
             }
         }
         match all > 0.0 {
-            true => ((own / all - 0.5) * SHARP + 0.5).clamp(0.0, 1.0),
+            true => {
+                let sharp = (SHARP * self.samples.step).clamp(SHARPEST[0], SHARPEST[1]);
+                ((own / all - 0.5) * sharp + 0.5).clamp(0.0, 1.0)
+            }
             false => 0.0,
         }
     }
