@@ -1,5 +1,6 @@
 //! The page's half: translates events into calls of [`Editor`], draws, and has the worker do the model's work.
 
+mod behind;
 mod canvas;
 mod compute_targets;
 mod events;
@@ -30,7 +31,7 @@ use job::Running;
 use link::Link;
 use live::Live;
 use player::Player;
-use scenes::{first_scene, open_example, open_link, open_own, open_sample};
+use scenes::{first_scene, open_example, open_link, open_own, open_plate, open_sample};
 use segmenter::Segmenter;
 use stage::Stage;
 use std::cell::RefCell;
