@@ -151,7 +151,8 @@ fn make(
 fn job(args: &Request, about: &About) -> Result<(Job, Vec<String>)> {
     let request = args.choice();
     if let Some(folder) = &args.demo {
-        let demo = demo::open(folder)?;
+        let mut demo = demo::open(folder)?;
+        demo.scene.behind.plate = plate(args)?;
         let settings = about.settings(&request, SceneFrom::Demo(&demo));
         // Whatever the model does with them, a folder's entities are to make sense.
         let job = Job::new(demo.scene, settings, true)?;
@@ -194,7 +195,9 @@ fn job(args: &Request, about: &About) -> Result<(Job, Vec<String>)> {
                 notes.push("the preset was made on another picture of the same shape; check that its masks fit this one".into());
             }
             let settings = about.settings(&request, SceneFrom::Preset(&preset));
-            let job = Job::new(preset.scene(picture)?, settings, true)?;
+            let mut scene = preset.scene(picture)?;
+            scene.behind.plate = plate(args)?;
+            let job = Job::new(scene, settings, true)?;
             notes.extend(job.scene.notes(job.settings.frames));
             job
         }
@@ -208,6 +211,15 @@ fn job(args: &Request, about: &About) -> Result<(Job, Vec<String>)> {
         }
     };
     Ok((job, notes))
+}
+
+/// The picture of what is behind the things, if one was named.
+fn plate(args: &Request) -> Result<Option<Picture>> {
+    let decoded = |path: &PathBuf| {
+        let bytes = read(path, MAX_PICTURE_FILE, "background")?;
+        Picture::decode(&bytes, &file_name(path))
+    };
+    args.plate.as_ref().map(decoded).transpose()
 }
 
 /// A job that follows what a folder of Time-to-Move has.

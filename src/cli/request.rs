@@ -24,6 +24,10 @@ pub struct Request {
     #[arg(long, value_name = "FILE_OR_URL", conflicts_with_all = ["demo", "reference"])]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<String>,
+    /// What is behind the things: a picture of the same shape, seen where they were [default: that is filled]
+    #[arg(long, value_name = "FILE", conflicts_with = "reference")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plate: Option<PathBuf>,
     /// A demo folder of DragAnything (demo.json, demo.jpg, masks): picture and trajectories in one
     #[arg(long, value_name = "DIR", conflicts_with_all = ["example", "reference"])]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -40,6 +40,8 @@ pub struct Upload {
     pub name: String,
     /// The preset: its JSON, or a link. Stable Video Diffusion needs none.
     pub preset: Option<Vec<u8>>,
+    /// The bytes of a file of what is behind the things; without it that is filled.
+    pub plate: Option<Vec<u8>>,
 }
 
 impl Upload {
@@ -76,19 +78,25 @@ impl Upload {
         };
         // Nonsense that is cheap to see is seen before a large picture is decoded.
         settings.check()?;
-        Job::new(preset.scene(picture()?)?, settings, true)
+        let mut scene = preset.scene(picture()?)?;
+        if let Some(plate) = &self.plate {
+            scene.behind.plate = Some(Picture::decode(plate, "the background")?);
+        }
+        Job::new(scene, settings, true)
     }
 
-    /// Reads the parts `picture` and `preset` of a `multipart/form-data` body.
+    /// Reads the parts `picture`, `preset` and `plate` of a `multipart/form-data` body.
     ///
     /// # Errors
     /// What the client is told, for parts that are missing, unknown, sent twice, too large or too slow.
     pub async fn read(parts: Multipart) -> Result<Self, Refused> {
-        let (name, picture, [preset]) = read(parts, [("preset", MOST_PRESET)]).await?;
+        let others = [("preset", MOST_PRESET), ("plate", MOST_BYTES)];
+        let (name, picture, [preset, plate]) = read(parts, others).await?;
         Ok(Self {
             picture,
             name,
             preset,
+            plate,
         })
     }
 }
@@ -288,6 +296,7 @@ mod tests {
             picture: picture.unwrap().to_png().unwrap(),
             name: "a.png".into(),
             preset: Some(PRESET.into()),
+            plate: None,
         }
     }
 
@@ -319,7 +328,16 @@ mod tests {
         let job = upload().job(None).unwrap();
         assert_eq!((job.settings.frames, job.settings.seed), (4, 7));
         assert_eq!(job.scene.entities.len(), 1);
+        let plate = |width: u32| {
+            let grey = Picture::from_rgb(width, 24, vec![90; (width * 24 * 3) as usize]);
+            Upload {
+                plate: Some(grey.unwrap().to_png().unwrap()),
+                ..upload()
+            }
+        };
+        assert!(plate(32).job(None).unwrap().scene.behind.plate.is_some());
         let refused = |u: Upload| u.job(None).err().unwrap().to_string();
+        assert!(refused(plate(64)).contains("another shape"));
         let text = Upload {
             picture: b"Dear cat,".to_vec(),
             ..upload()

@@ -4,7 +4,7 @@ use super::editor::SegmentRequest;
 use dragentity_compositor::cutout::Sprite;
 use dragentity_core::error::Result;
 use dragentity_core::scene::{
-    Entity, Mask, Order, Part, Picture, Pose, Scene, Settings, Skeleton, Trajectory,
+    Behind, Entity, Mask, Order, Part, Picture, Pose, Scene, Settings, Shadow, Skeleton, Trajectory,
 };
 use dragentity_core::{Click, ClickJob, Job, JobEvent, Video};
 use dragentity_pipeline::page::Maker;
@@ -84,6 +84,14 @@ struct EntityData {
     skeleton: Option<Vec<[f32; 3]>>,
     group: Option<u32>,
     part: Option<Part>,
+    shadow: ShadowData,
+}
+
+#[derive(Serialize, Deserialize)]
+enum ShadowData {
+    Found,
+    None,
+    Marked(Pixels),
 }
 
 /// A job without its picture, which the worker has already.
@@ -92,6 +100,8 @@ pub struct JobData {
     entities: Vec<EntityData>,
     order: Order,
     background: Option<Trajectory>,
+    plate: Option<Pixels>,
+    from: Option<Pixels>,
     settings: Settings,
 }
 
@@ -107,11 +117,18 @@ impl JobData {
             skeleton: e.skeleton.as_ref().map(Skeleton::to_list),
             group: e.group,
             part: e.part,
+            shadow: match &e.shadow {
+                Shadow::Found => ShadowData::Found,
+                Shadow::None => ShadowData::None,
+                Shadow::Marked(mask) => ShadowData::Marked(Pixels::of_mask(mask)),
+            },
         };
         Self {
             entities: scene.entities.iter().map(entity).collect(),
             order: scene.order,
             background: scene.background.clone(),
+            plate: scene.behind.plate.as_ref().map(Pixels::of_picture),
+            from: scene.behind.from.as_ref().map(Pixels::of_mask),
             settings: settings.clone(),
         }
     }
@@ -141,6 +158,11 @@ impl JobData {
                 skeleton: e.skeleton.and_then(|list| Skeleton::of_list(&list)),
                 group: e.group,
                 part: e.part,
+                shadow: match e.shadow {
+                    ShadowData::Found => Shadow::Found,
+                    ShadowData::None => Shadow::None,
+                    ShadowData::Marked(mask) => Shadow::Marked(mask.mask()?),
+                },
             })
         };
         let entities = self.entities.into_iter().map(entity);
@@ -149,6 +171,10 @@ impl JobData {
             entities: entities.collect::<Result<_>>()?,
             order: self.order,
             background: self.background,
+            behind: Behind {
+                plate: self.plate.map(Pixels::picture).transpose()?,
+                from: self.from.map(Pixels::mask).transpose()?,
+            },
         })
     }
 }

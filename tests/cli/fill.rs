@@ -75,6 +75,42 @@ fn what_is_under_a_mask_goes_and_the_rest_stays() {
 }
 
 #[test]
+fn a_plate_that_is_brought_along_is_seen_where_the_thing_was() {
+    let desk = Desk::new();
+    striped().save(desk.path("a.png")).unwrap();
+    let plate = |width: u32| RgbImage::from_pixel(width, 32, image::Rgb([10, 200, 10]));
+    plate(48).save(desk.path("plate.png")).unwrap();
+    plate(32).save(desk.path("square.png")).unwrap();
+    // Rows of the square, outside first.
+    let rows = [
+        vec![20 * 96 + 36, 24],
+        [72, 24].repeat(23),
+        vec![20 * 96 + 36],
+    ]
+    .concat();
+    let preset = serde_json::json!({
+        "dragentity": 1, "picture": {"width": 96, "height": 64},
+        "entities": [{"mask": {"width": 96, "height": 64, "runs": rows},
+                      "trajectory": [[0.5, 0.5, 0], [0.8, 0.5, 1]]}]});
+    std::fs::write(desk.path("p.json"), preset.to_string()).unwrap();
+    let generate = |plate: &str| {
+        let mut command = desk.program();
+        let args = [
+            "generate", "--image", "a.png", "--preset", "p.json", "-o", "frames",
+        ];
+        command.args(args).args(["--frames", "3", "--plate", plate]);
+        command
+    };
+    generate("plate.png").assert().success();
+    let last = image::open(desk.path("frames/0002.png")).unwrap().to_rgb8();
+    assert_eq!(last.get_pixel(40, 32).0, [10, 200, 10]);
+    assert_eq!(last.get_pixel(5, 32), striped().get_pixel(5, 32));
+    let first = image::open(desk.path("frames/0000.png")).unwrap().to_rgb8();
+    assert_eq!(first, striped());
+    assert_refused(ending(generate("square.png")), 3, &["another shape"]);
+}
+
+#[test]
 fn without_a_model_the_first_frame_is_the_picture() {
     let desk = Desk::new();
     let mut command = desk.program();

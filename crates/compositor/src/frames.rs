@@ -10,7 +10,7 @@ use super::resample;
 use super::shadow::{self, Shade};
 use super::warp::{Bent, Sampling, Warped, warp};
 use dragentity_core::scene::bend::Motion;
-use dragentity_core::scene::{Mask, Picture};
+use dragentity_core::scene::{Mask, Picture, Shadow};
 
 /// What covers more of the picture than this is ground or backdrop, from which others may be filled.
 const BACKDROP: f32 = 0.25;
@@ -30,6 +30,8 @@ pub struct Layer {
     /// How near it is in each frame: what is nearer lies in front, and of equals what was given later. Those that are missing are
     /// zero.
     pub depths: Vec<f32>,
+    /// What goes along with it as its shadow.
+    pub shadow: Shadow,
 }
 
 /// A layer that is cut out.
@@ -62,6 +64,10 @@ pub struct Composition {
     hiding: Vec<u8>,
     /// Which pixels belong to something in front, be it moving or not.
     things: Vec<bool>,
+    /// The masks of all layers.
+    masks: Vec<Mask>,
+    /// From where alone holes are filled, in the picture's size; `None` is everywhere.
+    from: Option<Mask>,
 }
 
 impl Composition {
@@ -72,6 +78,7 @@ impl Composition {
             .iter()
             .all(|layer| layer.depths.iter().all(|d| *d == 0.0));
         let first = layers.iter().position(|l| !ordered || moves(l, &camera));
+        let masks = layers.iter().map(|layer| layer.mask.clone()).collect();
         let mut layers: Vec<(usize, Layer)> = layers.into_iter().enumerate().collect();
         let mut waiting = layers.split_off(first.unwrap_or(layers.len()));
         waiting.reverse();
@@ -85,7 +92,15 @@ impl Composition {
             waiting,
             cutouts: Vec::new(),
             camera,
+            masks,
+            from: None,
         }
+    }
+
+    /// Has holes filled from what a mask marks alone (over the whole picture, of any size).
+    pub fn filled_from(mut self, from: &Mask) -> Self {
+        self.from = Some(from.resized(self.picture.width, self.picture.height));
+        self
     }
 
     /// Cuts out the next layer; whether there are more.
@@ -103,7 +118,11 @@ impl Composition {
             let mut shadow = None;
             if moves(&layer, &self.camera) {
                 let mut going = self.perhaps(&layer.mask, &covered);
-                shadow = shadow::found(&self.picture, &covered);
+                shadow = match &layer.shadow {
+                    Shadow::Found => shadow::found(&self.picture, &covered, &self.others(index)),
+                    Shadow::None => None,
+                    Shadow::Marked(mask) => shadow::marked(mask, &self.picture, &covered),
+                };
                 if let Some(shadow) = &shadow {
                     for (going, &shadow) in going.iter_mut().zip(shadow) {
                         if shadow {
@@ -134,6 +153,18 @@ impl Composition {
             });
         }
         !self.waiting.is_empty()
+    }
+
+    /// Whether somebody has said from where holes are filled.
+    pub fn is_filled_from_part(&self) -> bool {
+        self.from.is_some()
+    }
+
+    /// What else is in the picture than a layer, but for grounds and backdrops.
+    fn others(&self, layer: usize) -> Vec<Mask> {
+        let other = |(index, mask): &(usize, &Mask)| *index != layer && mask.coverage() < BACKDROP;
+        let others = self.masks.iter().enumerate().filter(other);
+        others.map(|(_, mask)| mask.clone()).collect()
     }
 
     /// Lays beneath a layer that was cut out what it hides of itself, made up: what `mask` covers of `picture`, which is of the same
@@ -207,16 +238,37 @@ impl Composition {
         })
     }
 
-    /// What a hole may be filled from: neither the hole itself nor other things in the picture.
+    /// What a hole may be filled from: neither the hole itself nor other things in the picture; of that, where it is said from
+    /// where, what is there.
     pub fn source(&self) -> Mask {
-        let open = self.hidden.iter().zip(&self.things);
+        let open = self.hidden.iter().zip(&self.things).enumerate();
+        let from = |at: usize| self.from.as_ref().is_none_or(|from| from.alpha[at] >= 128);
         Mask {
             width: self.picture.width,
             height: self.picture.height,
             alpha: open
-                .map(|(&hidden, &thing)| if hidden > 0.02 || thing { 0 } else { 255 })
+                .map(
+                    |(at, (&hidden, &thing))| match hidden > 0.02 || thing || !from(at) {
+                        true => 0,
+                        false => 255,
+                    },
+                )
                 .collect(),
         }
+    }
+
+    /// Takes what somebody brings along as the clean plate, of any size: where something is uncovered it is seen, elsewhere the picture.
+    pub fn set_own_plate(&mut self, plate: &Picture) {
+        let plate = plate.resized(self.picture.width, self.picture.height);
+        let mut merged = self.picture.clone();
+        let rgb = std::sync::Arc::make_mut(&mut merged.rgb);
+        let pixels = rgb.chunks_exact_mut(3).zip(plate.rgb.chunks_exact(3));
+        for ((own, plate), &hidden) in pixels.zip(&self.hidden) {
+            if hidden > 0.02 {
+                own.copy_from_slice(plate);
+            }
+        }
+        self.set_plate(merged);
     }
 
     /// Takes the clean plate, of the picture's size: what is seen where things were. Another size is no plate.
@@ -504,6 +556,7 @@ mod tests {
             mask,
             motion: Motion::Shift(offsets),
             depths: Vec::new(),
+            shadow: Shadow::Found,
         }
     }
 
@@ -557,6 +610,7 @@ mod tests {
                 mask: mask.clone(),
                 motion: Motion::Shift(way.clone()),
                 depths: Vec::new(),
+                shadow: Shadow::Found,
             }],
             Vec::new(),
         );
@@ -625,11 +679,13 @@ mod tests {
             mask,
             motion: Motion::Shift(vec![[0.0; 2], [22.0, 0.0]]),
             depths: Vec::new(),
+            shadow: Shadow::Found,
         };
         let still = Layer {
             mask: wall,
             motion: Motion::Shift(vec![[0.0; 2]; 2]),
             depths: Vec::new(),
+            shadow: Shadow::Found,
         };
         let behind = composed(vec![moved.clone(), still.clone()], Vec::new()).frame(1);
         let before = composed(vec![still, moved], Vec::new()).frame(1);
@@ -644,6 +700,7 @@ mod tests {
             mask,
             motion: Motion::Shift(vec![[0.0; 2]; 2]),
             depths: Vec::new(),
+            shadow: Shadow::Found,
         };
         let made = composed(vec![pinned], vec![[0.0; 2], [5.0, 0.0]]);
         let frame = made.frame(1);
@@ -692,6 +749,7 @@ mod tests {
             mask: cut,
             motion: Motion::Shift(vec![[0.0; 2], [6.0, 0.0]]),
             depths: Vec::new(),
+            shadow: Shadow::Found,
         };
         let frame = composed(vec![layer], Vec::new()).frame(1);
         // Column 6 is the first one, column 5 its mirror image.
@@ -709,6 +767,7 @@ mod tests {
             mask: all,
             motion: Motion::Shift(vec![[0.0; 2], [8.0, 0.0]]),
             depths: Vec::new(),
+            shadow: Shadow::Found,
         };
         let made = composed(vec![layer], Vec::new());
         let hole = made.hole().unwrap();
@@ -719,6 +778,7 @@ mod tests {
             mask: Mask::from_alpha(1, 1, vec![255]).unwrap(),
             motion: Motion::Shift(vec![[0.0; 2], [0.4, 0.0]]),
             depths: Vec::new(),
+            shadow: Shadow::Found,
         };
         let mut tiny = Composition::new(dot, vec![layer], Vec::new());
         while tiny.advance() {}

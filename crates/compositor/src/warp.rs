@@ -328,7 +328,7 @@ mod tests {
     use super::*;
     use crate::frames::{Composition, Layer};
     use dragentity_core::scene::bend::{Motion, solve};
-    use dragentity_core::scene::{Entity, Mask, Picture, Pose, Trajectory};
+    use dragentity_core::scene::{Entity, Mask, Picture, Pose, Shadow, Trajectory};
     use std::sync::Arc;
 
     const WIDTH: usize = 240;
@@ -363,6 +363,7 @@ mod tests {
             mask: square(),
             motion: motion.clone(),
             depths: Vec::new(),
+            shadow: Shadow::Found,
         };
         let mut made = Composition::new(picture(), vec![layer], Vec::new());
         while made.advance() {}
@@ -544,6 +545,7 @@ mod tests {
                 mask: mask.clone(),
                 motion,
                 depths: Vec::new(),
+                shadow: Shadow::Found,
             };
             let mut made = Composition::new(picture(), vec![layer], Vec::new());
             while made.advance() {}
@@ -636,6 +638,7 @@ mod tests {
                     .into(),
             ),
             depths: depths.into(),
+            shadow: Shadow::Found,
         };
         let layers = vec![layer(20, [0.0, 1.0, 0.0]), layer(160, [0.0, 0.0, 0.0])];
         let picture = Picture::from_rgb(SIZE[0], SIZE[1], rgb).unwrap();
@@ -701,6 +704,7 @@ mod tests {
             mask: square(),
             motion: Motion::Mesh { mesh, frames },
             depths: vec![f32::NAN; 5],
+            shadow: Shadow::Found,
         };
         let mut made = Composition::new(picture(), vec![layer], Vec::new());
         while made.advance() {}

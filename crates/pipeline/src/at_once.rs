@@ -14,7 +14,7 @@ use dragentity_core::scene::bend::Motion;
 use dragentity_core::scene::draft::smooth_fill;
 use dragentity_core::scene::parts::held_together;
 use dragentity_core::scene::settings::MAX_ENTITIES;
-use dragentity_core::scene::{Entity, Mask, Picture, Pose, Scene, Settings};
+use dragentity_core::scene::{Behind, Entity, Mask, Picture, Pose, Scene, Settings};
 use dragentity_core::{Cancel, Job, JobEvent, Video};
 use std::cell::{OnceCell, RefCell};
 
@@ -51,6 +51,7 @@ pub struct Prepared {
 struct Plate {
     picture: Picture,
     hole: Mask,
+    source: Mask,
     filled: Picture,
 }
 
@@ -177,7 +178,12 @@ impl AtOnce {
         let moving = moving(job);
         lay_behind_arms(&mut composition, &moving, job, cancel, observer).await?;
         if let Some(hole) = composition.hole() {
-            if self.known(composition.picture(), &hole).is_none()
+            if let Some(plate) = &job.scene.behind.plate {
+                composition.set_own_plate(plate);
+                return Ok(composition);
+            }
+            let source = composition.source();
+            if self.known(composition.picture(), &hole, &source).is_none()
                 && let Some(preview) = preview(&mut composition, &hole)
             {
                 observer(JobEvent::Preview(preview));
@@ -190,11 +196,11 @@ impl AtOnce {
     }
 
     /// The plate, if it is the last one.
-    fn known(&self, picture: &Picture, hole: &Mask) -> Option<Picture> {
+    fn known(&self, picture: &Picture, hole: &Mask, source: &Mask) -> Option<Picture> {
         let plate = self.plate.borrow();
-        let same = plate
-            .as_ref()
-            .filter(|plate| plate.hole == *hole && plate.picture == *picture)?;
+        let same = plate.as_ref().filter(|plate| {
+            plate.hole == *hole && plate.source == *source && plate.picture == *picture
+        })?;
         Some(same.filled.clone())
     }
 
@@ -225,15 +231,21 @@ impl AtOnce {
                 false => ways.to_vec(),
             }),
             depths: Vec::new(),
+            shadow: scene.entities[i].shadow.clone(),
         });
         let picture = scene.picture.resized(width, height);
-        let mut composition = Composition::new(picture, layers.collect(), Vec::new());
+        let composition = Composition::new(picture, layers.collect(), Vec::new());
+        let mut composition = steered(composition, &scene.behind);
         while composition.advance() {
             pause(cancel).await?;
         }
         if let Some(hole) = composition.hole() {
-            let filled = self.fill(&composition, hole, cancel, observer).await?;
-            composition.set_plate(filled);
+            if let Some(plate) = &scene.behind.plate {
+                composition.set_own_plate(plate);
+            } else {
+                let filled = self.fill(&composition, hole, cancel, observer).await?;
+                composition.set_plate(filled);
+            }
         }
         let layers = composition.sprites().into_iter();
         Ok(Prepared {
@@ -270,12 +282,16 @@ impl AtOnce {
         observer: &mut dyn FnMut(JobEvent),
     ) -> Result<Picture> {
         let picture = composition.picture();
-        if let Some(filled) = self.known(picture, &hole) {
+        let source = composition.source();
+        if let Some(filled) = self.known(picture, &hole, &source) {
             return Ok(filled);
         }
-        let source = composition.source();
         let known = source.alpha.iter().filter(|&&a| a > 0).count();
-        let filled = if (known as f32) < LEAST_KNOWN * source.alpha.len() as f32 {
+        let least = match composition.is_filled_from_part() {
+            true => 0.0,
+            false => LEAST_KNOWN * source.alpha.len() as f32,
+        };
+        let filled = if (known as f32) <= least {
             smooth_fill(picture, &hole)
         } else {
             let structure = self.structure().await;
@@ -285,6 +301,7 @@ impl AtOnce {
         *self.plate.borrow_mut() = Some(Plate {
             picture: picture.clone(),
             hole,
+            source,
             filled: filled.clone(),
         });
         Ok(filled)
@@ -334,6 +351,7 @@ fn composition(job: &Job, width: u32, height: u32) -> Composition {
             .map(|pose| pose.depth)
             .collect(),
         mask: entity.mask,
+        shadow: entity.shadow,
     });
     let camera = scene.background.as_ref().map(|path| {
         let offsets = path.offsets(frames).into_iter();
@@ -341,7 +359,16 @@ fn composition(job: &Job, width: u32, height: u32) -> Composition {
         offsets.map(scaled).collect()
     });
     let layers = layers.collect();
-    Composition::new(picture, layers, camera.unwrap_or_default())
+    let composition = Composition::new(picture, layers, camera.unwrap_or_default());
+    steered(composition, &scene.behind)
+}
+
+/// With what a person says of what is behind things.
+fn steered(composition: Composition, behind: &Behind) -> Composition {
+    match &behind.from {
+        Some(from) => composition.filled_from(from),
+        None => composition,
+    }
 }
 
 #[cfg(test)]

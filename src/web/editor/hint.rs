@@ -1,6 +1,6 @@
 //! What to do next, in a sentence.
 
-use super::{Editor, Gesture, Tool};
+use super::{Editor, Gesture, Painted, Tool};
 
 /// What [`Editor::hint`] has to know beside the scene.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,6 +46,24 @@ impl Editor {
             (Gesture::Camera { .. }, _) => {
                 return (2, "The whole picture follows. Let go at the end.");
             }
+            (
+                Gesture::Stroke {
+                    of: Painted::Shadow,
+                    ..
+                },
+                _,
+            ) => return (1, "Cover the whole shadow."),
+            (
+                Gesture::Stroke {
+                    of: Painted::From, ..
+                },
+                _,
+            ) => {
+                return (
+                    1,
+                    "Cover what the places that things leave should look like.",
+                );
+            }
             (Gesture::Stroke { .. }, _) => return (1, "Cover the whole thing."),
             (_, Tool::Camera) => {
                 return (2, "Drag the picture: the background will move that way.");
@@ -71,6 +89,21 @@ impl Editor {
                 return (
                     1,
                     "Draw around the thing. With Shift it is added to the selection, with Alt taken away.",
+                );
+            }
+            (_, Tool::Shadow) if self.selected.is_none() => {
+                return (1, "Select a thing, then click its shadow.");
+            }
+            (_, Tool::Shadow) => {
+                return (
+                    1,
+                    "Click its shadow to take it along, Alt-click to leave it; drag paints. Then take Move.",
+                );
+            }
+            (_, Tool::From) => {
+                return (
+                    1,
+                    "Paint what the places that things leave should look like; with Alt it is taken away.",
                 );
             }
             (_, Tool::Exclude) => return (1, "Click what does not belong to the selection."),

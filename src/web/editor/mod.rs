@@ -4,6 +4,7 @@
 //! Coordinates are fractions of the picture, see [`dragentity_core::scene`].
 
 mod bend;
+mod ground;
 mod hint;
 mod joints;
 mod keyboard;
@@ -53,6 +54,10 @@ pub enum Tool {
     Bend,
     /// Drag moves the camera.
     Camera,
+    /// Click says what is a thing's shadow, drag paints it.
+    Shadow,
+    /// Paints from where holes are filled.
+    From,
 }
 
 impl Tool {
@@ -67,7 +72,14 @@ impl Tool {
             Tool::Erase => "erase",
             Tool::Bend => "bend",
             Tool::Camera => "camera",
+            Tool::Shadow => "shadow",
+            Tool::From => "from",
         }
+    }
+
+    /// Whether it paints, with a brush that has a size.
+    pub fn paints(self) -> bool {
+        matches!(self, Tool::Brush | Tool::Erase | Tool::Shadow | Tool::From)
     }
 
     /// The inverse of [`Tool::name`].
@@ -81,6 +93,8 @@ impl Tool {
             Tool::Erase,
             Tool::Bend,
             Tool::Camera,
+            Tool::Shadow,
+            Tool::From,
         ]
         .into_iter()
         .find(|t| t.name() == name)
@@ -155,6 +169,17 @@ pub struct Held {
     pub add: bool,
 }
 
+/// What a stroke paints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Painted {
+    /// An entity's mask.
+    Entity,
+    /// An entity's shadow.
+    Shadow,
+    /// From where holes are filled.
+    From,
+}
+
 /// What the pointer, or the keyboard in its place, is in the middle of.
 pub enum Gesture {
     /// Nothing.
@@ -210,6 +235,8 @@ pub enum Gesture {
         add: bool,
         /// The last point.
         last: [f32; 2],
+        /// What the mask is.
+        of: Painted,
     },
 }
 
@@ -240,6 +267,7 @@ pub struct Editor {
     suggestion: Option<Suggestion>,
     splitting: Option<SplitRequest>,
     people: joints::People,
+    ground: ground::Ground,
     /// The keyboard's crosshair.
     pub crosshair: Option<[f32; 2]>,
     revision: u64,
@@ -265,6 +293,7 @@ impl Default for Editor {
             suggestion: None,
             splitting: None,
             people: joints::People::default(),
+            ground: ground::Ground::default(),
             crosshair: None,
             revision: 0,
         }

@@ -1,7 +1,8 @@
 //! What presses, drags and strokes do.
 
 use super::{
-    BRUSH_SIDE, DRAG_THRESHOLD, Editor, FULL, Gesture, Held, MAX_ENTITIES, Outcome, TOLERANCE, Tool,
+    BRUSH_SIDE, DRAG_THRESHOLD, Editor, FULL, Gesture, Held, MAX_ENTITIES, Outcome, Painted,
+    TOLERANCE, Tool,
 };
 use dragentity_core::Click;
 use dragentity_core::scene::history::Edit;
@@ -63,6 +64,18 @@ impl Editor {
                 };
                 Outcome::Draw
             }
+            Tool::Shadow if self.selected.is_none() => {
+                self.begin_ground_stroke(at, held, Painted::Shadow)
+            }
+            Tool::Shadow => {
+                self.gesture = Gesture::Press {
+                    at,
+                    hit: None,
+                    held,
+                };
+                Outcome::Draw
+            }
+            Tool::From => self.begin_ground_stroke(at, held, Painted::From),
             Tool::Brush | Tool::Erase => {
                 let add = self.tool == Tool::Brush && !held.negative;
                 let Some(mut mask) = self.brush_mask(add) else {
@@ -76,6 +89,7 @@ impl Editor {
                     mask,
                     add,
                     last: at,
+                    of: Painted::Entity,
                 };
                 Outcome::Draw
             }
@@ -95,6 +109,10 @@ impl Editor {
                     return Outcome::Nothing;
                 }
                 let (press, hit, held) = (*start, *hit, *held);
+                if self.tool == Tool::Shadow {
+                    self.begin_ground_stroke(press, held, Painted::Shadow);
+                    return self.drag(at, time, pixels);
+                }
                 let led = match (hit, self.tool) {
                     (Some(index), Tool::Bend) => match self.begin_handle(index, press) {
                         Ok((handle, from)) => Some((index, Some(handle), from)),
@@ -153,6 +171,9 @@ impl Editor {
         match std::mem::replace(&mut self.gesture, Gesture::Idle) {
             Gesture::Idle => Outcome::Nothing,
             Gesture::Press { at, .. } if self.tool == Tool::Bend => self.click_handle(at),
+            Gesture::Press { at, held, .. } if self.tool == Tool::Shadow => {
+                self.click_shadow(at, held)
+            }
             Gesture::Press { at, hit, held } => self.click(at, hit, held),
             Gesture::Missed => Outcome::Say(if self.tool == Tool::Exclude {
                 "Click, without dragging, on what does not belong to the selection."
@@ -189,8 +210,15 @@ impl Editor {
             Gesture::Frame { from, .. } => self.frame(from, at),
             Gesture::Lasso { points, held } => self.lasso(&points, held),
             Gesture::Stroke {
-                index, mask, add, ..
+                index,
+                mask,
+                add,
+                of: Painted::Entity,
+                ..
             } => self.keep_stroke(index, mask, add),
+            Gesture::Stroke {
+                index, mask, of, ..
+            } => self.keep_ground_stroke(index, mask, of),
         }
     }
 
@@ -270,18 +298,24 @@ impl Editor {
 
     /// The mask that a stroke or an outline changes; `None` if there is none to erase from.
     pub(super) fn brush_mask(&self, add: bool) -> Option<Mask> {
-        let (w, h) = (self.scene.picture.width, self.scene.picture.height);
-        let long = u64::from(w.max(h).max(1));
-        let scale = |side: u32| (u64::from(side) * u64::from(BRUSH_SIDE) / long).max(1) as u32;
+        let blank = self.blank_mask();
         match self.selected_entity() {
             Some(entity) if entity.mask.width.max(entity.mask.height) >= BRUSH_SIDE => {
                 Some(entity.mask.clone())
             }
             // A coarse mask gets the pixels that a fine brush needs.
-            Some(entity) => Some(entity.mask.resized(scale(w), scale(h))),
-            None if add => Some(Mask::empty(scale(w), scale(h))),
+            Some(entity) => Some(entity.mask.resized(blank.width, blank.height)),
+            None if add => Some(blank),
             None => None,
         }
+    }
+
+    /// An empty mask with the pixels that a fine brush needs.
+    pub(super) fn blank_mask(&self) -> Mask {
+        let (w, h) = (self.scene.picture.width, self.scene.picture.height);
+        let long = u64::from(w.max(h).max(1));
+        let scale = |side: u32| (u64::from(side) * u64::from(BRUSH_SIDE) / long).max(1) as u32;
+        Mask::empty(scale(w), scale(h))
     }
 
     pub(super) fn keep_stroke(&mut self, index: Option<usize>, mask: Mask, add: bool) -> Outcome {

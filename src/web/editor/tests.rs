@@ -1,6 +1,6 @@
 use super::*;
 use dragentity_core::scene::skeleton::Joint;
-use dragentity_core::scene::{Part, Skeleton};
+use dragentity_core::scene::{Part, Shadow, Skeleton};
 
 fn disc(x: f32, y: f32, r: f32) -> Mask {
     let mut mask = Mask::empty(96, 64);
@@ -801,4 +801,83 @@ fn a_person_is_asked_about_once_and_its_joints_are_led() {
         rgb: vec![0; 192].into(),
     });
     assert!(e.joints().is_none());
+}
+
+/// An editor with a bright thing on grey ground, selected, and its shadow, from above it to its left.
+fn with_a_shadow() -> Editor {
+    let (width, height) = (96, 64);
+    let mut rgb = Vec::new();
+    let mut mask = Mask::empty(width, height);
+    for at in 0..width * height {
+        let (x, y) = (at % width, at / width);
+        let thing = (40..64).contains(&x) && (28..52).contains(&y);
+        let shadow = (30..56).contains(&x) && (18..44).contains(&y);
+        let light = 140 + (x * 7 + y * 13) % 9;
+        let light = if shadow { light / 2 } else { light } as u8;
+        rgb.extend(if thing { [200, 30, 20] } else { [light; 3] });
+        mask.alpha[at as usize] = u8::from(thing) * 255;
+    }
+    let mut e = Editor::default();
+    e.set_picture(Picture::from_rgb(width, height, rgb).unwrap());
+    e.add(mask);
+    e
+}
+
+#[test]
+fn a_shadow_is_shown_taken_along_and_left() {
+    let mut e = with_a_shadow();
+    let shadow = |e: &Editor| e.scene().entities[0].shadow.clone();
+    e.set_tool(Tool::Shadow);
+    assert!(e.shadow().is_some_and(|mask| mask.contains(0.36, 0.4)));
+    // A click with Alt on it leaves it, one without takes it.
+    let alt = Held {
+        negative: true,
+        ..Held::default()
+    };
+    e.press([0.36, 0.4], 0.0, alt);
+    e.release([0.36, 0.4]);
+    assert!(e.shadow().is_none_or(|mask| !mask.contains(0.36, 0.4)));
+    e.press([0.36, 0.4], 0.0, Held::default());
+    e.release([0.36, 0.4]);
+    let Shadow::Marked(mask) = shadow(&e) else {
+        panic!("{:?}", shadow(&e))
+    };
+    assert!(mask.contains(0.36, 0.4) && !mask.contains(0.1, 0.9));
+    // A drag paints, whatever is there.
+    drag(&mut e, &[[0.1, 0.9], [0.3, 0.9]]);
+    assert!(e.shadow().unwrap().contains(0.2, 0.9));
+    // The switch, and the way back.
+    e.toggle_shadow(0);
+    assert_eq!(shadow(&e), Shadow::None);
+    e.toggle_shadow(0);
+    assert_eq!(shadow(&e), Shadow::Found);
+    for _ in 0..5 {
+        assert!(matches!(e.undo(), Outcome::Changed));
+    }
+    assert_eq!(shadow(&e), Shadow::Found);
+    // Nothing dark is there, or nothing is selected.
+    e.press([0.9, 0.9], 0.0, Held::default());
+    assert!(matches!(e.release([0.9, 0.9]), Outcome::Say(_)));
+    e.select(None);
+    assert!(matches!(
+        e.press([0.36, 0.4], 0.0, Held::default()),
+        Outcome::Say(_)
+    ));
+}
+
+#[test]
+fn what_is_behind_is_said_and_undone() {
+    let mut e = with_a_shadow();
+    e.set_tool(Tool::From);
+    drag(&mut e, &[[0.1, 0.9], [0.3, 0.9]]);
+    let from = e.scene().behind.from.clone().unwrap();
+    assert!(from.contains(0.2, 0.9) && !from.contains(0.8, 0.2));
+    let plate = e.scene().picture.clone();
+    e.set_plate(Some(plate.clone()));
+    assert_eq!(e.scene().behind.plate, Some(plate));
+    assert_eq!(e.scene().behind.from, Some(from));
+    e.undo();
+    assert_eq!(e.scene().behind.plate, None);
+    e.fill_from_all();
+    assert_eq!(e.scene().behind.from, None);
 }

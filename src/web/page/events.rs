@@ -2,7 +2,9 @@
 
 use super::compute_targets::Site;
 use super::messages::{Kind, say};
-use super::{App, act, dom, model, now, open_example, open_link, open_own, open_sample};
+use super::{
+    App, act, dom, model, now, open_example, open_link, open_own, open_plate, open_sample,
+};
 use crate::web::editor::{Editor, Gesture, Held, Tool};
 use dragentity_core::scene::order::Step;
 use dragentity_core::scene::preset::FRAGMENT;
@@ -42,6 +44,9 @@ pub fn wire() {
     });
     click("save-gif", App::save_gif);
     click("save-mp4", App::save_mp4);
+    click("no-plate", |app| app.done(|e| e.set_plate(None)));
+    click("from-all", |app| app.done(Editor::fill_from_all));
+    click("save-plate", App::save_plate);
     click("new-entity", |app| {
         app.done(|e| {
             // Who paints, paints on.
@@ -207,6 +212,22 @@ fn files() {
         chosen.set_value("");
     });
 
+    let plate: HtmlInputElement = dom::by_id("plate-input");
+    let dialog = plate.clone();
+    dom::listen(
+        &dom::by_id::<Element>("open-plate"),
+        "click",
+        move |_: MouseEvent| dialog.click(),
+    );
+    let chosen = plate.clone();
+    dom::listen(&plate, "change", move |_: Event| {
+        if let Some(file) = chosen.files().and_then(|f| f.get(0)) {
+            let name = file.name();
+            spawn_local(open_plate(file.into(), name));
+        }
+        chosen.set_value("");
+    });
+
     let weights: HtmlInputElement = dom::by_id("segmenter-input");
     let dialog = weights.clone();
     dom::listen(
@@ -341,7 +362,7 @@ fn pointers() {
             let before = app.stage.hover.replace(at);
             match far {
                 Some(far) => app.done(|e| e.drag(at, time, far)),
-                None if matches!(app.editor.tool(), Tool::Brush | Tool::Erase) => app.draw_soon(),
+                None if app.editor.tool().paints() => app.draw_soon(),
                 None => {}
             }
             if far.is_none() {
@@ -494,6 +515,8 @@ fn keydown(event: KeyboardEvent) {
                 "e" => Tool::Erase,
                 "n" => Tool::Bend,
                 "c" => Tool::Camera,
+                "s" => Tool::Shadow,
+                "f" => Tool::From,
                 _ => return,
             };
             act(move |app| app.done(|e| e.set_tool(tool)));

@@ -2,8 +2,9 @@
 
 use super::{act, dom, stage};
 use crate::web::editor::Editor;
-use dragentity_core::scene::Entity;
+use crate::web::editor::Tool;
 use dragentity_core::scene::order::Step;
+use dragentity_core::scene::{Entity, Shadow};
 use dragentity_media::overlay::colour;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, Event, HtmlElement, HtmlInputElement, KeyboardEvent, MouseEvent};
@@ -89,6 +90,23 @@ fn fill(row: &Element, i: usize, entity: &Entity, editor: &Editor) {
     let pinned = entity.is_pinned() && handles == 1;
     if let Some(pin) = part(".pin") {
         dom::set(&pin, "aria-pressed", if pinned { "true" } else { "false" });
+    }
+    let goes = entity.shadow != Shadow::None;
+    if let Some(shade) = part(".shade").and_then(|s| s.dyn_into::<HtmlElement>().ok()) {
+        dom::show(&shade, editor.selected() == Some(i));
+    }
+    if let Some(along) = part(".along") {
+        dom::set(&along, "aria-pressed", if goes { "true" } else { "false" });
+        let words = match entity.shadow {
+            Shadow::Found => "goes along if it is found",
+            Shadow::None => "stays where it is",
+            Shadow::Marked(_) => "goes along as marked",
+        };
+        dom::set_text(&along, words);
+    }
+    if let Some(mark) = part(".mark") {
+        let on = editor.tool() == Tool::Shadow;
+        dom::set(&mark, "aria-pressed", if on { "true" } else { "false" });
     }
     if let Some(parts) = part(".parts").and_then(|p| p.dyn_into::<HtmlElement>().ok()) {
         dom::show(&parts, entity.group.is_none());
@@ -194,16 +212,50 @@ fn row(i: usize) -> Element {
         });
     }
 
+    let shade = shade_row(i);
     for child in [
         swatch.as_ref(),
         name.as_ref(),
         &acts,
         state.as_ref(),
         &layers,
+        &shade,
     ] {
         dom::append(&row, child);
     }
     row
+}
+
+/// What becomes of an entity's shadow.
+fn shade_row(i: usize) -> HtmlElement {
+    let shade: HtmlElement = dom::create("div", "shade");
+    let label: HtmlElement = dom::create("span", "");
+    label.set_text_content(Some("Shadow"));
+    dom::append(&shade, &label);
+    let button = |class: &str, title: &str| {
+        let button: HtmlElement = dom::create("button", &format!("text {class}"));
+        dom::set(&button, "type", "button");
+        dom::set(&button, "title", title);
+        dom::set(&button, "data-testid", &format!("entity-{class}-{i}"));
+        dom::append(&shade, &button);
+        button
+    };
+    let along = button("along", "Take its shadow along, or leave it");
+    dom::listen(&along, "click", move |_: MouseEvent| {
+        act(move |app| app.done(|e| e.toggle_shadow(i)));
+    });
+    let mark = button("mark", "Click the shadow in the picture, or paint it (S)");
+    mark.set_text_content(Some("mark it"));
+    dom::listen(&mark, "click", move |_: MouseEvent| {
+        act(move |app| {
+            app.done(|e| {
+                let marks = e.tool() == Tool::Shadow && e.selected() == Some(i);
+                e.select(Some(i));
+                e.set_tool(if marks { Tool::Move } else { Tool::Shadow })
+            });
+        });
+    });
+    shade
 }
 
 fn camera_row() -> Element {

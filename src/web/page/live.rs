@@ -6,6 +6,7 @@ use super::live_view::LiveView;
 use super::{App, act, dom};
 use crate::web::editor::Tool;
 use crate::web::protocol::{JobData, Pixels, SpriteData, ToWorker};
+use dragentity_core::scene::{Mask, Picture, Shadow};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// How long the scene stays as it is before it is prepared, in milliseconds.
@@ -19,9 +20,16 @@ pub struct Live {
     /// What it depends on: which things there are, and which are pinned. `None` where there is nothing to prepare.
     key: Option<u64>,
     number: u64,
+    /// The picture without what may move, once it is made.
+    plate: Option<Picture>,
 }
 
 impl Live {
+    /// The picture without what may move, as far as it is of the scene as it stands.
+    pub fn plate(&self) -> Option<&Picture> {
+        self.plate.as_ref()
+    }
+
     /// Has everything asked for again.
     pub fn forget(&mut self) {
         *self = Self {
@@ -45,6 +53,7 @@ impl App {
         }
         self.live.key = key;
         self.live.number += 1;
+        self.live.plate = None;
         self.stage.live = None;
         dom::set(&self.stage.canvas, "data-live", "");
         let number = self.live.number;
@@ -72,15 +81,27 @@ impl App {
     fn live_key(&self) -> Option<u64> {
         let scene = self.editor.scene();
         let masks = || scene.entities.iter().map(|e| &e.mask);
-        if scene.picture.is_empty() || masks().all(dragentity_core::scene::Mask::is_empty) {
+        if scene.picture.is_empty() || masks().all(Mask::is_empty) {
             return None;
         }
         let mut hasher = DefaultHasher::new();
         self.picture_revision.hash(&mut hasher);
         scene.layers().hash(&mut hasher);
+        let mut add = |mask: &Mask| {
+            (mask.width, mask.height).hash(&mut hasher);
+            mask.alpha.hash(&mut hasher);
+        };
+        scene.behind.from.iter().for_each(&mut add);
         for entity in &scene.entities {
-            (entity.mask.width, entity.mask.height).hash(&mut hasher);
-            entity.mask.alpha.hash(&mut hasher);
+            add(&entity.mask);
+            if let Shadow::Marked(mask) = &entity.shadow {
+                add(mask);
+            }
+        }
+        let plate = scene.behind.plate.as_ref();
+        (scene.behind.from.is_some(), plate.map(|plate| &plate.rgb)).hash(&mut hasher);
+        for entity in &scene.entities {
+            std::mem::discriminant(&entity.shadow).hash(&mut hasher);
             (entity.is_pinned() && self.editor.tool() != Tool::Bend).hash(&mut hasher);
         }
         Some(hasher.finish())
@@ -98,6 +119,8 @@ impl App {
         }
         if let Ok(plate) = plate.picture() {
             self.stage.live = Some(LiveView::new(&plate, &layers));
+            self.live.plate = Some(plate);
+            self.show_behind();
             // For tests, and for who looks at why dragging shows what it shows.
             dom::set(&self.stage.canvas, "data-live", &number.to_string());
         }

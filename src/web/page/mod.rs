@@ -1,5 +1,6 @@
 //! The page's half: translates events into calls of [`Editor`], draws, and has the worker do the model's work.
 
+mod behind;
 mod canvas;
 mod compute_targets;
 mod events;
@@ -34,7 +35,7 @@ use link::Link;
 use live::Live;
 use model::OwnModel;
 use player::Player;
-use scenes::{first_scene, open_example, open_link, open_own, open_sample};
+use scenes::{first_scene, open_example, open_link, open_own, open_plate, open_sample};
 use segmenter::Segmenter;
 use stage::Stage;
 use std::cell::RefCell;

@@ -148,10 +148,10 @@ impl Server {
     pub async fn submit(
         &self,
         picture: &[u8],
-        preset: &str,
+        others: &[(&str, &[u8])],
         signal: &AbortSignal,
     ) -> Result<String, Trouble> {
-        let (kind, body) = form_body(picture, &[("preset", preset.as_bytes())]);
+        let (kind, body) = form_body(picture, others);
         let set = |init: &RequestInit, headers: &Headers| {
             // The value is ours.
             let _ = headers.set("content-type", &kind);

@@ -52,13 +52,14 @@ impl App {
         let scene = self.editor.scene();
         let picture = scene.picture.clone();
         let preset = Preset::whole(scene, &self.editor.settings).to_json();
+        let plate = scene.behind.plate.clone();
         let follower = Follower {
             number,
             server: server.clone(),
             signal: abort.signal(),
             fetching: Rc::default(),
         };
-        spawn_local(follower.run(picture, preset));
+        spawn_local(follower.run(picture, preset, plate));
         Ok(RemoteJob {
             server,
             id: None,
@@ -128,13 +129,16 @@ impl Follower {
         })
     }
 
-    async fn run(self, picture: Picture, preset: String) {
+    async fn run(self, picture: Picture, preset: String, plate: Option<Picture>) {
         let number = self.number;
-        let picture = match picture.to_png() {
-            Ok(png) => png,
+        let plate = plate.map(|plate| plate.to_png()).transpose();
+        let (picture, plate) = match picture.to_png().and_then(|png| Ok((png, plate?))) {
+            Ok(both) => both,
             Err(error) => return fail(number, error.to_string()),
         };
-        let id = match self.server.submit(&picture, &preset, &self.signal).await {
+        let mut parts = vec![("preset", preset.as_bytes())];
+        parts.extend(plate.as_ref().map(|plate| ("plate", plate.as_slice())));
+        let id = match self.server.submit(&picture, &parts, &self.signal).await {
             Ok(id) => id,
             Err(Trouble::Refused { why, .. }) => {
                 return fail(number, format!("the server did not take the job: {why}"));

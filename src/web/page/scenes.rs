@@ -85,6 +85,25 @@ pub(super) async fn open_own(blob: Blob, name: String) {
     }
 }
 
+/// Opens a picture that shows what is behind the things.
+pub(super) async fn open_plate(blob: Blob, name: String) {
+    let opened = open::picture(&blob, &name).await;
+    act(move |app| match opened {
+        Ok(plate) => {
+            if plate.has_shape_of(&app.editor.scene().picture) {
+                app.done(|e| e.set_plate(Some(plate)));
+            } else {
+                say(
+                    Kind::Error,
+                    "This picture has another shape. A background is the same view, without the things: save the filled one, \
+                     change it and open it again.",
+                );
+            }
+        }
+        Err(error) => say(Kind::Error, &sentence(&error.to_string())),
+    });
+}
+
 fn refuse_link(error: &dragentity_core::Error) {
     say(
         Kind::Error,

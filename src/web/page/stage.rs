@@ -3,7 +3,7 @@
 use super::canvas::{context, from_rgb, painted};
 use super::dom;
 use super::live_view::{LiveView, Moment};
-use crate::web::editor::{Editor, Gesture, Tool, anchor};
+use crate::web::editor::{Editor, Gesture, Painted, Tool, anchor};
 use dragentity_core::scene::settings::MAX_FRAMES;
 use dragentity_core::scene::skeleton::Joint;
 use dragentity_core::scene::{Mask, Picture, Scene, Skeleton, Trajectory};
@@ -12,6 +12,8 @@ use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
 
 /// The camera's colour.
 const CAMERA: [u8; 3] = [240, 242, 245];
+/// That of shadows, and of where holes are filled from.
+const GROUND: [u8; 3] = [120, 190, 255];
 /// Longest side, in pixels, of what is drawn from a mask.
 const TINT_SIDE: u32 = 1024;
 
@@ -35,6 +37,8 @@ pub struct Stage {
     tints: Vec<HtmlCanvasElement>,
     cutouts: Vec<Option<HtmlCanvasElement>>,
     stroke: Option<HtmlCanvasElement>,
+    /// The selected entity's shadow, or from where holes are filled, while its tool is taken up.
+    ground: Option<HtmlCanvasElement>,
     /// The outline of what is suggested, for which request and width it was made.
     suggestion: Option<((u64, u32), HtmlCanvasElement)>,
     /// What moves over what while paths are drawn, once it is known.
@@ -57,6 +61,7 @@ impl Stage {
             tints: Vec::new(),
             cutouts: Vec::new(),
             stroke: None,
+            ground: None,
             suggestion: None,
             live: None,
             hover: None,
@@ -145,8 +150,7 @@ impl Stage {
         };
         for &i in self.layers.iter().filter(|_| !shown) {
             let carried = carried(i);
-            let stroked =
-                matches!(editor.gesture(), Gesture::Stroke { index: Some(s), .. } if *s == i);
+            let stroked = matches!(editor.gesture(), Gesture::Stroke { index: Some(s), of: Painted::Entity, .. } if *s == i);
             match (carried, &self.cutouts[i], &self.tints[i]) {
                 (Some(by), Some(cutout), tint) => {
                     ctx.set_global_alpha(0.35);
@@ -162,6 +166,9 @@ impl Stage {
                 }
                 _ => {}
             }
+        }
+        if let Some(ground) = &self.ground {
+            place(ground, [0.0, 0.0]);
         }
         if let (Gesture::Stroke { .. }, Some(stroke)) = (editor.gesture(), &self.stroke) {
             place(stroke, [0.0, 0.0]);
@@ -211,7 +218,7 @@ impl Stage {
             pen.ring(at, 4.0, [255; 3], 1.0);
             pen.ring(at, 4.0 + 16.0 * phase, [255; 3], 1.0 - phase);
         }
-        if let (Tool::Brush | Tool::Erase, Some(at)) = (editor.tool(), self.hover) {
+        if let Some(at) = self.hover.filter(|_| editor.tool().paints()) {
             let radius = editor.brush_radius * w.max(h) as f32 / pen.unit as f32;
             pen.ring(at, radius, [255; 3], 1.0);
         }
@@ -252,7 +259,19 @@ impl Stage {
                 self.cutouts[i] = Some(cutout(&scene.picture, &entity.mask));
             }
         }
+        let mask = match (editor.gesture(), editor.tool()) {
+            (Gesture::Stroke { .. }, _) => None,
+            (_, Tool::Shadow) => editor.shown_shadow(),
+            (_, Tool::From) => scene.behind.from.as_ref(),
+            _ => None,
+        };
+        self.ground = mask.map(|mask| tint(mask, size, GROUND, FILL));
         self.stroke = match editor.gesture() {
+            Gesture::Stroke {
+                mask,
+                of: Painted::Shadow | Painted::From,
+                ..
+            } => Some(tint(mask, size, GROUND, FILL)),
             Gesture::Stroke { index, mask, .. } => Some(tint(
                 mask,
                 size,

@@ -16,7 +16,11 @@ impl App {
             let mask = Pixels::of_mask(&mask);
             self.link.send(&ToWorker::Joints { number, mask });
         }
+        if self.editor.tool() == Tool::Shadow {
+            self.editor.shadow();
+        }
         list::update(&self.editor);
+        self.show_behind();
         let history = |id: &str, word: &str, label: Option<&str>, keys: &str| {
             let button: HtmlButtonElement = dom::by_id(id);
             button.set_disabled(label.is_none());
@@ -34,10 +38,7 @@ impl App {
                 }
             }
         }
-        dom::show(
-            &dom::by_id("brush-size-row"),
-            matches!(tool, "brush" | "erase"),
-        );
+        dom::show(&dom::by_id("brush-size-row"), self.editor.tool().paints());
         if let Ok(thumbs) = dom::document().query_selector_all("[data-sample]") {
             for i in 0..thumbs.length() {
                 if let Some(thumb) = thumbs.item(i).and_then(|t| t.dyn_into::<Element>().ok()) {
@@ -104,7 +105,7 @@ impl App {
         dom::show(&dom::by_id("cancel"), busy);
         let cursor = match (self.editor.gesture(), self.editor.tool()) {
             (Gesture::Path { .. } | Gesture::Camera { .. }, _) => "grabbing",
-            (_, Tool::Brush | Tool::Erase) => "none",
+            (_, tool) if tool.paints() && tool != Tool::Shadow => "none",
             (_, Tool::Camera) => "move",
             (_, Tool::Move | Tool::Bend)
                 if self

@@ -1,6 +1,6 @@
 //! Undo and redo: every change to a scene is an [`Edit`], and applying one gives the edit that takes it back.
 
-use super::{Entity, Mask, Order, Pose, Scene, Skeleton, Trajectory};
+use super::{Behind, Entity, Mask, Order, Pose, Scene, Shadow, Skeleton, Trajectory};
 use crate::error::{Error, Result};
 use std::collections::VecDeque;
 
@@ -47,6 +47,13 @@ pub enum Edit {
         /// The new one.
         mask: Mask,
     },
+    /// Replaces what goes along with an entity as its shadow.
+    SetShadow {
+        /// Which.
+        index: usize,
+        /// The new one.
+        shadow: Shadow,
+    },
     /// Replaces or removes what an entity does.
     SetMotion {
         /// Which.
@@ -79,6 +86,11 @@ pub enum Edit {
         /// The new one.
         trajectory: Option<Trajectory>,
     },
+    /// Replaces what is seen where things were.
+    SetBehind {
+        /// The new one.
+        behind: Behind,
+    },
     /// Replaces everything: another picture, a preset.
     Replace {
         /// The new scene.
@@ -95,10 +107,12 @@ impl Edit {
             Edit::Exchange { .. } => "split into parts",
             Edit::Reorder { .. } => "reorder",
             Edit::SetMask { .. } => "mask",
+            Edit::SetShadow { .. } => "shadow",
             Edit::SetMotion { .. } => "trajectory",
             Edit::Rename { .. } => "rename",
             Edit::SetGroup { .. } => "group",
             Edit::SetBackground { .. } => "camera",
+            Edit::SetBehind { .. } => "background",
             Edit::Replace { .. } => "open",
         }
     }
@@ -178,6 +192,9 @@ impl Edit {
             Edit::SetBackground { trajectory } => Edit::SetBackground {
                 trajectory: std::mem::replace(&mut scene.background, trajectory),
             },
+            Edit::SetBehind { behind } => Edit::SetBehind {
+                behind: std::mem::replace(&mut scene.behind, behind),
+            },
             Edit::Replace { scene: new } => Edit::Replace {
                 scene: Box::new(std::mem::replace(scene, *new)),
             },
@@ -185,6 +202,13 @@ impl Edit {
                 Some(e) => Edit::SetMask {
                     index,
                     mask: std::mem::replace(&mut e.mask, mask),
+                },
+                None => return missing(index),
+            },
+            Edit::SetShadow { index, shadow } => match scene.entities.get_mut(index) {
+                Some(e) => Edit::SetShadow {
+                    index,
+                    shadow: std::mem::replace(&mut e.shadow, shadow),
                 },
                 None => return missing(index),
             },
@@ -223,14 +247,25 @@ impl Edit {
     }
 
     fn bytes(&self) -> usize {
-        let entity = |e: &Entity| e.mask.alpha.len() + 1024;
+        let shadow = |shadow: &Shadow| match shadow {
+            Shadow::Marked(mask) => mask.alpha.len(),
+            Shadow::Found | Shadow::None => 0,
+        };
+        let entity = |e: &Entity| e.mask.alpha.len() + shadow(&e.shadow) + 1024;
+        let behind = |behind: &Behind| {
+            let plate = behind.plate.as_ref().map_or(0, |plate| plate.rgb.len());
+            plate + behind.from.as_ref().map_or(0, |from| from.alpha.len())
+        };
         match self {
             Edit::Insert { entity: e, .. } => entity(e),
             Edit::Exchange { entities, .. } => entities.iter().map(entity).sum(),
             Edit::SetMask { mask, .. } => mask.alpha.len(),
+            Edit::SetShadow { shadow: own, .. } => shadow(own),
+            Edit::SetBehind { behind: own } => behind(own),
             Edit::Replace { scene } => {
                 // In full, though scenes of one picture share its pixels: this is a bound.
-                scene.picture.rgb.len() + scene.entities.iter().map(entity).sum::<usize>()
+                let entities: usize = scene.entities.iter().map(entity).sum();
+                scene.picture.rgb.len() + behind(&scene.behind) + entities
             }
             _ => 1024,
         }
@@ -324,11 +359,12 @@ mod tests {
     }
 
     /// The parts of a scene that edits change, comparable.
-    fn state(scene: &Scene) -> (Vec<Entity>, Order, Option<Trajectory>, Picture) {
+    fn state(scene: &Scene) -> (Vec<Entity>, Order, Option<Trajectory>, Behind, Picture) {
         (
             scene.entities.clone(),
             scene.order,
             scene.background.clone(),
+            scene.behind.clone(),
             scene.picture.clone(),
         )
     }
@@ -369,6 +405,19 @@ mod tests {
             (0usize..4, "[a-z]{3}").prop_map(|(index, name)| Edit::Rename { index, name }),
             (0usize..4, any::<Option<u32>>())
                 .prop_map(|(index, group)| Edit::SetGroup { index, group }),
+            (0usize..4, 0u32..3).prop_map(|(index, n)| Edit::SetShadow {
+                index,
+                shadow: match n {
+                    0 => Shadow::None,
+                    n => Shadow::Marked(Mask::empty(n, n)),
+                },
+            }),
+            (0u32..3).prop_map(|n| Edit::SetBehind {
+                behind: Behind {
+                    plate: Some(Picture::default()).filter(|_| n > 1),
+                    from: Some(Mask::empty(n, n)),
+                },
+            }),
             Just(Edit::SetBackground {
                 trajectory: Some(Trajectory::pin(0.5, 0.5))
             }),

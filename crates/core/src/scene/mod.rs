@@ -117,6 +117,29 @@ pub struct Entity {
     pub group: Option<u32>,
     /// Which part of a person it is, whatever it is called.
     pub part: Option<Part>,
+    /// What goes along with it as its shadow. Networks see none of it.
+    pub shadow: Shadow,
+}
+
+/// What of the ground goes along with a thing as its shadow.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Shadow {
+    /// What is found in the picture.
+    #[default]
+    Found,
+    /// Nothing: what is dark beside it is its surroundings' own.
+    None,
+    /// What somebody has marked, over the whole picture and of any size. Inside the thing's own mask it counts for nothing.
+    Marked(Mask),
+}
+
+/// What is seen where things were.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Behind {
+    /// The picture without them, brought along; of any size, scaled to the picture's. `None` has what they hide filled.
+    pub plate: Option<Picture>,
+    /// From where alone it is filled; `None` is all the rest of the picture.
+    pub from: Option<Mask>,
 }
 
 /// How to generate.
@@ -192,4 +215,6 @@ pub struct Scene {
     pub order: Order,
     /// The camera: the background's own trajectory; `None` holds the camera still.
     pub background: Option<Trajectory>,
+    /// What is seen where things were.
+    pub behind: Behind,
 }

@@ -1,7 +1,7 @@
 //! The twelve parts a person is divided into, as the paper does: "12 parts encompassing the torso and limbs".
 //! Left and right are the person's own.
 
-use super::{Entity, Mask, Trajectory};
+use super::{Entity, Mask, Shadow, Trajectory};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -210,7 +210,8 @@ pub fn split(whole: &Entity, parts: Vec<(Part, Mask)>, group: u32) -> Vec<Entity
     parts.sort_by_key(|(part, _)| place(*part));
     parts
         .into_iter()
-        .map(|(part, mask)| Entity {
+        .enumerate()
+        .map(|(i, (part, mask))| Entity {
             name: part.name().to_owned(),
             handles: held(&mask),
             mask,
@@ -219,6 +220,11 @@ pub fn split(whole: &Entity, parts: Vec<(Part, Mask)>, group: u32) -> Vec<Entity
             skeleton: None,
             group: Some(group),
             part: Some(part),
+            // What somebody has marked is one part's, or it would be laid over itself.
+            shadow: match &whole.shadow {
+                Shadow::Marked(_) if i > 0 => Shadow::None,
+                other => other.clone(),
+            },
         })
         .collect()
 }

@@ -23,7 +23,22 @@ pub const MIN_SIDE: u32 = 8;
 /// [`MAX_PIXELS`] needs, well below what a decompression bomb asks for.
 const MAX_ALLOC: u64 = 1 << 30;
 
+/// How far two aspects may differ, as a ratio, for fractions of one picture to make sense in the other.
+const SAME_ASPECT: f64 = 1.03;
+
+/// Whether fractions of a picture of one size (width and height) make sense in one of the other.
+pub(super) fn same_shape(one: [u32; 2], other: [u32; 2]) -> bool {
+    let aspect = |[w, h]: [u32; 2]| f64::from(w.max(1)) / f64::from(h.max(1));
+    let ratio = aspect(one) / aspect(other);
+    ratio.max(1.0 / ratio) <= SAME_ASPECT
+}
+
 impl Picture {
+    /// Whether another picture is as wide for its height, so that it can be laid over this one.
+    pub fn has_shape_of(&self, other: &Picture) -> bool {
+        !self.is_empty() && same_shape([self.width, self.height], [other.width, other.height])
+    }
+
     /// Reads a PNG, JPEG, WebP, GIF (first frame) or BMP file.
     ///
     /// The camera's orientation (EXIF) is honoured, transparency is laid over white, and the longer side is brought

@@ -254,6 +254,14 @@ impl Scene {
                 );
             }
         }
+        if let Some(plate) = &self.behind.plate
+            && !plate.has_shape_of(&self.picture)
+        {
+            return refuse(format!(
+                "the background has {} x {} pixels, another shape than the picture's {} x {}; open the same view without the things",
+                plate.width, plate.height, self.picture.width, self.picture.height
+            ));
+        }
         if !self.moves() {
             return refuse(
                 "nothing is to move; click a thing in the picture and drag it first".into(),

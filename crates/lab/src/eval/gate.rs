@@ -229,6 +229,7 @@ fn scene(clip: &Clip) -> Result<Scene> {
             .collect::<Result<_>>()?,
         order: Order::AsListed,
         background: None,
+        ..Scene::default()
     })
 }
 

@@ -10,14 +10,17 @@
 //!  "entities": [{"name": "cat", "mask": {"width": 160, "height": 107, "runs": [1200, 31, 120, 40]},
 //!                "trajectory": [[0.4, 0.5, 0.0], [0.6, 0.45, 1.0]], "handles": [[[0.2, 0.8, 0.0]]],
 //!                "poses": [{"t": 1.0, "rotation": 20.0, "scale": 1.2, "depth": 1.0}],
-//!                "joints": [[0.4, 0.3, 1.0], ...], "group": 1, "part": "head"}],
+//!                "joints": [[0.4, 0.3, 1.0], ...], "group": 1, "part": "head", "shadow": "none"}],
 //!  "background": [[0.5, 0.5, 0.0]],
+//!  "fill_from": {"width": 160, "height": 107, "runs": [0, 17120]},
 //!  "settings": {"frames": 8, "seed": 0}}
 //! ```
 //!
 //! Runs are [`Mask::to_runs`]; trajectory points are x, y (fractions of the picture) and t (fraction of the video); handles are
 //! further trajectories, poses are [`Pose`]s. Joints are x, y and visibility of all of [`Joint::ALL`](super::skeleton::Joint::ALL), of a person whose
 //! handles lead them.
+//! A shadow is `"none"` or a mask; without one it is looked for. What things hide is filled from `fill_from`, else from all the rest.
+//! A plate that was brought along is a picture, of which presets have none.
 //! What is missing takes its default, a setting the model's ([`Settings::resolve`]); what is not known is ignored.
 //!
 //! Without an `order` the entities lie as they are listed, back to front: somebody has set it, or the preset is of a
@@ -30,8 +33,8 @@ use super::pose::{MAX_DEPTH, MAX_POSES, MAX_ROTATION, SCALES};
 use super::settings::{Choice, MAX_ENTITIES};
 use super::skeleton::JOINTS;
 use super::{
-    Entity, Mask, Order, Part, Picture, Pose, Scene, Settings, Skeleton, Trajectory,
-    TrajectoryPoint, mask, trajectory,
+    Behind, Entity, Mask, Order, Part, Picture, Pose, Scene, Settings, Shadow, Skeleton,
+    Trajectory, TrajectoryPoint, mask, trajectory,
 };
 use crate::error::{Error, Result};
 use base64::Engine;
@@ -53,9 +56,6 @@ const MAX_MASK_SIDE: u32 = 1280;
 const MAX_BYTES: usize = 4 << 20;
 /// Longest name of an entity, in characters; longer ones are cut.
 const MAX_NAME: usize = 80;
-/// How far two aspects may differ, as a ratio, for fractions of one picture to make sense in the other.
-const SAME_ASPECT: f64 = 1.03;
-
 /// Entities, trajectories and settings, and which picture they were made on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preset {
@@ -71,6 +71,8 @@ pub struct Preset {
     pub order: Order,
     /// The camera.
     pub background: Option<Trajectory>,
+    /// From where alone is filled what things hide.
+    pub fill_from: Option<Mask>,
     /// How to generate, as far as it says.
     pub settings: Choice,
 }
@@ -93,6 +95,9 @@ impl Preset {
         let mut preset = Self::whole(scene, settings);
         for entity in &mut preset.entities {
             entity.mask = small(&entity.mask);
+            if let Shadow::Marked(mask) = &mut entity.shadow {
+                *mask = small(mask);
+            }
             entity.trajectory = entity.trajectory.as_ref().map(rounded);
             entity.handles = entity.handles.iter().map(rounded).collect();
             if let Some(skeleton) = &mut entity.skeleton {
@@ -118,6 +123,7 @@ impl Preset {
             }
         }
         preset.background = preset.background.as_ref().map(rounded);
+        preset.fill_from = preset.fill_from.as_ref().map(small);
         preset
     }
 
@@ -138,15 +144,14 @@ impl Preset {
                 .collect(),
             order: scene.order,
             background: scene.background.as_ref().map(Trajectory::cleaned),
+            fill_from: scene.behind.from.clone(),
             settings: Choice::from(settings),
         }
     }
 
     /// Whether it can be used on this picture.
     pub fn fits(&self, picture: &Picture) -> Fit {
-        let aspect = |w: u32, h: u32| w.max(1) as f64 / h.max(1) as f64;
-        let ratio = aspect(self.width, self.height) / aspect(picture.width, picture.height);
-        if ratio.max(1.0 / ratio) > SAME_ASPECT {
+        if !super::picture::same_shape([self.width, self.height], [picture.width, picture.height]) {
             Fit::Different
         } else if self.hash.is_some_and(|hash| hash.matches(picture.hash())) {
             Fit::Same
@@ -176,14 +181,20 @@ impl Preset {
             .iter()
             .map(|e| Entity {
                 mask: e.mask.resized(w, h),
+                shadow: match &e.shadow {
+                    Shadow::Marked(mask) => Shadow::Marked(mask.resized(w, h)),
+                    other => other.clone(),
+                },
                 ..e.clone()
             })
             .collect();
+        let from = self.fill_from.as_ref().map(|from| from.resized(w, h));
         Ok(Scene {
             picture,
             entities,
             order: self.order,
             background: self.background.clone(),
+            behind: Behind { plate: None, from },
         })
     }
 
@@ -200,8 +211,12 @@ impl Preset {
             Some(order) => format!("  \"order\": {},\n", json(order)),
             None => String::new(),
         };
+        let fill_from = match &file.fill_from {
+            Some(mask) => format!("  \"fill_from\": {},\n", json(mask)),
+            None => String::new(),
+        };
         format!(
-            "{{\n  \"dragentity\": {VERSION},\n  \"picture\": {},\n{order}  \"entities\": [\n{}\n  ],\n  \"background\": {},\n  \"settings\": {}\n}}\n",
+            "{{\n  \"dragentity\": {VERSION},\n  \"picture\": {},\n{order}  \"entities\": [\n{}\n  ],\n  \"background\": {},\n{fill_from}  \"settings\": {}\n}}\n",
             json(&file.picture),
             entities.join(",\n"),
             json(&file.background),
@@ -437,6 +452,8 @@ struct File {
     entities: Vec<FileEntity>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     background: Option<Vec<[f32; 3]>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fill_from: Option<FileMask>,
     #[serde(default)]
     settings: Choice,
 }
@@ -466,6 +483,8 @@ struct FileEntity {
     group: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     part: Option<Part>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shadow: Option<FileShadow>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -473,6 +492,46 @@ struct FileMask {
     width: u32,
     height: u32,
     runs: Vec<u32>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum FileShadow {
+    Word(ShadowWord),
+    Mask(FileMask),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ShadowWord {
+    None,
+}
+
+impl From<&Mask> for FileMask {
+    fn from(mask: &Mask) -> Self {
+        Self {
+            width: mask.width,
+            height: mask.height,
+            runs: mask.to_runs(),
+        }
+    }
+}
+
+impl FileMask {
+    fn mask(self, what: &str) -> Result<Mask> {
+        let FileMask {
+            width,
+            height,
+            runs,
+        } = self;
+        if width.max(height) > MAX_MASK_SIDE {
+            return refuse(format!(
+                "{what} has a mask of {width} x {height} pixels; masks may have up to {MAX_MASK_SIDE} a side"
+            ));
+        }
+        const { assert!(MAX_MASK_SIDE <= mask::MAX_SIDE) };
+        Mask::from_runs(width, height, &runs)
+    }
 }
 
 /// The JSON, on one line, of values that always have one: our own, made of finite numbers, strings and lists.
@@ -496,11 +555,7 @@ impl From<&Preset> for File {
                 .iter()
                 .map(|e| FileEntity {
                     name: e.name.clone(),
-                    mask: FileMask {
-                        width: e.mask.width,
-                        height: e.mask.height,
-                        runs: e.mask.to_runs(),
-                    },
+                    mask: (&e.mask).into(),
                     trajectory: e.trajectory.as_ref().map(points),
                     handles: e.handles.iter().map(points).collect(),
                     poses: e.poses.clone(),
@@ -511,9 +566,15 @@ impl From<&Preset> for File {
                         .unwrap_or_default(),
                     group: e.group,
                     part: e.part,
+                    shadow: match &e.shadow {
+                        Shadow::Found => None,
+                        Shadow::None => Some(FileShadow::Word(ShadowWord::None)),
+                        Shadow::Marked(mask) => Some(FileShadow::Mask(mask.into())),
+                    },
                 })
                 .collect(),
             background: p.background.as_ref().map(points),
+            fill_from: p.fill_from.as_ref().map(FileMask::from),
             settings: p.settings.clone(),
         }
     }
@@ -545,6 +606,10 @@ impl TryFrom<File> for Preset {
             .background
             .map(|points| path("the camera", points))
             .transpose()?;
+        let fill_from = file
+            .fill_from
+            .map(|mask| mask.mask("what is filled from"))
+            .transpose()?;
         file.settings
             .check()
             .map_err(|e| Error::Preset(e.to_string()))?;
@@ -556,6 +621,7 @@ impl TryFrom<File> for Preset {
             entities,
             order: file.order.unwrap_or(Order::AsListed),
             background,
+            fill_from,
             settings: file.settings,
         })
     }
@@ -563,17 +629,14 @@ impl TryFrom<File> for Preset {
 
 fn entity(index: usize, e: FileEntity) -> Result<Entity> {
     let what = format!("entity {}", index + 1);
-    let FileMask {
-        width,
-        height,
-        runs,
-    } = e.mask;
-    if width.max(height) > MAX_MASK_SIDE {
-        return refuse(format!(
-            "{what} has a mask of {width} x {height} pixels; masks may have up to {MAX_MASK_SIDE} a side"
-        ));
-    }
-    const { assert!(MAX_MASK_SIDE <= mask::MAX_SIDE) };
+    let mask = e.mask.mask(&what)?;
+    let shadow = match e.shadow {
+        None => Shadow::Found,
+        Some(FileShadow::Word(ShadowWord::None)) => Shadow::None,
+        Some(FileShadow::Mask(mask)) => {
+            Shadow::Marked(mask.mask(&format!("the shadow of {what}"))?)
+        }
+    };
     if e.handles.len() > MAX_HANDLES {
         return refuse(format!(
             "{what} has {} handles, and at most {MAX_HANDLES} can lead it; remove some",
@@ -609,12 +672,13 @@ fn entity(index: usize, e: FileEntity) -> Result<Entity> {
             .part
             .or_else(|| part_of_old(&e.name).filter(|_| e.group.is_some())),
         name: clean_name(&e.name),
-        mask: Mask::from_runs(width, height, &runs)?,
+        mask,
         trajectory: e.trajectory.map(|points| path(&what, points)).transpose()?,
         handles: handles.collect::<Result<_>>()?,
         poses: e.poses,
         skeleton,
         group: e.group,
+        shadow,
     };
     Ok(read.with_first_handle())
 }

@@ -24,18 +24,28 @@ fn scene() -> Scene {
         skeleton: Skeleton::of_list(&[[0.25, 0.123_46, 0.9]; JOINTS]),
         group: Some(3),
         part: Some(Part::Head),
+        shadow: Shadow::None,
     };
     let mut dot = Mask::empty(300, 200);
     dot.alpha[40_000] = 255;
+    let mut shadow = Mask::empty(300, 200);
+    shadow.brush([0.5, 0.8], [0.7, 0.8], 0.05, true);
+    let mut from = Mask::empty(300, 200);
+    from.brush([0.1, 0.1], [0.9, 0.1], 0.1, true);
     let still = Entity {
         name: "a dot".into(),
         mask: dot,
+        shadow: Shadow::Marked(shadow),
         ..Entity::default()
     };
     Scene {
         picture,
         entities: vec![cat, still],
         background: Some(Trajectory::pin(0.5, 0.5)),
+        behind: Behind {
+            plate: None,
+            from: Some(from),
+        },
         ..Scene::default()
     }
 }
@@ -103,7 +113,15 @@ fn to_be_run_elsewhere_nothing_is_scaled_or_rounded() {
     let back = back.scene(scene.picture.clone()).unwrap();
     assert_eq!(back.background, scene.background);
     assert_eq!(back.entities.len(), scene.entities.len());
+    let runs = |mask: &Option<Mask>| mask.as_ref().map(Mask::to_runs);
+    assert_eq!(runs(&back.behind.from), runs(&scene.behind.from));
     for (back, sent) in back.entities.iter().zip(&scene.entities) {
+        match (&back.shadow, &sent.shadow) {
+            (Shadow::Marked(back), Shadow::Marked(sent)) => {
+                assert_eq!(back.to_runs(), sent.to_runs());
+            }
+            (back, sent) => assert_eq!(back, sent),
+        }
         assert_eq!(back.trajectory, sent.trajectory);
         assert!((back.mask.width, back.mask.height) == (sent.mask.width, sent.mask.height));
         assert_eq!(back.mask.to_runs(), sent.mask.to_runs());
@@ -114,6 +132,13 @@ fn to_be_run_elsewhere_nothing_is_scaled_or_rounded() {
     let small = Preset::new(&large, &Settings::default());
     assert_ne!(small.entities[0].trajectory, large.entities[0].trajectory);
     assert!(small.entities[0].mask.width < 480);
+    large.entities[0].shadow = Shadow::Marked(large.entities[0].mask.clone());
+    large.behind.from = Some(large.entities[0].mask.clone());
+    let small = Preset::new(&large, &Settings::default());
+    let Shadow::Marked(shadow) = &small.entities[0].shadow else {
+        panic!("the shadow is lost")
+    };
+    assert!(shadow.width == MASK_SIDE && small.fill_from.unwrap().width == MASK_SIDE);
 }
 
 #[test]
@@ -195,7 +220,11 @@ fn hostile_numbers_are_named() {
     let head = "{\"dragentity\":1,\"picture\":{\"width\":30,\"height\":20},";
     let mask = "\"mask\":{\"width\":2,\"height\":2,\"runs\":[1,3]}";
     let ok = format!("{head}\"entities\":[{{{mask}}}]}}");
-    assert!(Preset::parse(&ok).is_ok());
+    // Without a word about it a shadow is looked for, as in presets of before there was one.
+    assert_eq!(
+        Preset::parse(&ok).unwrap().entities[0].shadow,
+        Shadow::Found
+    );
     let with = |from: &str, to: &str| said(&ok.replace(from, to));
     assert!(with("\"width\":30", "\"width\":0").contains("0 x 20"));
     assert!(with("\"width\":30", "\"width\":4000000000").contains("picture of"));
@@ -399,13 +428,19 @@ fn entities() -> impl Strategy<Value = Entity> {
                 let alpha = (0..w * h)
                     .map(|i| if (seed >> (i % 61)) & 1 == 1 { 255 } else { 0 })
                     .collect();
+                let mask = Mask {
+                    width: w,
+                    height: h,
+                    alpha,
+                };
+                let shadow = match seed % 3 {
+                    0 => Shadow::Found,
+                    1 => Shadow::None,
+                    _ => Shadow::Marked(mask.clone()),
+                };
                 Entity {
                     name: clean_name(&name),
-                    mask: Mask {
-                        width: w,
-                        height: h,
-                        alpha,
-                    },
+                    mask,
                     trajectory,
                     handles: handles.into_iter().flatten().collect(),
                     poses: poses.into_iter().map(pose).collect(),
@@ -415,6 +450,7 @@ fn entities() -> impl Strategy<Value = Entity> {
                     }),
                     group,
                     part: part.or(named),
+                    shadow,
                 }
                 .with_first_handle()
             },
@@ -432,7 +468,8 @@ proptest! {
     ) {
         let settings = Choice { frames, steps: Some(steps), seed: Some(seed), max_guidance: Some(guidance), ..Default::default() };
         let order = if listed { Order::AsListed } else { Order::Automatic };
-        let preset = Preset { width, height, hash: hash.map(PictureHash), entities, order, background, settings };
+        let fill_from = entities.first().map(|e: &Entity| e.mask.clone()).filter(|_| listed);
+        let preset = Preset { width, height, hash: hash.map(PictureHash), entities, order, background, fill_from, settings };
         for text in [preset.to_json(), preset.to_fragment(), preset.to_link("https://a.b/c?d=e")] {
             prop_assert!(Preset::parse(&text).is_ok_and(|p| p == preset), "{}", text);
         }
