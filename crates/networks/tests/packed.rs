@@ -14,9 +14,8 @@ use dragentity_networks::nn::{TemporalConv, TemporalConvConfig};
 use dragentity_networks::svd::unet::UNetConfig;
 use dragentity_networks::weights::convert::{Kept, Options, convert};
 use dragentity_networks::weights::{
-    Numbers, Precision, WeightType, Weights, save_bytes, tensor_list,
+    Numbers, Precision, WeightType, Weights, save_bytes, tensor_list, write_random,
 };
-use dragentity_testkit::random::RandomTensor;
 use dragentity_testkit::{on_each_backend, parameter, picture, safetensors_file};
 use half::f16;
 use safetensors::Dtype;
@@ -303,12 +302,7 @@ fn the_published_unet_in_8_bits() {
     let path = dir.path().join("model.safetensors");
     let device = Default::default();
     let init = || UNetConfig::default().init::<Flex>(&device).unwrap();
-    let tensors: Vec<RandomTensor> = tensor_list(&init())
-        .into_iter()
-        .map(|(name, shape)| RandomTensor { name, shape })
-        .collect();
-    let views = tensors.iter().map(|tensor| (&tensor.name, tensor));
-    safetensors::serialize_to_file(views, None, &path).unwrap();
+    write_random(&path, tensor_list(&init())).unwrap();
     let weights =
         pollster::block_on(Weights::open(path.to_str().unwrap(), &mut |_, _| {})).unwrap();
     let run = |held: WeightType| {

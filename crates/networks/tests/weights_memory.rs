@@ -10,8 +10,9 @@ use burn::tensor::{FloatDType, Tensor};
 use dragentity_networks::nn::layers::Affine;
 use dragentity_networks::svd::unet::UNetConfig;
 use dragentity_networks::weights::convert::{Kept, Options, convert};
-use dragentity_networks::weights::{Numbers, WeightType, Weights, parse_header, parse_index};
-use dragentity_testkit::random::RandomTensor;
+use dragentity_networks::weights::{
+    Numbers, WeightType, Weights, parse_header, parse_index, write_random,
+};
 use half::f16;
 use peak_alloc::PeakAlloc;
 use safetensors::Dtype;
@@ -216,13 +217,9 @@ fn the_published_unet_in_half_precision() {
     let path = dir.path().join("diffusion_pytorch_model.safetensors");
     let list = include_str!("../../../tests/goldens/svd_unet_tensors.json");
     let list: Vec<(String, Vec<usize>)> = serde_json::from_str(list).unwrap();
-    let list = list.into_iter();
-    let tensors: Vec<RandomTensor> = list
-        .map(|(name, shape)| RandomTensor { name, shape })
-        .collect();
-    let views = tensors.iter().map(|tensor| (&tensor.name, tensor));
-    safetensors::serialize_to_file(views, None, &path).unwrap();
-    let elements: Vec<usize> = tensors.iter().map(RandomTensor::count).collect();
+    let count = |(_, shape): &(String, Vec<usize>)| shape.iter().product();
+    let elements: Vec<usize> = list.iter().map(count).collect();
+    write_random(&path, list).unwrap();
     let network = 4 * elements.iter().sum::<usize>();
     let largest = 4 * elements.iter().max().unwrap();
 
@@ -232,7 +229,7 @@ fn the_published_unet_in_half_precision() {
         file.load(unet.unwrap())
     });
     let (unet, report) = result.unwrap();
-    assert_eq!(report.loaded, tensors.len());
+    assert_eq!(report.loaded, elements.len());
     println!(
         "loading: {} MB besides the network's {} MB; the largest tensor has {} MB",
         (peak - network) / MB,

@@ -1,7 +1,6 @@
 //! What the tests of several files share: one test body for each backend, synthetic weights, goldens.
 
 pub mod program;
-pub mod random;
 pub mod steer;
 pub mod svd;
 pub mod tiny;

@@ -10,14 +10,9 @@ use dragentity_networks::clip::CLIPVisionConfig;
 use dragentity_networks::clip::input::CLIPImageProcessor;
 use dragentity_networks::svd::unet::{PerLevel, UNetConfig};
 use dragentity_networks::svd::vae::AutoencoderKLTemporalDecoderConfig;
-use dragentity_networks::weights::tensor_list;
+use dragentity_networks::weights::{tensor_list, write_random};
 use dragentity_pipeline::svd::SvdConfig;
-use half::f16;
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-use safetensors::tensor::{Dtype, View, serialize_to_file};
 use serde_json::json;
-use std::borrow::Cow;
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -52,62 +47,9 @@ pub enum Sizes {
     Published,
 }
 
-/// Weights drawn when they are written: those of a large network are never in memory together.
-struct Drawn {
-    name: String,
-    shape: Vec<usize>,
-}
-
-impl Drawn {
-    /// As PyTorch begins: norms pass on what they get, everything else has a deviation by how much it adds up.
-    fn value(&self, random: &mut impl Rng) -> f32 {
-        match self.shape.as_slice() {
-            [_] if self.name.ends_with("weight") => 1.0,
-            [_, inputs @ ..] if !inputs.is_empty() => {
-                let inputs = inputs.iter().product::<usize>() as f32;
-                let bound = inputs.sqrt().recip();
-                random.random_range(-bound..bound)
-            }
-            _ => 0.0,
-        }
-    }
-}
-
-impl View for Drawn {
-    fn dtype(&self) -> Dtype {
-        Dtype::F16
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        let seed = self.name.bytes().fold(0_u64, |seed, byte| {
-            seed.wrapping_mul(31).wrapping_add(u64::from(byte))
-        });
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let count = self.shape.iter().product::<usize>();
-        let values = (0..count).flat_map(|_| f16::from_f32(self.value(&mut random)).to_le_bytes());
-        Cow::Owned(values.collect())
-    }
-
-    fn data_len(&self) -> usize {
-        2 * self.shape.iter().product::<usize>()
-    }
-}
-
 /// Writes the weights of a network as `file`.
 fn write_weights<M: Module<Flex>>(file: &Path, network: &M) -> Result<()> {
-    if let Some(folder) = file.parent() {
-        make_dir(folder)?;
-    }
-    let drawn = |(name, shape): (String, Vec<usize>)| (name.clone(), Drawn { name, shape });
-    let weights = tensor_list(network).into_iter().map(drawn);
-    serialize_to_file(weights, None, file).map_err(|e| Error::Io {
-        path: file.display().to_string(),
-        source: std::io::Error::other(e),
-    })
+    write_random(file, tensor_list(network))
 }
 
 /// A small model in a folder that stays until it is dropped.

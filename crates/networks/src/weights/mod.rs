@@ -17,6 +17,8 @@ mod load;
 mod pack;
 mod pickle;
 #[cfg(not(target_family = "wasm"))]
+mod random;
+#[cfg(not(target_family = "wasm"))]
 mod save;
 mod torch;
 mod weight_type;
@@ -27,6 +29,8 @@ pub use header::{TensorInfo, parse_header};
 pub use index::parse_index;
 pub use list::{Numbers, tensor_list};
 pub use load::LoadReport;
+#[cfg(not(target_family = "wasm"))]
+pub use random::write_random;
 #[cfg(not(target_family = "wasm"))]
 pub use save::{Precision, save_bytes, save_file};
 pub use weight_type::WeightType;
