@@ -197,7 +197,10 @@ mod tests {
         ]);
         // The folder itself is called unet, and is not beside anything.
         let refused = find_model(&part).unwrap_err();
-        assert!(refused.contains("only a part of a model in unet"), "{refused}");
+        assert!(
+            refused.contains("only a part of a model in unet"),
+            "{refused}"
+        );
         let holiday = paths(&["holiday/beach.jpg", "holiday/2024/hill.jpg"]);
         let refused = find_model(&holiday).unwrap_err();
         assert!(refused.contains("no model in holiday"), "{refused}");
