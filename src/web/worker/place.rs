@@ -227,7 +227,7 @@ async fn device(choice: DeviceChoice, addresses: Addresses) -> Result<PageDevice
             match gpu::open(canvas, emulated, |why| post(&FromWorker::Lost(why))).await {
                 Ok(gpu) => {
                     let (name, device) = (gpu.name.clone(), gpu.burn.clone());
-                    let piece = u64::from(gpu.device.limits().max_storage_buffer_binding_size);
+                    let piece = gpu.device.limits().max_storage_buffer_binding_size;
                     let why = "the browser offers this graphics adapter".to_owned();
                     post(&FromWorker::Device {
                         gpu: true,

@@ -102,7 +102,7 @@ impl ModelDir {
             .map(Some)
             .map_err(|e| Error::Model {
                 name,
-                reason: format!("cannot be read: {e}"),
+                reason: format!("cannot be read: {e}; is it of another model?"),
             })
     }
 
