@@ -394,6 +394,7 @@ mod tests {
                 picture: damaged(&good.picture, &picture),
                 name: good.name,
                 preset: Some(damaged(PRESET.as_bytes(), &preset)),
+                plate: None,
             });
         }
 

@@ -112,7 +112,7 @@ impl Editor {
     /// Begins to paint the selected entity's shadow, or where holes are filled from.
     pub(super) fn begin_ground_stroke(&mut self, at: [f32; 2], held: Held, of: Painted) -> Outcome {
         let mask = match of {
-            Painted::From => Some(self.from_mask()),
+            Painted::From => Some(self.source_mask()),
             Painted::Shadow => self.shadow_mask(),
             Painted::Entity => None,
         };
@@ -132,7 +132,7 @@ impl Editor {
         Outcome::Draw
     }
 
-    fn from_mask(&self) -> Mask {
+    fn source_mask(&self) -> Mask {
         let blank = self.blank_mask();
         let from = self.scene.behind.from.as_ref();
         from.map_or_else(|| blank.clone(), |m| m.resized(blank.width, blank.height))

@@ -64,22 +64,31 @@ struct Region {
 }
 
 impl Region {
+    /// Whether hardly any of its edge is otherwise.
+    fn is_sure(&self) -> bool {
+        self.alike >= 0.9
+    }
+
     /// Whether it is the shadow of a thing of `area` pixels. The bounds were found on photographs and frames of videos whose
     /// shadows were looked at, and each is what keeps some other dark region out.
     fn is_shadow(&self, area: usize) -> bool {
         let size = self.size as f32 / area as f32;
+        // Dark, and along much of the thing's lower edge: that is a shadow whatever the ground elsewhere, and though the picture ends in
+        // it.
+        let under = self.low >= 0.85 && self.touch >= 0.45 && self.darker >= 0.5 && self.is_sure();
+        let most_border = if under { 0.25 } else { 0.2 };
         let least_alike = if self.lies < 0.3 { 0.9 } else { 0.85 };
         let least_darker = if self.lies < 0.8 { 0.3 } else { 0.2 };
         (0.01..1.0).contains(&size)
             && self.alike >= least_alike
             && (least_darker..2.6).contains(&self.darker)
             && self.tint <= 0.12 + 0.1 * self.darker
-            && self.border <= 0.2
+            && self.border <= most_border
             && self.touch >= 0.15
             && self.spread[0] <= 0.2 + 1.5 * self.spread[1]
             && self.grain[0] <= 2.0 * (self.grain[1] + 0.02) * self.darker.exp()
             && self.grain[0] >= 0.25 * self.grain[1]
-            && (self.lies >= 0.88 || self.low >= 0.75 && self.lies >= 0.15)
+            && (under || self.lies >= 0.88 || self.low >= 0.75 && self.lies >= 0.15)
     }
 }
 
@@ -177,8 +186,8 @@ impl Ground {
             }
         }
         regions.retain(|region| region.is_shadow(self.area));
-        // The surest first, and of these the largest: there may be one at each foot.
-        let rank = |region: &Region| ((region.alike * 20.0).round() as usize, region.size);
+        // The largest of the sure ones first: a shadow's darkest part is one, too. There may be one at each foot.
+        let rank = |region: &Region| (region.is_sure(), region.size);
         regions.sort_by_key(|region| std::cmp::Reverse(rank(region)));
         let mut all = vec![false; self.thing.len()];
         for region in &regions {
