@@ -157,6 +157,8 @@ struct Found {
     on: f32,
     /// What of the mask the bones explain, and nothing where they hang from no trunk. 0..1
     explained: f32,
+    /// Whether arms and legs go away from the trunk to one side of it.
+    on_all_fours: bool,
 }
 
 impl Found {
@@ -184,7 +186,8 @@ impl Found {
         Self {
             score: body.flag * taken / own.max(1.0),
             on: on_the_mask(&landmarks, mask),
-            explained: skeleton.map_or(0.0, |skeleton| skeleton.explains(mask, aspect)),
+            explained: (skeleton.as_ref()).map_or(0.0, |skeleton| skeleton.explains(mask, aspect)),
+            on_all_fours: skeleton.is_some_and(|skeleton| skeleton.is_on_all_fours(aspect)),
             landmarks,
         }
     }
@@ -196,7 +199,7 @@ impl Found {
 
     /// How likely it is a person who lies or hangs.
     fn turned(&self) -> f32 {
-        match self.explained >= TURNED_EXPLAINED {
+        match self.explained >= TURNED_EXPLAINED && !self.on_all_fours {
             true => self.score * self.on,
             false => 0.0,
         }

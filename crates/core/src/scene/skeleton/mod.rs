@@ -29,6 +29,8 @@ const NEAR_JOINT: f32 = 0.2;
 /// A trunk that is shorter than this share of what the limbs would have it be is none: who bows to the viewer that deeply could not be
 /// led by joints, and an animal's legs that were taken for a person's hang from nothing.
 const LEAST_TRUNK: f32 = 0.35;
+/// The least sine of the angle between a limb and the trunk that it stands on the ground with, of who is on all fours.
+const CROSSWISE: f32 = 0.4;
 /// How far from its bone what belongs to a person may be, in half widths.
 const OWN: f32 = 2.5;
 /// Places beyond this many pictures are taken for it.
@@ -350,6 +352,25 @@ impl Skeleton {
         let length = plane::distance(neck, pelvis);
         self.scale(aspect)
             .is_some_and(|scale| length >= LEAST_TRUNK * scale)
+    }
+
+    /// Whether all arms and legs that can be seen, at least one of each, go away from the trunk to one side of it, as those of animals on
+    /// four legs do.
+    pub fn is_on_all_fours(&self, aspect: f32) -> bool {
+        let plane = Plane::of(aspect);
+        let at = |joint: Joint| plane.enter(self.place(joint));
+        let trunk = plane::minus(at(Joint::Neck), at(Joint::Pelvis));
+        let side = |[root, _, end, _]: [Joint; 4]| {
+            let limb = plane::minus(at(end), at(root));
+            let lengths = plane::length(trunk) * plane::length(limb);
+            let sine = plane::cross(trunk, limb) / lengths.max(f32::MIN_POSITIVE);
+            (self.sees(root) && self.sees(end)).then_some(sine)
+        };
+        let arms = Side::BOTH.map(Joint::arm).map(side);
+        let legs = Side::BOTH.map(Joint::leg).map(side);
+        let all = || arms.iter().chain(&legs).flatten();
+        let some = arms.iter().any(Option::is_some) && legs.iter().any(Option::is_some);
+        some && (all().all(|sine| *sine > CROSSWISE) || all().all(|sine| *sine < -CROSSWISE))
     }
 
     /// The share of a mask that lies near bones, seen or hidden: of a person nearly all, of an animal that was taken for one often not.

@@ -572,4 +572,28 @@ fn animals_that_were_taken_for_people_have_no_trunk_or_reach_beyond_their_bones(
         horse.places[joint as usize][1] = 0.46;
     }
     assert!(!horse.has_a_trunk(ASPECT));
+    // Or a trunk that lies, and all that hangs from it goes down; a person who lies has limbs along it.
+    let turned = |skeleton: &Skeleton| Skeleton {
+        places: skeleton.places.map(|[x, y]| [y, x]),
+        ..skeleton.clone()
+    };
+    let lying = turned(&person);
+    assert!(!person.is_on_all_fours(ASPECT) && !lying.is_on_all_fours(ASPECT));
+    let mut dog = lying;
+    for limb in limbs() {
+        let [x, y] = dog.place(limb[0]);
+        for (step, joint) in limb.into_iter().enumerate().skip(1) {
+            dog.places[joint as usize] = [x - 0.02, y + 0.15 * step as f32];
+        }
+    }
+    assert!(dog.is_on_all_fours(ASPECT));
+    assert!(
+        turned(&dog).is_on_all_fours(ASPECT),
+        "whichever way it is turned"
+    );
+    // Nobody knows of who hides all arms.
+    for joint in Side::BOTH.map(|side| Joint::arm(side)[2]) {
+        dog.visibility[joint as usize] = 0.1;
+    }
+    assert!(!dog.is_on_all_fours(ASPECT));
 }
