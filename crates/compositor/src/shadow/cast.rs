@@ -75,7 +75,7 @@ impl Region {
         let size = self.size as f32 / area as f32;
         // Dark, and along much of the thing's lower edge: that is a shadow whatever the ground elsewhere, and though the picture ends in
         // it.
-        let under = self.low >= 0.85 && self.touch >= 0.45 && self.darker >= 0.5 && self.is_sure();
+        let under = self.low >= 0.85 && self.touch >= 0.45 && self.darker >= 0.7 && self.is_sure();
         let most_border = if under { 0.25 } else { 0.2 };
         let least_alike = if self.lies < 0.3 { 0.9 } else { 0.85 };
         let least_darker = if self.lies < 0.8 { 0.3 } else { 0.2 };
