@@ -98,7 +98,9 @@ fn a_plate_that_is_brought_along_is_seen_where_the_thing_was() {
         let args = [
             "generate", "--image", "a.png", "--preset", "p.json", "-o", "frames",
         ];
-        command.args(args).args(["--frames", "3", "--plate", plate]);
+        command
+            .args(args)
+            .args(["--frames", "3", "--scale", "1", "--plate", plate]);
         command
     };
     generate("plate.png").assert().success();
