@@ -70,7 +70,7 @@ impl Region {
     }
 
     /// Whether it is the shadow of a thing of `area` pixels. The bounds were found on photographs and frames of videos whose
-    /// shadows were looked at, and each is what keeps some other dark region out.
+    /// shadows were looked at, so that few other dark regions pass.
     fn is_shadow(&self, area: usize) -> bool {
         let size = self.size as f32 / area as f32;
         // Dark, and along much of the thing's lower edge: that is a shadow whatever the ground elsewhere, and though the picture ends in
