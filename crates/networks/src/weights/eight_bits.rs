@@ -86,7 +86,13 @@ impl Rows {
     }
 
     /// Root mean square of the error divided by that of the elements.
-    #[cfg(not(target_family = "wasm"))]
+    #[cfg_attr(
+        target_family = "wasm",
+        allow(
+            dead_code,
+            reason = "what is converted says it, and the page converts nothing"
+        )
+    )]
     pub(super) fn relative_error(&self) -> f64 {
         if self.squares == 0.0 {
             return 0.0;
