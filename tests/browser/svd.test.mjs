@@ -115,6 +115,22 @@ function decoded(page, path) {
   }, readFileSync(path).toString('base64'));
 }
 
+/** The frames that the program makes of that scene with the same folder. */
+function frames(page, name, scene, options) {
+  const picture = join(desk, 'disc.png');
+  writeFileSync(picture, disc);
+  const out = join(desk, name);
+  run('generate', '--image', picture, '--preset', scene, '--model', sharded(), '--scale', '1', '--device', 'cpu', '-o', out, ...options);
+  const made = readdirSync(out).filter((file) => file.endsWith('.png')).sort();
+  return Promise.all(made.map((file) => decoded(page, join(out, file))));
+}
+
+/** How far frames are from others: on average, and at most, of 255. */
+function differences(frames, others) {
+  const all = frames.flatMap((frame, f) => frame.map((v, i) => Math.abs(v - others[f][i])));
+  return { most: all.reduce((a, b) => Math.max(a, b)), mean: all.reduce((a, b) => a + b) / all.length };
+}
+
 test('an opened folder makes the video that the program makes of it', limit, async (t) => {
   const page = await open(t, { at: quick, context, prepare: listening });
   await stage(page);
@@ -150,18 +166,8 @@ test('an opened folder makes the video that the program makes of it', limit, asy
   const made = await video(page);
   assert.deepEqual([made.width, made.height, made.fps, made.frames.length], [72, 48, 7, 3]);
 
-  const picture = join(desk, 'disc.png');
-  writeFileSync(picture, disc);
-  const natively = async (name, ...more) => {
-    const out = join(desk, name);
-    const wanted = ['--preset', scene, '--model', sharded(), '--frames', '3', '--steps', '3', '--scale', '1'];
-    run('generate', '--image', picture, ...wanted, '--device', 'cpu', '-o', out, ...more);
-    return Promise.all([0, 1, 2].map((frame) => decoded(page, join(out, `000${frame}.png`))));
-  };
-  const far = (frames) => {
-    const differences = frames.flatMap((frame, f) => frame.map((v, i) => Math.abs(v - made.frames[f][i])));
-    return { most: differences.reduce((a, b) => Math.max(a, b)), mean: differences.reduce((a, b) => a + b) / differences.length };
-  };
+  const natively = (name, ...more) => frames(page, name, scene, ['--frames', '3', '--steps', '3', ...more]);
+  const far = (frames) => differences(frames, made.frames);
   const same = far(await natively('same'));
   const other = far(await natively('other', '--seed', '8'));
   t.diagnostic(`the program's frames differ by ${same.mean.toFixed(4)} on average, ${same.most} at most; another seed's by ${other.mean.toFixed(1)}`);
@@ -283,4 +289,27 @@ test('a folder that is dropped is opened', limit, async (t) => {
   }
   await until(() => at(page, 'place-model').isChecked(), 'the model to be chosen', 60_000);
   assert.match(await folder(page), /^sharded, /);
+});
+
+test('on a GPU large weights are held in 8 bits, and the video is the program’s', limit, async (t) => {
+  const at = '/?device=webgpu&segmenter=models/tiny_sam.safetensors';
+  const page = await moving(t, { at, webgpu: true, prepare: listening });
+  await opened(page, sharded());
+  const preset = unpack(await link(page));
+  preset.settings = { ...preset.settings, size: [72, 48], seed: 7 };
+  const scene = pack(preset);
+  await page.evaluate((hash) => { location.hash = hash; }, scene);
+  await until(async () => (await page.getByTestId('set-size').inputValue()) === '', 'the size of the link');
+  await settings(page, { frames: 2, steps: 2 });
+  await until(async () => /int8/.test(await folder(page)), 'what it will take');
+  await generate(page);
+  await finished(page, 380_000);
+  const made = await video(page);
+  const options = ['--frames', '2', '--steps', '2'];
+  const same = differences(await frames(page, 'packed', scene, [...options, '--dtype', 'int8']), made.frames);
+  const whole = differences(await frames(page, 'whole', scene, [...options, '--dtype', 'f32']), made.frames);
+  t.diagnostic(`int8 on the CPU: ${JSON.stringify(same)}; f32: ${JSON.stringify(whole)}`);
+  // Other sums, rounded to bytes; what 8 bits change is more.
+  assert.ok(same.mean < 0.05 && same.most <= 2, JSON.stringify(same));
+  assert.ok(whole.mean > 2 * same.mean, 'there is nothing in 8 bits');
 });

@@ -270,8 +270,9 @@ mod tests {
                 piece: Some(piece),
                 ..MemoryLimits::default()
             };
-            let plans = MemoryPlan::all::<Flex>(&config, size, 14, 0, &limits, &Default::default())
-                .unwrap();
+            let (beside, device) = (Numbers::default(), Default::default());
+            let plans =
+                MemoryPlan::all::<Flex>(&config, size, 14, beside, &limits, &device).unwrap();
             MemoryPlan::choose(&plans, &limits, "GPU 1")
         };
         // 256 channels of 576 x 320 pixels are 189 MB a frame.

@@ -26,7 +26,7 @@ impl<B: Backend> LatentColours<B> {
     /// `None` where there are none, or they are not as many, or not finite.
     pub fn fit(latents: &[f32], colours: &[f32], device: &B::Device) -> Option<Self> {
         let places = colours.len() / 3;
-        if places == 0 || latents.len() % places != 0 {
+        if places == 0 || !latents.len().is_multiple_of(places) {
             return None;
         }
         let channels = latents.len() / places;
