@@ -69,8 +69,8 @@ async function small(page) {
 }
 
 /** The page with a disc on it that is to move. */
-async function moving(t) {
-  const page = await open(t, { at: quick, context });
+async function moving(t, { at: path = quick, webgpu = false, prepare } = {}) {
+  const page = await open(t, { at: path, webgpu, context, prepare });
   await stage(page);
   await at(page, 'file-input').setInputFiles({ name: 'disc.png', mimeType: 'image/png', buffer: disc });
   await until(async () => (await at(page, 'stage').boundingBox()).width > 0, 'the picture');
@@ -292,14 +292,10 @@ test('a folder that is dropped is opened', limit, async (t) => {
 });
 
 test('on a GPU large weights are held in 8 bits, and the video is the program’s', limit, async (t) => {
-  const at = '/?device=webgpu&segmenter=models/tiny_sam.safetensors';
-  const page = await moving(t, { at, webgpu: true, prepare: listening });
+  const path = quick.replace('device=cpu', 'device=webgpu');
+  const page = await moving(t, { at: path, webgpu: true, prepare: listening });
+  const scene = await small(page);
   await opened(page, sharded());
-  const preset = unpack(await link(page));
-  preset.settings = { ...preset.settings, size: [72, 48], seed: 7 };
-  const scene = pack(preset);
-  await page.evaluate((hash) => { location.hash = hash; }, scene);
-  await until(async () => (await page.getByTestId('set-size').inputValue()) === '', 'the size of the link');
   await settings(page, { frames: 2, steps: 2 });
   await until(async () => /int8/.test(await folder(page)), 'what it will take');
   await generate(page);

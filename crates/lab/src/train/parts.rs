@@ -166,7 +166,7 @@ mod tests {
         let mut network = FollowerConfig::default().init::<A>(&device).unwrap();
         let mut optimizer = AdamConfig::new().init::<A, Follower<A>>();
         let mut losses: Vec<f32> = Vec::new();
-        for _ in 0..60 {
+        for _ in 0..150 {
             let batch = (stage.batches())(2).unwrap();
             let loss = stage.loss(&network, batch, 0).unwrap();
             losses.push(loss.clone().into_scalar());

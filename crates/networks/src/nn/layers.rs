@@ -31,10 +31,16 @@ impl<B: Backend> Convolution<B> for Conv2d<B> {
         if let Some(y) = convolve(self, &weight, &x) {
             return y;
         }
-        let weight = Param::initialized(self.weight.id, weight);
+        // Not `..self.clone()`: a bias that nobody has asked for yet would be drawn anew each time.
+        let bias = self.bias.as_ref();
         let unpacked = Self {
-            weight,
-            ..self.clone()
+            weight: Param::initialized(self.weight.id, weight),
+            bias: bias.map(|bias| Param::initialized(bias.id, bias.val())),
+            stride: self.stride,
+            kernel_size: self.kernel_size,
+            dilation: self.dilation,
+            groups: self.groups,
+            padding: self.padding.clone(),
         };
         unpacked.forward(x)
     }
