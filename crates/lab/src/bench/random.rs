@@ -55,7 +55,7 @@ fn write_weights<M: Module<Flex>>(file: &Path, network: &M) -> Result<()> {
 /// A small model in a folder that stays until it is dropped.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn directory() -> Result<TempDir> {
     let dir = tempfile::tempdir().map_err(|source| Error::Io {
         path: std::env::temp_dir().display().to_string(),

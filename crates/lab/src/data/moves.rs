@@ -1,7 +1,7 @@
 //! What people do, as joints alone: where all of them are before, halfway through and after it. To learn and to measure how the rest of
 //! a body follows what is led.
 //!
-//! The body is [`super::person`]'s: a skeleton in space, seen from anywhere. What a movement is, is written down as angles; feet that
+//! The body is `super::person`'s: a skeleton in space, seen from anywhere. What a movement is, is written down as angles; feet that
 //! stand stay where they are, and the ground is as far down as the lowest of them.
 
 use super::person::{DOWN, FORWARD, Turn, Vector, add, bent, times};
