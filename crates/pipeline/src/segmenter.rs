@@ -183,6 +183,8 @@ impl<B: Backend> Segmenter<B> {
         let (width, height) = (side(width), side(height));
         let size = [width, height].map(|length| length as usize);
         let mut large = read(seen.framing.enlarged(logits.clone(), size)).await?;
+        let cells = 4 * self.sam.config.grid();
+        to_the_border(&mut large, size, size[0].max(size[1]).div_ceil(cells));
         obey(&job.clicks, size[0], size[1], &mut large);
         let alpha = |logit: f32| (255.0 / (1.0 + (-logit).exp())).round() as u8;
         let mut mask = Mask {
@@ -280,6 +282,34 @@ impl<B: Backend> Segmenter<B> {
         });
         let data = TensorData::new(logits.collect::<Vec<f32>>(), [1, 1, side, side]);
         Tensor::from_data(data, &self.device)
+    }
+}
+
+/// Continues what comes within `cell` pixels of the picture's border to the border. The network's cells there hold half a picture and
+/// half of nothing, and say no more often than not: a thing that is cut off would have a rim of ground, and not be known as cut off.
+fn to_the_border(logits: &mut [f32], [width, height]: [usize; 2], cell: usize) {
+    if width <= 2 * cell || height <= 2 * cell {
+        return;
+    }
+    for y in 0..height {
+        let row = &mut logits[y * width..][..width];
+        let (left, right) = (row[cell], row[width - 1 - cell]);
+        for at in 0..cell {
+            row[at] = row[at].max(left);
+            row[width - 1 - at] = row[width - 1 - at].max(right);
+        }
+    }
+    for x in 0..width {
+        let (top, bottom) = (
+            logits[cell * width + x],
+            logits[(height - 1 - cell) * width + x],
+        );
+        for at in 0..cell {
+            for (y, inner) in [(at, top), (height - 1 - at, bottom)] {
+                let own = &mut logits[y * width + x];
+                *own = own.max(inner);
+            }
+        }
     }
 }
 
@@ -414,6 +444,31 @@ mod tests {
         let narrow = ask(framed([0.1, 0.1, 0.4, 0.9]));
         assert_eq!((narrow.width, narrow.height), (40, 24));
         assert!(narrow != ask(framed([0.5, 0.1, 0.9, 0.9])));
+    }
+
+    #[test]
+    fn what_nearly_reaches_the_border_reaches_it() {
+        let (width, height) = (12, 9);
+        let inside = |x: usize, y: usize| (2..6).contains(&x) && (3..7).contains(&y);
+        let mut logits: Vec<f32> = (0..width * height)
+            .map(|at| {
+                if inside(at % width, at / width) {
+                    3.0
+                } else {
+                    -3.0
+                }
+            })
+            .collect();
+        to_the_border(&mut logits, [width, height], 2);
+        for (at, logit) in logits.iter().enumerate() {
+            let (x, y) = (at % width, at / width);
+            // Two pixels from the left, and at the bottom; three from the top stay.
+            let wanted = (3..9).contains(&y) && x < 6;
+            assert_eq!(*logit > 0.0, wanted, "{x}, {y}");
+        }
+        let mut tiny = vec![1.0, -1.0];
+        to_the_border(&mut tiny, [2, 1], 1);
+        assert_eq!(tiny, [1.0, -1.0]);
     }
 
     #[test]
