@@ -116,11 +116,21 @@ impl Editor {
             Painted::Shadow => self.shadow_mask(),
             Painted::Entity => None,
         };
-        let Some(mut mask) = mask else {
+        let Some(mask) = mask else {
             self.gesture = Gesture::Idle;
             return Outcome::Say(SELECT);
         };
-        let add = !held.negative;
+        self.begin_stroke(mask, at, !held.negative, of)
+    }
+
+    /// Begins to paint into a mask, or to erase from it.
+    pub(super) fn begin_stroke(
+        &mut self,
+        mut mask: Mask,
+        at: [f32; 2],
+        add: bool,
+        of: Painted,
+    ) -> Outcome {
         mask.brush(at, at, self.brush_radius, add);
         self.gesture = Gesture::Stroke {
             index: self.selected,

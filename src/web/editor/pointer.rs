@@ -78,20 +78,12 @@ impl Editor {
             Tool::From => self.begin_ground_stroke(at, held, Painted::From),
             Tool::Brush | Tool::Erase => {
                 let add = self.tool == Tool::Brush && !held.negative;
-                let Some(mut mask) = self.brush_mask(add) else {
+                let Some(mask) = self.brush_mask(add) else {
                     return Outcome::Say(
                         "Select an entity first: click it, or its name in the list. Then erase from it.",
                     );
                 };
-                mask.brush(at, at, self.brush_radius, add);
-                self.gesture = Gesture::Stroke {
-                    index: self.selected,
-                    mask,
-                    add,
-                    last: at,
-                    of: Painted::Entity,
-                };
-                Outcome::Draw
+                self.begin_stroke(mask, at, add, Painted::Entity)
             }
         }
     }

@@ -34,6 +34,7 @@ use dragentity_networks::weights::{ModelDir, Precision, save_file};
 use dragentity_pipeline::dtype::dtype_name;
 use dragentity_pipeline::steer::SteerIndex;
 use dragentity_pipeline::svd::SvdConfig;
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -342,10 +343,20 @@ fn plate<B: Backend>(
     };
     let network = warm(options, dir, "", config.init(device)?)?;
     let trained = fit_recorded(&stage, network, options, None, device, on_event)?;
+    save_alone(options, dir, &config, &trained)
+}
+
+/// Writes a network that is all of its directory, with its configuration.
+fn save_alone<B: Backend, M: Module<B>>(
+    options: &RunOptions,
+    dir: &ModelDir,
+    config: &impl Serialize,
+    trained: &M,
+) -> Result<()> {
     make_dir(&options.model)?;
-    write_json(Path::new(&name), &config)?;
+    write_json(Path::new(&dir.file("", "config.json")), config)?;
     let weights = dir.file("", "model.safetensors");
-    save_file(Path::new(&weights), &trained, Precision::F16)
+    save_file(Path::new(&weights), trained, Precision::F16)
 }
 
 fn parts<B: Backend>(
@@ -367,10 +378,7 @@ fn parts<B: Backend>(
     };
     let network = warm(options, dir, "", config.init(device)?)?;
     let trained = fit_recorded(&stage, network, options, None, device, on_event)?;
-    make_dir(&options.model)?;
-    write_json(Path::new(&name), &config)?;
-    let weights = dir.file("", "model.safetensors");
-    save_file(Path::new(&weights), &trained, Precision::F16)
+    save_alone(options, dir, &config, &trained)
 }
 
 fn denoiser<A: AutodiffBackend>(
