@@ -1,6 +1,6 @@
 //! Shadows: what is dark on the ground because of a thing. They go along with it, and nothing of them may stay behind as a blot.
 //!
-//! Two are looked for: what the thing casts ([`cast`]), and what is dark where it stands ([`contact`]). A person may mark one instead.
+//! Two are looked for: what the thing casts (`cast.rs`), and what is dark where it stands (`contact.rs`). A person may mark one instead.
 
 mod cast;
 mod contact;

@@ -217,6 +217,7 @@ mod tests {
     use burn::optim::{AdamConfig, GradientsParams, Optimizer};
     use dragentity_networks::dragentity::plate_structure::PlateStructureConfig;
     use dragentity_networks::weights::{Precision, save_bytes};
+    use safetensors::SafeTensors;
 
     type A = Autodiff<Flex>;
 
@@ -274,17 +275,39 @@ mod tests {
         };
         let run = |start, options: FitOptions| {
             let fitted = fit(&stage, start, &options, &device, &mut |_| {}).unwrap();
-            let bytes = save_bytes("plate", &fitted.network, Precision::F32).unwrap();
-            (fitted.state.step, bytes)
+            (fitted.state.step, values(&fitted.network))
         };
         let start = network();
         // Parameters are drawn when they are first looked at: copies made before that would differ.
         assert_eq!(gradients::parameter_not_finite::<A, _>(&start), None);
+        let before = values(&start.valid());
         let whole = run(start.clone(), options("whole", 9));
         assert_eq!(run(start, options("parts", 1)).0, 1);
         // A new process starts from other random weights.
         let rest = run(network(), options("parts", 1));
-        assert!(rest == whole);
+        assert_eq!(rest.0, whole.0);
+        // Sums on several threads may differ in their last bits, and Adam makes a step of a gradient that is next to nothing.
+        let (apart, moved) = (apart(&rest.1, &whole.1), apart(&before, &whole.1));
+        assert!(apart < 0.01 * moved, "{apart} apart, {moved} moved");
+    }
+
+    /// All parameters, one after the other.
+    fn values(network: &PlateStructure<Flex>) -> Vec<f32> {
+        let bytes = save_bytes("plate", network, Precision::F32).unwrap();
+        let tensors = SafeTensors::deserialize(&bytes).unwrap();
+        let mut names = tensors.names();
+        names.sort_unstable();
+        let parameters = names.iter().map(|name| tensors.tensor(name).unwrap());
+        let number = |bytes: &[u8]| f32::from_le_bytes(bytes.try_into().unwrap());
+        parameters
+            .flat_map(|one| one.data().chunks_exact(4).map(number))
+            .collect()
+    }
+
+    /// The mean distance of parameters.
+    fn apart(a: &[f32], b: &[f32]) -> f32 {
+        let sum: f32 = a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum();
+        sum / a.len() as f32
     }
 
     #[test]
