@@ -44,7 +44,7 @@ pub struct Request {
     #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "cat")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub example: Option<Example>,
-    /// Where to write: a .gif, .webp or .mp4 file, or a folder for numbered PNGs
+    /// Where to write: a .gif, .webp, .mp4 or .zip file (PNGs), or a folder for numbered PNGs
     #[arg(short, long, value_name = "PATH", required_unless_present = "batch")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<PathBuf>,

@@ -5,6 +5,7 @@
 // Who shows something to people is a program, which hears of it in what is returned and called back.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod after;
 pub mod cutout;
 pub mod frames;
 mod luma;

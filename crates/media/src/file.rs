@@ -1,5 +1,6 @@
 //! Which kind of file a path asks for, and writing it.
 
+use super::archive::Archive;
 use super::{check, gif, mp4, webp};
 use dragentity_core::Video;
 use dragentity_core::error::{Error, Result};
@@ -18,6 +19,8 @@ pub enum Format {
     Mp4,
     /// A folder of numbered PNGs.
     Frames,
+    /// Numbered PNGs in one ZIP.
+    Zip,
 }
 
 impl Format {
@@ -33,9 +36,10 @@ impl Format {
             Some("gif") => Ok(Format::Gif),
             Some("webp") => Ok(Format::WebP),
             Some("mp4" | "m4v") => Ok(Format::Mp4),
+            Some("zip") => Ok(Format::Zip),
             None => Ok(Format::Frames),
             Some(other) => Err(Error::Job(format!(
-                "{}: cannot write .{other} files; choose .gif, .webp, .mp4, or a folder for numbered PNGs",
+                "{}: cannot write .{other} files; choose .gif, .webp, .mp4, .zip, or a folder for numbered PNGs",
                 path.display()
             ))),
         }
@@ -52,8 +56,18 @@ pub fn save(video: &Video, path: &Path) -> Result<()> {
         Format::WebP => webp::encode(video)?,
         Format::Mp4 => mp4::encode(video)?,
         Format::Frames => return save_frames(video, path),
+        Format::Zip => zipped(video)?,
     };
     write_whole(path, &bytes)
+}
+
+fn zipped(video: &Video) -> Result<Vec<u8>> {
+    check(video)?;
+    let mut archive = Archive::default();
+    for frame in &video.frames {
+        archive.add(video.width, video.height, frame)?;
+    }
+    archive.finish()
 }
 
 fn save_frames(video: &Video, folder: &Path) -> Result<()> {
@@ -79,6 +93,7 @@ mod tests {
             ("a.gif", Format::Gif),
             ("b.WEBP", Format::WebP),
             ("c.mp4", Format::Mp4),
+            ("c.zip", Format::Zip),
             ("d", Format::Frames),
         ] {
             assert_eq!(Format::of(Path::new(name)).unwrap(), format);
@@ -96,7 +111,7 @@ mod tests {
     fn files_and_folders_are_written_whole() {
         let dir = tempfile::tempdir().unwrap();
         let video = moving_disc(32, 32, 3);
-        for name in ["a.gif", "a.webp", "a.mp4"] {
+        for name in ["a.gif", "a.webp", "a.mp4", "a.zip"] {
             save(&video, &dir.path().join(name)).unwrap();
             assert!(std::fs::metadata(dir.path().join(name)).unwrap().len() > 200);
         }
@@ -115,6 +130,6 @@ mod tests {
             .unwrap()
             .filter_map(|e| e.ok()?.file_name().into_string().ok())
             .collect();
-        assert_eq!(left.len(), 4, "{left:?}");
+        assert_eq!(left.len(), 5, "{left:?}");
     }
 }

@@ -44,6 +44,9 @@ pub fn wire() {
     });
     click("save-gif", App::save_gif);
     click("save-mp4", App::save_mp4);
+    click("save-frames", App::save_frames);
+    click("extend", App::extend);
+    click("full-screen", |app| app.full_screen());
     click("no-plate", |app| app.done(|e| e.set_plate(None)));
     click("from-all", |app| app.done(Editor::fill_from_all));
     click("save-plate", App::save_plate);

@@ -2,11 +2,13 @@
 
 use super::messages::{Kind, amount, close_errors, say, sentence};
 use super::remote_job::RemoteJob;
+use super::results::Ended;
 use super::{App, act, dom, mp4, now};
 use crate::web::protocol::{JobData, ToWorker};
-use dragentity_core::scene::{Picture, Scene};
+use dragentity_core::scene::{Picture, Scene, Settings};
 use dragentity_core::{JobEvent, Video};
 use dragentity_media as media;
+use dragentity_media::archive::Archive;
 use dragentity_pipeline::page::Maker;
 use std::rc::Rc;
 use wasm_bindgen_futures::spawn_local;
@@ -31,6 +33,10 @@ pub struct Running {
     revision: u64,
     /// Shape of the picture that it is of.
     aspect: f32,
+    /// How it was asked for.
+    settings: Settings,
+    /// The sample that it is of, if it is of one.
+    sample: Option<String>,
     phase: String,
     /// 0 to 1.
     fraction: f64,
@@ -96,6 +102,8 @@ impl App {
             at,
             revision: self.editor.revision(),
             aspect: self.editor.aspect(),
+            settings: self.editor.settings.clone(),
+            sample: self.sample.clone(),
             phase: "Starting".into(),
             fraction: 0.0,
             first_step: None,
@@ -103,7 +111,7 @@ impl App {
             cancelled: false,
         });
         let scene = self.scene_without_picture();
-        self.player.begin(scene, self.editor.settings.fps);
+        self.player.begin(scene, self.editor.settings.fps, 0);
         self.video_of = self.editor.scene().picture.clone();
         self.show_job();
         self.update();
@@ -276,11 +284,24 @@ impl App {
         let Some(job) = self.job.take_if(|j| j.number == number) else {
             return;
         };
-        if !job.is_worker() {
+        let (video, before) = self.joined(video);
+        if !job.is_worker() || before > 0 {
             self.player.leave_gpu();
         }
+        let video = Rc::new(video);
+        let mut scene = self.player.scene().clone();
         self.player.set_aspect(job.aspect);
-        self.player.finish(Rc::new(video));
+        self.player.begin(scene.clone(), video.fps, before);
+        self.player.finish(video.clone());
+        scene.picture = self.video_of.clone();
+        self.keep_result(Ended {
+            scene,
+            settings: job.settings,
+            video,
+            aspect: job.aspect,
+            before,
+            sample: job.sample,
+        });
         self.shown_revision = Some(job.revision);
         self.crashes = 0;
         self.update();
@@ -357,6 +378,33 @@ impl App {
                 "GIF",
             );
         }
+    }
+
+    /// Saves the video's frames, as PNGs in a ZIP.
+    pub fn save_frames(&mut self) {
+        let Some(video) = self.player.video().cloned() else {
+            return;
+        };
+        let button: HtmlButtonElement = dom::by_id("save-frames");
+        button.set_disabled(true);
+        spawn_local(async move {
+            let mut archive = Archive::default();
+            let mut made = Ok(());
+            for frame in &video.frames {
+                made = made.and_then(|()| archive.add(video.width, video.height, frame));
+                // The page is drawn in between.
+                dom::sleep(0).await;
+            }
+            let bytes = made.and_then(|()| archive.finish());
+            let bytes = bytes.map_err(|e| e.to_string());
+            act(move |_| {
+                button.set_disabled(false);
+                saved(
+                    bytes.and_then(|bytes| dom::offer(&bytes, "dragentity.zip", "application/zip")),
+                    "ZIP",
+                );
+            });
+        });
     }
 
     /// Saves the video as an MP4: the server's, if that made one, else the browser's.

@@ -4,6 +4,7 @@ mod behind;
 mod canvas;
 mod compute_targets;
 mod events;
+mod extend;
 mod job;
 mod keep;
 mod link;
@@ -16,6 +17,7 @@ mod open;
 mod player;
 mod remote;
 mod remote_job;
+mod results;
 mod scenes;
 mod segmenter;
 mod settings;
@@ -28,6 +30,7 @@ use super::messages::{Kind, say};
 use super::protocol::{DeviceChoice, Pixels, ToWorker};
 use super::{dom, messages};
 use compute_targets::ComputeTargets;
+use dragentity_core::Video;
 use dragentity_core::scene::Picture;
 use dragentity_core::scene::preset::Preset;
 use job::Running;
@@ -35,10 +38,12 @@ use link::Link;
 use live::Live;
 use model::OwnModel;
 use player::Player;
+use results::Results;
 use scenes::{first_scene, open_example, open_link, open_own, open_plate, open_sample};
 use segmenter::Segmenter;
 use stage::Stage;
 use std::cell::RefCell;
+use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use worker::Device;
@@ -65,6 +70,10 @@ pub struct App {
     /// Frames, frames a second and steps of what makes the videos: those in the settings until somebody chooses others.
     own_numbers: [u32; 3],
     job: Option<Running>,
+    /// The videos that were made.
+    results: Results,
+    /// The video that the scene goes on from, and the picture that it begins with.
+    goes_on: Option<(Picture, Rc<Video>)>,
     /// Number of the last job.
     jobs: u64,
     /// The revision of the scene that the finished video shows.
@@ -153,6 +162,8 @@ pub fn start() {
         by_model,
         own_numbers: [0; 3],
         job: None,
+        results: Results::default(),
+        goes_on: None,
         jobs: 0,
         shown_revision: None,
         video_of: Picture::default(),
@@ -181,6 +192,7 @@ pub fn start() {
         app.update();
     });
     spawn_local(first_scene());
+    spawn_local(results::read());
     spawn_local(async {
         let encodes = mp4::is_possible().await;
         act(move |app| app.player.set_encodes(encodes));
@@ -261,19 +273,17 @@ impl App {
         if before != (picture.width, picture.height, picture.hash()) {
             self.sample = None;
             self.picture_changed();
-            // A reload must find the picture that the scene is on.
-            if let Some(blob) = self
-                .editor
-                .scene()
-                .picture
-                .to_png()
-                .ok()
-                .and_then(|png| dom::blob(&png, "image/png").ok())
-            {
-                spawn_local(async move { keep::picture(&blob, "picture").await });
-            }
+            self.keep_picture();
         }
         self.done(|_| outcome);
+    }
+
+    /// A reload must find the picture that the scene is on, where it came from no file.
+    fn keep_picture(&self) {
+        let png = self.editor.scene().picture.to_png().ok();
+        if let Some(blob) = png.and_then(|png| dom::blob(&png, "image/png").ok()) {
+            spawn_local(async move { keep::picture(&blob, "picture").await });
+        }
     }
 
     /// Draws at the browser's next frame.

@@ -43,6 +43,8 @@ pub struct Player {
     encodes: bool,
     /// What it was made from: its paths are drawn over it.
     scene: Scene,
+    /// How many frames come before the scene's first.
+    before: u32,
     playing: bool,
     /// In frames.
     position: f64,
@@ -72,6 +74,7 @@ impl Player {
             mp4: None,
             encodes: false,
             scene: Scene::default(),
+            before: 0,
             playing: false,
             position: 0.0,
             last: None,
@@ -122,9 +125,10 @@ impl Player {
             .set_property("--ratio", &format!("{aspect:.4}"));
     }
 
-    /// A generation of this scene begins.
-    pub fn begin(&mut self, scene: Scene, fps: u32) {
+    /// What is shown from now on is of this scene, whose first frame comes after `before` others.
+    pub fn begin(&mut self, scene: Scene, fps: u32, before: u32) {
         self.scene = scene;
+        self.before = before;
         self.fps = fps;
         self.drawn = None;
         (self.video, self.mp4) = (None, None);
@@ -230,6 +234,28 @@ impl Player {
         self.last = None;
     }
 
+    /// Plays from the beginning.
+    pub fn rewind(&mut self) {
+        self.position = 0.0;
+        self.last = None;
+        self.playing = self.count > 1 && !prefers_stillness();
+    }
+
+    /// The scene that is shown.
+    pub fn scene(&self) -> &Scene {
+        &self.scene
+    }
+
+    /// How many frames come before that scene's first.
+    pub fn before(&self) -> u32 {
+        self.before
+    }
+
+    /// What the frames are shown on.
+    pub fn frame(&self) -> &HtmlElement {
+        &self.frame
+    }
+
     /// Goes to a frame and stays there.
     pub fn seek(&mut self, frame: u32) {
         self.playing = false;
@@ -306,12 +332,10 @@ impl Player {
         let _ = ctx.draw_image_with_html_canvas_element_and_dw_and_dh(image, 0.0, 0.0, w, h);
         if self.paths {
             let pen = Pen::new(ctx, w, h);
-            let t = if self.count > 1 {
-                frame as f32 / (self.count - 1) as f32
-            } else {
-                0.0
-            };
-            stage::paths(&pen, &self.scene, self.count as usize, None);
+            let frames = self.count.saturating_sub(self.before).max(1);
+            let since = frame.saturating_sub(self.before);
+            let t = since as f32 / (frames - 1).max(1) as f32;
+            stage::paths(&pen, &self.scene, frames as usize, None);
             for (i, entity) in self.scene.entities.iter().enumerate() {
                 for path in entity.held_by() {
                     pen.dot(path.position(t), 5.5, colour(i), 1.0);
@@ -358,7 +382,10 @@ impl Player {
             "aria-pressed",
             if self.paths { "true" } else { "false" },
         );
-        dom::by_id::<HtmlButtonElement>("save-gif").set_disabled(self.video.is_none());
+        for id in ["save-gif", "save-frames"] {
+            dom::by_id::<HtmlButtonElement>(id).set_disabled(self.video.is_none());
+        }
+        dom::by_id::<HtmlButtonElement>("full-screen").set_disabled(!any);
         let saves = self.mp4.is_some() || (self.encodes && self.video.is_some());
         dom::show(&dom::by_id("save-mp4"), saves);
         dom::show(&dom::by_id("result-empty"), !any);

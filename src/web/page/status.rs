@@ -21,6 +21,7 @@ impl App {
         }
         list::update(&self.editor);
         self.show_behind();
+        self.show_extend();
         let history = |id: &str, word: &str, label: Option<&str>, keys: &str| {
             let button: HtmlButtonElement = dom::by_id(id);
             button.set_disabled(label.is_none());

@@ -1,0 +1,167 @@
+//! Where things are when a video has ended: what the next one begins with.
+
+use super::cutout::Sprite;
+use super::place::At;
+use super::warp::Bendable;
+use dragentity_core::scene::bend::Motion;
+use dragentity_core::scene::parts::held_together;
+use dragentity_core::scene::{Entity, Mask, Scene, Shadow};
+
+/// The things of a scene where its last frame has them, without their motion: paths, poses and joints are those of the picture that
+/// was. What has left the picture, or lies in pixels too few to be told, is left out. `frames` is how many the video has: what bends
+/// goes from one to the next.
+pub fn after(scene: &Scene, frames: usize) -> Vec<Entity> {
+    let last = frames.max(2) - 1;
+    let held = held_together(&scene.entities, scene.entities.len());
+    let camera = scene.background.as_ref().map(|path| {
+        let [from, to] = [0.0, 1.0].map(|t| path.position(t));
+        [to[0] - from[0], to[1] - from[1]]
+    });
+    let things = scene.entities.iter().zip(held);
+    let moved = things.map(|(entity, trajectory)| {
+        let size = [entity.mask.width, entity.mask.height];
+        let led = Entity {
+            trajectory,
+            ..entity.clone()
+        };
+        let motion = match camera {
+            Some([x, y]) if !led.has_motion() => {
+                let offset = [x * size[0] as f32, y * size[1] as f32];
+                Motion::Shift(vec![offset; last + 1])
+            }
+            _ => Motion::of(&led, &scene.picture, last + 1, size),
+        };
+        Entity {
+            name: entity.name.clone(),
+            mask: moved(&entity.mask, &motion, last),
+            group: entity.group,
+            part: entity.part,
+            shadow: match &entity.shadow {
+                Shadow::None => Shadow::None,
+                _ => Shadow::Found,
+            },
+            ..Entity::default()
+        }
+    });
+    moved.filter(|entity| entity.mask.area() > 8).collect()
+}
+
+/// A mask where a motion has it in a frame. The motion is in the mask's own pixels.
+fn moved(mask: &Mask, motion: &Motion, frame: usize) -> Mask {
+    let (width, height) = (mask.width as usize, mask.height as usize);
+    let mut out = Mask::empty(mask.width, mask.height);
+    match At::of(motion, frame) {
+        At::Shift(offset) => {
+            let [dx, dy] = offset.map(|o| o.round() as i64);
+            for y in 0..height {
+                for x in 0..width {
+                    let (to_x, to_y) = (x as i64 + dx, y as i64 + dy);
+                    if (0..width as i64).contains(&to_x) && (0..height as i64).contains(&to_y) {
+                        out.alpha[to_y as usize * width + to_x as usize] =
+                            mask.alpha[y * width + x];
+                    }
+                }
+            }
+        }
+        At::Bent(mesh, vertices) => {
+            let flat = Sprite {
+                x: 0,
+                y: 0,
+                width: mask.width,
+                height: mask.height,
+                rgba: mask.alpha.iter().flat_map(|&a| [0, 0, 0, a]).collect(),
+            };
+            let Some(bent) = Bendable::new(&flat, 1.0).bent(mesh, vertices, [width, height]) else {
+                return out;
+            };
+            let (left, top) = (bent.x.max(0) as usize, bent.y.max(0) as usize);
+            for (row, pixels) in bent.rgba.chunks_exact(4 * bent.width as usize).enumerate() {
+                let from = (top + row) * width + left;
+                for (out, pixel) in out.alpha[from..].iter_mut().zip(pixels.chunks_exact(4)) {
+                    *out = pixel[3];
+                }
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dragentity_core::scene::{Picture, Trajectory};
+
+    fn disc(at: [f32; 2]) -> Mask {
+        let mut mask = Mask::empty(100, 80);
+        mask.brush(at, at, 0.1, true);
+        mask
+    }
+
+    fn scene(entities: Vec<Entity>) -> Scene {
+        Scene {
+            picture: Picture::from_rgb(100, 80, vec![90; 100 * 80 * 3]).unwrap(),
+            entities,
+            ..Scene::default()
+        }
+    }
+
+    fn centre(entity: &Entity) -> [f32; 2] {
+        entity.mask.centroid().unwrap()
+    }
+
+    #[test]
+    fn things_are_where_they_went_and_have_no_path_any_more() {
+        let gone = Entity {
+            mask: disc([0.3, 0.4]),
+            trajectory: Some(Trajectory::line([0.3, 0.4], [0.6, 0.5])),
+            name: "ball".into(),
+            ..Entity::default()
+        };
+        let stays = Entity {
+            mask: disc([0.8, 0.2]),
+            ..Entity::default()
+        };
+        let mut scene = scene(vec![gone, stays]);
+        let ended = after(&scene, 12);
+        assert_eq!(ended[0].name, "ball");
+        assert!(!ended[0].has_motion());
+        let [x, y] = centre(&ended[0]);
+        assert!((x - 0.6).abs() < 0.01 && (y - 0.5).abs() < 0.01, "{x} {y}");
+        assert_eq!(ended[1].mask, scene.entities[1].mask);
+        // What nobody leads goes with the camera.
+        scene.background = Some(Trajectory::line([0.5, 0.5], [0.4, 0.5]));
+        let ended = after(&scene, 12);
+        let [x, _] = centre(&ended[1]);
+        assert!((x - 0.7).abs() < 0.01, "{x}");
+    }
+
+    #[test]
+    fn what_is_turned_by_two_handles_has_its_mask_turned() {
+        let mut mask = Mask::empty(100, 100);
+        mask.brush([0.3, 0.5], [0.7, 0.5], 0.05, true);
+        let bar = Entity {
+            mask,
+            trajectory: Some(Trajectory::line([0.3, 0.5], [0.5, 0.3])),
+            handles: vec![Trajectory::line([0.7, 0.5], [0.5, 0.7])],
+            ..Entity::default()
+        };
+        let mut scene = scene(vec![bar]);
+        scene.picture = Picture::from_rgb(100, 100, vec![90; 100 * 100 * 3]).unwrap();
+        let ended = after(&scene, 12);
+        let bounds = ended[0].mask.bounding_box().unwrap();
+        let (before, now) = (scene.entities[0].mask.area(), ended[0].mask.area());
+        let (wide, high) = (bounds.x1 - bounds.x0, bounds.y1 - bounds.y0);
+        assert!(high > 3 * wide, "{bounds:?}");
+        assert!(now.abs_diff(before) < before / 8, "{before} {now}");
+    }
+
+    #[test]
+    fn what_has_left_is_left_out() {
+        let entity = Entity {
+            mask: disc([0.5, 0.5]),
+            trajectory: Some(Trajectory::line([0.5, 0.5], [1.9, 0.5])),
+            ..Entity::default()
+        };
+        assert_eq!(after(&scene(vec![entity]), 12), []);
+    }
+}

@@ -1,0 +1,104 @@
+// Videos that were made stay: listed, opened again with their scene, gone on from, saved as frames, deleted.
+
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { test } from 'node:test';
+import { at, drag, entities, finished, generate, link, paint, pixels, settings, stage, unpack, until } from './actions.mjs';
+import { open } from './harness.mjs';
+
+const rows = (page) => page.locator('#results li');
+const count = async (page) => Number((await at(page, 'frame-number').textContent()).split('/')[1]);
+
+/** Pixels of a frame of the player, from a canvas that is as large for all. */
+async function shown(page, frame) {
+  await at(page, 'scrub').fill(String(frame));
+  await until(async () => Number.parseInt(await at(page, 'frame-number').textContent(), 10) === frame + 1, `frame ${frame}`);
+  return at(page, 'result').evaluate(async (canvas) => {
+    await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+    const small = new OffscreenCanvas(96, 64).getContext('2d');
+    small.drawImage(canvas, 0, 0, 96, 64);
+    return [...small.getImageData(0, 0, 96, 64).data];
+  });
+}
+
+const apart = (a, b) => a.reduce((sum, v, i) => sum + Math.abs(v - b[i]), 0) / a.length;
+
+async function make(page, to) {
+  await drag(page, [[0.4, 0.5], to]);
+  await generate(page);
+  await finished(page, 240_000);
+}
+
+test('results are kept over a reload, opened with their scene, and deleted', { timeout: 600_000 }, async (t) => {
+  const page = await open(t);
+  await stage(page);
+  assert.ok(!(await at(page, 'results-box').isVisible()), 'a list of nothing');
+  await paint(page, [[0.35, 0.5], [0.45, 0.5]]);
+  await settings(page, { frames: 4, fps: 5 });
+  await make(page, [0.6, 0.5]);
+  await until(async () => (await rows(page).count()) === 1, 'the first result');
+  const first = await shown(page, 3);
+  await settings(page, { frames: 5 });
+  await make(page, [0.4, 0.8]);
+  await until(async () => (await rows(page).count()) === 2, 'the second result');
+  const second = await shown(page, 4);
+  assert.ok(apart(first, second) > 1, 'both look alike');
+  // Both are written before the page is left.
+  const kept = () => page.evaluate(async () => (await (await caches.open('dragentity-results')).keys()).map((r) => r.url));
+  await until(async () => (await kept()).filter((url) => url.endsWith('/about')).length === 2, 'both to be kept');
+
+  await page.reload();
+  await stage(page);
+  await until(async () => (await rows(page).count()) === 2, 'the list after a reload');
+  // The older one, of four frames, comes back with the path that it was made with.
+  await at(page, 'result-open').nth(1).click();
+  await until(async () => (await count(page)) === 4, 'the first video', 60_000);
+  assert.equal(await at(page, 'set-frames').inputValue(), '4');
+  await entities(page, 1);
+  assert.equal(await at(page, 'result-open').nth(1).getAttribute('aria-pressed'), 'true');
+  const again = await shown(page, 3);
+  assert.ok(apart(first, again) < 0.5, `${apart(first, again)} of 255 away from what was kept`);
+
+  await rows(page).nth(1).hover();
+  await at(page, 'result-delete').nth(1).click();
+  await until(async () => (await rows(page).count()) === 1, 'one result');
+  await at(page, 'result-delete').first().click({ force: true });
+  await until(async () => !(await at(page, 'results-box').isVisible()), 'an empty list to go');
+  await until(async () => (await kept()).length === 0, 'nothing to be kept any more');
+});
+
+test('a video goes on from its last frame, and its frames are saved', { timeout: 600_000 }, async (t) => {
+  const page = await open(t);
+  await stage(page);
+  await paint(page, [[0.35, 0.5], [0.45, 0.5]]);
+  await settings(page, { frames: 4, fps: 5 });
+  await make(page, [0.6, 0.5]);
+  const last = await shown(page, 3);
+  await at(page, 'extend').click();
+  await until(async () => /open/.test(await at(page, 'undo').getAttribute('title')), 'the last frame to be opened');
+  // The thing is where it has gone, without a path.
+  await entities(page, 1);
+  const [entity] = unpack(await link(page)).entities;
+  assert.ok(!entity.trajectory, 'a path of the picture that was');
+  const { width, height } = entity.mask;
+  const inside = pixels(entity.mask);
+  const columns = [...inside.keys()].filter((i) => inside[i]).map((i) => (i % width) / width);
+  const middle = columns.reduce((sum, x) => sum + x, 0) / columns.length;
+  assert.ok(Math.abs(middle - 0.6) < 0.03, `the mask is at ${middle} of ${width} x ${height}`);
+  await drag(page, [[0.6, 0.5], [0.6, 0.7]]);
+  await entities(page, 1);
+  await generate(page);
+  await until(async () => (await count(page)) === 7, 'both parts, the common frame once', 240_000);
+  await finished(page);
+  assert.ok(apart(await shown(page, 3), last) < 0.5, 'the first part has changed');
+  assert.ok(apart(await shown(page, 6), last) > 1, 'nothing moves in the second part');
+
+  const [download] = await Promise.all([page.waitForEvent('download'), at(page, 'save-frames').click()]);
+  const zip = await readFile(await download.path());
+  assert.equal(download.suggestedFilename(), 'dragentity.zip');
+  assert.equal(zip.toString('latin1').split('PK\u0001\u0002').length - 1, 7, 'files in the archive');
+
+  // Undo brings the picture back that it began with.
+  for (let i = 0; i < 2; i++) await at(page, 'undo').click();
+  await entities(page, 1);
+});
