@@ -311,7 +311,7 @@ impl Player {
             } else {
                 0.0
             };
-            stage::paths(&pen, &self.scene, self.count as usize, None);
+            stage::paths(&pen, &self.scene, self.count as usize, None, &[]);
             for (i, entity) in self.scene.entities.iter().enumerate() {
                 for path in entity.held_by() {
                     pen.dot(path.position(t), 5.5, colour(i), 1.0);
