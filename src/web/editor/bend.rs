@@ -32,7 +32,7 @@ impl Editor {
             ..
         } = &self.gesture
         else {
-            return None;
+            return self.led_by_knob();
         };
         let (from, to) = points.first().zip(points.last())?;
         let by = [to.x - from.x, to.y - from.y];
@@ -219,7 +219,7 @@ impl Editor {
         }
     }
 
-    fn remove_handle(&mut self, index: usize, handle: usize) -> Outcome {
+    pub(super) fn remove_handle(&mut self, index: usize, handle: usize) -> Outcome {
         let Some(entity) = self.scene.entities.get(index) else {
             return Outcome::Nothing;
         };
@@ -233,8 +233,12 @@ impl Editor {
         self.set_motion(index, paths, poses, skeleton)
     }
 
-    /// Delete: does away with the handle that was touched last, else with the selected entity.
+    /// Delete: does away with the knob that was taken up last, else with the handle that was touched last, else with the selected
+    /// entity.
     pub fn delete_selected(&mut self) -> Outcome {
+        if self.knob.is_some() {
+            return self.delete_knob();
+        }
         match (self.selected, self.touched) {
             (Some(index), Some(handle)) => self.remove_handle(index, handle),
             (Some(index), None) => self.delete(index),

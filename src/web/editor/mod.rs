@@ -8,8 +8,11 @@ mod ground;
 mod hint;
 mod joints;
 mod keyboard;
+mod lanes;
 mod lines;
 mod masks;
+mod path_acts;
+mod paths;
 mod pointer;
 mod suggest;
 
@@ -22,6 +25,9 @@ use dragentity_core::scene::{Entity, Mask, Order, Picture, Scene, Settings, Traj
 pub use bend::Led;
 pub use hint::Status;
 pub use joints::JointRequest;
+pub use lanes::{End, Lane};
+pub use path_acts::PathAct;
+pub use paths::{Grip, PathOf};
 
 /// How far, in pixels of the screen, a pointer moves before a press becomes a drag.
 pub const DRAG_THRESHOLD: f32 = 5.0;
@@ -206,6 +212,10 @@ pub enum Gesture {
         /// The drag so far; that of a handle begins where the handle does.
         points: Vec<DragPoint>,
     },
+    /// Changing a path where it lies.
+    Reshape(Box<paths::Reshaped>),
+    /// Shifting a motion in time.
+    Retime(lanes::Retimed),
     /// Leading the camera.
     Camera {
         /// The drag so far.
@@ -254,6 +264,18 @@ pub struct Editor {
     gesture: Gesture,
     /// How far from a handle's beginning the pointer still means it, in fractions of the picture's width and height.
     pub grasp: [f32; 2],
+    /// How far from a path's knob the pointer still means it, in the same.
+    pub reach: [f32; 2],
+    /// Shift is held while something is drawn: it goes straight, by eighths of a turn.
+    pub straight: bool,
+    /// How many points of the drag had been drawn when it became straight.
+    straight_from: Option<usize>,
+    /// The point of a path that was taken up last.
+    knob: Option<(PathOf, usize)>,
+    /// When which knob was tapped last, in milliseconds.
+    tapped: Option<(f64, PathOf, usize)>,
+    /// The path that was copied.
+    copied: Option<Trajectory>,
     /// The handle of the selected entity that was touched last.
     touched: Option<usize>,
     /// The clicks that made the selected entity's mask, for the next one to refine.
@@ -284,6 +306,12 @@ impl Default for Editor {
             brush_radius: 0.035,
             gesture: Gesture::Idle,
             grasp: [0.02; 2],
+            reach: [0.01; 2],
+            straight: false,
+            straight_from: None,
+            knob: None,
+            tapped: None,
+            copied: None,
             touched: None,
             clicks: Vec::new(),
             candidate: 0,
@@ -379,6 +407,7 @@ impl Editor {
         self.gesture = Gesture::Idle;
         self.drop_suggestion();
         self.touched = None;
+        self.knob = None;
         self.tool = tool;
         Outcome::Changed
     }
@@ -389,6 +418,7 @@ impl Editor {
         if index != self.selected {
             self.clicks.clear();
             self.touched = None;
+            self.knob = None;
             self.drop_suggestion();
         }
         self.selected = index;
@@ -535,6 +565,7 @@ impl Editor {
     /// A gesture or request that names an entity by its position does not outlive a change of positions.
     fn drop_unfinished(&mut self) {
         self.touched = None;
+        self.knob = None;
         self.gesture = Gesture::Idle;
         self.pending = None;
         self.splitting = None;

@@ -1,7 +1,8 @@
 //! What presses, drags and strokes do.
 
+use super::paths::snapped;
 use super::{
-    BRUSH_SIDE, DRAG_THRESHOLD, Editor, FULL, Gesture, Held, MAX_ENTITIES, Outcome, Painted,
+    BRUSH_SIDE, DRAG_THRESHOLD, Editor, FULL, Gesture, Grip, Held, MAX_ENTITIES, Outcome, Painted,
     TOLERANCE, Tool,
 };
 use dragentity_core::Click;
@@ -21,6 +22,14 @@ impl Editor {
 
     /// The pointer goes down.
     pub fn press(&mut self, at: [f32; 2], time: f64, held: Held) -> Outcome {
+        self.straight_from = None;
+        match self.grip_at(at) {
+            // Alt on a line means what is below it.
+            Some(Grip::Line { .. }) if held.negative => {}
+            Some(grip) => return self.take_grip(grip, at, time, held),
+            None => {}
+        }
+        self.knob = None;
         match self.tool {
             Tool::Move | Tool::Exclude => {
                 let hit = self.hit(at);
@@ -90,8 +99,10 @@ impl Editor {
 
     /// The pointer moves while it is down; `pixels` is how far it is from where it went down, on the screen.
     pub fn drag(&mut self, at: [f32; 2], time: f64, pixels: f32) -> Outcome {
+        let (straight, aspect) = (self.straight, self.aspect());
         match &mut self.gesture {
-            Gesture::Idle | Gesture::Missed => return Outcome::Nothing,
+            Gesture::Idle | Gesture::Missed | Gesture::Retime(_) => return Outcome::Nothing,
+            Gesture::Reshape(_) => return self.reshape(at, pixels),
             Gesture::Press {
                 at: start,
                 hit,
@@ -132,18 +143,23 @@ impl Editor {
                 };
             }
             Gesture::Path { points, beside, .. } => {
-                points.push(DragPoint {
-                    x: at[0] + beside[0],
-                    y: at[1] + beside[1],
+                let at = [at[0] + beside[0], at[1] + beside[1]];
+                lead_on(
+                    points,
+                    at,
                     time,
-                });
+                    straight.then_some(aspect),
+                    &mut self.straight_from,
+                );
             }
             Gesture::Camera { points } => {
-                points.push(DragPoint {
-                    x: at[0],
-                    y: at[1],
+                lead_on(
+                    points,
+                    at,
                     time,
-                });
+                    straight.then_some(aspect),
+                    &mut self.straight_from,
+                );
             }
             Gesture::Frame { to, .. } => *to = at,
             Gesture::Lasso { points, .. } => points.push(at),
@@ -162,6 +178,8 @@ impl Editor {
         let _ = at;
         match std::mem::replace(&mut self.gesture, Gesture::Idle) {
             Gesture::Idle => Outcome::Nothing,
+            Gesture::Reshape(reshaped) => self.keep_reshaped(*reshaped),
+            Gesture::Retime(retimed) => self.keep_retimed(&retimed),
             Gesture::Press { at, .. } if self.tool == Tool::Bend => self.click_handle(at),
             Gesture::Press { at, held, .. } if self.tool == Tool::Shadow => {
                 self.click_shadow(at, held)
@@ -221,6 +239,9 @@ impl Editor {
             return Outcome::Changed;
         }
         if self.pending.take().is_some() || self.splitting.take().is_some() {
+            return Outcome::Changed;
+        }
+        if self.knob.take().is_some() {
             return Outcome::Changed;
         }
         if self.tool != Tool::Move {
@@ -323,4 +344,32 @@ impl Editor {
             }
         }
     }
+}
+
+/// A drag goes on to `at`: straight from where it became so, if it is to (then with the picture's width by its height).
+fn lead_on(
+    points: &mut Vec<DragPoint>,
+    at: [f32; 2],
+    time: f64,
+    straight: Option<f32>,
+    straight_from: &mut Option<usize>,
+) {
+    let mut at = at;
+    match straight {
+        Some(aspect) => {
+            // The first point is where the thing was taken, the second one where the drag was noticed.
+            let noticed = if points.len() <= 2 { 1 } else { points.len() };
+            points.truncate(*straight_from.get_or_insert(noticed));
+            if let Some(from) = points.last() {
+                let [dx, dy] = snapped([at[0] - from.x, at[1] - from.y], aspect);
+                at = [from.x + dx, from.y + dy];
+            }
+        }
+        None => *straight_from = None,
+    }
+    points.push(DragPoint {
+        x: at[0],
+        y: at[1],
+        time,
+    });
 }

@@ -1,3 +1,5 @@
+mod paths;
+
 use super::*;
 use dragentity_core::scene::skeleton::Joint;
 use dragentity_core::scene::{Part, Shadow, Skeleton};

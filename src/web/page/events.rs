@@ -3,9 +3,10 @@
 use super::compute_targets::Site;
 use super::messages::{Kind, say};
 use super::{
-    App, act, dom, model, now, open_example, open_link, open_own, open_plate, open_sample,
+    APP, App, act, dom, model, now, open_example, open_link, open_own, open_plate, open_sample,
+    timeline,
 };
-use crate::web::editor::{Editor, Gesture, Held, Tool};
+use crate::web::editor::{Editor, Held, Tool};
 use dragentity_core::scene::order::Step;
 use dragentity_core::scene::preset::FRAGMENT;
 use std::cell::RefCell;
@@ -17,8 +18,8 @@ use web_sys::{
     KeyboardEvent, MouseEvent, PointerEvent,
 };
 
-/// How far from a handle's beginning a pointer still takes it up, in pixels of the page.
-const HANDLE: f64 = 24.0;
+/// How far from a path's knob a mouse, and a finger, still takes it up, in pixels of the page.
+const KNOB: [f64; 2] = [10.0, 22.0];
 
 /// The pointer that is down on the stage.
 struct Down {
@@ -124,6 +125,8 @@ pub fn wire() {
             act(move |app| app.choose_place(site));
         });
     }
+    buttons("[data-path]", "data-path", |name| timeline::pressed(&name));
+    timeline::wire();
     model::wire();
     files();
     pointers();
@@ -288,10 +291,36 @@ fn files() {
             event.prevent_default();
             spawn_local(open_link(text));
         } else if !in_field(event.target()) {
-            say(
-                Kind::Error,
-                "There is no picture on the clipboard. Copy one, or open a file.",
-            );
+            act(move |app| {
+                if app.editor.take_copied(&text) || app.editor.has_copied() {
+                    return app.done(Editor::paste_path);
+                }
+                say(
+                    Kind::Error,
+                    "There is no picture on the clipboard. Copy one, or open a file.",
+                );
+            });
+        }
+    });
+    dom::listen_with(&dom::document(), "copy", false, |event: ClipboardEvent| {
+        let marked = dom::window().get_selection().ok().flatten();
+        let marked = marked.is_some_and(|marked| !marked.is_collapsed());
+        let Some(data) = event.clipboard_data() else {
+            return;
+        };
+        if marked || in_field(event.target()) {
+            return;
+        }
+        // The clipboard takes it only while the event lasts.
+        let path = APP.with(|cell| {
+            let mut app = cell.try_borrow_mut().ok()?;
+            app.as_mut()?.editor.copy_path()
+        });
+        if let Some(path) = path
+            && data.set_data("text/plain", &path).is_ok()
+        {
+            event.prevent_default();
+            act(App::update);
         }
     });
 }
@@ -339,10 +368,12 @@ fn pointers() {
         act(move |app| {
             app.touch = touch;
             app.carry_since = None;
+            app.scrub = None;
             app.editor.crosshair = None;
             let at = app.stage.place(x, y);
             app.stage.hover = Some(at);
-            app.editor.grasp = app.stage.fraction(HANDLE);
+            app.editor.reach = app.stage.fraction(KNOB[usize::from(touch)]);
+            app.editor.straight = false;
             app.done(|e| e.press(at, time, held));
             app.show_status();
         });
@@ -353,7 +384,7 @@ fn pointers() {
             f64::from(event.client_y()),
             event.time_stamp(),
         );
-        let touch = event.pointer_type() == "touch";
+        let (touch, straight) = (event.pointer_type() == "touch", event.shift_key());
         let far = DOWN.with(|down| {
             down.borrow()
                 .as_ref()
@@ -363,16 +394,21 @@ fn pointers() {
         act(move |app| {
             let at = app.stage.place(x, y);
             let before = app.stage.hover.replace(at);
+            app.editor.reach = app.stage.fraction(KNOB[usize::from(touch)]);
+            app.editor.straight = straight;
+            let grip = |at| app.editor.grip_at(at);
+            let gripped = far.is_none() && before.and_then(grip) != grip(at);
             match far {
                 Some(far) => app.done(|e| e.drag(at, time, far)),
-                None if app.editor.tool().paints() => app.draw_soon(),
+                None if app.editor.tool().paints() || gripped => app.draw_soon(),
                 None => {}
             }
             if far.is_none() {
                 app.touch = touch;
                 app.pointer_moved(Some(at));
             }
-            if before.is_none_or(|b| app.editor.hit(b) != app.editor.hit(at)) || far.is_some() {
+            let other = before.is_none_or(|b| app.editor.hit(b) != app.editor.hit(at));
+            if other || gripped || far.is_some() {
                 app.show_status();
             }
         });
@@ -492,7 +528,7 @@ fn keydown(event: KeyboardEvent) {
         "Escape" => {
             DOWN.with(|down| down.borrow_mut().take());
             act(|app| {
-                if app.carry_since.take().is_some() {
+                if app.carry_since.take().is_some() || app.scrub.take().is_some() {
                     return app.draw_soon();
                 }
                 app.done(Editor::cancel);
@@ -501,6 +537,11 @@ fn keydown(event: KeyboardEvent) {
         // A button that has the focus keeps its space bar.
         " " if !matches!(tag.as_str(), "BUTTON" | "SUMMARY" | "A") => act(App::play),
         "Delete" | "Backspace" => act(|app| app.done(Editor::delete_selected)),
+        "i" | "I" => timeline::pressed("reverse"),
+        "t" | "T" => timeline::pressed("return"),
+        "o" | "O" => timeline::pressed("close"),
+        "h" => timeline::pressed("mirror"),
+        "H" => timeline::pressed("flip"),
         "p" | "P" => act(|app| app.done(|e| e.split(e.selected()))),
         "ArrowLeft" if on_stage => nudge(-1.0, 0.0),
         "ArrowRight" if on_stage => nudge(1.0, 0.0),
@@ -534,12 +575,9 @@ impl App {
     fn play(&mut self) {
         if self.player.has_frames() {
             self.player.toggle();
-        } else if self.carry_since.take().is_none()
-            && self.editor.can_generate()
-            && matches!(self.editor.gesture(), Gesture::Idle)
-        {
-            self.carry_since = Some(now());
+            self.draw_soon();
+        } else {
+            self.play_paths();
         }
-        self.draw_soon();
     }
 }

@@ -259,7 +259,7 @@ fn shade_row(i: usize) -> HtmlElement {
 }
 
 fn camera_row() -> Element {
-    let row = base([240, 242, 245]);
+    let row = base(stage::CAMERA);
     row.set_id("entity-camera");
     dom::set(&row, "data-testid", "entity-camera");
     let swatch: HtmlElement = dom::create("span", "swatch");

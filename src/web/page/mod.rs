@@ -23,6 +23,7 @@ mod segmenter;
 mod settings;
 mod stage;
 mod status;
+mod timeline;
 mod worker;
 
 use super::editor::{Editor, Outcome};
@@ -97,9 +98,13 @@ pub struct App {
     waiting: bool,
     /// When the preview of the paths began.
     carry_since: Option<f64>,
+    /// The moment at which the timeline's playhead holds the picture, a fraction of the video.
+    scrub: Option<f32>,
     save_scheduled: bool,
 }
 
+/// How far from a handle's beginning a pointer still takes it up, in pixels of the page.
+const HANDLE: f64 = 24.0;
 /// How often the time that is left is told, in milliseconds.
 const ESTIMATE_EVERY: i32 = 250;
 
@@ -178,6 +183,7 @@ pub fn start() {
         scheduled: false,
         waiting: false,
         carry_since: None,
+        scrub: None,
         save_scheduled: false,
     };
     APP.with(|cell| *cell.borrow_mut() = Some(app));
@@ -202,6 +208,7 @@ pub fn start() {
 impl App {
     /// The editor has another picture: by opening one, or by undoing that.
     fn picture_changed(&mut self) {
+        self.scrub = None;
         let picture = &self.editor.scene().picture.clone();
         self.stage.set_picture(picture);
         self.picture_revision += 1;
@@ -314,9 +321,13 @@ impl App {
         let carry = carry
             .filter(|_| self.carry_since.is_some())
             .map(|t| t.min(1.0));
-        let moving = carry.is_some() || self.editor.pending().is_some();
-        if std::mem::replace(&mut self.dirty, false) || moving || carry.is_some() {
-            self.stage.draw(&self.editor, carry, now);
+        let playing = carry.is_some();
+        let carry = carry.or(self.scrub);
+        let moving = playing || self.editor.pending().is_some();
+        if std::mem::replace(&mut self.dirty, false) || moving {
+            self.editor.grasp = self.stage.fraction(HANDLE);
+            self.stage.draw(&self.editor, carry, playing, now);
+            self.show_time(carry.unwrap_or_default(), playing);
         }
         if let Some(view) = self.player.draw(now) {
             self.link.send(&ToWorker::Draw(view));

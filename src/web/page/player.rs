@@ -335,7 +335,7 @@ impl Player {
             let frames = self.count.saturating_sub(self.before).max(1);
             let since = frame.saturating_sub(self.before);
             let t = since as f32 / (frames - 1).max(1) as f32;
-            stage::paths(&pen, &self.scene, frames as usize, None);
+            stage::paths(&pen, &self.scene, frames as usize, None, &[]);
             for (i, entity) in self.scene.entities.iter().enumerate() {
                 for path in entity.held_by() {
                     pen.dot(path.position(t), 5.5, colour(i), 1.0);

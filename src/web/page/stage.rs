@@ -3,7 +3,7 @@
 use super::canvas::{context, from_rgb, painted};
 use super::dom;
 use super::live_view::{LiveView, Moment};
-use crate::web::editor::{Editor, Gesture, Painted, Tool, anchor};
+use crate::web::editor::{Editor, Gesture, Grip, Painted, PathOf, Tool, anchor};
 use dragentity_core::scene::settings::MAX_FRAMES;
 use dragentity_core::scene::skeleton::Joint;
 use dragentity_core::scene::{Mask, Picture, Scene, Skeleton, Trajectory};
@@ -11,7 +11,7 @@ use dragentity_media::overlay::colour;
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
 
 /// The camera's colour.
-const CAMERA: [u8; 3] = [240, 242, 245];
+pub const CAMERA: [u8; 3] = [240, 242, 245];
 /// That of shadows, and of where holes are filled from.
 const GROUND: [u8; 3] = [120, 190, 255];
 /// Longest side, in pixels, of what is drawn from a mask.
@@ -90,9 +90,9 @@ impl Stage {
         size.map(|side| (pixels / f64::from(side.max(1))) as f32)
     }
 
-    /// Draws everything. `carry` is the time (fraction of the video) of a preview of the paths; `now` is the clock in
-    /// milliseconds, for what pulses.
-    pub fn draw(&mut self, editor: &Editor, carry: Option<f32>, now: f64) {
+    /// Draws everything. `carry` is the time (fraction of the video) of a preview of the paths, which are drawn over it unless they
+    /// are `playing`; `now` is the clock in milliseconds, for what pulses.
+    pub fn draw(&mut self, editor: &Editor, carry: Option<f32>, playing: bool, now: f64) {
         let (w, h) = fit(&self.canvas);
         let scene = editor.scene();
         self.prepare(editor, w as u32);
@@ -105,11 +105,13 @@ impl Stage {
             let _ = ctx.draw_image_with_html_canvas_element_and_dw_and_dh(image, x, y, w, h);
         };
         // The camera's drag carries the whole picture along, the rest stays dark.
+        let led_camera = editor.led_camera();
         let shift = match (editor.gesture(), carry, &scene.background) {
             (Gesture::Camera { points }, ..) => points
                 .first()
                 .zip(points.last())
                 .map(|(a, b)| [b.x - a.x, b.y - a.y]),
+            _ if led_camera.is_some() => led_camera,
             (_, Some(t), Some(path)) => Some(offset(path, t)),
             _ => None,
         };
@@ -180,11 +182,14 @@ impl Stage {
 
         let frames = editor.settings.frames.clamp(2, MAX_FRAMES) as usize;
         let pen = Pen::new(ctx, w, h);
-        if carry.is_none() {
-            if let Some(skeleton) = editor.joints().filter(|_| led.is_none()) {
-                joints(&pen, skeleton);
-            }
-            paths(&pen, scene, frames, editor.selected());
+        if carry.is_none()
+            && let Some(skeleton) = editor.joints().filter(|_| led.is_none())
+        {
+            joints(&pen, skeleton);
+        }
+        if !playing {
+            paths(&pen, scene, frames, editor.selected(), &editor.in_hand());
+            self.knobs(&pen, editor);
             let touched = editor.selected_entity().zip(editor.touched());
             if let Some(path) = touched.and_then(|(e, handle)| e.held_by().nth(handle)) {
                 pen.ring(path.start(), 13.0, [255; 3], 0.9);
@@ -224,6 +229,23 @@ impl Stage {
         }
         if let Some([x, y]) = editor.crosshair {
             pen.cross([x, y]);
+        }
+    }
+
+    /// What of the paths can be taken hold of.
+    fn knobs(&self, pen: &Pen, editor: &Editor) {
+        let tint = |of: PathOf| match of {
+            PathOf::Camera => CAMERA,
+            PathOf::Handle { index, .. } => colour(index),
+        };
+        let hover = self.hover.and_then(|at| editor.grip_at(at));
+        for knob in editor.knobs() {
+            let under = matches!(hover, Some(Grip::Knob { of, point })
+                if of == knob.of && point == knob.point);
+            pen.knob(knob.at, tint(knob.of), knob.chosen, under);
+        }
+        if let Some(Grip::Line { of, at, .. }) = hover {
+            pen.ghost(at, tint(of));
         }
     }
 
@@ -465,6 +487,20 @@ impl<'a> Pen<'a> {
         }
     }
 
+    /// A knob of a path: white, or, when it is the one that was taken up, of the path's colour; larger under the pointer.
+    fn knob(&self, p: [f32; 2], c: [u8; 3], chosen: bool, under: bool) {
+        let radius = if under || chosen { 6.0 } else { 4.6 };
+        let (inner, rim) = if chosen { (c, [255; 3]) } else { ([255; 3], c) };
+        self.dot(p, radius, inner, 1.0);
+        self.ring(p, radius, rim, 1.0);
+    }
+
+    /// Where a knob would be put in.
+    fn ghost(&self, p: [f32; 2], c: [u8; 3]) {
+        self.dot(p, 3.8, [255; 3], 0.75);
+        self.ring(p, 6.0, c, 0.9);
+    }
+
     fn cross(&self, p: [f32; 2]) {
         let reach = |pixels: f64, side: f64| (pixels * self.unit / side) as f32;
         let (dx, dy) = (reach(14.0, self.w), reach(14.0, self.h));
@@ -540,10 +576,20 @@ impl<'a> Pen<'a> {
     }
 }
 
-/// All paths of a scene.
-pub fn paths(pen: &Pen, scene: &Scene, frames: usize, selected: Option<usize>) {
+/// All paths of a scene, those that are being changed as they are now.
+pub fn paths(
+    pen: &Pen,
+    scene: &Scene,
+    frames: usize,
+    selected: Option<usize>,
+    in_hand: &[(PathOf, Trajectory)],
+) {
+    let now = |of: PathOf, path| {
+        let changed = in_hand.iter().find(|(own, _)| *own == of);
+        changed.map_or(path, |(_, path)| path)
+    };
     if let Some(path) = &scene.background {
-        pen.path(path, frames, CAMERA, 0.9);
+        pen.path(now(PathOf::Camera, path), frames, CAMERA, 0.9);
     }
     for (i, entity) in scene.entities.iter().enumerate() {
         let alpha = if selected.is_none() || selected == Some(i) {
@@ -551,7 +597,8 @@ pub fn paths(pen: &Pen, scene: &Scene, frames: usize, selected: Option<usize>) {
         } else {
             0.7
         };
-        for path in entity.held_by() {
+        for (handle, path) in entity.held_by().enumerate() {
+            let path = now(PathOf::Handle { index: i, handle }, path);
             pen.path(path, frames, colour(i), alpha);
         }
     }

@@ -1,7 +1,7 @@
 //! What the page says around the stage: the hint, which buttons can be pressed, what everything runs on.
 
 use super::messages::sentence;
-use super::{App, dom, list};
+use super::{App, dom, list, timeline};
 use crate::web::editor::{Gesture, JointRequest, Status, Tool};
 use crate::web::protocol::{Pixels, ToWorker};
 use wasm_bindgen::JsCast;
@@ -20,6 +20,7 @@ impl App {
             self.editor.shadow();
         }
         list::update(&self.editor);
+        timeline::update(&self.editor);
         self.show_behind();
         self.show_extend();
         let history = |id: &str, word: &str, label: Option<&str>, keys: &str| {
@@ -105,7 +106,14 @@ impl App {
         dom::show(&generate, !busy);
         dom::show(&dom::by_id("cancel"), busy);
         let cursor = match (self.editor.gesture(), self.editor.tool()) {
-            (Gesture::Path { .. } | Gesture::Camera { .. }, _) => "grabbing",
+            (Gesture::Path { .. } | Gesture::Camera { .. } | Gesture::Reshape(_), _) => "grabbing",
+            _ if self
+                .stage
+                .hover
+                .is_some_and(|at| self.editor.grip_at(at).is_some()) =>
+            {
+                "point"
+            }
             (_, tool) if tool.paints() && tool != Tool::Shadow => "none",
             (_, Tool::Camera) => "move",
             (_, Tool::Move | Tool::Bend)

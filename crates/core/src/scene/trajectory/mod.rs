@@ -4,6 +4,12 @@
 //! speed is continuous, the path goes through every point at its time, and it never overshoots, so that an entity that
 //! is held still by two equal points does stand still.
 
+mod shape;
+mod timing;
+
+pub use shape::MAX_KNOBS;
+pub use timing::{Ease, LEAST_SPAN, carried_over};
+
 use super::monotone::{hermite, velocities};
 use super::{Trajectory, TrajectoryPoint};
 use simplify_polyline::Point;
@@ -168,13 +174,8 @@ impl Trajectory {
         const TIME: f32 = 0.2;
         const MOST: usize = MAX_POINTS / 4;
         let points = self.cleaned().points;
-        let aspect = if aspect.is_finite() && aspect > 0.0 {
-            aspect
-        } else {
-            1.0
-        };
-        // In units of the longer side, so that a wide picture is not simplified more in one direction.
-        let scale = [aspect.min(1.0), (1.0 / aspect).min(1.0)];
+        // A wide picture is not simplified more in one direction.
+        let scale = longer_side(aspect);
         let mut tolerance = if tolerance.is_finite() {
             tolerance.clamp(1e-5, 1.0)
         } else {
@@ -309,6 +310,17 @@ impl Trajectory {
             .iter()
             .any(|p| !(0.0..=1.0).contains(&p[0]) || !(0.0..=1.0).contains(&p[1]))
     }
+}
+
+/// What fractions of a picture's width and height are in units of its longer side; `aspect` is width by height, a square
+/// where it is no such number.
+fn longer_side(aspect: f32) -> [f32; 2] {
+    let aspect = if aspect.is_finite() && aspect > 0.0 {
+        aspect
+    } else {
+        1.0
+    };
+    [aspect.min(1.0), (1.0 / aspect).min(1.0)]
 }
 
 /// Times by path length, 0 to 1; equal steps where there is no length.

@@ -1,0 +1,225 @@
+//! The timeline: from when to when things move, and with which rhythm.
+
+use super::{Editor, Gesture, Outcome, PathOf, TOLERANCE};
+use dragentity_core::scene::trajectory::{Ease, LEAST_SPAN, carried_over};
+use dragentity_core::scene::{Entity, Pose, Trajectory};
+
+/// What has a lane of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// An entity, by its position.
+    Entity(usize),
+    /// The camera.
+    Camera,
+}
+
+/// What of a lane's bar is dragged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Where it begins.
+    Start,
+    /// Where it ends.
+    End,
+    /// All of it.
+    Both,
+}
+
+/// A motion while it is shifted in time.
+pub struct Retimed {
+    lane: Lane,
+    end: End,
+    was: [f32; 2],
+    now: [f32; 2],
+}
+
+/// A span of time with one of its ends, or all of it, shifted by a fraction of the video; within the video, no shorter than it may be.
+fn shifted([from, to]: [f32; 2], end: End, by: f32) -> [f32; 2] {
+    let by = if by.is_finite() { by } else { 0.0 };
+    match end {
+        End::Start => [(from + by).clamp(0.0, (to - LEAST_SPAN).max(0.0)), to],
+        End::End => [from, (to + by).clamp((from + LEAST_SPAN).min(1.0), 1.0)],
+        End::Both => {
+            let by = by.clamp(-from, (1.0 - to).max(-from));
+            [from + by, to + by]
+        }
+    }
+}
+
+impl Editor {
+    /// Everything that moves: the entities as they are listed, then the camera.
+    pub fn lanes(&self) -> Vec<Lane> {
+        let entities = self.scene.entities.iter().enumerate();
+        let camera = self.scene.background.as_ref().filter(|path| !path.is_pin());
+        entities
+            .filter(|(_, entity)| entity.moves())
+            .map(|(index, _)| Lane::Entity(index))
+            .chain(camera.map(|_| Lane::Camera))
+            .collect()
+    }
+
+    /// The paths of a lane that lead anywhere, as they are in the scene.
+    fn moving(&self, lane: Lane) -> Vec<(PathOf, &Trajectory)> {
+        let paths: Vec<(PathOf, &Trajectory)> = match lane {
+            Lane::Camera => {
+                let camera = self.scene.background.iter();
+                camera.map(|path| (PathOf::Camera, path)).collect()
+            }
+            Lane::Entity(index) => {
+                let entity = self.scene.entities.get(index).into_iter();
+                let handles = entity.flat_map(Entity::held_by).enumerate();
+                handles
+                    .map(|(handle, path)| (PathOf::Handle { index, handle }, path))
+                    .collect()
+            }
+        };
+        paths
+            .into_iter()
+            .filter(|(_, path)| !path.is_pin())
+            .collect()
+    }
+
+    fn poses(&self, lane: Lane) -> &[Pose] {
+        match lane {
+            Lane::Entity(index) => self.scene.entities.get(index).map_or(&[], |e| &e.poses),
+            Lane::Camera => &[],
+        }
+    }
+
+    /// From when to when it moves, fractions of the video; as it is being dragged.
+    pub fn span(&self, lane: Lane) -> [f32; 2] {
+        match &self.gesture {
+            Gesture::Retime(retimed) if retimed.lane == lane => retimed.now,
+            _ => self.span_at_rest(lane),
+        }
+    }
+
+    fn span_at_rest(&self, lane: Lane) -> [f32; 2] {
+        let paths = self.moving(lane);
+        let poses = self.poses(lane).iter().map(|pose| [pose.t; 2]);
+        let spans = paths.iter().map(|(_, path)| path.span()).chain(poses);
+        let all = spans.reduce(|a, b| [a[0].min(b[0]), a[1].max(b[1])]);
+        all.unwrap_or([0.0, 1.0])
+    }
+
+    /// The times at which its paths have knobs, rising.
+    pub fn ticks(&self, lane: Lane) -> Vec<f32> {
+        let (was, now) = (self.span_at_rest(lane), self.span(lane));
+        let apart = self.grasp[0] * self.aspect().min(1.0);
+        let knobs = |(_, path): (PathOf, &Trajectory)| {
+            let path = path.cleaned();
+            let knobs = path.knobs(apart, self.aspect(), None).into_iter();
+            knobs.map(|i| path.points[i].t).collect::<Vec<_>>()
+        };
+        let paths = self.moving(lane).into_iter().flat_map(knobs);
+        let mut times: Vec<f32> = paths
+            .chain(self.poses(lane).iter().map(|pose| pose.t))
+            .map(|t| carried_over(t, was, now))
+            .collect();
+        times.sort_by(f32::total_cmp);
+        times.dedup_by(|a, b| *a - *b < 0.005);
+        times
+    }
+
+    /// The rhythm of all its paths, if they have the same and it has a name.
+    pub fn ease(&self, lane: Lane) -> Option<Ease> {
+        let aspect = self.aspect();
+        let mut eases = self
+            .moving(lane)
+            .into_iter()
+            .map(|(_, path)| path.ease(aspect));
+        let first = eases.next()??;
+        eases.all(|ease| ease == Some(first)).then_some(first)
+    }
+
+    /// Gives all its paths a rhythm.
+    pub fn set_ease(&mut self, lane: Lane, ease: Ease) -> Outcome {
+        let aspect = self.aspect();
+        let eased =
+            |path: &Trajectory| path.eased(ease, aspect).simplified(TOLERANCE / 2.0, aspect);
+        self.change_paths(lane, eased, |poses| poses)
+    }
+
+    /// Shifts its motion, or one end of it, by a fraction of the video.
+    pub fn retime(&mut self, lane: Lane, end: End, by: f32) -> Outcome {
+        let was = self.span_at_rest(lane);
+        self.set_span(lane, was, shifted(was, end, by))
+    }
+
+    /// Begins to drag a lane's bar.
+    pub fn begin_retime(&mut self, lane: Lane, end: End) -> Outcome {
+        if !self.lanes().contains(&lane) {
+            return Outcome::Nothing;
+        }
+        let was = self.span_at_rest(lane);
+        self.gesture = Gesture::Retime(Retimed {
+            lane,
+            end,
+            was,
+            now: was,
+        });
+        Outcome::Draw
+    }
+
+    /// The bar is dragged so far, a fraction of the video, from where it was.
+    pub fn drag_retime(&mut self, by: f32) -> Outcome {
+        let Gesture::Retime(retimed) = &mut self.gesture else {
+            return Outcome::Nothing;
+        };
+        retimed.now = shifted(retimed.was, retimed.end, by);
+        Outcome::Draw
+    }
+
+    /// The bar is let go.
+    pub(super) fn keep_retimed(&mut self, retimed: &Retimed) -> Outcome {
+        self.set_span(retimed.lane, retimed.was, retimed.now)
+    }
+
+    /// The paths of the lane whose bar is dragged, as they would be.
+    pub(super) fn retimed_paths(&self, retimed: &Retimed) -> Vec<(PathOf, Trajectory)> {
+        let paths = self.moving(retimed.lane).into_iter();
+        paths
+            .map(|(of, path)| (of, path.retimed(retimed.was, retimed.now)))
+            .collect()
+    }
+
+    fn set_span(&mut self, lane: Lane, was: [f32; 2], now: [f32; 2]) -> Outcome {
+        if was == now {
+            return Outcome::Draw;
+        }
+        let poses = |mut poses: Vec<Pose>| {
+            for pose in &mut poses {
+                pose.t = carried_over(pose.t, was, now);
+            }
+            poses
+        };
+        self.change_paths(lane, |path| path.retimed(was, now), poses)
+    }
+
+    /// Changes all paths of a lane that lead anywhere, and its poses, in one step.
+    pub(super) fn change_paths(
+        &mut self,
+        lane: Lane,
+        change: impl Fn(&Trajectory) -> Trajectory,
+        poses: impl FnOnce(Vec<Pose>) -> Vec<Pose>,
+    ) -> Outcome {
+        self.knob = None;
+        match lane {
+            Lane::Camera => match self.scene.background.as_ref().map(change) {
+                Some(path) => self.set_background(Some(path)),
+                None => Outcome::Nothing,
+            },
+            Lane::Entity(index) => {
+                let Some(entity) = self.scene.entities.get(index) else {
+                    return Outcome::Nothing;
+                };
+                let changed = |path: &Trajectory| match path.is_pin() {
+                    true => path.clone(),
+                    false => change(path),
+                };
+                let paths = entity.held_by().map(changed).collect();
+                let (own, skeleton) = (entity.poses.clone(), entity.skeleton.clone());
+                self.set_motion(index, paths, poses(own), skeleton)
+            }
+        }
+    }
+}

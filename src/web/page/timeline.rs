@@ -1,0 +1,427 @@
+//! The timeline below the picture: a lane for everything that moves, the path buttons, and the playhead. Rows are kept and changed in
+//! place, so that what has the focus, or is being dragged, stays what it is.
+
+use super::{App, act, dom, now, stage};
+use crate::web::editor::{Editor, End, Gesture, Lane, PathAct};
+use dragentity_core::scene::trajectory::Ease;
+use dragentity_media::overlay::colour;
+use std::cell::RefCell;
+use wasm_bindgen::JsCast;
+use web_sys::{
+    Element, Event, HtmlButtonElement, HtmlElement, HtmlInputElement, HtmlSelectElement,
+    KeyboardEvent, MouseEvent, PointerEvent,
+};
+
+/// How many frames an arrow key moves with Shift.
+const STRIDE: f32 = 5.0;
+
+/// The bar that is being dragged.
+struct Down {
+    id: i32,
+    /// Where it went down, in pixels of the page.
+    x: f64,
+    /// How wide the whole video is there.
+    width: f64,
+}
+
+thread_local! {
+    static DOWN: RefCell<Option<Down>> = const { RefCell::new(None) };
+}
+
+/// A lane's name in `data-lane`.
+fn name_of(lane: Lane) -> String {
+    match lane {
+        Lane::Entity(index) => index.to_string(),
+        Lane::Camera => "camera".into(),
+    }
+}
+
+fn ease_name(ease: Option<Ease>) -> &'static str {
+    match ease {
+        None => "",
+        Some(Ease::Steady) => "steady",
+        Some(Ease::In) => "in",
+        Some(Ease::Out) => "out",
+        Some(Ease::InOut) => "in-out",
+    }
+}
+
+/// Stretches between the video's frames, at least one.
+fn steps(editor: &Editor) -> f32 {
+    (editor.settings.frames.max(2) - 1) as f32
+}
+
+/// A time of the video in seconds.
+fn seconds(editor: &Editor, t: f32) -> f32 {
+    t * steps(editor) / editor.settings.fps.max(1) as f32
+}
+
+/// Connects what `index.html` has of it.
+pub fn wire() {
+    let playhead: HtmlInputElement = dom::by_id("playhead");
+    let moved = playhead.clone();
+    dom::listen(&playhead, "input", move |_: Event| {
+        let frame = moved.value_as_number();
+        act(move |app| app.scrub_to(frame as f32));
+    });
+    dom::listen(
+        &dom::by_id::<Element>("play-paths"),
+        "click",
+        |_: MouseEvent| act(App::play_paths),
+    );
+    dom::listen(
+        &dom::by_id::<Element>("copy-path"),
+        "click",
+        |_: MouseEvent| act(App::copy_path),
+    );
+    dom::listen(
+        &dom::by_id::<Element>("paste-path"),
+        "click",
+        |_: MouseEvent| act(|app| app.done(Editor::paste_path)),
+    );
+}
+
+impl App {
+    /// Shows the moment of a frame, on the picture; the first is the picture as it is worked on.
+    fn scrub_to(&mut self, frame: f32) {
+        let t = (frame / steps(&self.editor)).clamp(0.0, 1.0);
+        self.carry_since = None;
+        self.scrub = (t > 0.0).then_some(t);
+        self.draw_soon();
+    }
+
+    /// Plays the paths on the picture, or stops that.
+    pub(super) fn play_paths(&mut self) {
+        let playing = self.carry_since.take().is_some();
+        if !playing && self.editor.can_generate() && matches!(self.editor.gesture(), Gesture::Idle)
+        {
+            self.carry_since = Some(now());
+        }
+        self.draw_soon();
+    }
+
+    fn copy_path(&mut self) {
+        if let Some(text) = self.editor.copy_path() {
+            // Refused or not, this tab has it.
+            let _ = dom::window().navigator().clipboard().write_text(&text);
+        }
+        self.update();
+    }
+
+    /// Moves the playhead to what the picture shows.
+    pub(super) fn show_time(&self, t: f32, playing: bool) {
+        let steps = steps(&self.editor);
+        let playhead: HtmlInputElement = dom::by_id("playhead");
+        dom::set(&playhead, "max", &steps.to_string());
+        let frame = (t * steps).round();
+        if playhead.value_as_number() as f32 != frame {
+            playhead.set_value(&frame.to_string());
+        }
+        let text = format!(
+            "{:.2} s · {}/{}",
+            seconds(&self.editor, frame / steps),
+            frame + 1.0,
+            steps + 1.0
+        );
+        dom::set(&playhead, "aria-valuetext", &text);
+        dom::set_text(&dom::by_id("time-now"), &text);
+        let section: HtmlElement = dom::by_id("timeline");
+        let _ = section.style().set_property("--now", &format!("{t:.4}"));
+        dom::set(
+            &dom::by_id("play-paths-icon"),
+            "href",
+            if playing { "#i-pause" } else { "#i-play" },
+        );
+        let label = if playing {
+            "Stop the paths"
+        } else {
+            "Play the paths"
+        };
+        dom::set(&dom::by_id("play-paths"), "aria-label", label);
+    }
+}
+
+/// Brings the lanes up to date.
+pub fn update(editor: &Editor) {
+    let lanes = editor.lanes();
+    let section: HtmlElement = dom::by_id("timeline");
+    dom::show(&section, !lanes.is_empty());
+    let list: Element = dom::by_id("lanes");
+    let wanted: Vec<String> = lanes.iter().map(|lane| name_of(*lane)).collect();
+    let mut row = list.first_element_child();
+    while let Some(own) = row {
+        row = own.next_element_sibling();
+        let name = own.get_attribute("data-lane").unwrap_or_default();
+        if !wanted.contains(&name) {
+            own.remove();
+        }
+    }
+    let mut before = list.first_element_child();
+    for (lane, name) in lanes.iter().zip(&wanted) {
+        let there = before
+            .clone()
+            .filter(|row| row.get_attribute("data-lane").as_ref() == Some(name));
+        let row = there.unwrap_or_else(|| {
+            let row = new_row(*lane);
+            let _ = list.insert_before(&row, before.as_deref());
+            row
+        });
+        before = row.next_element_sibling();
+        fill(&row, *lane, editor);
+    }
+    let in_hand = editor.lane_in_hand().is_some();
+    if let Ok(buttons) = section.query_selector_all("[data-path], #copy-path") {
+        for i in 0..buttons.length() {
+            let button = buttons.item(i);
+            if let Some(button) = button.and_then(|b| b.dyn_into::<HtmlButtonElement>().ok()) {
+                button.set_disabled(!in_hand);
+            }
+        }
+    }
+    let paste: HtmlButtonElement = dom::by_id("paste-path");
+    paste.set_disabled(!editor.has_copied());
+}
+
+fn fill(row: &Element, lane: Lane, editor: &Editor) {
+    let (name, tint, selected) = match lane {
+        Lane::Camera => (
+            "Camera",
+            stage::CAMERA,
+            editor.lane_in_hand() == Some(Lane::Camera),
+        ),
+        Lane::Entity(index) => (
+            editor.scene().entities[index].name.as_str(),
+            colour(index),
+            editor.selected() == Some(index),
+        ),
+    };
+    let part = |class: &str| {
+        let found = row.query_selector(class).ok().flatten();
+        found.and_then(|found| found.dyn_into::<HtmlElement>().ok())
+    };
+    dom::set(
+        row,
+        "data-selected",
+        if selected { "true" } else { "false" },
+    );
+    let [from, to] = editor.span(lane);
+    if let Some(row) = row.dyn_ref::<HtmlElement>() {
+        let style = row.style();
+        let _ = style.set_property("--swatch", &stage::css(tint, 1.0));
+        let _ = style.set_property("--from", &format!("{from:.4}"));
+        let _ = style.set_property("--to", &format!("{to:.4}"));
+    }
+    if let Some(label) = part(".lane-name") {
+        dom::set_text(&label, name);
+    }
+    let at = |t: f32| format!("{:.2} s", seconds(editor, t));
+    for (class, label, value, text) in [
+        (
+            ".bar-span",
+            "when it moves",
+            from,
+            format!("{} to {}", at(from), at(to)),
+        ),
+        (".bar-start", "where it begins to move", from, at(from)),
+        (".bar-end", "where it ends", to, at(to)),
+    ] {
+        if let Some(slider) = part(class) {
+            let frame = (value * steps(editor)).round();
+            dom::set(&slider, "aria-label", &format!("{name}: {label}"));
+            dom::set(&slider, "aria-valuemax", &steps(editor).to_string());
+            dom::set(&slider, "aria-valuenow", &frame.to_string());
+            dom::set(&slider, "aria-valuetext", &text);
+        }
+    }
+    if let Some(ticks) = part(".ticks") {
+        let times = editor.ticks(lane);
+        while ticks.child_element_count() > times.len() as u32 {
+            if let Some(last) = ticks.last_element_child() {
+                last.remove();
+            }
+        }
+        while ticks.child_element_count() < times.len() as u32 {
+            dom::append(&ticks, &dom::create::<HtmlElement>("i", ""));
+        }
+        let children = ticks.children();
+        for (i, t) in times.into_iter().enumerate() {
+            let tick = children.item(i as u32);
+            if let Some(tick) = tick.and_then(|tick| tick.dyn_into::<HtmlElement>().ok()) {
+                let _ = tick.style().set_property("--at", &format!("{t:.4}"));
+            }
+        }
+    }
+    if let Some(ease) = part(".ease").and_then(|e| e.dyn_into::<HtmlSelectElement>().ok()) {
+        dom::set(&ease, "aria-label", &format!("{name}: rhythm"));
+        let value = ease_name(editor.ease(lane));
+        if ease.value() != value {
+            ease.set_value(value);
+        }
+    }
+}
+
+fn new_row(lane: Lane) -> Element {
+    let row: HtmlElement = dom::create("div", "lane");
+    let key = name_of(lane);
+    dom::set(&row, "data-lane", &key);
+    dom::set(&row, "data-testid", &format!("lane-{key}"));
+    dom::set(&row, "role", "group");
+
+    let name: HtmlElement = dom::create("button", "lane-name");
+    dom::set(&name, "type", "button");
+    dom::set(&name, "data-testid", &format!("lane-name-{key}"));
+    dom::listen(&name, "click", move |_: MouseEvent| {
+        act(move |app| app.choose(lane))
+    });
+
+    let track: HtmlElement = dom::create("div", "track");
+    let rail: HtmlElement = dom::create("div", "rail");
+    for (class, end) in [
+        ("bar-span", End::Both),
+        ("bar-start", End::Start),
+        ("bar-end", End::End),
+    ] {
+        let bar: HtmlElement = dom::create("div", class);
+        dom::set(&bar, "role", "slider");
+        dom::set(&bar, "tabindex", "0");
+        dom::set(&bar, "aria-valuemin", "0");
+        dom::set(&bar, "data-testid", &format!("{class}-{key}"));
+        drags(&bar, lane, end);
+        dom::append(&rail, &bar);
+    }
+    let ticks: HtmlElement = dom::create("div", "ticks");
+    dom::set(&ticks, "aria-hidden", "true");
+    dom::append(&rail, &ticks);
+    dom::append(&track, &rail);
+
+    let ease: HtmlSelectElement = dom::create("select", "ease");
+    dom::set(&ease, "title", "How fast it goes along its path");
+    dom::set(&ease, "data-testid", &format!("ease-{key}"));
+    let names = [
+        (None, "As drawn"),
+        (Some(Ease::Steady), "Steady"),
+        (Some(Ease::In), "Ease in"),
+        (Some(Ease::Out), "Ease out"),
+        (Some(Ease::InOut), "Ease in-out"),
+    ];
+    for (own, words) in names {
+        let option: HtmlElement = dom::create("option", "");
+        dom::set(&option, "value", ease_name(own));
+        option.set_text_content(Some(words));
+        if own.is_none() {
+            // It is told, not chosen: what was drawn is gone.
+            dom::set(&option, "disabled", "");
+        }
+        dom::append(&ease, &option);
+    }
+    let chosen = ease.clone();
+    dom::listen(&ease, "change", move |_: Event| {
+        let value = chosen.value();
+        let mut eases = Ease::ALL.into_iter();
+        if let Some(ease) = eases.find(|ease| ease_name(Some(*ease)) == value) {
+            act(move |app| app.done(|e| e.set_ease(lane, ease)));
+        }
+    });
+    for child in [name.as_ref(), track.as_ref(), ease.as_ref()] as [&Element; 3] {
+        dom::append(&row, child);
+    }
+    row.into()
+}
+
+impl App {
+    /// Takes up what has a lane.
+    fn choose(&mut self, lane: Lane) {
+        use crate::web::editor::Tool;
+        self.done(|e| match lane {
+            Lane::Camera => e.set_tool(Tool::Camera),
+            Lane::Entity(index) => {
+                if e.tool() == Tool::Camera {
+                    e.set_tool(Tool::Move);
+                }
+                e.select(Some(index))
+            }
+        });
+    }
+
+    fn bar_dragged(&mut self, by: f32) {
+        // From frame to frame.
+        let steps = steps(&self.editor);
+        let by = (by * steps).round() / steps;
+        self.done(|e| e.drag_retime(by));
+        update(&self.editor);
+    }
+}
+
+/// A bar, or an end of it, is dragged by the pointer and moved by the arrow keys.
+fn drags(bar: &HtmlElement, lane: Lane, end: End) {
+    let own = bar.clone();
+    dom::listen_with(bar, "pointerdown", false, move |event: PointerEvent| {
+        let rail = own
+            .parent_element()
+            .map(|rail| rail.get_bounding_client_rect());
+        let width = rail.map_or(0.0, |rail| rail.width());
+        if event.button() != 0 || width <= 0.0 {
+            return;
+        }
+        let id = event.pointer_id();
+        let _ = own.set_pointer_capture(id);
+        let _ = own.focus();
+        event.prevent_default();
+        let x = f64::from(event.client_x());
+        DOWN.with(|down| *down.borrow_mut() = Some(Down { id, x, width }));
+        act(move |app| {
+            app.choose(lane);
+            app.done(|e| e.begin_retime(lane, end));
+        });
+    });
+    dom::listen_with(bar, "pointermove", true, move |event: PointerEvent| {
+        let by = DOWN.with(|down| {
+            let down = down.borrow();
+            let down = down.as_ref().filter(|down| down.id == event.pointer_id())?;
+            Some((f64::from(event.client_x()) - down.x) / down.width)
+        });
+        if let Some(by) = by {
+            act(move |app| app.bar_dragged(by as f32));
+        }
+    });
+    let ours = |event: &PointerEvent| {
+        let id = event.pointer_id();
+        DOWN.with(|down| down.borrow_mut().take_if(|down| down.id == id).is_some())
+    };
+    dom::listen_with(bar, "pointerup", true, move |event: PointerEvent| {
+        if ours(&event) {
+            act(|app| {
+                app.done(|e| e.release([0.0; 2]));
+                update(&app.editor);
+            });
+        }
+    });
+    dom::listen_with(bar, "pointercancel", true, move |event: PointerEvent| {
+        if ours(&event) {
+            act(|app| app.done(Editor::cancel));
+        }
+    });
+    dom::listen_with(bar, "keydown", false, move |event: KeyboardEvent| {
+        let stride = if event.shift_key() { STRIDE } else { 1.0 };
+        // Beyond the video it stops by itself.
+        let frames = match event.key().as_str() {
+            "ArrowLeft" | "ArrowDown" => -stride,
+            "ArrowRight" | "ArrowUp" => stride,
+            "Home" => f32::MIN,
+            "End" => f32::MAX,
+            _ => return,
+        };
+        event.prevent_default();
+        act(move |app| {
+            let by = (frames / steps(&app.editor)).clamp(-1.0, 1.0);
+            app.done(|e| e.retime(lane, end, by));
+        });
+    });
+}
+
+/// The path button of this name was pressed.
+pub fn pressed(name: &str) {
+    if let Some(act_on) = PathAct::from_name(name) {
+        act(move |app| app.done(|e| e.change_path(act_on)));
+    }
+}
