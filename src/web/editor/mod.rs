@@ -15,6 +15,7 @@ mod path_acts;
 mod paths;
 mod pointer;
 mod suggest;
+pub mod view;
 
 use dragentity_core::Click;
 use dragentity_core::scene::history::{Edit, History};

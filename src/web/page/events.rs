@@ -4,7 +4,7 @@ use super::compute_targets::Site;
 use super::messages::{Kind, say};
 use super::{
     APP, App, act, dom, model, now, open_example, open_link, open_own, open_plate, open_sample,
-    timeline,
+    timeline, zoom,
 };
 use crate::web::editor::{Editor, Held, Tool};
 use dragentity_core::scene::order::Step;
@@ -128,6 +128,7 @@ pub fn wire() {
     buttons("[data-path]", "data-path", |name| timeline::pressed(&name));
     timeline::wire();
     model::wire();
+    zoom::wire();
     files();
     pointers();
     let document = dom::document();
@@ -449,7 +450,7 @@ fn pointers() {
 }
 
 /// Whether keys belong to the element itself.
-fn in_field(target: Option<web_sys::EventTarget>) -> bool {
+pub(super) fn in_field(target: Option<web_sys::EventTarget>) -> bool {
     let Some(element) = target.and_then(|t| t.dyn_into::<Element>().ok()) else {
         return false;
     };

@@ -25,7 +25,9 @@ mod stage;
 mod status;
 mod timeline;
 mod worker;
+mod zoom;
 
+use super::editor::view::View;
 use super::editor::{Editor, Outcome};
 use super::messages::{Kind, say};
 use super::protocol::{DeviceChoice, Pixels, ToWorker};
@@ -53,6 +55,8 @@ use worker::Device;
 pub struct App {
     editor: Editor,
     stage: Stage,
+    /// Which part of the picture is seen.
+    view: View,
     player: Player,
     link: Link,
     /// There is no worker, or it has no device.
@@ -152,6 +156,7 @@ pub fn start() {
     let app = App {
         editor: Editor::default(),
         stage: Stage::new(),
+        view: View::default(),
         player: Player::new(),
         link: Link::default(),
         gone: false,
@@ -211,6 +216,7 @@ impl App {
         self.scrub = None;
         let picture = &self.editor.scene().picture.clone();
         self.stage.set_picture(picture);
+        self.look(View::default());
         self.picture_revision += 1;
         let aspect = self.editor.aspect();
         let frame: web_sys::HtmlElement = dom::by_id("stage-frame");

@@ -3,12 +3,13 @@
 use super::canvas::{context, from_rgb, painted};
 use super::dom;
 use super::live_view::{LiveView, Moment};
+use crate::web::editor::view::View;
 use crate::web::editor::{Editor, Gesture, Grip, Painted, PathOf, Tool, anchor};
 use dragentity_core::scene::settings::MAX_FRAMES;
 use dragentity_core::scene::skeleton::Joint;
 use dragentity_core::scene::{Mask, Picture, Scene, Skeleton, Trajectory};
 use dragentity_media::overlay::colour;
-use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
+use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, HtmlElement};
 
 /// The camera's colour.
 pub const CAMERA: [u8; 3] = [240, 242, 245];
@@ -73,6 +74,26 @@ impl Stage {
         self.picture = Some(from_rgb(picture.width, picture.height, &picture.rgb));
         self.live = None;
         self.made_for = (u64::MAX, 0);
+    }
+
+    /// What the picture is seen in.
+    pub fn frame(&self) -> HtmlElement {
+        dom::by_id("stage-frame")
+    }
+
+    /// Shows this part of the picture.
+    pub fn look(&self, view: View) {
+        let [left, top] = view.corner();
+        let percent = |name: &str, value: f64| {
+            let _ = self
+                .canvas
+                .style()
+                .set_property(name, &format!("{:.4}%", 100.0 * value));
+        };
+        percent("width", view.zoom());
+        percent("height", view.zoom());
+        percent("left", -left);
+        percent("top", -top);
     }
 
     /// Where an event is, in fractions of the picture.
@@ -312,9 +333,18 @@ impl Stage {
     }
 }
 
+/// Most pixels of a canvas along a side: pictures have no more, however near they are looked at.
+const FINEST: f64 = 2560.0;
+
+/// Pixels of the screen for one of the page.
+fn fineness() -> f64 {
+    dom::window().device_pixel_ratio().clamp(1.0, 3.0)
+}
+
 /// Makes the canvas as fine as the screen; its size in pixels.
 pub fn fit(canvas: &HtmlCanvasElement) -> (f64, f64) {
-    let scale = dom::window().device_pixel_ratio().clamp(1.0, 3.0);
+    let longer = canvas.client_width().max(canvas.client_height()).max(1);
+    let scale = fineness().min((FINEST / f64::from(longer)).max(1.0 / 3.0));
     let w = (f64::from(canvas.client_width()) * scale).round().max(1.0) as u32;
     let h = (f64::from(canvas.client_height()) * scale).round().max(1.0) as u32;
     // Setting a size clears the canvas, even if it is the same.
@@ -421,7 +451,10 @@ impl<'a> Pen<'a> {
             ctx,
             w,
             h,
-            unit: dom::window().device_pixel_ratio().clamp(1.0, 3.0),
+            unit: match ctx.canvas().map_or(0, |canvas| canvas.client_width()) {
+                0 => fineness(),
+                side => w / f64::from(side),
+            },
         }
     }
 
