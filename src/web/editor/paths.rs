@@ -341,6 +341,41 @@ impl Editor {
         self.knob
     }
 
+    /// Takes up the knob after the one that was, or the first.
+    pub fn next_knob(&mut self) -> Outcome {
+        if !matches!(self.gesture, Gesture::Idle) {
+            return Outcome::Nothing;
+        }
+        let knobs = self.knobs();
+        let chosen = knobs.iter().position(|knob| knob.chosen);
+        let next = chosen.map_or(0, |i| (i + 1) % knobs.len());
+        let Some(knob) = knobs.get(next) else {
+            return Outcome::Say("Select an entity that has a path first.");
+        };
+        self.knob = Some((knob.of, knob.point));
+        self.crosshair = None;
+        Outcome::Changed
+    }
+
+    /// Moves the chosen knob.
+    pub(super) fn nudge_knob(&mut self, by: [f32; 2]) -> Outcome {
+        let Some((of, point)) = self.knob else {
+            return Outcome::Nothing;
+        };
+        let (knobs, aspect) = (self.knobs_of(of), self.aspect());
+        let Some(path) = self.path(of).map(Trajectory::cleaned) else {
+            return Outcome::Nothing;
+        };
+        let Some([x, y]) = path.points.get(point).map(|p| [p.x + by[0], p.y + by[1]]) else {
+            return Outcome::Nothing;
+        };
+        let moved = match point {
+            0 => path.moved_to(x, y),
+            _ => path.with_knob_at(&knobs, point, [x, y], aspect),
+        };
+        self.set_path(of, moved)
+    }
+
     /// Takes the chosen knob away; with its last but one, a path.
     pub(super) fn delete_knob(&mut self) -> Outcome {
         let Some((of, point)) = self.knob else {

@@ -154,6 +154,31 @@ fn a_knob_goes_by_delete_by_alt_click_and_by_a_double_tap() {
 }
 
 #[test]
+fn the_keyboard_takes_up_points_and_moves_them() {
+    let mut e = new_editor();
+    assert!(matches!(e.next_knob(), Outcome::Say(_)));
+    e = led();
+    let status = crate::web::editor::Status::default();
+    assert!(e.hint(status).1.contains("points of the path"));
+    e.next_knob();
+    assert!(e.hint(status).1.contains("Delete"));
+    e.nudge(0.0, -0.1, 0.0);
+    e.nudge(0.0, -0.1, 0.0);
+    assert!(near(places(&e)[1], [0.6, 0.3]) && e.crosshair.is_none());
+    e.next_knob();
+    e.nudge(0.05, 0.0, 0.0);
+    assert!(near(places(&e)[2], [0.65, 0.9]));
+    // Round again.
+    e.next_knob();
+    assert_eq!(e.chosen_knob(), Some((FIRST, 1)));
+    e.delete_selected();
+    assert_eq!(places(&e).len(), 2);
+    // Without one the arrows move the crosshair, as ever.
+    e.nudge(0.1, 0.0, 0.0);
+    assert!(e.crosshair.is_some());
+}
+
+#[test]
 fn a_thing_is_led_anew_from_where_it_was_taken_and_another_from_below_a_path() {
     let mut e = led();
     drag(&mut e, &[[0.2, 0.5], [0.2, 0.4], [0.2, 0.1]]);
