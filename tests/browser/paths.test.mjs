@@ -71,7 +71,7 @@ test('a point is dragged, another put in, and taken away, each in one step', slo
   assert.ok(has(more, [0.65, 0.7], 0.03), JSON.stringify(more));
   await page.keyboard.press('Delete');
   await entities(page, 1);
-  assert.ok(!has(await path(page), [0.65, 0.7], 0.1), 'the point is gone, the thing is there');
+  assert.ok(!has(await path(page), [0.65, 0.7], 0.03), 'the point is gone, the thing is there');
   await click(page, corner, { modifiers: ['Alt'] });
   await until(async () => !has(await path(page), corner, 0.05), 'the corner taken away');
   await click(page, end);

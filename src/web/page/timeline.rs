@@ -234,7 +234,9 @@ fn fill(row: &Element, lane: Lane, editor: &Editor) {
         }
     }
     if let Some(ticks) = part(".ticks") {
-        let times = editor.ticks(lane);
+        // The ends have their own marks.
+        let inside = |t: &f32| *t - from > 0.01 && to - *t > 0.01;
+        let times: Vec<f32> = editor.ticks(lane).into_iter().filter(inside).collect();
         while ticks.child_element_count() > times.len() as u32 {
             if let Some(last) = ticks.last_element_child() {
                 last.remove();

@@ -116,6 +116,9 @@ fn a_point_is_put_in_where_the_line_is_dragged() {
     assert_eq!(places(&e).len(), 4);
     e.undo();
     assert_eq!(places(&e).len(), 3);
+    // Nothing is suggested where the path would be taken hold of.
+    assert!(matches!(e.rest([0.6, 0.7]), Outcome::Nothing));
+    assert!(matches!(e.rest([0.9, 0.2]), Outcome::Suggest { .. }));
     // A click on the line is one on what is below it.
     let clicked = tap(&mut e, [0.6, 0.7], 0.0, Held::default());
     assert!(matches!(clicked, Outcome::Segment(_)));
