@@ -173,11 +173,6 @@ impl Editor {
         shown
     }
 
-    fn within(&self, reach: [f32; 2], a: [f32; 2], b: [f32; 2]) -> Option<f32> {
-        let far = ((a[0] - b[0]) / reach[0]).hypot((a[1] - b[1]) / reach[1]);
-        (far <= 1.0).then_some(far)
-    }
-
     /// What of a path a press there would take hold of.
     pub fn grip_at(&self, at: [f32; 2]) -> Option<Grip> {
         if !matches!(self.gesture, Gesture::Idle) {
@@ -194,7 +189,7 @@ impl Editor {
                 if point == 0 && self.gives_way(of, [x, y]) {
                     continue;
                 }
-                if let Some(far) = self.within(self.reach, at, [x, y])
+                if let Some(far) = within(self.reach, at, [x, y])
                     && nearest.is_none_or(|(best, _)| far <= best)
                 {
                     nearest = Some((far, Grip::Knob { of, point }));
@@ -208,7 +203,7 @@ impl Editor {
         let begins = |of: &PathOf| {
             let start = self.path(*of).map(Trajectory::start);
             start.is_some_and(|start| {
-                self.gives_way(*of, start) && self.within(self.grasp, at, start).is_some()
+                self.gives_way(*of, start) && within(self.grasp, at, start).is_some()
             })
         };
         let taken = self.tool != Tool::Camera
@@ -245,7 +240,7 @@ impl Editor {
             PathOf::Handle { index, .. } => self.scene.entities.get(index),
             PathOf::Camera => None,
         };
-        let whole = !joint.is_some_and(|entity| entity.skeleton.is_some());
+        let whole = joint.is_none_or(|entity| entity.skeleton.is_none());
         let line = line.filter(|_| !(whole && held.add));
         // Where a path begins, all of it is taken along.
         let point = point.filter(|&point| point > 0 || !whole);
@@ -447,6 +442,12 @@ impl Editor {
             skeleton: entity.skeleton.clone(),
         })
     }
+}
+
+/// How far `a` is from `b`, in reaches, where that is not beyond one.
+fn within(reach: [f32; 2], a: [f32; 2], b: [f32; 2]) -> Option<f32> {
+    let far = ((a[0] - b[0]) / reach[0]).hypot((a[1] - b[1]) / reach[1]);
+    (far <= 1.0).then_some(far)
 }
 
 /// A way turned to the nearest eighth of a turn, as the picture is seen, as long as it lies in that direction.

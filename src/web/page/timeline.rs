@@ -199,6 +199,7 @@ fn fill(row: &Element, lane: Lane, editor: &Editor) {
         let found = row.query_selector(class).ok().flatten();
         found.and_then(|found| found.dyn_into::<HtmlElement>().ok())
     };
+    dom::set(row, "aria-label", name);
     dom::set(
         row,
         "data-selected",
@@ -273,7 +274,7 @@ fn new_row(lane: Lane) -> Element {
     dom::set(&name, "type", "button");
     dom::set(&name, "data-testid", &format!("lane-name-{key}"));
     dom::listen(&name, "click", move |_: MouseEvent| {
-        act(move |app| app.choose(lane))
+        act(move |app| app.choose(lane));
     });
 
     let track: HtmlElement = dom::create("div", "track");
