@@ -43,6 +43,9 @@ impl Editor {
                     "Lead it where it should go, as fast as it should go, and let go at the end.",
                 );
             }
+            (Gesture::Reshape(_), _) => {
+                return (2, "The path goes where you let go.");
+            }
             (Gesture::Camera { .. }, _) => {
                 return (2, "The whole picture follows. Let go at the end.");
             }
@@ -169,6 +172,21 @@ impl Editor {
             return (
                 3,
                 "There it is. Change anything and generate again, or save it.",
+            );
+        }
+        if self.chosen_knob().is_some() {
+            return (
+                3,
+                match status.touch {
+                    true => "Drag this point of the path; tap it again at once to take it away.",
+                    false => "Drag this point of the path, or press Delete to take it away.",
+                },
+            );
+        }
+        if !self.knobs().is_empty() {
+            return (
+                3,
+                "Generate the video, drag the points of the path, or add another entity.",
             );
         }
         (3, "Generate the video, or add another entity.")

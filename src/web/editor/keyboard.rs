@@ -4,8 +4,11 @@ use super::{Editor, Gesture, Held, Outcome, Tool, anchor};
 use dragentity_core::scene::trajectory::DragPoint;
 
 impl Editor {
-    /// Moves the keyboard's crosshair; while a path is being led, the path follows it.
+    /// Moves the knob that was taken up, else the keyboard's crosshair; while a path is being led, the path follows it.
     pub fn nudge(&mut self, dx: f32, dy: f32, time: f64) -> Outcome {
+        if matches!(self.gesture, Gesture::Idle) && self.chosen_knob().is_some() {
+            return self.nudge_knob([dx, dy]);
+        }
         let [x, y] = self.crosshair.unwrap_or([0.5, 0.5]);
         let leading = matches!(self.gesture, Gesture::Path { .. } | Gesture::Camera { .. });
         let reach = if leading { -0.5..=1.5 } else { 0.0..=1.0 };

@@ -173,11 +173,6 @@ impl Editor {
         shown
     }
 
-    fn within(&self, reach: [f32; 2], a: [f32; 2], b: [f32; 2]) -> Option<f32> {
-        let far = ((a[0] - b[0]) / reach[0]).hypot((a[1] - b[1]) / reach[1]);
-        (far <= 1.0).then_some(far)
-    }
-
     /// What of a path a press there would take hold of.
     pub fn grip_at(&self, at: [f32; 2]) -> Option<Grip> {
         if !matches!(self.gesture, Gesture::Idle) {
@@ -194,7 +189,7 @@ impl Editor {
                 if point == 0 && self.gives_way(of, [x, y]) {
                     continue;
                 }
-                if let Some(far) = self.within(self.reach, at, [x, y])
+                if let Some(far) = within(self.reach, at, [x, y])
                     && nearest.is_none_or(|(best, _)| far <= best)
                 {
                     nearest = Some((far, Grip::Knob { of, point }));
@@ -208,7 +203,7 @@ impl Editor {
         let begins = |of: &PathOf| {
             let start = self.path(*of).map(Trajectory::start);
             start.is_some_and(|start| {
-                self.gives_way(*of, start) && self.within(self.grasp, at, start).is_some()
+                self.gives_way(*of, start) && within(self.grasp, at, start).is_some()
             })
         };
         let taken = self.tool != Tool::Camera
@@ -245,7 +240,7 @@ impl Editor {
             PathOf::Handle { index, .. } => self.scene.entities.get(index),
             PathOf::Camera => None,
         };
-        let whole = !joint.is_some_and(|entity| entity.skeleton.is_some());
+        let whole = joint.is_none_or(|entity| entity.skeleton.is_none());
         let line = line.filter(|_| !(whole && held.add));
         // Where a path begins, all of it is taken along.
         let point = point.filter(|&point| point > 0 || !whole);
@@ -341,6 +336,41 @@ impl Editor {
         self.knob
     }
 
+    /// Takes up the knob after the one that was, or the first.
+    pub fn next_knob(&mut self) -> Outcome {
+        if !matches!(self.gesture, Gesture::Idle) {
+            return Outcome::Nothing;
+        }
+        let knobs = self.knobs();
+        let chosen = knobs.iter().position(|knob| knob.chosen);
+        let next = chosen.map_or(0, |i| (i + 1) % knobs.len());
+        let Some(knob) = knobs.get(next) else {
+            return Outcome::Say("Select an entity that has a path first.");
+        };
+        self.knob = Some((knob.of, knob.point));
+        self.crosshair = None;
+        Outcome::Changed
+    }
+
+    /// Moves the chosen knob.
+    pub(super) fn nudge_knob(&mut self, by: [f32; 2]) -> Outcome {
+        let Some((of, point)) = self.knob else {
+            return Outcome::Nothing;
+        };
+        let (knobs, aspect) = (self.knobs_of(of), self.aspect());
+        let Some(path) = self.path(of).map(Trajectory::cleaned) else {
+            return Outcome::Nothing;
+        };
+        let Some([x, y]) = path.points.get(point).map(|p| [p.x + by[0], p.y + by[1]]) else {
+            return Outcome::Nothing;
+        };
+        let moved = match point {
+            0 => path.moved_to(x, y),
+            _ => path.with_knob_at(&knobs, point, [x, y], aspect),
+        };
+        self.set_path(of, moved)
+    }
+
     /// Takes the chosen knob away; with its last but one, a path.
     pub(super) fn delete_knob(&mut self) -> Outcome {
         let Some((of, point)) = self.knob else {
@@ -412,6 +442,12 @@ impl Editor {
             skeleton: entity.skeleton.clone(),
         })
     }
+}
+
+/// How far `a` is from `b`, in reaches, where that is not beyond one.
+fn within(reach: [f32; 2], a: [f32; 2], b: [f32; 2]) -> Option<f32> {
+    let far = ((a[0] - b[0]) / reach[0]).hypot((a[1] - b[1]) / reach[1]);
+    (far <= 1.0).then_some(far)
 }
 
 /// A way turned to the nearest eighth of a turn, as the picture is seen, as long as it lies in that direction.

@@ -11,7 +11,11 @@ impl Editor {
             self.resting = None;
         }
         let shown = self.suggestion.as_ref();
-        let on_it = at.is_some_and(|[x, y]| shown.is_some_and(|s| s.mask.contains(x, y)));
+        let on_it = at.is_some_and(|at| {
+            let inside = shown.is_some_and(|s| s.mask.contains(at[0], at[1]));
+            // On a path, a press is not a click on a thing.
+            inside && self.grip_at(at).is_none()
+        });
         if shown.is_none() || on_it {
             return Outcome::Nothing;
         }
@@ -31,6 +35,7 @@ impl Editor {
         let begins = self.tool == Tool::Move
             && !refines
             && self.hit(at).is_none()
+            && self.grip_at(at).is_none()
             && self.scene.entities.len() < MAX_ENTITIES
             && known.is_none_or(|shown| !self.same_place(at, shown.at));
         if !inside || !idle || !begins {

@@ -543,6 +543,7 @@ fn keydown(event: KeyboardEvent) {
         "o" | "O" => timeline::pressed("close"),
         "h" => timeline::pressed("mirror"),
         "H" => timeline::pressed("flip"),
+        "k" | "K" => act(|app| app.done(Editor::next_knob)),
         "p" | "P" => act(|app| app.done(|e| e.split(e.selected()))),
         "ArrowLeft" if on_stage => nudge(-1.0, 0.0),
         "ArrowRight" if on_stage => nudge(1.0, 0.0),

@@ -555,7 +555,8 @@ impl<'a> Pen<'a> {
         let ctx = self.ctx;
         ctx.begin_path();
         for (i, turn) in [0.0, 2.55, -2.55].into_iter().enumerate() {
-            let reach = if i == 0 { 7.0 } else { 9.0 } * self.unit;
+            // Mostly beyond the end, so that a knob there does not hide it.
+            let reach = if i == 0 { 13.0 } else { 8.0 } * self.unit;
             let (px, py) = (
                 x + reach * (angle + turn).cos(),
                 y + reach * (angle + turn).sin(),

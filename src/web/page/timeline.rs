@@ -199,6 +199,7 @@ fn fill(row: &Element, lane: Lane, editor: &Editor) {
         let found = row.query_selector(class).ok().flatten();
         found.and_then(|found| found.dyn_into::<HtmlElement>().ok())
     };
+    dom::set(row, "aria-label", name);
     dom::set(
         row,
         "data-selected",
@@ -234,7 +235,9 @@ fn fill(row: &Element, lane: Lane, editor: &Editor) {
         }
     }
     if let Some(ticks) = part(".ticks") {
-        let times = editor.ticks(lane);
+        // The ends have their own marks.
+        let inside = |t: &f32| *t - from > 0.01 && to - *t > 0.01;
+        let times: Vec<f32> = editor.ticks(lane).into_iter().filter(inside).collect();
         while ticks.child_element_count() > times.len() as u32 {
             if let Some(last) = ticks.last_element_child() {
                 last.remove();
@@ -271,7 +274,7 @@ fn new_row(lane: Lane) -> Element {
     dom::set(&name, "type", "button");
     dom::set(&name, "data-testid", &format!("lane-name-{key}"));
     dom::listen(&name, "click", move |_: MouseEvent| {
-        act(move |app| app.choose(lane))
+        act(move |app| app.choose(lane));
     });
 
     let track: HtmlElement = dom::create("div", "track");

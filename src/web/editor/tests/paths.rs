@@ -116,6 +116,9 @@ fn a_point_is_put_in_where_the_line_is_dragged() {
     assert_eq!(places(&e).len(), 4);
     e.undo();
     assert_eq!(places(&e).len(), 3);
+    // Nothing is suggested where the path would be taken hold of.
+    assert!(matches!(e.rest([0.6, 0.7]), Outcome::Nothing));
+    assert!(matches!(e.rest([0.9, 0.2]), Outcome::Suggest { .. }));
     // A click on the line is one on what is below it.
     let clicked = tap(&mut e, [0.6, 0.7], 0.0, Held::default());
     assert!(matches!(clicked, Outcome::Segment(_)));
@@ -151,6 +154,31 @@ fn a_knob_goes_by_delete_by_alt_click_and_by_a_double_tap() {
     tap(&mut e, [0.6, 0.9], 0.0, ALT);
     assert!(!e.scene().entities[0].has_motion());
     assert_eq!(e.scene().entities.len(), 1);
+}
+
+#[test]
+fn the_keyboard_takes_up_points_and_moves_them() {
+    let mut e = new_editor();
+    assert!(matches!(e.next_knob(), Outcome::Say(_)));
+    e = led();
+    let status = crate::web::editor::Status::default();
+    assert!(e.hint(status).1.contains("points of the path"));
+    e.next_knob();
+    assert!(e.hint(status).1.contains("Delete"));
+    e.nudge(0.0, -0.1, 0.0);
+    e.nudge(0.0, -0.1, 0.0);
+    assert!(near(places(&e)[1], [0.6, 0.3]) && e.crosshair.is_none());
+    e.next_knob();
+    e.nudge(0.05, 0.0, 0.0);
+    assert!(near(places(&e)[2], [0.65, 0.9]));
+    // Round again.
+    e.next_knob();
+    assert_eq!(e.chosen_knob(), Some((FIRST, 1)));
+    e.delete_selected();
+    assert_eq!(places(&e).len(), 2);
+    // Without one the arrows move the crosshair, as ever.
+    e.nudge(0.1, 0.0, 0.0);
+    assert!(e.crosshair.is_some());
 }
 
 #[test]
