@@ -126,6 +126,8 @@ impl BundleConfig {
         self.controlnet.validate(&file("controlnet"))?;
         self.encoder.validate(&file("entity_encoder"))?;
         self.relation.validate(&file("relation"))?;
+        self.scheduler
+            .validate(&format!("{name}/scheduler/scheduler_config.json"))?;
         index.condition.validate(&index_file)?;
         index
             .condition
