@@ -83,23 +83,23 @@ fn attack(folder: &Path, load: impl Fn(&str) -> Result<()>) {
                 let mut garbled = config.clone();
                 *garbled.pointer_mut(&place).unwrap() = value.clone();
                 std::fs::write(&file, garbled.to_string()).unwrap();
+                // Of a field that is not looked at, or one that may be so.
                 let Err(error) = load(&location) else {
-                    println!(
-                        "taken: {name}{place} = {}",
-                        value.to_string().chars().take(20).collect::<String>()
-                    );
                     continue;
                 };
                 refused += 1;
-                let what = format!("{name}{place} = {value:.50}: {error}");
-                assert!(matches!(error, Error::Model { .. }), "{what}");
+                assert!(
+                    matches!(error, Error::Model { .. }),
+                    "{name}{place}: {error}"
+                );
                 let said = error.to_string();
+                // A sound configuration, of other weights than there are.
+                let others = said.contains(".safetensors");
                 let field = place
                     .split('/')
                     .rfind(|part| part.parse::<usize>().is_err());
-                if !said.contains(&name) || !said.contains(field.unwrap()) {
-                    println!("unnamed: {}", what.chars().take(300).collect::<String>());
-                }
+                let named = said.contains(&name) && said.contains(field.unwrap());
+                assert!(named || others, "{name}{place}: {said}");
             }
         }
         std::fs::write(&file, text).unwrap();

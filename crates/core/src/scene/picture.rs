@@ -632,8 +632,8 @@ mod tests {
     #[test]
     fn pictures_are_enlarged_as_pillow_does_it() {
         let pixel = |x: u32, y: u32, c: u32| ((x * 37 + y * 91 + c * 53 + x * y * 29) % 256) as u8;
-        let rgb = (0..7).flat_map(|y| (0..5).flat_map(move |x| [0, 1, 2].map(|c| pixel(x, y, c))));
-        let picture = Picture::from_rgb(5, 7, rgb.collect()).unwrap();
+        let rgb = (0..5).flat_map(|y| (0..7).flat_map(move |x| [0, 1, 2].map(|c| pixel(x, y, c))));
+        let picture = Picture::from_rgb(7, 5, rgb.collect()).unwrap();
         let large = picture.resized_by_lanczos(12, 9);
         // Pillow's resize((12, 9), LANCZOS) of the same picture: rows 0, 3 and 8 of its first channel.
         for (y, row) in [

@@ -182,15 +182,30 @@ impl ModelDir {
 /// not say it of fields that are numbers or lists, and of those of a flattened part.
 fn garbled_field<T: DeserializeOwned>(bytes: &[u8]) -> Option<String> {
     let fields: Map<String, Value> = serde_json::from_slice(bytes).ok()?;
-    let why = |fields: Map<String, Value>| {
+    garbled_within(&fields, &|fields| {
         let read = serde_json::from_value::<T>(Value::Object(fields));
         read.err().map(|e| e.to_string())
-    };
+    })
+}
+
+/// The same of the fields of a part, where `why` says what is wrong with the whole.
+fn garbled_within(
+    fields: &Map<String, Value>,
+    why: &dyn Fn(Map<String, Value>) -> Option<String>,
+) -> Option<String> {
     let whole = why(fields.clone())?;
     let differs = |name: &&String| {
         let mut others = fields.clone();
         others.remove(*name);
         why(others).as_ref() != Some(&whole)
     };
-    fields.keys().find(differs).cloned()
+    let name = fields.keys().find(differs)?;
+    let within = fields[name].as_object().and_then(|part| {
+        garbled_within(part, &|part| {
+            let mut fields = fields.clone();
+            fields.insert(name.clone(), Value::Object(part));
+            why(fields)
+        })
+    });
+    Some(within.map_or_else(|| name.clone(), |within| format!("{name}.{within}")))
 }
