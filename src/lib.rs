@@ -6,9 +6,8 @@
 
 #[cfg(not(target_family = "wasm"))]
 #[allow(
-    clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a command line prints"
+    reason = "a command line prints; to standard output only what may fail (`dragentity_terminal::out`)"
 )]
 pub mod cli;
 #[cfg(all(not(target_family = "wasm"), feature = "server"))]

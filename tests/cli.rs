@@ -402,7 +402,8 @@ fn every_kind_of_output() {
     let mp4 = re_mp4::Mp4::read_bytes(&read("a.mp4")).unwrap();
     assert_eq!(mp4.tracks().values().next().unwrap().samples.len(), 3);
     generate("frames", "1");
-    assert_eq!(std::fs::read_dir(desk.path("frames")).unwrap().count(), 3);
+    let frames = dragentity_media::read::frame_files(&desk.path("frames"));
+    assert_eq!(frames.unwrap().len(), 3);
     assert!(image::open(desk.path("frames/0002.png")).is_ok());
 }
 
@@ -816,6 +817,13 @@ fn a_batch_makes_what_is_not_made_yet() {
     assert!(desk.path("b.gif").is_file());
     assert_eq!(results().len(), 4, "one line was cut short");
 
+    // What a full disk left empty is none.
+    desk.write("a.gif", "");
+    let (code, said) = ending(batch());
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("2 were made earlier"), "{said}");
+    assert_eq!(desk.path("a.gif").metadata().unwrap().len(), first.len());
+
     for (line, parts) in [
         ("{\"image\": \"a.png\"", &["line 2", "JSON object"][..]),
         (
@@ -906,4 +914,101 @@ fn it_ends_quietly_when_nobody_reads_on() {
         .unwrap();
     assert_eq!(output.status.code(), Some(141));
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_cannot_be_printed_is_said_and_the_video_is_made() {
+    let desk = Desk::new();
+    tiny::tiny_model(&desk.path("model")).unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_dragentity"));
+    let output = command
+        .args(["generate", "--example", "-o", "cat.gif", "--device", "cpu"])
+        .args(["--steps", "1", "--json", "--model", "model"])
+        .current_dir(desk.path("."))
+        .stdout(std::fs::File::create("/dev/full").unwrap())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert_eq!(said.matches("standard output").count(), 1, "{said}");
+    assert!(!said.contains("panicked"), "{said}");
+    assert!(desk.path("cat.gif").exists());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn where_nothing_can_be_written_is_said_before_the_work() {
+    let desk = Desk::new();
+    // Were the model loaded first, that would be said: it has no weights.
+    desk.write("file", "");
+    for output in ["/proc/a.gif", "file/frames", "/proc/frames"] {
+        let mut command = desk.program();
+        command.args([
+            "generate",
+            "--example",
+            "--device",
+            "cpu",
+            "--model",
+            "model",
+            "-o",
+            output,
+        ]);
+        assert_refused(ending(command), 3, &[output]);
+    }
+    let mut command = desk.program();
+    command.args([
+        "segment",
+        "picture.png",
+        "--click",
+        "0.5,0.5",
+        "-o",
+        "/proc/a.png",
+    ]);
+    assert_refused(ending(command), 3, &["/proc/a.png"]);
+    std::fs::create_dir(desk.path("album")).unwrap();
+    std::fs::copy(desk.path("picture.png"), desk.path("album/0001.png")).unwrap();
+    let mut command = desk.program();
+    command.args([
+        "generate",
+        "--example",
+        "--device",
+        "cpu",
+        "--model",
+        "model",
+        "-o",
+        "album",
+    ]);
+    assert_refused(ending(command), 3, &["album", "pictures"]);
+}
+
+#[test]
+fn a_jpeg_that_is_cut_short_is_used_and_said_to_be() {
+    let desk = Desk::new();
+    tiny::tiny_model(&desk.path("model")).unwrap();
+    let mut jpeg = std::io::Cursor::new(Vec::new());
+    image::RgbImage::from_fn(60, 40, |x, y| image::Rgb([x as u8 * 4, y as u8 * 6, 90]))
+        .write_to(&mut jpeg, image::ImageFormat::Jpeg)
+        .unwrap();
+    let jpeg = jpeg.into_inner();
+    desk.write("whole.jpg", &jpeg);
+    desk.write("cut.jpg", &jpeg[..jpeg.len() - 60]);
+    for (picture, noted) in [("whole.jpg", false), ("cut.jpg", true)] {
+        let mut command = desk.program();
+        command.args([
+            "generate",
+            "--image",
+            picture,
+            "--preset",
+            "preset.json",
+            "-o",
+            "a.gif",
+        ]);
+        command.args([
+            "--device", "cpu", "--model", "model", "--steps", "1", "--frames", "2",
+        ]);
+        let (code, said) = ending(command);
+        assert_eq!(code, 0, "{said}");
+        assert_eq!(said.contains("cut.jpg is cut short"), noted, "{said}");
+    }
 }

@@ -4,6 +4,7 @@
 use super::files::check_output;
 use super::request::Request;
 use dragentity_core::error::{Error, Result};
+use dragentity_media::read::frame_files;
 use dragentity_terminal::progress::Progress;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -134,7 +135,7 @@ impl Batch {
             let line = serde_json::to_value(request).unwrap_or_default();
             let request = request.clone().within(&self.folder);
             let output = request.output()?;
-            if self.done.contains(&line.to_string()) && output.exists() {
+            if self.done.contains(&line.to_string()) && is_whole(output) {
                 skipped += 1;
                 continue;
             }
@@ -227,6 +228,14 @@ fn done(results: &Path) -> Result<HashSet<String>> {
         .filter(|outcome| outcome.made.is_some())
         .map(|outcome| outcome.job.to_string())
         .collect())
+}
+
+/// Whether something was written there: a file that a full disk left empty is made again.
+fn is_whole(output: &Path) -> bool {
+    match output.is_dir() {
+        true => frame_files(output).is_ok(),
+        false => std::fs::metadata(output).is_ok_and(|file| file.len() > 0),
+    }
 }
 
 /// The results, to be added to at a line's beginning.

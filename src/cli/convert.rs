@@ -3,6 +3,7 @@
 use dragentity_core::error::{Error, Result};
 use dragentity_networks::weights::convert::{Kept, Options, PartSummary, convert};
 use dragentity_terminal::interrupt::on_interrupt;
+use dragentity_terminal::out;
 use dragentity_terminal::progress::Progress;
 use indicatif::DecimalBytes;
 use std::path::PathBuf;
@@ -70,16 +71,16 @@ pub fn run(args: Args) -> Result<()> {
     bar.finish();
     let parts = parts?;
     for part in &parts {
-        println!("{}", line(part));
+        out::line(line(part));
     }
     let bytes: u64 = parts.iter().map(|p| p.after).sum();
     let files: usize = parts.iter().map(|p| p.files).sum();
-    println!(
+    out::line(format_args!(
         "{}: {} of weights in {files} file{}",
         args.dest.display(),
         DecimalBytes(bytes),
         if files == 1 { "" } else { "s" }
-    );
+    ));
     Ok(())
 }
 

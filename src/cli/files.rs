@@ -1,7 +1,9 @@
 //! Files that the subcommands read and write.
 
 use dragentity_core::error::{Error, Result};
-use dragentity_media::Format;
+use dragentity_core::platform::check_writable;
+use dragentity_core::scene::picture::is_cut_short;
+use dragentity_media::{Format, Target};
 use std::io::Read;
 use std::path::Path;
 
@@ -34,14 +36,36 @@ pub(super) fn read(path: &Path, limit: u64, what: &str) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Reads the file of a picture, and notes on standard error if it shows less than it should.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn read_picture(path: &Path) -> Result<Vec<u8>> {
+    let bytes = read(path, MAX_PICTURE_FILE, "picture")?;
+    if is_cut_short(&bytes) {
+        eprintln!(
+            "note: {} is cut short, and a part of the picture is missing; save or download it again",
+            path.display()
+        );
+    }
+    Ok(bytes)
+}
+
 /// Whether a video can be written to `output`.
 pub(super) fn check_output(output: &Path) -> Result<()> {
     Format::of(output)?;
-    writable(output)
+    check_folder(output)?;
+    Target::claim(output).map(drop)
+}
+
+/// Whether a file can be written to `output`.
+pub(super) fn writable(output: &Path) -> Result<()> {
+    check_folder(output)?;
+    check_writable(output)
 }
 
 /// Whether there is a folder to write into.
-pub(super) fn writable(output: &Path) -> Result<()> {
+fn check_folder(output: &Path) -> Result<()> {
     let parent = output
         .parent()
         .filter(|p| !p.as_os_str().is_empty())

@@ -1,6 +1,6 @@
 //! `dragentity fill`: the clean plate alone.
 
-use super::files::{MAX_PICTURE_FILE, read, writable};
+use super::files::{MAX_PICTURE_FILE, read, read_picture, writable};
 use super::model;
 use dragentity_core::error::{Error, Result};
 use dragentity_core::platform::write_whole;
@@ -41,7 +41,7 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     writable(&args.output)?;
     let name = args.image.display().to_string();
-    let bytes = read(&args.image, MAX_PICTURE_FILE, "picture")?;
+    let bytes = read_picture(&args.image)?;
     let (picture, size) = Picture::decode_as_stored(&bytes, &name)?;
     let (width, height) = (picture.width, picture.height);
     let mask = |path: &Path| {

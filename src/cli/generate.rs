@@ -2,7 +2,7 @@
 
 use super::batch::Batch;
 use super::demo;
-use super::files::{MAX_PICTURE_FILE, check_output, read};
+use super::files::{MAX_PICTURE_FILE, check_output, read, read_picture};
 use super::model::ModelArgs;
 use super::request::Request;
 use dragentity_core::Cancel;
@@ -104,6 +104,7 @@ fn make(
     progress: &mut Progress,
 ) -> Result<Made> {
     let output = request.output()?;
+    let target = media::Target::claim(output)?;
     if let Some(factor) = request.interpolate {
         check_factor(factor)?;
     }
@@ -124,7 +125,7 @@ fn make(
     if request.overlay {
         shown = Cow::Owned(media::overlay::with_trajectories(&shown, &job.scene)?);
     }
-    media::save(&shown, output)?;
+    target.save(&shown)?;
     let made = Made {
         output: output.display().to_string(),
         frames: shown.frames.len(),
@@ -169,7 +170,7 @@ fn job(args: &Request, about: &About) -> Result<(Job, Vec<String>)> {
             (Picture::decode(bytes, name)?, Some(preset))
         }
         (None, Some(path)) => (
-            Picture::decode(&read(path, MAX_PICTURE_FILE, "picture")?, &file_name(path))?,
+            Picture::decode(&read_picture(path)?, &file_name(path))?,
             None,
         ),
         (None, None) => {

@@ -1,5 +1,6 @@
 //! `dragentity parts`: the parts of a person in a picture, as a preset.
 
+use super::files::writable;
 use super::person::PersonArgs;
 use super::pose::PoseArgs;
 use dragentity_core::error::{Error, Result};
@@ -8,6 +9,7 @@ use dragentity_core::scene::{Entity, Picture, Preset, Scene, Settings, parts};
 use dragentity_media::overlay::{Canvas, colour};
 use dragentity_networks::device::Device;
 use dragentity_pipeline::split::{ParserWeights, split_person};
+use dragentity_terminal::out;
 use std::path::PathBuf;
 
 /// Options of `dragentity parts`.
@@ -45,6 +47,9 @@ pub fn run(args: Args) -> Result<()> {
             "nothing would be written; name a file with -o or --overlay".into(),
         ));
     }
+    for path in [&args.output, &args.overlay].into_iter().flatten() {
+        writable(path)?;
+    }
     let (picture, mask) = args.person.read(args.device)?;
     let pose = args.pose.file();
     let weights = match (&args.schp, &args.model) {
@@ -56,7 +61,7 @@ pub fn run(args: Args) -> Result<()> {
     let area = mask.area().max(1) as f32;
     for (part, own) in &found {
         let share = 100.0 * own.area() as f32 / area;
-        println!("{part}: {share:.1} % of the person");
+        out::line(format_args!("{part}: {share:.1} % of the person"));
     }
     let entity = Entity {
         name: "person".into(),

@@ -1,6 +1,6 @@
 //! Options that say which person in which picture is meant.
 
-use super::files::{MAX_PICTURE_FILE, read};
+use super::files::{MAX_PICTURE_FILE, read, read_picture};
 use super::model::SegmenterArgs;
 use dragentity_core::error::Result;
 use dragentity_core::scene::{Mask, Picture};
@@ -33,7 +33,7 @@ impl PersonArgs {
     /// those of the runner.
     pub fn read(&self, device: Device) -> Result<(Picture, Mask)> {
         let name = self.image.display().to_string();
-        let bytes = read(&self.image, MAX_PICTURE_FILE, "picture")?;
+        let bytes = read_picture(&self.image)?;
         let (picture, size) = Picture::decode_as_stored(&bytes, &name)?;
         if let Some(path) = &self.mask {
             let bytes = read(path, MAX_PICTURE_FILE, "mask")?;

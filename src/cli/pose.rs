@@ -10,6 +10,7 @@ use dragentity_core::scene::{Entity, Mask, Picture, Preset, Scene, Settings, Tra
 use dragentity_media::overlay::{Canvas, colour};
 use dragentity_networks::device::Device;
 use dragentity_pipeline::split::find_joints;
+use dragentity_terminal::out;
 use std::path::PathBuf;
 
 /// What ships with the program.
@@ -89,7 +90,7 @@ fn name_of(joint: Joint) -> String {
 /// [`Error::Picture`], [`Error::Preset`], [`Error::Model`], [`Error::Io`], naming the file; [`Error::Job`] when there is no
 /// person.
 pub fn run(args: Args) -> Result<()> {
-    if let Some(path) = &args.overlay {
+    for path in [&args.output, &args.overlay].into_iter().flatten() {
         writable(path)?;
     }
     let (picture, mask) = args.person.read(args.device)?;
@@ -110,7 +111,7 @@ pub fn run(args: Args) -> Result<()> {
         .collect();
     let text = serde_json::to_string_pretty(&joints);
     let text = text.map_err(|reason| Error::Job(format!("joints cannot be written: {reason}")))?;
-    println!("{text}");
+    out::line(text);
     if let Some(path) = &args.output {
         let scene = led(picture.clone(), mask.clone(), found.clone(), &args.drag);
         let preset = Preset::whole(&scene, &Settings::default());

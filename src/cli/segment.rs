@@ -1,6 +1,6 @@
 //! `dragentity segment`: the page's clicks, without the page.
 
-use super::files::{MAX_PICTURE_FILE, read, writable};
+use super::files::{MAX_PICTURE_FILE, read, read_picture, writable};
 use super::model::SegmenterArgs;
 use dragentity_core::Cancel;
 use dragentity_core::Click;
@@ -79,7 +79,7 @@ fn bounds(text: &str) -> std::result::Result<[f32; 4], String> {
 pub fn run(args: Args) -> Result<()> {
     writable(&args.output)?;
     let name = args.image.display().to_string();
-    let bytes = read(&args.image, MAX_PICTURE_FILE, "picture")?;
+    let bytes = read_picture(&args.image)?;
     let (picture, [width, height]) = Picture::decode_as_stored(&bytes, &name)?;
     let previous = args.mask.as_ref().map(|mask| {
         let bytes = read(mask, MAX_PICTURE_FILE, "mask")?;

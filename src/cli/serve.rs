@@ -5,7 +5,7 @@ use crate::server::{Options, Server, ServerEvent};
 use dragentity_core::error::Result;
 use dragentity_networks::device::Device;
 use dragentity_terminal::interrupt::on_interrupts;
-use std::io::Write;
+use dragentity_terminal::out;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -18,7 +18,7 @@ pub struct Args {
     /// Address to listen on; 0.0.0.0 lets other machines in, who then need the token
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     listen: IpAddr,
-    /// What clients must know to send jobs [default: DRAGENTITY_TOKEN of the environment, else made up and printed where
+    /// What clients must know to send jobs: letters, digits and signs, without spaces [default: DRAGENTITY_TOKEN of the environment, else made up and printed where
     /// other machines are let in]
     #[arg(long)]
     token: Option<String>,
@@ -32,13 +32,13 @@ pub struct Args {
     model: ModelArgs,
     #[command(flatten)]
     segmenter: SegmenterArgs,
-    /// Most jobs that wait; more are turned away
+    /// Most jobs that wait, 1 to 1000; more are turned away
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
     queue: u16,
-    /// Let pages from this origin send jobs, too; may be repeated
+    /// Let pages from this origin (as https://pages.example.org) send jobs, too; may be repeated
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
-    /// Let the page send jobs to the server at this origin, too; may be repeated
+    /// Let the page send jobs to the server at this origin (as http://gpu.lan:8080), too; may be repeated
     #[arg(long, value_name = "ORIGIN")]
     connect: Vec<String>,
 }
@@ -85,7 +85,7 @@ pub fn run(args: Args) -> Result<()> {
         let _ = stop.send(count);
     });
     // Whoever started it may have stopped listening; that is no reason to end.
-    let _ = std::io::stdout().write_all(lines.as_bytes());
+    let _ = out::attempt(lines);
     server.run(stops, &mut |event| eprintln!("{}", words(event)))
 }
 

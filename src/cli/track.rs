@@ -1,5 +1,6 @@
 //! `dragentity track`: where the things of a video are in each of its frames.
 
+use super::files::{check_output, writable};
 use dragentity_core::Video;
 use dragentity_core::error::{Error, Result};
 use dragentity_core::platform::{read_bytes, write_whole};
@@ -13,6 +14,7 @@ use dragentity_media::track::flow;
 use dragentity_media::track::mask_and_circle;
 use dragentity_networks::device::Device;
 use dragentity_pipeline::cotracker;
+use dragentity_terminal::out;
 use indicatif::ProgressBar;
 use std::path::{Path, PathBuf};
 
@@ -82,6 +84,12 @@ pub fn run(args: Args) -> Result<()> {
             "nothing would be written; name a file with -o, --preset or --overlay".into(),
         ));
     }
+    for output in outputs.into_iter().flatten() {
+        match args.overlay.as_ref() == Some(output) && !is_sheet(output) {
+            true => check_output(output)?,
+            false => writable(output)?,
+        }
+    }
     let reading = Reading {
         start: args.start,
         stride: args.stride.max(1),
@@ -104,10 +112,10 @@ pub fn run(args: Args) -> Result<()> {
     for entity in &tracks.entities {
         let seen = entity.visible.iter().filter(|seen| **seen).count();
         let (from, to) = (entity.points[0], entity.points[entity.points.len() - 1]);
-        println!(
+        out::line(format_args!(
             "{}: {:.1}, {:.1} to {:.1}, {:.1}, radius {:.1}, seen in {seen} of {} frames",
             entity.name, from[0], from[1], to[0], to[1], entity.radius, tracks.frames
-        );
+        ));
     }
     if let Some(path) = &args.output {
         write_whole(path, tracks.to_json().as_bytes())?;
@@ -130,6 +138,12 @@ pub fn run(args: Args) -> Result<()> {
         Some(path) => draw(&video, &tracks, &masks, path),
         None => Ok(()),
     }
+}
+
+/// Whether some of the frames are to be drawn beside each other.
+fn is_sheet(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("png"))
 }
 
 /// Names and masks of the entities.
@@ -196,10 +210,7 @@ fn draw(video: &Video, tracks: &Tracks, masks: &[Mask], path: &Path) -> Result<(
     };
     let large = media::resized(video, width, height)?;
     let drawn = overlay::with_tracks(&large, tracks, masks)?;
-    let sheet = path
-        .extension()
-        .is_some_and(|e| e.eq_ignore_ascii_case("png"));
-    if !sheet {
+    if !is_sheet(path) {
         return media::save(&drawn, path);
     }
     let scale = (f64::from(SHEET_SIDE) / f64::from(width.max(height))).min(1.0);

@@ -1,16 +1,17 @@
 //! Who may use the jobs: by address, by the page that asks, by token.
 
 use super::answer::{Refused, refuse};
+use super::guesses::Guesses;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use dragentity_core::error::{Error, Result};
-use dragentity_page_server::origin;
-use std::net::SocketAddr;
+use dragentity_page_server::{Peer, origin};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
 use tower_http::cors::CorsLayer;
 
@@ -25,6 +26,7 @@ pub struct Access {
     hosts: Option<Vec<String>>,
     /// Pages from elsewhere that may send jobs.
     origins: Vec<String>,
+    guesses: Guesses,
 }
 
 impl Access {
@@ -68,6 +70,7 @@ impl Access {
             token,
             hosts,
             origins,
+            guesses: Guesses::default(),
         })
     }
 
@@ -126,8 +129,8 @@ impl Access {
         Some(refuse(StatusCode::FORBIDDEN, why))
     }
 
-    /// Why a request without the right token is refused, if it is.
-    fn refuses_token(&self, path: &str, headers: &HeaderMap) -> Option<Refused> {
+    /// Why a request of `peer` without the right token is refused, if it is.
+    fn refuses_token(&self, peer: IpAddr, path: &str, headers: &HeaderMap) -> Option<Refused> {
         let token = self.token.as_ref()?;
         // Monitors have none.
         if path.ends_with("/healthz") {
@@ -137,12 +140,26 @@ impl Access {
             let (scheme, given) = v.to_str().ok()?.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then(|| given.trim())
         });
+        let now = Instant::now();
+        // Not looked at, so that a right guess is not told from a wrong one.
+        if given.is_some()
+            && let Some(wait) = self.guesses.wait(peer, now)
+        {
+            let why = format!(
+                "too many wrong tokens came from {peer}; try again in {} seconds",
+                wait.as_secs() + 1
+            );
+            return Some(refuse(StatusCode::TOO_MANY_REQUESTS, why));
+        }
         let right = given.is_some_and(|given| given.as_bytes().ct_eq(token.as_bytes()).into());
         if right {
             return None;
         }
         let why = match given {
-            Some(_) => "the token is not the one that this server was started with",
+            Some(_) => {
+                self.guesses.wrong(peer, now);
+                "the token is not the one that this server was started with"
+            }
             None => "this server needs its token; it was printed when the server started",
         };
         Some(refuse(StatusCode::UNAUTHORIZED, why))
@@ -165,7 +182,10 @@ async fn check_origin(State(access): State<Arc<Access>>, request: Request, next:
 }
 
 async fn check_token(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
-    match access.refuses_token(request.uri().path(), request.headers()) {
+    // Whoever is served over anything but a connection is this process itself, in tests.
+    let peer = request.extensions().get::<Peer>();
+    let peer = peer.map_or(Ipv4Addr::LOCALHOST.into(), |peer| peer.0);
+    match access.refuses_token(peer, request.uri().path(), request.headers()) {
         Some(refused) => refused.into_response(),
         None => next.run(request).await,
     }
@@ -183,7 +203,7 @@ mod tests {
         }
         let refused = access
             .refuses_origin(&map)
-            .or_else(|| access.refuses_token(path, &map));
+            .or_else(|| access.refuses_token([10, 0, 0, 1].into(), path, &map));
         refused.map_or(200, |r| r.into_response().status().as_u16())
     }
 
@@ -271,5 +291,20 @@ mod tests {
         for bad in ["", "two words", "späße"] {
             assert!(Access::new(address, Some(bad.into()), &[]).is_err());
         }
+    }
+    #[test]
+    fn who_guesses_tokens_is_not_listened_to() {
+        let address = "0.0.0.0:8080".parse().unwrap();
+        let access = Access::new(address, Some("s3cret".into()), &[]).unwrap();
+        let asked = |token: &str| status(&access, "/jobs", &[("authorization", token)]);
+        assert_eq!(asked("Bearer s3cret"), 200);
+        for n in 0..10 {
+            assert_eq!(asked(&format!("Bearer {n}")), 401);
+        }
+        // Neither are right guesses; who sends none is told that one is needed.
+        assert_eq!(asked("Bearer 11"), 429);
+        assert_eq!(asked("Bearer s3cret"), 429);
+        assert_eq!(status(&access, "/jobs", &[]), 401);
+        assert_eq!(status(&access, "/healthz", &[]), 200);
     }
 }

@@ -22,7 +22,9 @@ use super::clicks::{Clicks, NoMask};
 use super::entry::Entry;
 use super::events;
 use super::queue::{KEPT_FOR, Queue, Refusal};
+use super::shares::Shares;
 use super::upload::{ClickUpload, MOST_BYTES, Upload, too_large};
+use axum::Extension;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Path, Request, State};
@@ -34,12 +36,13 @@ use dragentity_core::scene::picture::{MAX_PIXELS, MAX_SIDE, encode_png};
 use dragentity_core::scene::settings::{MAX_FRAMES, MAX_STEPS, SIDES};
 use dragentity_core::{JobEvent, Video};
 use dragentity_media as media;
+use dragentity_page_server::Peer;
 use serde_json::json;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// Bodies that are read at the same time.
-const UPLOADS: usize = 4;
+/// Bodies that are read at the same time, and how many of them from one address.
+const UPLOADS: (usize, usize) = (4, 2);
 /// Pictures that are decoded, and films that are encoded, at the same time.
 const CODECS: usize = 2;
 /// What the handlers share.
@@ -50,7 +53,7 @@ pub struct Api {
     pub about: About,
     /// What makes masks, if anything does.
     pub clicks: Option<Clicks>,
-    uploads: Semaphore,
+    uploads: Shares,
     codecs: Semaphore,
 }
 
@@ -61,7 +64,7 @@ impl Api {
             queue,
             about,
             clicks,
-            uploads: Semaphore::new(UPLOADS),
+            uploads: Shares::new(UPLOADS.0, UPLOADS.1),
             codecs: Semaphore::new(CODECS),
         }
     }
@@ -194,7 +197,11 @@ async fn parts(request: Request, what: &str) -> Result<Multipart, Refused> {
         .map_err(|_| refuse(StatusCode::BAD_REQUEST, what))
 }
 
-async fn mask(State(api): Shared, request: Request) -> Answer {
+async fn mask(
+    State(api): Shared,
+    Extension(Peer(peer)): Extension<Peer>,
+    request: Request,
+) -> Answer {
     let Some(clicks) = &api.clicks else {
         return Err(refuse(
             StatusCode::NOT_FOUND,
@@ -206,11 +213,11 @@ async fn mask(State(api): Shared, request: Request) -> Answer {
         "clicks are sent as multipart/form-data with the parts \"picture\" and \"clicks\"",
     )
     .await?;
-    let Ok(permit) = api.uploads.try_acquire() else {
+    let Some(place) = api.uploads.take(peer) else {
         return Err(later("others are sending just now"));
     };
     let upload = ClickUpload::read(parts).await?;
-    drop(permit);
+    drop(place);
     let job = api.compute(move || upload.job()).await?;
     let mask = clicks.mask(job).await.map_err(|why| match why {
         NoMask::Busy => later("others are clicking just now"),
@@ -220,7 +227,11 @@ async fn mask(State(api): Shared, request: Request) -> Answer {
     Ok(with_type(StatusCode::OK, "image/png", png))
 }
 
-async fn submit(State(api): Shared, request: Request) -> Answer {
+async fn submit(
+    State(api): Shared,
+    Extension(Peer(peer)): Extension<Peer>,
+    request: Request,
+) -> Answer {
     let stopping = || {
         refuse(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -235,7 +246,7 @@ async fn submit(State(api): Shared, request: Request) -> Answer {
         "a job is sent as multipart/form-data with the parts \"picture\" and \"preset\"",
     )
     .await?;
-    let Ok(_permit) = api.uploads.try_acquire() else {
+    let Some(_place) = api.uploads.take(peer) else {
         return Err(later("others are sending jobs just now"));
     };
     let upload = Upload::read(parts).await?;

@@ -7,7 +7,9 @@ mod api;
 mod clicks;
 mod entry;
 mod events;
+mod guesses;
 mod queue;
+mod shares;
 mod upload;
 mod worker;
 

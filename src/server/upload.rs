@@ -28,6 +28,9 @@ const MOST_NUMBERS: usize = 200;
 const SILENCE: Duration = Duration::from_secs(20);
 /// How long it may take in all.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// How many bytes a second it must send at least, after a moment in which it may be slower.
+const LEAST_RATE: u64 = 8 << 10;
+const MOMENT: Duration = Duration::from_secs(10);
 /// Longest name of a file that is repeated in an error, in characters.
 const LONGEST_NAME: usize = 80;
 
@@ -187,11 +190,11 @@ async fn read<const N: usize>(
     mut parts: Multipart,
     others: [(&str, usize); N],
 ) -> Result<(String, Vec<u8>, [Option<Vec<u8>>; N]), Refused> {
-    let limit = Instant::now() + PATIENCE;
+    let mut pace = Pace::default();
     let mut picture = None;
     let mut found = [const { None }; N];
     let mut name = String::new();
-    while let Some(field) = in_time(limit, parts.next_field()).await? {
+    while let Some(field) = pace.in_time(parts.next_field()).await? {
         let of = field.name().unwrap_or_default();
         let other = others.iter().position(|(other, _)| *other == of);
         let (slot, most) = match other {
@@ -211,7 +214,7 @@ async fn read<const N: usize>(
         if slot.is_some() {
             return Err(bad("a part was sent twice; send each once"));
         }
-        *slot = Some(bytes(field, most, limit).await?);
+        *slot = Some(bytes(field, most, &mut pace).await?);
     }
     let Some(picture) = picture else {
         return Err(bad(
@@ -245,9 +248,10 @@ pub fn too_large() -> Refused {
     refuse(StatusCode::PAYLOAD_TOO_LARGE, why)
 }
 
-async fn bytes(mut field: Field<'_>, most: usize, limit: Instant) -> Result<Vec<u8>, Refused> {
+async fn bytes(mut field: Field<'_>, most: usize, pace: &mut Pace) -> Result<Vec<u8>, Refused> {
     let mut bytes = Vec::new();
-    while let Some(chunk) = in_time(limit, field.chunk()).await? {
+    while let Some(chunk) = pace.in_time(field.chunk()).await? {
+        pace.taken += chunk.len() as u64;
         if bytes.len() + chunk.len() > most {
             return Err(too_large());
         }
@@ -256,27 +260,49 @@ async fn bytes(mut field: Field<'_>, most: usize, limit: Instant) -> Result<Vec<
     Ok(bytes)
 }
 
-/// What `read` gives, unless the client is silent for too long or goes on beyond `limit`.
-async fn in_time<T>(
-    limit: Instant,
-    read: impl Future<Output = Result<T, MultipartError>>,
-) -> Result<T, Refused> {
-    let deadline = limit.min(Instant::now() + SILENCE);
-    match timeout_at(deadline, read).await {
-        Ok(Ok(read)) => Ok(read),
-        Ok(Err(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large()),
-        Ok(Err(error)) => {
-            let why = error
-                .source()
-                .map_or_else(|| error.to_string(), ToString::to_string);
-            Err(bad(&format!(
-                "the body cannot be read as multipart/form-data ({why}); send the parts \"picture\" and \"preset\""
-            )))
+/// How fast a body comes.
+struct Pace {
+    begun: Instant,
+    taken: u64,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            begun: Instant::now(),
+            taken: 0,
         }
-        Err(_) => Err(refuse(
-            StatusCode::REQUEST_TIMEOUT,
-            "the body did not arrive in time; send it again",
-        )),
+    }
+}
+
+impl Pace {
+    /// Until when something must have come.
+    fn deadline(&self) -> Instant {
+        let enough = MOMENT + Duration::from_secs(self.taken / LEAST_RATE);
+        (self.begun + enough.min(PATIENCE)).min(Instant::now() + SILENCE)
+    }
+
+    /// What `read` gives, unless the client is silent for too long, or too slow.
+    async fn in_time<T>(
+        &self,
+        read: impl Future<Output = Result<T, MultipartError>>,
+    ) -> Result<T, Refused> {
+        match timeout_at(self.deadline(), read).await {
+            Ok(Ok(read)) => Ok(read),
+            Ok(Err(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large()),
+            Ok(Err(error)) => {
+                let why = error
+                    .source()
+                    .map_or_else(|| error.to_string(), ToString::to_string);
+                Err(bad(&format!(
+                    "the body cannot be read as multipart/form-data ({why}); send the parts \"picture\" and \"preset\""
+                )))
+            }
+            Err(_) => Err(refuse(
+                StatusCode::REQUEST_TIMEOUT,
+                "the body did not arrive in time; send it again",
+            )),
+        }
     }
 }
 
@@ -381,6 +407,38 @@ mod tests {
         // As the command line has it: what it was trained for stays.
         let preset = job(Some(PRESET.into()));
         assert_eq!((preset.settings.steps, preset.settings.seed), (25, 7));
+    }
+
+    /// What is said of a body of `bytes` that come as one piece a second.
+    async fn sent(bytes: Vec<u8>, piece: usize) -> Result<Upload, StatusCode> {
+        use axum::extract::{FromRequest, Request};
+        use axum::response::IntoResponse;
+        let pieces: Vec<Vec<u8>> = bytes.chunks(piece).map(<[u8]>::to_vec).collect();
+        let dribble = futures_util::stream::unfold(pieces.into_iter(), async |mut pieces| {
+            let piece = pieces.next()?;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Some((Ok::<_, std::io::Error>(piece), pieces))
+        });
+        let request = Request::post("/")
+            .header("content-type", "multipart/form-data; boundary=edge")
+            .body(axum::body::Body::from_stream(dribble))
+            .unwrap();
+        let parts = Multipart::from_request(request, &()).await.unwrap();
+        let read = Upload::read(parts).await;
+        read.map_err(|refused| refused.into_response().status())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bodies_that_only_dribble_are_not_waited_for() {
+        let head = "--edge\r\nContent-Disposition: form-data; name=\"picture\"\r\n\r\n";
+        let body = [head.as_bytes(), &[7; 400_000], b"\r\n--edge--\r\n"].concat();
+        let began = Instant::now();
+        assert!(sent(body.clone(), 10_000).await.is_ok());
+        assert!(began.elapsed() > 3 * MOMENT);
+        let began = Instant::now();
+        let refused = sent(body, 1000).await.unwrap_err();
+        assert_eq!(refused, StatusCode::REQUEST_TIMEOUT);
+        assert!(began.elapsed() < 2 * MOMENT);
     }
 
     proptest! {

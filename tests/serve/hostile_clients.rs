@@ -1,10 +1,10 @@
 //! Clients that may not, cannot, or do not want to do it right. The server outlives them all.
 
-use super::client::{PATIENCE, PRESET, Program, Reply, picture};
+use super::client::{PATIENCE, PRESET, Program, Reply, long_preset, picture};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::io::{Read, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Runs a job to its end: the server is well.
 fn assert_well(server: &Program) {
@@ -117,6 +117,16 @@ fn on_this_machine_other_names_and_pages_are_refused() {
         .assert_refused(403, "may not");
     let own = format!("Origin: http://{}\r\n", server.address);
     assert_eq!(server.ask("GET", "/api/info", &own).status, 200);
+    // Two names are one too many, for the page, too: whoever stands in front may have looked at the other.
+    let twice = format!("Host: {}\r\nHost: evil.example\r\n", server.address);
+    for path in ["/", "/api/info", "/healthz"] {
+        assert_eq!(server.ask("GET", path, &twice).status, 400, "{path}");
+    }
+    let head = server.get("/").head;
+    assert!(
+        head.contains("frame-ancestors 'none'") && head.contains("x-frame-options: deny"),
+        "{head}"
+    );
     // Nothing is asked of who wants the page only.
     assert_eq!(server.ask("GET", "/", "Host: anything\r\n").status, 200);
 }
@@ -285,6 +295,64 @@ fn a_client_that_never_finishes_its_request_is_left() {
     assert!(!answer.starts_with(b"HTTP/1.1 200"));
     drop(slow);
     writes.join().unwrap();
+}
+
+#[test]
+fn clients_that_read_nothing_keep_nobody_out() {
+    let server = Program::start(&[]);
+    let job = server.submit(&long_preset());
+    server.wait_for(&job, "step");
+    // As many as there are connections, each at the events of a job that goes on for long.
+    let silent: Vec<_> = (0..256).map(|_| server.events(&job, "")).collect();
+    for _ in 0..5 {
+        let mut stream = server.connect();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        write!(
+            stream,
+            "GET /healthz HTTP/1.0\r\nHost: {}\r\n\r\n",
+            server.address
+        )
+        .unwrap();
+        assert_eq!(Reply::read(stream).status, 200);
+    }
+    drop(silent);
+    assert_eq!(server.ask("DELETE", &job, "").status, 204);
+    assert_well(&server);
+}
+
+#[test]
+fn uploads_that_only_dribble_make_room() {
+    let server = Program::start(&[]);
+    let request = server.job_request(&picture(), PRESET.as_bytes(), "");
+    let mut slow: Vec<_> = (0..6).map(|_| server.connect()).collect();
+    for stream in &mut slow {
+        stream.write_all(&request[..request.len() / 2]).unwrap();
+    }
+    // A byte now and then, for as long as the server takes them.
+    let rest = request[request.len() / 2..].to_vec();
+    let dribble = std::thread::spawn(move || {
+        for byte in rest {
+            std::thread::sleep(Duration::from_millis(500));
+            slow.retain_mut(|stream| stream.write_all(&[byte]).is_ok());
+            if slow.is_empty() {
+                return;
+            }
+        }
+    });
+    let until = Instant::now() + PATIENCE / 4;
+    loop {
+        let reply = server.send(&request);
+        match reply.status {
+            202 => break,
+            // Far from what all of the bytes would take.
+            429 if Instant::now() < until => std::thread::sleep(Duration::from_secs(1)),
+            other => panic!("{other}: {}", reply.text()),
+        }
+    }
+    drop(server);
+    dribble.join().unwrap();
 }
 
 #[test]

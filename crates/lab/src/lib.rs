@@ -6,9 +6,8 @@
 
 pub mod bench;
 #[allow(
-    clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a command line prints"
+    reason = "a command line prints; to standard output only what may fail (`dragentity_terminal::out`)"
 )]
 pub mod cli;
 pub mod data;

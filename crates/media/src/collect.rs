@@ -69,6 +69,39 @@ impl FrameCollector {
         self.video.frames.len() >= self.reading.frames
     }
 
+    /// Refuses a video by what its headers say, before anything is decoded: where what is wanted of it takes too much memory.
+    pub(crate) fn expect(&self, frames: usize, width: u32, height: u32) -> Result<()> {
+        let from_start = frames.saturating_sub(self.reading.start);
+        let wanted = from_start.div_ceil(self.reading.stride.max(1));
+        self.check_room(
+            wanted.min(self.reading.frames),
+            self.kept_size(width, height),
+        )
+    }
+
+    /// The size in which frames of another are kept.
+    fn kept_size(&self, width: u32, height: u32) -> (u32, u32) {
+        let longer = width.max(height).max(1);
+        let scale = f64::from(self.reading.side.clamp(1, crate::MAX_SIDE)) / f64::from(longer);
+        let side = |n: u32| ((f64::from(n) * scale.min(1.0)).round() as u32).max(1);
+        (side(width), side(height))
+    }
+
+    fn check_room(&self, frames: usize, (width, height): (u32, u32)) -> Result<()> {
+        let bytes = frames.saturating_mul(width as usize * height as usize * 3);
+        if bytes <= MAX_FRAMES_BYTES {
+            return Ok(());
+        }
+        Err(refused(
+            &self.name,
+            format!(
+                "is too long: {frames} frames of {width} x {height} pixels take more than {} GB; read fewer frames, or \
+                 every second one",
+                MAX_FRAMES_BYTES >> 30
+            ),
+        ))
+    }
+
     /// The next frame, whose RGB bytes `rgb` gives if they are wanted.
     pub(crate) fn next(
         &mut self,
@@ -96,25 +129,10 @@ impl FrameCollector {
                 ),
             ));
         }
-        let longer = width.max(height).max(1);
-        let scale = f64::from(self.reading.side.clamp(1, crate::MAX_SIDE)) / f64::from(longer);
-        let side = |n: u32| ((f64::from(n) * scale.min(1.0)).round() as u32).max(1);
-        let to = (side(width), side(height));
+        let to = self.kept_size(width, height);
         (self.video.width, self.video.height) = to;
-        let bytes = (self.video.frames.len() + 1).saturating_mul(to.0 as usize * to.1 as usize * 3);
-        if bytes > MAX_FRAMES_BYTES {
-            return Err(refused(
-                &self.name,
-                format!(
-                    "is too long: its first {} frames of {} x {} pixels take {} GB; read fewer frames, or every \
-                     second one",
-                    self.video.frames.len(),
-                    to.0,
-                    to.1,
-                    MAX_FRAMES_BYTES >> 30
-                ),
-            ));
-        }
+        // Headers may have said less.
+        self.check_room(self.video.frames.len() + 1, to)?;
         let rgb = rgb();
         self.video.frames.push(if to == (width, height) {
             rgb

@@ -2,11 +2,14 @@
 
 use super::archive::Archive;
 use super::{check, gif, mp4, webp};
+use crate::read::{PICTURES, files_with};
 use dragentity_core::Video;
 use dragentity_core::error::{Error, Result};
-use dragentity_core::platform::{make_dir, write_whole};
+use dragentity_core::platform::{check_writable, make_dir, write_whole};
 use dragentity_core::scene::picture::encode_png;
-use std::path::Path;
+use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 /// The kinds of files a video can be saved as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,16 +52,81 @@ impl Format {
 /// Writes a video to `path` in the form that its name asks for. A file appears whole or not at all.
 ///
 /// # Errors
-/// Those of [`Format::of`] and of the encoder; [`Error::Io`] when it cannot be written.
+/// Those of [`Target::claim`] and of the encoder; [`Error::Io`] when it cannot be written.
 pub fn save(video: &Video, path: &Path) -> Result<()> {
-    let bytes = match Format::of(path)? {
-        Format::Gif => gif::encode(video)?,
-        Format::WebP => webp::encode(video)?,
-        Format::Mp4 => mp4::encode(video)?,
-        Format::Frames => return save_frames(video, path),
-        Format::Zip => zipped(video)?,
+    Target::claim(path)?.save(video)
+}
+
+/// Where a video is to be written: looked at before it is made, and a folder kept for it meanwhile.
+pub struct Target {
+    path: PathBuf,
+    format: Format,
+    /// The locked file of a folder of frames; it marks the folder as one of ours, too.
+    _lock: Option<File>,
+}
+
+/// What is in a folder that frames were written into.
+const MARK: &str = ".dragentity-frames";
+
+impl Target {
+    /// Looks whether a video can be written to `path`. A folder of frames is a new one, an empty one, or one that frames were
+    /// written into before, which go when others are written; nobody else may write into it until this is dropped.
+    ///
+    /// # Errors
+    /// Those of [`Format::of`]; [`Error::Io`] where nothing can be written; [`Error::Job`] for a folder with pictures that are
+    /// somebody's, and one that another process writes into.
+    pub fn claim(path: &Path) -> Result<Self> {
+        let format = Format::of(path)?;
+        let lock = match format {
+            Format::Frames => Some(claim_folder(path)?),
+            _ => check_writable(path).map(|()| None)?,
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            format,
+            _lock: lock,
+        })
+    }
+
+    /// Writes the video.
+    ///
+    /// # Errors
+    /// Those of the encoder; [`Error::Io`] when it cannot be written.
+    pub fn save(&self, video: &Video) -> Result<()> {
+        let bytes = match self.format {
+            Format::Gif => gif::encode(video)?,
+            Format::WebP => webp::encode(video)?,
+            Format::Mp4 => mp4::encode(video)?,
+            Format::Frames => return save_frames(video, &self.path),
+            Format::Zip => zipped(video)?,
+        };
+        write_whole(&self.path, &bytes)
+    }
+}
+
+fn claim_folder(folder: &Path) -> Result<File> {
+    let refuse = |why: &str| Err(Error::Job(format!("{}: {why}", folder.display())));
+    let mark = folder.join(MARK);
+    let io = |source| Error::Io {
+        path: folder.display().to_string(),
+        source,
     };
-    write_whole(path, &bytes)
+    make_dir(folder)?;
+    if !mark.exists() && !files_with(folder, &PICTURES)?.is_empty() {
+        return refuse(
+            "there are pictures in this folder already, among which frames would be lost; choose a new one",
+        );
+    }
+    let lock = File::create(mark).map_err(io)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            refuse("another process writes frames into this folder; choose another one")
+        }
+        // Some file systems know no locks: better without than not at all.
+        Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => Ok(lock),
+        Err(TryLockError::Error(e)) => Err(io(e)),
+    }
 }
 
 fn zipped(video: &Video) -> Result<Vec<u8>> {
@@ -72,7 +140,16 @@ fn zipped(video: &Video) -> Result<Vec<u8>> {
 
 fn save_frames(video: &Video, folder: &Path) -> Result<()> {
     check(video)?;
-    make_dir(folder)?;
+    // Those of an earlier video, which may have been longer.
+    for old in files_with(folder, &["png"])? {
+        let name = old.file_stem().unwrap_or_default().to_string_lossy();
+        if name.len() >= 4 && name.bytes().all(|b| b.is_ascii_digit()) {
+            std::fs::remove_file(&old).map_err(|source| Error::Io {
+                path: old.display().to_string(),
+                source,
+            })?;
+        }
+    }
     for (i, frame) in video.frames.iter().enumerate() {
         write_whole(
             &folder.join(format!("{i:04}.png")),
@@ -131,5 +208,49 @@ mod tests {
             .filter_map(|e| e.ok()?.file_name().into_string().ok())
             .collect();
         assert_eq!(left.len(), 5, "{left:?}");
+    }
+    #[test]
+    fn a_folder_has_the_frames_of_one_video() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("frames");
+        save(&moving_disc(32, 32, 5), &folder).unwrap();
+        std::fs::write(folder.join("notes.txt"), "mine").unwrap();
+        let second = moving_disc(32, 32, 3);
+        {
+            let target = Target::claim(&folder).unwrap();
+            let other = Target::claim(&folder).err().unwrap().to_string();
+            assert!(other.contains("another process"), "{other}");
+            // Only what is made takes the place of what there was.
+            assert!(folder.join("0004.png").exists());
+            target.save(&second).unwrap();
+        }
+        let read = crate::read::read(&folder, &crate::read::Reading::default()).unwrap();
+        assert_eq!(read.frames, second.frames);
+        assert!(folder.join("notes.txt").exists());
+
+        // Pictures of others are left alone.
+        let album = dir.path().join("album");
+        std::fs::create_dir(&album).unwrap();
+        std::fs::write(album.join("0001.png"), "a photograph").unwrap();
+        let why = save(&second, &album).unwrap_err().to_string();
+        assert!(why.contains("pictures") && why.contains("album"), "{why}");
+        assert_eq!(
+            std::fs::read(album.join("0001.png")).unwrap(),
+            b"a photograph"
+        );
+    }
+
+    #[test]
+    fn where_nothing_can_be_written_shows_before() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("file"), "").unwrap();
+        for place in ["no/such/a.gif", "file/a.gif", "file/frames"] {
+            let claimed = Target::claim(&dir.path().join(place));
+            assert!(claimed.is_err(), "{place}");
+        }
+        let free = dir.path().join("a.gif");
+        drop(Target::claim(&free).unwrap());
+        assert!(!free.exists());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

@@ -29,7 +29,7 @@ pub mod track;
 pub mod webp;
 
 #[cfg(not(target_family = "wasm"))]
-pub use file::{Format, save};
+pub use file::{Format, Target, save};
 
 use dragentity_core::Video;
 use dragentity_core::error::{Error, Result};

@@ -150,7 +150,9 @@ impl<'a> Mp4Reader<'a> {
             .flat_map(|set| annex_b(&set.bytes))
             .collect();
         let length_bytes = usize::from(avc.avcc.length_size_minus_one & 3) + 1;
-        let samples = &self.track().samples;
+        let track = self.track();
+        collector.expect(track.samples.len(), track.width.into(), track.height.into())?;
+        let samples = &track.samples;
         // What comes before the last key frame up to `start` is needed by nobody after it.
         let from = (0..samples.len().min(start + 1))
             .rev()

@@ -18,7 +18,7 @@ use tower_http::services::ServeDir;
 /// What the page may load: its own files, what it made itself (blobs), and nothing from elsewhere. The page's module is
 /// started by a script within `index.html`, and WebAssembly counts as evaluated code.
 const POLICY: &str = "default-src 'self' blob: data:; script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval' blob:; \
-                      style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'self'";
+                      style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'self'; frame-ancestors 'none'";
 
 /// What the page itself says it may connect to; replaced where other servers are allowed.
 const CONNECT: &str = "connect-src 'self'";
@@ -131,7 +131,24 @@ pub fn with_policy(routes: Router, page: &Page) -> Router {
     // The origins were checked: letters, digits and a few signs.
     let policy = HeaderValue::from_str(&format!("{POLICY}; {}", page.connects()))
         .unwrap_or_else(|_| HeaderValue::from_static(POLICY));
-    routes.layer(from_fn_with_state(policy, add_policy))
+    routes
+        .layer(from_fn(one_host))
+        .layer(from_fn_with_state(policy, add_policy))
+}
+
+/// Refuses what is sent to two hosts: whoever stands in front of this server may have looked at the other one.
+async fn one_host(request: Request, next: Next) -> Response {
+    if request
+        .headers()
+        .get_all(header::HOST)
+        .iter()
+        .nth(1)
+        .is_some()
+    {
+        let why = "There is more than one Host in this request; send one.\n";
+        return (StatusCode::BAD_REQUEST, why).into_response();
+    }
+    next.run(request).await
 }
 
 /// Gives every whole file a validator, and answers "not modified" to those who have it already.
@@ -194,6 +211,8 @@ async fn add_policy(State(policy): State<HeaderValue>, request: Request, next: N
     for (name, value) in [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
+        // For browsers that know no "frame-ancestors".
+        (header::X_FRAME_OPTIONS, "DENY"),
         (
             HeaderName::from_static("cross-origin-opener-policy"),
             "same-origin",

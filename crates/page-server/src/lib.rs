@@ -5,11 +5,15 @@
 pub mod connections;
 pub mod files;
 mod listen;
+mod metered;
 mod origin;
+mod places;
 
+pub use connections::Peer;
 pub use files::{Jobs, Page};
 pub use listen::listen;
 pub use origin::origin;
+pub use places::neighbourhood;
 
 use axum::Router;
 use axum::routing::get;

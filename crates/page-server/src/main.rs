@@ -2,8 +2,7 @@
 
 use dragentity_core::Result;
 use dragentity_page_server::{Jobs, Page, listen, serve};
-use dragentity_terminal::{finish, interrupt::on_interrupt, start};
-use std::io::Write;
+use dragentity_terminal::{finish, interrupt::on_interrupt, out, start};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,9 +39,8 @@ fn run(args: Args) -> Result<()> {
         let _ = stop.send(());
     });
     // Whoever started it may have stopped listening; that is no reason to end.
-    let _ = writeln!(
-        std::io::stdout(),
-        "DragEntity is at http://{address}/ (Ctrl-C stops it)"
-    );
+    let _ = out::attempt(format_args!(
+        "DragEntity is at http://{address}/ (Ctrl-C stops it)\n"
+    ));
     serve(page, listener, stopped)
 }

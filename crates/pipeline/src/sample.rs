@@ -67,7 +67,8 @@ impl<'a, B: Backend> Sampler<'a, B> {
     ) -> Self {
         let scheduler = scheduler.into();
         let (device, frames) = (noise.device(), noise.dims()[1]);
-        let guided = guidance.iter().any(|&g| (g - 1.0).abs() > 1e-6);
+        // As diffusers has it: scales of at most 1 are none.
+        let guided = guidance.iter().any(|&g| g > 1.0);
         let unguided = guided.then(|| prepared.unconditional());
         let mut scales: Vec<f32> = guidance.iter().map(|&g| g as f32).collect();
         scales.resize(frames, 1.0);

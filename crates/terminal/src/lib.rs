@@ -1,7 +1,11 @@
 //! What the programs share: how they start and end, what they show meanwhile, what Ctrl-C does, and how options are read.
 
+// Rust's own printing panics where the disk is full: see `out`.
+#![deny(clippy::print_stdout)]
+
 pub mod interrupt;
 pub mod options;
+pub mod out;
 pub mod progress;
 
 use dragentity_core::{Error, Result};
@@ -23,7 +27,6 @@ Environment:
 
 /// Reads the arguments (answers --help, and ends the program with code 2 on wrong usage) and starts the log.
 pub fn start<Cli: clap::Parser>() -> Cli {
-    dragentity_core::platform::end_with_the_reader();
     let cli = Cli::parse();
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
     cli
@@ -31,7 +34,14 @@ pub fn start<Cli: clap::Parser>() -> Cli {
 
 /// Says in one sentence what went wrong, and with which code the program ends ([`EXIT_CODES`]).
 pub fn finish(result: Result<()>) -> ExitCode {
-    match result {
+    let told = || match out::lost() {
+        None => Ok(()),
+        Some(why) => Err(Error::Io {
+            path: "standard output".into(),
+            source: std::io::Error::other(why),
+        }),
+    };
+    match result.and_then(|()| told()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");

@@ -1,5 +1,6 @@
 //! What a running job says, as bars for people or as JSON for programs.
 
+use crate::out;
 use dragentity_core::JobEvent;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -34,7 +35,7 @@ impl Progress {
         if self.json {
             // That there is a preview helps nobody who cannot see it, and of the result more is said at the end.
             if !matches!(event, JobEvent::Preview(_) | JobEvent::Done(_)) {
-                println!("{}", event.to_json());
+                out::line(event.to_json());
             }
             return;
         }
@@ -94,7 +95,7 @@ impl Progress {
     /// Says how something ended: `what` with the fields of `fields`, or the sentence.
     pub fn result(&self, what: &str, fields: &impl Serialize, sentence: &str) {
         if !self.json {
-            self.bar.suspend(|| println!("{sentence}"));
+            self.bar.suspend(|| out::line(sentence));
             return;
         }
         let mut line = json!({ "phase": what });
@@ -103,7 +104,7 @@ impl Progress {
         {
             line.extend(fields);
         }
-        println!("{line}");
+        out::line(line);
     }
 
     /// Takes the bar away.

@@ -35,6 +35,14 @@ pub async fn picture(blob: &Blob, name: &str) -> Result<Picture> {
     }
 }
 
+/// Whether a file that can be opened ends before its picture does.
+pub async fn is_cut_short(blob: &Blob) -> bool {
+    let buffer = JsFuture::from(blob.array_buffer()).await;
+    buffer.is_ok_and(|buffer| {
+        dragentity_core::scene::picture::is_cut_short(&js_sys::Uint8Array::new(&buffer).to_vec())
+    })
+}
+
 enum Header {
     /// A picture of a usable size.
     Fits,

@@ -61,6 +61,10 @@ pub(super) async fn open_sample(name: String) {
     });
 }
 
+/// What is said of a file that shows less than it should.
+const CUT_SHORT: &str =
+    "This file is cut short: a part of the picture is missing. Save or download it again.";
+
 /// Opens a picture of the person's own.
 pub(super) async fn open_own(blob: Blob, name: String) {
     act(|app| app.opening += 1);
@@ -70,13 +74,19 @@ pub(super) async fn open_own(blob: Blob, name: String) {
             .and_then(|a| a.as_ref().map(|a| a.opening))
     });
     let opened = open::picture(&blob, &name).await;
+    let cut_short = open::is_cut_short(&blob).await;
     let worked = opened.is_ok();
     act(move |app| {
         if number != Some(app.opening) {
             return;
         }
         match opened {
-            Ok(picture) => app.take_picture(picture, None),
+            Ok(picture) => {
+                app.take_picture(picture, None);
+                if cut_short {
+                    say(Kind::Note, CUT_SHORT);
+                }
+            }
             Err(error) => say(Kind::Error, &sentence(&error.to_string())),
         }
     });

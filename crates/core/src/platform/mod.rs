@@ -12,8 +12,8 @@ mod wasm;
 pub use contents::Contents;
 #[cfg(not(target_family = "wasm"))]
 pub use native::{
-    catch_panic, end_with_the_reader, make_dir, now_seconds, open, read_bytes, write_json,
-    write_whole, yield_now,
+    catch_panic, check_writable, make_dir, now_seconds, open, read_bytes, write_json, write_whole,
+    yield_now,
 };
 #[cfg(target_family = "wasm")]
 pub use picked::{let_go, pick};

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::future::poll_fn;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Once, OnceLock};
 use std::task::Poll;
 use std::time::Instant;
@@ -78,9 +78,7 @@ fn open_file(location: &str) -> std::io::Result<(File, u64)> {
 /// # Errors
 /// [`Error::Io`], also when its directory does not exist.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.part", std::process::id()));
-    let part = path.with_file_name(name);
+    let part = part_of(path);
     let written = std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, path));
     written.map_err(|source| {
         // The part may not exist; the first error is the one to tell.
@@ -90,6 +88,31 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
             source,
         }
     })
+}
+
+/// Whether [`write_whole`] could write there now, as far as that shows before there is something to write: for who has long
+/// work to do first.
+///
+/// # Errors
+/// [`Error::Io`], as of [`write_whole`].
+pub fn check_writable(path: &Path) -> Result<()> {
+    let part = part_of(path);
+    let io = |source| Error::Io {
+        path: path.display().to_string(),
+        source,
+    };
+    if path.is_dir() {
+        return Err(io(std::io::ErrorKind::IsADirectory.into()));
+    }
+    File::create(&part).map_err(io)?;
+    std::fs::remove_file(&part).map_err(io)
+}
+
+/// Where a file is written before it is whole.
+fn part_of(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".{}.part", std::process::id()));
+    path.with_file_name(name)
 }
 
 /// Writes a value as JSON, as [`write_whole`] does.
@@ -116,22 +139,6 @@ pub fn make_dir(path: &Path) -> Result<()> {
         path: path.display().to_string(),
         source,
     })
-}
-
-/// The code of a program that ends because nobody reads what it prints any more: 128 and the number of SIGPIPE.
-const NO_READER: i32 = 141;
-
-/// From now on, the program ends without a word when the reader of its standard output has gone (`... | head`). Rust's
-/// printing panics then.
-pub fn end_with_the_reader() {
-    let usual = take_hook();
-    set_hook(Box::new(move |info| {
-        let said = info.payload_as_str().unwrap_or_default();
-        if said.starts_with("failed printing to stdout") && said.contains("os error 32") {
-            std::process::exit(NO_READER);
-        }
-        usual(info);
-    }));
 }
 
 /// What `f` returns; `None` if it panics, of which nothing is printed. For libraries that panic where they should fail.

@@ -160,6 +160,21 @@ impl Picture {
         }
     }
 
+    /// The same picture at `width` x `height` pixels (at least one each), by Lanczos' filter also when it grows: as diffusers'
+    /// `VideoProcessor` and Pillow do it, whose pictures the published networks know.
+    pub fn resized_by_lanczos(&self, width: u32, height: u32) -> Self {
+        let grows =
+            u64::from(width) * u64::from(height) > u64::from(self.width) * u64::from(self.height);
+        let image = RgbImage::from_raw(self.width, self.height, self.rgb.to_vec());
+        match image.filter(|_| grows && !self.is_empty()) {
+            Some(image) => {
+                let filter = FilterType::Lanczos3;
+                Self::from_rgb_image(imageops::resize(&image, width, height, filter))
+            }
+            None => self.resized(width, height),
+        }
+    }
+
     /// The PNG file of this picture.
     ///
     /// # Errors
@@ -338,6 +353,35 @@ fn shrink(image: RgbImage, side: u32) -> RgbImage {
         return imageops::resize(&half, w, h, FilterType::Lanczos3);
     }
     imageops::resize(&image, w, h, FilterType::Lanczos3)
+}
+
+/// Whether a JPEG ends before its picture does. It is decoded all the same, by every decoder: what is missing is grey, or coarse.
+/// Of other files it is an error, which [`Picture::decode`] says.
+pub fn is_cut_short(bytes: &[u8]) -> bool {
+    let Some(mut rest) = bytes.strip_prefix(b"\xff\xd8") else {
+        return false;
+    };
+    loop {
+        // Between segments, and within a scan: up to the next marker that is not a part of the scan.
+        let Some(at) = rest
+            .windows(2)
+            .position(|pair| pair[0] == 0xff && !matches!(pair[1], 0 | 0x01 | 0xd0..=0xd7 | 0xff))
+        else {
+            return true;
+        };
+        let (marker, after) = (rest[at + 1], &rest[at + 2..]);
+        if marker == 0xd9 {
+            return false;
+        }
+        // What segments hold may look like markers; a thumbnail has an end of its own.
+        let length = after
+            .first_chunk()
+            .map(|length| u16::from_be_bytes(*length));
+        let Some(next) = length.and_then(|length| after.get(usize::from(length)..)) else {
+            return true;
+        };
+        rest = next;
+    }
 }
 
 /// Says what bytes that are no picture seem to be.
@@ -559,5 +603,55 @@ mod tests {
         assert!(!a.hash().matches(b.hash()));
         let text = a.hash().to_string();
         assert_eq!(text.parse::<PictureHash>().unwrap(), a.hash());
+    }
+
+    #[test]
+    fn jpegs_that_are_cut_short_are_known() {
+        let encoded = |format| {
+            let mut bytes = Cursor::new(Vec::new());
+            gradient(120, 90).write_to(&mut bytes, format).unwrap();
+            bytes.into_inner()
+        };
+        let jpeg = encoded(image::ImageFormat::Jpeg);
+        assert!(!is_cut_short(&jpeg));
+        assert!(!is_cut_short(&[&jpeg[..], b"and more"].concat()));
+        // With a thumbnail, whose end is not the picture's.
+        let thumbnail = [&b"\xff\xe1\x00\x0aExif\0\0"[..], b"\xff\xd9"].concat();
+        let with = [&jpeg[..2], &thumbnail, &jpeg[2..]].concat();
+        assert!(!is_cut_short(&with));
+        for length in 2..jpeg.len() {
+            assert!(is_cut_short(&jpeg[..length]), "{length} of {}", jpeg.len());
+        }
+        assert!(is_cut_short(&with[..with.len() / 2]));
+        for format in [image::ImageFormat::Png, image::ImageFormat::Gif] {
+            assert!(!is_cut_short(&encoded(format)));
+        }
+        assert!(!is_cut_short(b""));
+    }
+
+    #[test]
+    fn pictures_are_enlarged_as_pillow_does_it() {
+        let pixel = |x: u32, y: u32, c: u32| ((x * 37 + y * 91 + c * 53 + x * y * 29) % 256) as u8;
+        let rgb = (0..5).flat_map(|y| (0..7).flat_map(move |x| [0, 1, 2].map(|c| pixel(x, y, c))));
+        let picture = Picture::from_rgb(7, 5, rgb.collect()).unwrap();
+        let large = picture.resized_by_lanczos(12, 9);
+        // Pillow's resize((12, 9), LANCZOS) of the same picture: rows 0, 3 and 8 of its first channel.
+        for (y, row) in [
+            (0, [0, 0, 17, 32, 60, 108, 138, 150, 164, 189, 213, 224]),
+            (3, [175, 133, 98, 166, 212, 148, 81, 75, 102, 159, 213, 236]),
+            (8, [147, 63, 0, 96, 177, 73, 83, 219, 219, 94, 1, 0]),
+        ] {
+            let line = &large.rgb[y * 36..(y + 1) * 36];
+            let found: Vec<u8> = line.iter().copied().step_by(3).collect();
+            // It rounds after each of the two directions.
+            let near = found.iter().zip(row).all(|(a, b)| a.abs_diff(b) <= 2);
+            assert!(near, "row {y}: {found:?}");
+        }
+        // Others are as before.
+        assert_eq!(picture.resized_by_lanczos(3, 4), picture.resized(3, 4));
+        assert_eq!(
+            Picture::default().resized_by_lanczos(3, 4),
+            Picture::default().resized(3, 4)
+        );
     }
 }

@@ -4,13 +4,16 @@
 //! At each step the network says what the clean sample is; the next sample is that, with fresh noise of the next level. The
 //! levels are some of a fixed grid of Karras', so that fewer steps see fewer of those that it was distilled at.
 
-use super::{Preconditioning, PredictionType, Step, continuous_timestep, karras};
+use super::{
+    FILE, Preconditioning, PredictionType, Step, check_sigmas, continuous_timestep, karras,
+};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// `scheduler/scheduler_config.json` of such weights. Missing fields take the values that AnimateLCM-SVD was published with.
+/// `scheduler/scheduler_config.json` of such weights. Missing fields take the values of the published class, which are not those
+/// of AnimateLCM-SVD.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default = "ConsistencyConfig::of_class")]
 pub struct ConsistencyConfig {
     /// The name its code looks for.
     #[serde(rename = "_class_name")]
@@ -31,6 +34,7 @@ pub struct ConsistencyConfig {
     pub clip_denoised: bool,
 }
 
+/// AnimateLCM-SVD's.
 impl Default for ConsistencyConfig {
     fn default() -> Self {
         Self {
@@ -50,20 +54,31 @@ impl ConsistencyConfig {
     /// The class that it configures.
     pub const CLASS: &'static str = "AnimateLCMSVDStochasticIterativeScheduler";
 
-    fn check(&self) -> Result<()> {
+    /// What the published class takes where a file says nothing.
+    fn of_class() -> Self {
+        Self {
+            sigma_max: 80.0,
+            sigma_data: 0.5,
+            clip_denoised: true,
+            ..Self::default()
+        }
+    }
+
+    /// Checks that the sampler can be built; `name` is what the error calls the configuration.
+    ///
+    /// # Errors
+    /// [`Error::Model`] naming the field that is garbled, or asks for what would be sampled in another way.
+    pub fn validate(&self, name: &str) -> Result<()> {
         let fail = |reason: &str| {
             Err(Error::Model {
-                name: "scheduler_config.json".into(),
+                name: name.to_owned(),
                 reason: reason.into(),
             })
         };
         if self.sigma_data != 1.0 || self.clip_denoised {
             return fail("sigma_data has to be 1 and clip_denoised false, as for AnimateLCM-SVD");
         }
-        if !(self.sigma_min > 0.0 && self.sigma_max >= self.sigma_min && self.sigma_max.is_finite())
-        {
-            return fail("sigma_min and sigma_max must be positive and in this order");
-        }
+        check_sigmas(name, self.sigma_min, self.sigma_max)?;
         if !(2..=10_000).contains(&self.num_train_timesteps) {
             return fail("num_train_timesteps must be 2 to 10000");
         }
@@ -89,7 +104,7 @@ impl ConsistencyScheduler {
     /// [`Error::Model`] for a configuration this sampler does not cover, [`Error::Job`] for no steps, and for more than the grid has
     /// levels.
     pub fn new(config: ConsistencyConfig, steps: usize) -> Result<Self> {
-        config.check()?;
+        config.validate(FILE)?;
         let grid = config.num_train_timesteps;
         if !(1..=grid).contains(&steps) {
             return Err(Error::Job(format!(

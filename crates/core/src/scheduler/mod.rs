@@ -18,8 +18,14 @@ use crate::error::{Error, Result};
 /// The exponent of the Karras spacing; diffusers has it fixed as well.
 const RHO: f64 = 7.0;
 
+/// What errors call a configuration that nobody has named.
+const FILE: &str = "scheduler_config.json";
 /// More steps than any schedule here can use; guards against a garbled job.
 const MAX_STEPS: usize = 10_000;
+/// Longest training schedule.
+const MAX_TRAIN_TIMESTEPS: usize = 1 << 16;
+/// Noise levels that can be computed with.
+const SIGMAS: std::ops::RangeInclusive<f64> = 1e-6..=1e6;
 
 /// What the network's output means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,10 +83,10 @@ pub enum FinalSigmas {
     SigmaMin,
 }
 
-/// `scheduler/scheduler_config.json`. Missing fields take the values of Stable Video Diffusion;
-/// unknown fields are ignored, as diffusers does.
+/// `scheduler/scheduler_config.json`. Missing fields take the values of diffusers' class, which are not those of Stable Video
+/// Diffusion; unknown fields are ignored, as diffusers does.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default = "EulerDiscreteConfig::of_class")]
 pub struct EulerDiscreteConfig {
     /// The name diffusers looks for.
     #[serde(rename = "_class_name")]
@@ -107,12 +113,23 @@ pub struct EulerDiscreteConfig {
     pub beta_schedule: BetaSchedule,
     /// The noise level after the last step.
     pub final_sigmas_type: FinalSigmas,
+    /// The training schedule itself, in place of the fields for it; not known here.
+    pub trained_betas: Option<Vec<f64>>,
+    /// Whether the training schedule ends without any signal; not known here.
+    pub rescale_betas_zero_snr: bool,
+    /// How noise levels between those of the training schedule are found; only `linear` is known.
+    pub interpolation_type: String,
+    /// Another spacing of the noise levels; not known here.
+    pub use_exponential_sigmas: bool,
+    /// Another spacing of the noise levels; not known here.
+    pub use_beta_sigmas: bool,
 }
 
+/// Stable Video Diffusion's.
 impl Default for EulerDiscreteConfig {
     fn default() -> Self {
         Self {
-            class_name: "EulerDiscreteScheduler".into(),
+            class_name: Self::CLASS.into(),
             prediction_type: PredictionType::VPrediction,
             timestep_type: TimestepType::Continuous,
             timestep_spacing: TimestepSpacing::Leading,
@@ -124,11 +141,35 @@ impl Default for EulerDiscreteConfig {
             beta_end: 0.012,
             beta_schedule: BetaSchedule::ScaledLinear,
             final_sigmas_type: FinalSigmas::Zero,
+            trained_betas: None,
+            rescale_betas_zero_snr: false,
+            interpolation_type: "linear".into(),
+            use_exponential_sigmas: false,
+            use_beta_sigmas: false,
         }
     }
 }
 
 impl EulerDiscreteConfig {
+    /// The class that it configures.
+    pub const CLASS: &'static str = "EulerDiscreteScheduler";
+
+    /// What diffusers' class takes where a file says nothing.
+    fn of_class() -> Self {
+        Self {
+            prediction_type: PredictionType::Epsilon,
+            timestep_type: TimestepType::Discrete,
+            timestep_spacing: TimestepSpacing::Linspace,
+            use_karras_sigmas: false,
+            sigma_min: None,
+            sigma_max: None,
+            beta_start: 0.0001,
+            beta_end: 0.02,
+            beta_schedule: BetaSchedule::Linear,
+            ..Self::default()
+        }
+    }
+
     /// Reads `scheduler_config.json`.
     ///
     /// # Errors
@@ -143,23 +184,54 @@ impl EulerDiscreteConfig {
     /// The noise level of `timestep` of the training schedule: how many times the signal's deviation.
     ///
     /// # Errors
-    /// [`Error::Model`] naming `name` for a schedule that is garbled or shorter.
+    /// [`Error::Model`] naming `name` for a schedule that is garbled or shorter, or that is not known here.
     pub fn training_sigma(&self, name: &str, timestep: usize) -> Result<f64> {
-        let beta_ok = |b: f64| b > 0.0 && b < 1.0;
-        let longest = 1 << 16;
-        if beta_ok(self.beta_start)
-            && beta_ok(self.beta_end)
-            && (timestep + 1..=longest).contains(&self.num_train_timesteps)
-        {
-            return Ok(self.training_sigmas()[timestep]);
-        }
-        Err(Error::Model {
+        let sigmas = self.known_training_sigmas(name)?;
+        sigmas.get(timestep).copied().ok_or_else(|| Error::Model {
             name: name.to_owned(),
             reason: format!(
-                "num_train_timesteps must be {} to {longest}, beta_start and beta_end in 0..1",
+                "num_train_timesteps is {}; it must be at least {}",
+                self.num_train_timesteps,
                 timestep + 1
             ),
         })
+    }
+
+    /// [`Self::training_sigmas`], checked.
+    fn known_training_sigmas(&self, name: &str) -> Result<Vec<f64>> {
+        let fail = |reason: String| {
+            Err(Error::Model {
+                name: name.to_owned(),
+                reason,
+            })
+        };
+        let steps = self.num_train_timesteps;
+        if !(2..=MAX_TRAIN_TIMESTEPS).contains(&steps) {
+            return fail(format!(
+                "num_train_timesteps is {steps}; it must be 2 to {MAX_TRAIN_TIMESTEPS}"
+            ));
+        }
+        for (field, beta) in [("beta_start", self.beta_start), ("beta_end", self.beta_end)] {
+            if !(beta > 0.0 && beta < 1.0) {
+                return fail(format!("{field} is {beta}; it must be between 0 and 1"));
+            }
+        }
+        for (field, unknown) in [
+            ("trained_betas", self.trained_betas.is_some()),
+            ("rescale_betas_zero_snr", self.rescale_betas_zero_snr),
+        ] {
+            if unknown {
+                return fail(format!(
+                    "{field} is set, and this training schedule is not known here; other weights are needed"
+                ));
+            }
+        }
+        let sigmas = self.training_sigmas();
+        // Each is to be told from the next.
+        if sigmas.iter().all(|s| SIGMAS.contains(s)) && sigmas.windows(2).all(|s| s[0] < s[1]) {
+            return Ok(sigmas);
+        }
+        fail("beta_start and beta_end make noise levels that cannot be computed with".into())
     }
 
     /// Noise levels of the training schedule, rising.
@@ -183,28 +255,74 @@ impl EulerDiscreteConfig {
             .collect()
     }
 
-    fn check(&self) -> Result<(f64, f64)> {
-        let fail = |reason: &str| {
+    /// Checks that the sampler can be built; `name` is what the error calls the configuration.
+    ///
+    /// # Errors
+    /// [`Error::Model`] naming the field that is garbled, or asks for what would be sampled in another way.
+    pub fn validate(&self, name: &str) -> Result<()> {
+        self.levels(name).map(drop)
+    }
+
+    /// The lowest and highest noise level.
+    fn levels(&self, name: &str) -> Result<(f64, f64)> {
+        let fail = |reason: String| {
             Err(Error::Model {
-                name: "scheduler_config.json".into(),
-                reason: reason.into(),
+                name: name.to_owned(),
+                reason,
             })
         };
+        if self.class_name != Self::CLASS {
+            return fail(format!(
+                "_class_name is {:?}; known are {} and {}",
+                self.class_name,
+                Self::CLASS,
+                ConsistencyConfig::CLASS
+            ));
+        }
+        for (field, other) in [
+            ("use_exponential_sigmas", self.use_exponential_sigmas),
+            ("use_beta_sigmas", self.use_beta_sigmas),
+        ] {
+            if other {
+                return fail(format!(
+                    "set {field} to false: other noise spacings than use_karras_sigmas are not supported"
+                ));
+            }
+        }
         if !self.use_karras_sigmas {
-            return fail("set use_karras_sigmas to true: other noise spacings are not supported");
+            return fail(
+                "set use_karras_sigmas to true: other noise spacings are not supported".into(),
+            );
+        }
+        if self.interpolation_type != "linear" {
+            return fail(format!(
+                "interpolation_type is {:?}; only \"linear\" is supported",
+                self.interpolation_type
+            ));
         }
         let (Some(low), Some(high)) = (self.sigma_min, self.sigma_max) else {
-            return fail("set sigma_min and sigma_max (Stable Video Diffusion: 0.002 and 700)");
+            return fail(
+                "set sigma_min and sigma_max (Stable Video Diffusion: 0.002 and 700)".into(),
+            );
         };
-        if !(low > 0.0 && high >= low && high.is_finite()) {
-            return fail("sigma_min and sigma_max must be positive and in this order");
-        }
-        let beta_ok = |b: f64| b > 0.0 && b < 1.0;
-        if self.num_train_timesteps < 2 || !beta_ok(self.beta_start) || !beta_ok(self.beta_end) {
-            return fail("num_train_timesteps must be at least 2, beta_start and beta_end in 0..1");
-        }
+        check_sigmas(name, low, high)?;
+        self.known_training_sigmas(name)?;
         Ok((low, high))
     }
+}
+
+/// Checks the lowest and the highest noise level of a configuration.
+fn check_sigmas(name: &str, low: f64, high: f64) -> Result<()> {
+    if SIGMAS.contains(&low) && SIGMAS.contains(&high) && low <= high {
+        return Ok(());
+    }
+    let (least, most) = SIGMAS.into_inner();
+    Err(Error::Model {
+        name: name.to_owned(),
+        reason: format!(
+            "sigma_min is {low} and sigma_max {high}; they must be {least} to {most} and in this order"
+        ),
+    })
 }
 
 /// How a network's input and output relate to the noisy sample at one noise level:
@@ -269,7 +387,7 @@ impl EulerDiscreteScheduler {
     /// [`Error::Model`] for a configuration this sampler does not cover, [`Error::Job`] for zero or
     /// absurdly many steps.
     pub fn new(config: EulerDiscreteConfig, steps: usize) -> Result<Self> {
-        let (low, high) = config.check()?;
+        let (low, high) = config.levels(FILE)?;
         if steps == 0 || steps > MAX_STEPS {
             return Err(Error::Job(format!(
                 "{steps} denoising steps asked for: choose 1 to {MAX_STEPS}"
@@ -498,6 +616,17 @@ impl<'de> Deserialize<'de> for SchedulerConfig {
 }
 
 impl SchedulerConfig {
+    /// Checks that the sampler can be built; `name` is what the error calls the configuration.
+    ///
+    /// # Errors
+    /// As [`EulerDiscreteConfig::validate`].
+    pub fn validate(&self, name: &str) -> Result<()> {
+        match self {
+            Self::Euler(config) => config.validate(name),
+            Self::Consistency(config) => config.validate(name),
+        }
+    }
+
     /// Which sampler the weights were published with.
     pub fn kind(&self) -> SamplerKind {
         match self {
@@ -568,6 +697,73 @@ mod tests {
         assert!(EulerDiscreteScheduler::new(Default::default(), 0).is_err());
         assert!(EulerDiscreteScheduler::new(Default::default(), usize::MAX).is_err());
         assert!(EulerDiscreteConfig::from_json("x", r#"{"prediction_type":"guess"}"#).is_err());
+    }
+
+    #[test]
+    fn what_would_be_sampled_in_another_way_is_refused_by_name() {
+        let published = r#"{"_class_name": "EulerDiscreteScheduler", "use_karras_sigmas": true, "sigma_min": 0.002,
+            "sigma_max": 700.0, "prediction_type": "v_prediction", "timestep_type": "continuous"}"#;
+        let config = |change: &str| -> SchedulerConfig {
+            let text = published.replacen('{', &format!("{{{change}"), 1);
+            let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+            // The later of two fields of one name counts.
+            if let Some((name, _)) = change.split_once(':') {
+                let name = name.trim_matches('"');
+                let changed: serde_json::Value =
+                    serde_json::from_str(&format!("{{{}}}", change.trim_end_matches([',', ' '])))
+                        .unwrap();
+                value[name] = changed[name].clone();
+            }
+            serde_json::from_value(value).unwrap()
+        };
+        config("").validate("f").unwrap();
+        for (field, change) in [
+            ("_class_name", r#""_class_name": "HeunDiscreteScheduler", "#),
+            ("use_karras_sigmas", r#""use_karras_sigmas": false, "#),
+            (
+                "use_exponential_sigmas",
+                r#""use_exponential_sigmas": true, "#,
+            ),
+            ("use_beta_sigmas", r#""use_beta_sigmas": true, "#),
+            (
+                "interpolation_type",
+                r#""interpolation_type": "log_linear", "#,
+            ),
+            (
+                "rescale_betas_zero_snr",
+                r#""rescale_betas_zero_snr": true, "#,
+            ),
+            ("trained_betas", r#""trained_betas": [0.1, 0.2], "#),
+            ("sigma_min", r#""sigma_min": null, "#),
+            ("sigma_max", r#""sigma_max": 1e300, "#),
+            (
+                "num_train_timesteps",
+                r#""num_train_timesteps": 1000000000, "#,
+            ),
+            ("beta_end", r#""beta_end": 1.5, "#),
+            ("beta_start", r#""beta_start": 1e-300, "#),
+        ] {
+            let config = config(change);
+            let said = config.validate("dir/f.json").unwrap_err().to_string();
+            assert!(
+                said.contains("dir/f.json") && said.contains(field),
+                "{said}"
+            );
+            assert!(config.schedule(None, 4).is_err());
+        }
+    }
+
+    #[test]
+    fn what_a_file_does_not_say_is_as_in_diffusers() {
+        // Its constructor's defaults.
+        let config: EulerDiscreteConfig = serde_json::from_str("{}").unwrap();
+        assert!(!config.use_karras_sigmas && config.sigma_max.is_none());
+        assert_eq!(config.prediction_type, PredictionType::Epsilon);
+        assert_eq!(config.timestep_spacing, TimestepSpacing::Linspace);
+        assert_eq!((config.beta_start, config.beta_end), (0.0001, 0.02));
+        let few: ConsistencyConfig = serde_json::from_str("{}").unwrap();
+        assert_eq!((few.sigma_max, few.sigma_data), (80.0, 0.5));
+        assert!(few.clip_denoised && few.validate("f").is_err());
     }
 
     /// One run of diffusers' scheduler on a single number (`tests/goldens/make_unet.py`).
@@ -655,7 +851,8 @@ mod tests {
     fn the_class_of_a_file_decides_unless_somebody_does() {
         let config = |class: &str| -> SchedulerConfig {
             serde_json::from_str(&format!(
-                r#"{{"_class_name": "{class}", "sigma_max": 80.0}}"#
+                r#"{{"_class_name": "{class}", "sigma_min": 0.002, "sigma_max": 80.0, "use_karras_sigmas": true,
+                     "sigma_data": 1.0, "clip_denoised": false}}"#
             ))
             .unwrap()
         };

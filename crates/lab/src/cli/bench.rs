@@ -6,6 +6,7 @@ use dragentity_core::error::{Error, Result};
 use dragentity_networks::device::Device;
 use dragentity_networks::weights::WeightType;
 use dragentity_terminal::options::size;
+use dragentity_terminal::out;
 use std::path::PathBuf;
 
 /// Options of `dragentity-lab bench`.
@@ -82,9 +83,9 @@ pub fn run(args: Args) -> Result<()> {
     };
     let report = bench(&options, args.device, &mut |what| eprintln!("{what}"))?;
     if args.json {
-        println!("{}", serde_json::to_string(&report).unwrap_or_default());
+        out::line(serde_json::to_string(&report).unwrap_or_default());
     } else {
-        print!("{report}");
+        out::text(&report);
     }
     Ok(())
 }

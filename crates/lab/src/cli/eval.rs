@@ -18,6 +18,7 @@ use dragentity_core::platform::{make_dir, write_json};
 use dragentity_core::study::{Answers, Tally};
 use dragentity_networks::device::Device;
 use dragentity_pipeline::at_once;
+use dragentity_terminal::out;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -146,7 +147,7 @@ pub fn run(args: Args) -> Result<()> {
             side: args.side,
             frames: args.frames,
         })?;
-        print!("{report}");
+        out::text(&report);
         return keep(args.json.as_deref(), &report);
     }
     if args.table == Some(4) {
@@ -156,7 +157,7 @@ pub fn run(args: Args) -> Result<()> {
             .map(|path| answers(path))
             .collect::<Result<_>>()?;
         let tally = Tally::of(&answers)?;
-        print!("{tally}");
+        out::text(&tally);
         return keep(args.json.as_deref(), &tally);
     }
     if let Some(folder) = args.videos {
@@ -207,7 +208,7 @@ pub fn run(args: Args) -> Result<()> {
             ledger.measure(&args.ledger, &options, args.device, &mut show)?;
         }
         let table = ledger.table(number)?;
-        print!("{table}");
+        out::text(&table);
         return keep(args.json.as_deref(), &table);
     }
     let options = EvalOptions {
@@ -223,7 +224,7 @@ pub fn run(args: Args) -> Result<()> {
         sheet: args.sheet,
     };
     let report = evaluate(&options, args.device, &mut |event| progress.show(&event))?;
-    print!("{report}");
+    out::text(&report);
     keep(args.json.as_deref(), &report)
 }
 
@@ -248,7 +249,7 @@ fn run_davis(args: Args) -> Result<()> {
     };
     let mut progress = Progress::default();
     let report = evaluate_davis(&options, args.device, &mut |event| progress.show(&event))?;
-    print!("{report}");
+    out::text(&report);
     if let Some(folder) = &args.out {
         make_dir(folder)?;
         report.write_lines(&folder.join("clips.jsonl"))?;
@@ -266,7 +267,7 @@ fn run_figures(args: Args) -> Result<()> {
         clips: args.clips.unwrap_or(figures::CLIPS),
     };
     let report = evaluate_figures(&options, args.device)?;
-    print!("{report}");
+    out::text(&report);
     if let Some(folder) = &args.out {
         make_dir(folder)?;
         report.write_lines(&folder.join("clips.jsonl"))?;
@@ -284,7 +285,7 @@ fn run_gate(args: Args) -> Result<()> {
     };
     let mut progress = Progress::default();
     let report = gate::compare(&options, args.device, &mut |event| progress.show(&event))?;
-    print!("{report}");
+    out::text(&report);
     keep(args.json.as_deref(), &report)?;
     report.verdict()
 }

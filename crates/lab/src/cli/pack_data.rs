@@ -2,6 +2,7 @@
 
 use crate::data;
 use dragentity_core::Result;
+use dragentity_terminal::out;
 use std::path::PathBuf;
 
 /// Options of `dragentity-lab pack-data`.
@@ -24,7 +25,7 @@ pub struct Args {
 /// As [`data::gather::pack`].
 pub fn run(args: Args) -> Result<()> {
     let summary = data::gather::pack(&args.folders, &args.output)?;
-    println!(
+    out::line(format_args!(
         "{}: {} + {} cut-outs and {} + {} backgrounds (training + held out), {:.1} MB",
         args.output.display(),
         summary.cutouts[0],
@@ -32,10 +33,14 @@ pub fn run(args: Args) -> Result<()> {
         summary.backgrounds[0],
         summary.backgrounds[1],
         summary.bytes as f64 / 1e6
-    );
+    ));
     if let Some(path) = &args.shipped {
         let header = data::pack::shipped_subset(&args.output, path)?;
-        println!("{}:\n{}", path.display(), data::pack::attribution(&header));
+        out::line(format_args!(
+            "{}:\n{}",
+            path.display(),
+            data::pack::attribution(&header)
+        ));
     }
     Ok(())
 }

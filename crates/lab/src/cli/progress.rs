@@ -2,6 +2,7 @@
 //! terminal.
 
 use crate::event::LabEvent;
+use dragentity_terminal::out;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 
@@ -45,8 +46,8 @@ impl Progress {
     fn print(&self, event: &LabEvent) {
         let Some(line) = line(event) else { return };
         match &self.bar {
-            Some(bar) => bar.suspend(|| println!("{line}")),
-            None => println!("{line}"),
+            Some(bar) => bar.suspend(|| out::line(line)),
+            None => out::line(line),
         }
     }
 

@@ -7,6 +7,7 @@ use crate::mp4::Mp4Reader;
 use dragentity_core::Video;
 use dragentity_core::error::{Error, Result};
 use dragentity_core::scene::Picture;
+use dragentity_core::scene::picture::{MAX_PIXELS, MAX_SIDE};
 use image::AnimationDecoder;
 use image::codecs::{gif::GifDecoder, webp::WebPDecoder};
 use std::cmp::Ordering;
@@ -16,8 +17,11 @@ use std::sync::Arc;
 
 /// Largest file that is read, in bytes.
 const MAX_FILE: u64 = 4 << 30;
-/// What a decoder of moving pictures may allocate.
+/// What a decoder of pictures may allocate.
 const MAX_ALLOC: u64 = 1 << 30;
+/// Most pixels that are decoded of a GIF or WebP, all frames together: some minutes' work. A few bytes may claim a frame as large
+/// as they like.
+const MAX_DECODED: u64 = 20_000_000_000;
 /// Frames a second of a folder of pictures, which does not say.
 pub const FOLDER_FPS: u32 = 8;
 /// Extensions of the pictures that a folder of frames may hold.
@@ -35,6 +39,11 @@ pub fn read(path: &Path, reading: &Reading) -> Result<Video> {
         let files = frame_files(path)?;
         let (start, stride) = (reading.start, reading.stride.max(1));
         collector.seen = start.min(files.len());
+        if let Some(first) = files.get(start)
+            && let Ok((width, height)) = image::image_dimensions(first)
+        {
+            collector.expect(files.len(), width, height)?;
+        }
         for (index, file) in files.iter().enumerate().skip(start) {
             if collector.is_full() {
                 break;
@@ -60,7 +69,8 @@ pub fn read(path: &Path, reading: &Reading) -> Result<Video> {
         }
         Kind::Gif => {
             let decoder = GifDecoder::new(Cursor::new(&bytes[..]));
-            animation(decoder.map_err(|e| damaged(&name, &e))?, collector)
+            let decoder = decoder.map_err(|e| damaged(&name, &e))?;
+            animation(decoder, gif_frames(&bytes), collector)
         }
         Kind::WebP => {
             let decoder = WebPDecoder::new(Cursor::new(&bytes[..]));
@@ -68,7 +78,7 @@ pub fn read(path: &Path, reading: &Reading) -> Result<Video> {
             if !decoder.has_animation() {
                 return Err(refused(&name, "is one picture, and a video is needed"));
             }
-            animation(decoder, collector)
+            animation(decoder, webp_frames(&bytes), collector)
         }
         Kind::Other(what) => Err(refused(&name, what)),
     }
@@ -155,6 +165,7 @@ pub fn decode_picture(path: &Path) -> Result<image::DynamicImage> {
     })?;
     let mut limits = image::Limits::default();
     limits.max_alloc = Some(MAX_ALLOC);
+    (limits.max_image_width, limits.max_image_height) = (Some(MAX_SIDE), Some(MAX_SIDE));
     reader.limits(limits);
     reader.decode().map_err(|e| {
         let reason = format!("cannot be decoded ({e}); replace it or take it out");
@@ -254,18 +265,55 @@ fn by_name(a: &Path, b: &Path) -> Ordering {
     }
 }
 
-/// Frames of a GIF or WebP, transparency over white.
+/// How many frames a GIF has, by its blocks; none is decoded.
+fn gif_frames(bytes: &[u8]) -> usize {
+    let mut options = gif::DecodeOptions::new();
+    options.skip_frame_decoding(true);
+    let Ok(mut decoder) = options.read_info(Cursor::new(bytes)) else {
+        return 0;
+    };
+    // A damaged end is seen again where the frames before it have been decoded.
+    std::iter::from_fn(|| decoder.next_frame_info().ok()?.map(|_| ())).count()
+}
+
+/// How many frames an animated WebP has, by its chunks.
+fn webp_frames(bytes: &[u8]) -> usize {
+    let mut rest = bytes.get(12..).unwrap_or_default();
+    let mut frames = 0;
+    while let Some((head, body)) = rest.split_first_chunk::<8>() {
+        let [kind @ .., a, b, c, d] = head;
+        frames += usize::from(kind == b"ANMF");
+        let length = u32::from_le_bytes([*a, *b, *c, *d]) as usize;
+        rest = body
+            .get(length.saturating_add(length & 1)..)
+            .unwrap_or_default();
+    }
+    frames
+}
+
+/// Frames of a GIF or WebP which has so many, transparency over white.
 fn animation<'a>(
     decoder: impl AnimationDecoder<'a> + image::ImageDecoder,
+    frames: usize,
     mut collector: FrameCollector,
 ) -> Result<Video> {
     let name = collector.name.clone();
     let mut decoder = decoder;
     let (width, height) = decoder.dimensions();
+    let pixels = u64::from(width) * u64::from(height);
+    if width > MAX_SIDE || height > MAX_SIDE || pixels > MAX_PIXELS {
+        let why = format!("is {width} x {height} pixels, too large to read; scale it down");
+        return Err(refused(&name, why));
+    }
+    collector.expect(frames, width, height)?;
+    if pixels.saturating_mul(frames as u64) > MAX_DECODED {
+        let why = format!(
+            "has {frames} frames of {width} x {height} pixels, which takes too long; {CONVERT}"
+        );
+        return Err(refused(&name, why));
+    }
     let mut limits = image::Limits::default();
     limits.max_alloc = Some(MAX_ALLOC);
-    limits.max_image_width = Some(16_384);
-    limits.max_image_height = Some(16_384);
     decoder.set_limits(limits).map_err(|e| damaged(&name, &e))?;
     let (mut shown, mut seconds) = (0, 0.0);
     for frame in decoder.into_frames() {

@@ -130,3 +130,90 @@ fn damaged_films_are_errors_never_panics() {
         }
     }
 }
+
+/// A GIF of `frames` frames that show one pixel of a picture as large as it says.
+fn claiming_gif(side: u16, frames: usize) -> Vec<u8> {
+    let [low, high] = side.to_le_bytes();
+    let mut gif = b"GIF89a".to_vec();
+    gif.extend([low, high, low, high, 0x80, 0, 0, 0, 0, 0, 255, 255, 255]);
+    for _ in 0..frames {
+        gif.extend([0x2c, 0, 0, 0, 0, 1, 0, 1, 0, 0, 2, 2, 0x44, 1, 0]);
+    }
+    gif.push(0x3b);
+    gif
+}
+
+#[test]
+fn animations_that_are_too_large_are_refused_by_their_headers() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.gif");
+    let said = |gif: Vec<u8>, reading: Reading| {
+        std::fs::write(&path, gif).unwrap();
+        read(&path, &reading).map_err(|e| e.to_string())
+    };
+    assert_eq!(gif_frames(&claiming_gif(16, 12)), 12);
+    let small = said(claiming_gif(16, 12), Reading::default()).unwrap();
+    assert_eq!(small.frames.len(), 12);
+    let refused = |gif, reading| said(gif, reading).err().unwrap();
+    // Nothing is decoded: any of these would take minutes.
+    let why = refused(claiming_gif(5000, 1100), Reading::default());
+    assert!(why.contains("too long: 1100 frames"), "{why}");
+    let why = refused(claiming_gif(60_000, 2), Reading::default());
+    assert!(why.contains("too large"), "{why}");
+    let few = Reading {
+        stride: 1000,
+        ..Reading::default()
+    };
+    let why = refused(claiming_gif(5000, 1100), few);
+    assert!(why.contains("takes too long"), "{why}");
+    // Who wants few has few.
+    let first = Reading {
+        frames: 2,
+        ..Reading::default()
+    };
+    assert_eq!(
+        said(claiming_gif(500, 1100), first).unwrap().frames.len(),
+        2
+    );
+}
+
+#[test]
+fn frames_of_a_webp_are_counted() {
+    let bytes = crate::webp::encode(&moving_disc(32, 32, 7)).unwrap();
+    assert_eq!(webp_frames(&bytes), 7);
+    assert_eq!(webp_frames(&bytes[..bytes.len() / 2]).max(6), 6);
+    assert_eq!(webp_frames(b"RIFF"), 0);
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn damaged_animations_are_read_or_refused(
+        webp in proptest::bool::ANY,
+        damage in proptest::collection::vec((proptest::prelude::any::<proptest::sample::Index>(), 0..=255u8), 1..6),
+        cut in proptest::prelude::any::<proptest::sample::Index>(),
+        whole in proptest::bool::ANY,
+    ) {
+        let video = moving_disc(24, 16, 3);
+        let mut bytes = match webp {
+            true => crate::webp::encode(&video).unwrap(),
+            false => crate::gif::encode(&video).unwrap(),
+        };
+        for (at, value) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        if !whole {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &bytes).unwrap();
+        // A damaged header may well ask for large frames, but not for many of them.
+        let few = Reading { frames: 4, side: 64, ..Reading::default() };
+        if let Ok(video) = read(file.path(), &few) {
+            let size = video.width as usize * video.height as usize * 3;
+            proptest::prop_assert!(video.frames.iter().all(|frame| frame.len() == size));
+        }
+    }
+}

@@ -30,12 +30,13 @@ impl CLIPImageProcessor {
     /// # Errors
     /// [`dragentity_core::Error::Model`] for numbers that no picture can be normalized with.
     pub fn validate(&self, name: &str) -> Result<()> {
-        let fine = self.image_mean.iter().all(|v| v.is_finite())
-            && self.image_std.iter().all(|v| v.is_finite() && *v > 0.0);
+        // Pictures are 0 to 1 here.
+        let fine = self.image_mean.iter().all(|v| v.abs() <= 1e3)
+            && self.image_std.iter().all(|v| (1e-6..=1e3).contains(v));
         if fine {
             return Ok(());
         }
-        Fields::of(name).fail("image_mean must be three numbers and image_std three above 0")
+        Fields::of(name).fail("image_mean must be three numbers of at most 1000 and image_std three of 0.000001 to 1000")
     }
 
     /// What the image encoder sees of a picture.

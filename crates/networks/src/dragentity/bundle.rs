@@ -13,7 +13,7 @@ use crate::weights::ModelDir;
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use dragentity_core::error::Result;
-use dragentity_core::scene::settings::MAX_ENTITIES;
+use dragentity_core::scene::settings::{MAX_ENTITIES, MAX_FRAMES, MAX_STEPS};
 use dragentity_core::scheduler::EulerDiscreteConfig;
 use serde::{Deserialize, Serialize};
 
@@ -126,6 +126,8 @@ impl BundleConfig {
         self.controlnet.validate(&file("controlnet"))?;
         self.encoder.validate(&file("entity_encoder"))?;
         self.relation.validate(&file("relation"))?;
+        self.scheduler
+            .validate(&format!("{name}/scheduler/scheduler_config.json"))?;
         index.condition.validate(&index_file)?;
         index
             .condition
@@ -145,6 +147,9 @@ impl BundleConfig {
             ("sample_side", index.sample_side, 16..=2048),
             ("segment_side", index.segment_side, 16..=2048),
             ("output_scale", index.output_scale, 1..=8),
+            ("frames", index.frames, 2..=MAX_FRAMES as usize),
+            ("steps", index.steps, 1..=MAX_STEPS as usize),
+            ("fps", index.fps, 1..=60),
         ] {
             fields.within(field, value as usize, bounds)?;
         }

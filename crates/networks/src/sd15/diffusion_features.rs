@@ -76,6 +76,9 @@ impl StableDiffusionConfig {
         let file = |part: &str| dir.file(part, "config.json");
         self.vae.validate(&file(VAE))?;
         self.text_encoder.validate(&file(TEXT_ENCODER))?;
+        // The schedule is all that is asked of it.
+        self.scheduler
+            .training_sigma(&dir.file("scheduler", "scheduler_config.json"), 0)?;
         let fail = |reason: String| {
             Err(Error::Model {
                 name: dir.location().to_owned(),

@@ -97,6 +97,8 @@ impl UNet2DConfig {
         }
         let levels = self.block_out_channels.len();
         fields.within("the number of block_out_channels", levels, 1..=MAX_LEVELS)?;
+        let channels = &self.block_out_channels;
+        fields.all_within("block_out_channels", channels, 1..=MAX_CHANNELS)?;
         for (field, types, known) in [
             ("down_block_types", &self.down_block_types, DOWN),
             ("up_block_types", &self.up_block_types, UP),
@@ -123,8 +125,6 @@ impl UNet2DConfig {
         ] {
             fields.within(field, value, 1..=most)?;
         }
-        let channels = &self.block_out_channels;
-        fields.all_within("block_out_channels", channels, 1..=MAX_CHANNELS)?;
         fields.grouped("block_out_channels", channels, self.norm_num_groups)?;
         for (level, &n) in channels.iter().enumerate() {
             // In the published files the number of heads has this name.

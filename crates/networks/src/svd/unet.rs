@@ -182,6 +182,7 @@ impl UNetConfig {
         for (field, value) in [
             ("in_channels", self.in_channels),
             ("out_channels", self.out_channels),
+            ("num_frames", self.num_frames),
             ("addition_time_embed_dim", each),
             ("projection_class_embeddings_input_dim", added),
         ] {

@@ -130,7 +130,7 @@ impl AutoencoderKLTemporalDecoderConfig {
                 levels.len()
             ));
         }
-        fields.between("scaling_factor", self.scaling_factor, 0.0, f64::INFINITY)?;
+        fields.between("scaling_factor", self.scaling_factor, 0.0, 1e6)?;
         for (field, list, above) in [
             ("latents_mean", &self.latents_mean, f64::NEG_INFINITY),
             ("latents_std", &self.latents_std, 0.0),

@@ -7,6 +7,7 @@ use burn::module::Module;
 use burn::tensor::backend::Backend;
 use dragentity_core::error::{Error, Result};
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 /// Names under which the parts of a published model keep their weights, most common first. The
 /// transformers parts (`image_encoder`) say `model`, half-precision copies say `fp16`; an index stands where
@@ -98,12 +99,14 @@ impl ModelDir {
             Err(e) if is_not_found(&e) => return Ok(None),
             other => other?,
         };
-        serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|e| Error::Model {
+        serde_json::from_slice::<T>(&bytes).map(Some).map_err(|e| {
+            let field = garbled_field::<T>(&bytes);
+            let field = field.map_or_else(String::new, |field| format!("{field}: "));
+            Error::Model {
                 name,
-                reason: format!("cannot be read: {e}; is it of another model?"),
-            })
+                reason: format!("cannot be read: {field}{e}; is it of another model?"),
+            }
+        })
     }
 
     /// Opens the weights of `part`, in one file or in several under an index. Where they have to be fetched,
@@ -173,4 +176,36 @@ impl ModelDir {
         let weights = weights.renamed(rename);
         weights.load_with(module, self.dtype, progress).await
     }
+}
+
+/// The field for which a configuration cannot be read: the first without which there is another error, or none. Serde does
+/// not say it of fields that are numbers or lists, and of those of a flattened part.
+fn garbled_field<T: DeserializeOwned>(bytes: &[u8]) -> Option<String> {
+    let fields: Map<String, Value> = serde_json::from_slice(bytes).ok()?;
+    garbled_within(&fields, &|fields| {
+        let read = serde_json::from_value::<T>(Value::Object(fields));
+        read.err().map(|e| e.to_string())
+    })
+}
+
+/// The same of the fields of a part, where `why` says what is wrong with the whole.
+fn garbled_within(
+    fields: &Map<String, Value>,
+    why: &dyn Fn(Map<String, Value>) -> Option<String>,
+) -> Option<String> {
+    let whole = why(fields.clone())?;
+    let differs = |name: &&String| {
+        let mut others = fields.clone();
+        others.remove(*name);
+        why(others).as_ref() != Some(&whole)
+    };
+    let name = fields.keys().find(differs)?;
+    let within = fields[name].as_object().and_then(|part| {
+        garbled_within(part, &|part| {
+            let mut fields = fields.clone();
+            fields.insert(name.clone(), Value::Object(part));
+            why(fields)
+        })
+    });
+    Some(within.map_or_else(|| name.clone(), |within| format!("{name}.{within}")))
 }

@@ -1,7 +1,7 @@
 //! The header of a PyTorch checkpoint (`.pth`, `.pt`, `.bin`): an uncompressed ZIP archive with a pickle of names and
 //! shapes, and a file for each storage. Like safetensors it is checked before anything is read by it; nothing in it is run.
 
-use super::header::{MAX_RANK, TensorInfo, refused};
+use super::header::{TensorInfo, refused};
 use super::pickle::{self, Tensor};
 use dragentity_core::error::Result;
 use safetensors::Dtype;
@@ -41,6 +41,9 @@ pub(super) fn read_header(
             .map_or("", |(_, name)| name)
             .to_owned();
         if within == "data.pkl" {
+            if pickled.is_some() {
+                return Err(fail("damaged (two data.pkl); fetch it again".into()));
+            }
             if file.size() > MAX_PICKLE || file.compression() != CompressionMethod::Stored {
                 return Err(fail(
                     "its names are compressed or far too many; save it again".into(),
@@ -91,14 +94,17 @@ pub(super) fn read_header(
         .map(|(tensor, pickled)| {
             let info = located(&pickled, &entries)
                 .map_err(|why| fail(format!("tensor {tensor:?} {why}; save it as safetensors")))?;
-            Ok((tensor, info))
+            Ok((tensor.to_owned(), info))
         })
         .collect()
 }
 
 /// Where in the file a tensor is.
-fn located(tensor: &Tensor, entries: &BTreeMap<String, (u64, u64)>) -> Result<TensorInfo, String> {
-    let dtype = match tensor.kind.as_str() {
+fn located(
+    tensor: &Tensor<'_>,
+    entries: &BTreeMap<String, (u64, u64)>,
+) -> Result<TensorInfo, String> {
+    let dtype = match tensor.kind {
         "FloatStorage" => Dtype::F32,
         "HalfStorage" => Dtype::F16,
         "BFloat16Storage" => Dtype::BF16,
@@ -111,10 +117,10 @@ fn located(tensor: &Tensor, entries: &BTreeMap<String, (u64, u64)>) -> Result<Te
         "BoolStorage" => Dtype::BOOL,
         other => return Err(format!("is of the type {other}, which is not known here")),
     };
-    let Some(&(start, end)) = entries.get(&tensor.storage) else {
+    let Some(&(start, end)) = entries.get(tensor.storage) else {
         return Err("has no numbers in the file".into());
     };
-    if tensor.shape.len() > MAX_RANK || tensor.strides.len() != tensor.shape.len() {
+    if tensor.strides.len() != tensor.shape.len() {
         return Err("has an impossible shape".into());
     }
     let mut count = 1u64;

@@ -125,6 +125,15 @@ impl Steer {
             relation.validate(&dir.file(RELATION, "config.json"))?;
             let name = dir.file("", "model_index.json");
             index.condition.validate(&name)?;
+            if !(1..=MAX_ENTITIES).contains(&index.max_entities) {
+                return Err(Error::Model {
+                    name,
+                    reason: format!(
+                        "max_entities is {}; it must be 1 to {MAX_ENTITIES}",
+                        index.max_entities
+                    ),
+                });
+            }
             index.condition.check_width(&name, relation.dim_out)?;
         }
         let features_from = match features_from {

@@ -65,6 +65,8 @@ impl SvdConfig {
         ))?;
         self.vae.validate(&file(VAE))?;
         self.unet.validate(&file(UNET))?;
+        self.scheduler
+            .validate(&format!("{location}/scheduler/scheduler_config.json"))?;
         let fail = |reason: String| {
             Err(Error::Model {
                 name: location.to_owned(),

@@ -236,7 +236,7 @@ impl<B: Backend> Svd<B> {
         };
         pause(cancel).await?;
         let [width, height] = size.map(|side| side as usize);
-        let pixels = to_unit(&picture.resized(size[0], size[1]));
+        let pixels = to_unit(&picture.resized_by_lanczos(size[0], size[1]));
         let pixels = pictures(&[pixels], width, height, device);
         // Other noise than the latents start from.
         let grain = noise(settings.seed.wrapping_add(1), pixels.dims(), device);

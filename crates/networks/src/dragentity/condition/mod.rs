@@ -66,8 +66,8 @@ impl ConditionConfig {
         let fields = Fields::of(name);
         fields.within("vae_factor", self.vae_factor, 1..=MAX_FACTOR)?;
         fields.within("map_factor", self.map_factor, 1..=MAX_FACTOR)?;
-        let (least, most) = (f64::NEG_INFINITY, f64::INFINITY);
-        fields.between("min_radius", self.min_radius.into(), least, most)
+        // In pixels; no picture is larger.
+        fields.between("min_radius", self.min_radius.into(), -1.0, 1e4)
     }
 
     /// Checks that the representation fits into an entity map of `width` channels; `name` as for [`Self::validate`].
