@@ -248,7 +248,7 @@ fn followed(folder: &Path, request: Choice, about: &About) -> Result<(Job, Vec<S
 }
 
 /// The text of a preset: of the file of that name, of standard input for `-`, else the argument itself, a link.
-fn preset_text(given: &str) -> Result<String> {
+pub(super) fn preset_text(given: &str) -> Result<String> {
     let path = Path::new(given);
     let bytes = if given == "-" {
         let mut bytes = Vec::new();
@@ -281,7 +281,7 @@ fn preset_text(given: &str) -> Result<String> {
     })
 }
 
-fn file_name(path: &Path) -> String {
+pub(super) fn file_name(path: &Path) -> String {
     path.display().to_string()
 }
 
