@@ -1,10 +1,11 @@
 //! `dragentity export`: a preset's paths in the neighbours' forms.
 
 use super::files::{MAX_PICTURE_FILE, read, writable};
-use super::generate::{file_name, preset_text};
-use dragentity_core::error::{Error, Result};
+use super::generate::{self, file_name, preset_text};
+use dragentity_core::error::Result;
 use dragentity_core::platform::{make_dir, write_whole};
 use dragentity_core::scene::exchange::{self, Format, Target};
+use dragentity_core::scene::project::Project;
 use dragentity_core::scene::settings::Choice;
 use dragentity_core::scene::{Picture, Preset, Scene};
 use dragentity_core::{Cancel, Job};
@@ -19,6 +20,8 @@ use std::str::FromStr;
 
 /// The one form that is a video rather than paths.
 const TIME_TO_MOVE: &str = "time-to-move";
+/// This program's own, with the picture in it.
+const PROJECT: &str = "project";
 
 /// Options of `dragentity export`.
 #[derive(clap::Args)]
@@ -29,12 +32,15 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     picture: PathBuf,
     /// Whose form: kjnodes (coordinates), kjnodes-splines (what its editor opens), ati, dragnuwa, sg-i2v, wan-move, motionctrl,
-    /// tora, draganything, or time-to-move (docs/src/exchange.md)
+    /// tora, draganything, or time-to-move (docs/src/exchange.md); or project, this program's own, with the picture in it
     #[arg(long, value_name = "NAME")]
     format: Form,
     /// The file, or the folder for wan-move, motionctrl, tora, draganything and time-to-move
     #[arg(short, long, value_name = "FILE_OR_DIR")]
     output: PathBuf,
+    /// For time-to-move and project, what is behind the things: a picture of the same shape
+    #[arg(long, value_name = "FILE")]
+    plate: Option<PathBuf>,
     /// Positions of each path [default: as many as the other model makes frames]
     #[arg(long, value_name = "N")]
     frames: Option<u32>,
@@ -50,6 +56,7 @@ pub struct Args {
 enum Form {
     Paths(Format),
     TimeToMove,
+    Project,
 }
 
 impl FromStr for Form {
@@ -58,10 +65,11 @@ impl FromStr for Form {
     fn from_str(name: &str) -> Result<Self, String> {
         match name {
             TIME_TO_MOVE => Ok(Self::TimeToMove),
+            PROJECT => Ok(Self::Project),
             name => name
                 .parse()
                 .map(Self::Paths)
-                .map_err(|names| format!("{names}, {TIME_TO_MOVE}")),
+                .map_err(|names| format!("{names}, {TIME_TO_MOVE}, {PROJECT}")),
         }
     }
 }
@@ -69,12 +77,14 @@ impl FromStr for Form {
 /// Writes one preset's paths.
 ///
 /// # Errors
-/// [`Error::Preset`], [`Error::Picture`], [`Error::Job`] and [`Error::Io`], naming the file.
+/// [`dragentity_core::Error::Preset`], [`dragentity_core::Error::Picture`], [`dragentity_core::Error::Job`] and
+/// [`dragentity_core::Error::Io`], naming the file.
 pub fn run(args: Args) -> Result<()> {
     writable(&args.output)?;
     let preset = Preset::parse(&preset_text(&args.preset)?)?;
     let bytes = read(&args.picture, MAX_PICTURE_FILE, "picture")?;
     let (picture, stored) = Picture::decode_as_stored(&bytes, &file_name(&args.picture))?;
+    let plate = generate::plate(args.plate.as_ref())?;
     let mut progress = Progress::new(args.json);
     let written = match args.format {
         Form::Paths(format) => {
@@ -84,7 +94,12 @@ pub fn run(args: Args) -> Result<()> {
             };
             paths(preset.scene(picture)?, format, target, &args.output)
         }
-        Form::TimeToMove => film(&preset, picture, &args, &mut progress),
+        Form::TimeToMove => {
+            let mut scene = preset.scene(picture)?;
+            scene.behind.plate = plate;
+            film(scene, &preset, &args, &mut progress)
+        }
+        Form::Project => project(preset, picture, plate, &args.output),
     };
     progress.finish();
     let (files, notes) = written?;
@@ -116,10 +131,28 @@ fn paths(
     Ok((names.collect(), written.notes))
 }
 
+/// Writes a project.
+fn project(
+    preset: Preset,
+    picture: Picture,
+    plate: Option<Picture>,
+    output: &Path,
+) -> Result<(Vec<String>, Vec<String>)> {
+    let project = Project {
+        preset,
+        picture,
+        plate,
+    };
+    // What could not be opened is not written.
+    project.scene()?;
+    write_whole(output, &project.to_bytes()?)?;
+    Ok((vec![file_name(output)], Vec::new()))
+}
+
 /// Writes what is made at once as the folder that Time-to-Move follows.
 fn film(
+    scene: Scene,
     preset: &Preset,
-    picture: Picture,
     args: &Args,
     progress: &mut Progress,
 ) -> Result<(Vec<String>, Vec<String>)> {
@@ -130,7 +163,7 @@ fn film(
         ..Choice::default()
     };
     let settings = about.settings(&request, SceneFrom::Preset(preset));
-    let job = Job::new(preset.scene(picture)?, settings, true)?;
+    let job = Job::new(scene, settings, true)?;
     let cancel = Cancel::new();
     let stop = cancel.clone();
     on_interrupt(move || stop.cancel());

@@ -7,6 +7,7 @@ mod api;
 mod clicks;
 mod entry;
 mod events;
+mod openapi;
 mod queue;
 mod upload;
 mod worker;

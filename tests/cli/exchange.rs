@@ -61,7 +61,16 @@ fn paths_come_back_from_every_form() {
         assert!(!entities[0].mask.is_empty(), "{name}");
     }
     // What was imported last is a preset like any other.
-    let (code, said) = desk.generate("picture.png", "back.json");
+    let run = [
+        "generate",
+        "--image",
+        "picture.png",
+        "--preset",
+        "back.json",
+        "-o",
+        "a.gif",
+    ];
+    let (code, said) = desk.run(&run);
     assert_eq!(code, 0, "{said}");
 }
 
@@ -77,7 +86,40 @@ fn time_to_move_gets_a_film() {
     assert_eq!((picture.width, picture.height), (60, 40));
     assert!(film.video.frames.len() > 1 && film.closely.iter().any(|mask| !mask.is_empty()));
     let back = desk.import("ttm", &["--picture", "picture.png"]);
-    assert_refused(back, 1, &["ttm", "--reference"]);
+    assert_refused(back, 3, &["ttm", "--reference"]);
+}
+
+#[test]
+fn a_project_runs_by_itself() {
+    let desk = Desk::new();
+    let (code, said) = desk.export("project", "mine.dragentity");
+    assert_eq!(code, 0, "{said}");
+    // Nothing else is needed.
+    for file in ["picture.png", "preset.json"] {
+        std::fs::remove_file(desk.path(file)).unwrap();
+    }
+    let (code, said) = desk.run(&["generate", "mine.dragentity", "-o", "a.gif"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(desk.path("a.gif").is_file());
+    desk.write(
+        "jobs.jsonl",
+        r#"{"project": "mine.dragentity", "output": "b.gif"}"#,
+    );
+    let (code, said) = desk.run(&["generate", "--batch", "jobs.jsonl"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(desk.path("b.gif").is_file());
+    desk.write("bad.dragentity", "PK\u{3}\u{4} and then nothing");
+    let bad = desk.run(&["generate", "bad.dragentity", "-o", "c.gif"]);
+    assert_refused(bad, 3, &["bad.dragentity", "no project"]);
+    let two = [
+        "generate",
+        "mine.dragentity",
+        "--image",
+        "p.png",
+        "-o",
+        "c.gif",
+    ];
+    assert_refused(desk.run(&two), 2, &["--image"]);
 }
 
 #[test]
@@ -145,12 +187,12 @@ fn what_cannot_be_read_or_written_is_said() {
         2,
         &["svg", "kjnodes", "time-to-move"],
     );
-    assert_refused(desk.export("ati", "no/where.json"), 1, &["no folder"]);
+    assert_refused(desk.export("ati", "no/where.json"), 3, &["no folder"]);
     let here = &["--picture", "picture.png"];
     desk.write("bad.json", "[[{\"x\": 1}]]");
-    assert_refused(desk.import("bad.json", here), 1, &["bad.json", "track 1"]);
-    assert_refused(desk.import("bad.json", &[]), 1, &["--picture"]);
-    assert_refused(desk.import("gone.npy", here), 1, &["gone.npy"]);
+    assert_refused(desk.import("bad.json", here), 3, &["bad.json", "track 1"]);
+    assert_refused(desk.import("bad.json", &[]), 3, &["--picture"]);
+    assert_refused(desk.import("gone.npy", here), 3, &["gone.npy"]);
     std::fs::create_dir(desk.path("empty")).unwrap();
     assert_refused(
         desk.import("empty", here),
