@@ -59,6 +59,16 @@ enum Form {
     Project,
 }
 
+impl Form {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Paths(format) => format.name(),
+            Self::TimeToMove => TIME_TO_MOVE,
+            Self::Project => PROJECT,
+        }
+    }
+}
+
 impl FromStr for Form {
     type Err = String;
 
@@ -106,7 +116,11 @@ pub fn run(args: Args) -> Result<()> {
     progress.notes(&notes);
     let output = args.output.display();
     let made = serde_json::json!({ "output": output.to_string(), "files": files, "notes": notes });
-    progress.result("done", &made, &format!("{output}: {}", files.join(", ")));
+    let sentence = match files.as_slice() {
+        [_] => format!("{output}: written for {}", args.format.name()),
+        many => format!("{output}: {}", many.join(", ")),
+    };
+    progress.result("done", &made, &sentence);
     Ok(())
 }
 
@@ -127,8 +141,11 @@ fn paths(
             false => write_whole(output, bytes)?,
         }
     }
-    let names = written.files.into_iter().map(|(name, _)| name);
-    Ok((names.collect(), written.notes))
+    let names = match format.is_folder() {
+        true => written.files.into_iter().map(|(name, _)| name).collect(),
+        false => vec![file_name(output)],
+    };
+    Ok((names, written.notes))
 }
 
 /// Writes a project.

@@ -2,9 +2,8 @@
 //! about the middle. Points are passed in equal steps; a track of one point is held. Its model makes 14 frames.
 
 use super::track::{Timing, Track, path, whole_within};
-use super::{File, Format, Found, Target, list, number, refuse};
+use super::{File, Format, Found, Target, number};
 use crate::error::Result;
-use serde_json::Value;
 
 const SIZE: [u32; 2] = [576, 320];
 const FRAMES: usize = 14;
@@ -47,28 +46,13 @@ pub(super) fn write(
     )
 }
 
-/// The positions in a list; `what` is it, for a sentence.
-pub(super) fn positions(file: &File, what: &str, value: &Value) -> Result<Vec<[f64; 2]>> {
-    let mut points = Vec::new();
-    for (i, value) in list(file, value, what)?.iter().enumerate() {
-        match number::position(value) {
-            Some(point) => points.push(point),
-            None => {
-                return refuse(format!(
-                    "{}: position {} of {what} is not two numbers, {{\"x\": 1, \"y\": 2}} or [1, 2]",
-                    file.name,
-                    i + 1
-                ));
-            }
-        }
-    }
-    Ok(points)
-}
-
 pub(super) fn read(file: &File, picture: [u32; 2]) -> Result<Found> {
     let (scaled, border) = cut(picture);
     let mut paths = Vec::new();
-    for (i, track) in list(file, &number::json(file)?, "it")?.iter().enumerate() {
+    for (i, track) in number::list(file, &number::json(file)?, "it")?
+        .iter()
+        .enumerate()
+    {
         let what = format!("drag {}", i + 1);
         // A position is that of a pixel's centre.
         let back = |p: [f64; 2]| {
@@ -78,7 +62,7 @@ pub(super) fn read(file: &File, picture: [u32; 2]) -> Result<Found> {
                 fraction[1] * f64::from(picture[1]),
             ]
         };
-        let points: Vec<_> = positions(file, &what, track)?
+        let points: Vec<_> = number::positions(file, &what, track)?
             .into_iter()
             .map(back)
             .collect();

@@ -4,7 +4,7 @@
 //! `[{"points": [{"x": 1.0, "y": 2.0}, ..], "color": "#1f77b4", "name": "Spline 1"}, ..]`, with `isSinglePoint` for a pin.
 
 use super::track::{Timing, Track, path};
-use super::{File, Format, Found, Target, ati, dragnuwa, list, number, refuse};
+use super::{File, Format, Found, Target, number, refuse};
 use crate::error::Result;
 use serde::Serialize;
 use serde_json::Value;
@@ -94,45 +94,9 @@ pub(super) fn splines(
     ("points_store.json".into(), text)
 }
 
-/// Which of the forms in JSON this is.
-pub(super) fn format(file: &File, value: &Value) -> Result<Format> {
-    if let Some(map) = value.as_object() {
-        if map.values().any(|entry| entry.get("mask_name").is_some()) {
-            return Ok(Format::DragAnything);
-        }
-        if map.contains_key("dragentity") {
-            return refuse(format!(
-                "{}: is a preset of this program's own, and need not be imported",
-                file.name
-            ));
-        }
-    }
-    let all = value.as_array().map_or(&[][..], Vec::as_slice);
-    let lists = || all.iter().filter_map(Value::as_array);
-    match all.first() {
-        Some(Value::Object(first)) if first.contains_key("points") => Ok(Format::KjNodesSplines),
-        Some(Value::Object(first)) if first.contains_key("x") => Ok(Format::KjNodes),
-        Some(Value::Array(first)) => match first.first() {
-            Some(Value::Object(_)) if lists().all(|list| list.len() == ati::FRAMES) => {
-                Ok(Format::Ati)
-            }
-            Some(Value::Object(_)) => Ok(Format::KjNodes),
-            Some(Value::Array(_)) => Ok(Format::DragNuwa),
-            _ => refuse(format!(
-                "{}: track 1 has no positions, which are {{\"x\": 1, \"y\": 2}} or [1, 2]",
-                file.name
-            )),
-        },
-        Some(_) | None => refuse(format!(
-            "{}: is JSON of no form this program knows, which are lists of tracks",
-            file.name
-        )),
-    }
-}
-
 pub(super) fn read(file: &File, format: Format, size: [u32; 2]) -> Result<Found> {
     let value = number::json(file)?;
-    let all = list(file, &value, "it")?;
+    let all = number::list(file, &value, "it")?;
     let mut paths = Vec::new();
     let mut frames = None;
     if format == Format::KjNodesSplines {
@@ -142,7 +106,7 @@ pub(super) fn read(file: &File, format: Format, size: [u32; 2]) -> Result<Found>
             let Some(points) = spline.get("points") else {
                 return refuse(format!("{}: {what} has no points", file.name));
             };
-            let points = dragnuwa::positions(file, &what, points)?;
+            let points = number::positions(file, &what, points)?;
             let timing = Timing::ConstantSpeed;
             paths.push(path(file, &what, name, &points, size, timing)?);
         }
@@ -155,7 +119,7 @@ pub(super) fn read(file: &File, format: Format, size: [u32; 2]) -> Result<Found>
         };
         for (i, track) in tracks.iter().enumerate() {
             let what = format!("track {}", i + 1);
-            let points = dragnuwa::positions(file, &what, track)?;
+            let points = number::positions(file, &what, track)?;
             frames = frames.max(Some(points.len()));
             paths.push(path(file, &what, &what, &points, size, Timing::Even)?);
         }

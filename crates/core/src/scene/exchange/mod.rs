@@ -9,6 +9,7 @@
 mod ati;
 mod demo_folder;
 mod dragnuwa;
+mod json;
 mod kjnodes;
 mod motionctrl;
 mod npy;
@@ -21,7 +22,6 @@ use super::preset::EDIT_SIDE;
 use super::settings::{Choice, MAX_ENTITIES, MAX_FRAMES};
 use super::{Entity, Mask, Picture, Scene, Trajectory};
 use crate::error::{Error, Result};
-use serde_json::Value;
 
 /// Radius, as a fraction of the picture's longer side, of the mask of a thing of which a file says only where its path begins.
 const DISC: f32 = 0.04;
@@ -121,7 +121,7 @@ impl Format {
             });
         }
         if number::looks_like_json(file) {
-            return kjnodes::format(file, &number::json(file)?);
+            return json::format(file);
         }
         motionctrl::looks_like(file)
             .then_some(Self::MotionCtrl)
@@ -333,13 +333,5 @@ impl Found {
                 .map(|frames| frames.clamp(2, MAX_FRAMES as usize) as u32),
             ..Choice::default()
         }
-    }
-}
-
-/// A list in JSON; `what` is it, for a sentence.
-fn list<'a>(file: &File, value: &'a Value, what: &str) -> Result<&'a Vec<Value>> {
-    match value.as_array() {
-        Some(list) => Ok(list),
-        None => refuse(format!("{}: {what} is not a list", file.name)),
     }
 }

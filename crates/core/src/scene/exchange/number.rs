@@ -52,3 +52,29 @@ pub(super) fn position(value: &Value) -> Option<[f64; 2]> {
 pub(super) fn rounded(at: [f64; 2]) -> [f64; 2] {
     at.map(|v| (v * 100.0).round() / 100.0)
 }
+
+/// A list in JSON; `what` is it, for a sentence.
+pub(super) fn list<'a>(file: &File, value: &'a Value, what: &str) -> Result<&'a Vec<Value>> {
+    match value.as_array() {
+        Some(list) => Ok(list),
+        None => refuse(format!("{}: {what} is not a list", file.name)),
+    }
+}
+
+/// The positions in a list; `what` is it, for a sentence.
+pub(super) fn positions(file: &File, what: &str, value: &Value) -> Result<Vec<[f64; 2]>> {
+    let mut points = Vec::new();
+    for (i, value) in list(file, value, what)?.iter().enumerate() {
+        match position(value) {
+            Some(point) => points.push(point),
+            None => {
+                return refuse(format!(
+                    "{}: position {} of {what} is not two numbers, {{\"x\": 1, \"y\": 2}} or [1, 2]",
+                    file.name,
+                    i + 1
+                ));
+            }
+        }
+    }
+    Ok(points)
+}
