@@ -5,6 +5,8 @@
 mod bend;
 #[path = "cli/convert.rs"]
 mod convert;
+#[path = "cli/exchange.rs"]
+mod exchange;
 #[path = "cli/fill.rs"]
 mod fill;
 #[path = "cli/parts.rs"]

@@ -3,6 +3,8 @@
 
 #[path = "serve/client.rs"]
 mod client;
+#[path = "serve/comfyui.rs"]
+mod comfyui;
 #[path = "serve/hostile_clients.rs"]
 mod hostile_clients;
 

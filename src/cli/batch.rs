@@ -79,12 +79,13 @@ impl Batch {
                 }
             };
             let sources = [
+                request.project.is_some(),
                 request.image.is_some(),
                 request.demo.is_some(),
                 request.example.is_some(),
             ];
             if sources.iter().filter(|&&given| given).count() != 1 {
-                return fail("give one of \"image\", \"example\" and \"demo\"".into());
+                return fail("give one of \"project\", \"image\", \"example\" and \"demo\"".into());
             }
             if request
                 .scale

@@ -8,6 +8,7 @@ use super::request::Request;
 use dragentity_core::Cancel;
 use dragentity_core::Job;
 use dragentity_core::error::{Error, Result};
+use dragentity_core::scene::project::Project;
 use dragentity_core::scene::settings::Choice;
 use dragentity_core::scene::{Fit, Picture, Preset, Scene};
 use dragentity_media as media;
@@ -27,6 +28,8 @@ use std::time::Instant;
 
 /// Largest preset file that is read, in bytes; the codec has a limit of its own.
 const MAX_PRESET_FILE: u64 = 16 << 20;
+/// Largest project that is read, in bytes.
+const MAX_PROJECT_FILE: u64 = 1 << 30;
 
 /// Options of `dragentity generate`.
 #[derive(clap::Args)]
@@ -34,7 +37,7 @@ pub struct Args {
     #[command(flatten)]
     request: Request,
     /// Make many videos: a file with a JSON object a line, whose names are those of these options
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["image", "preset", "demo", "example", "output"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["image", "preset", "demo", "example", "project", "output"])]
     batch: Option<PathBuf>,
     /// Where to compute: auto, cuda, vulkan, metal, dx12, wgpu or cpu; cuda:1 is the second GPU, cpu:4 four threads
     #[arg(long, default_value = "auto")]
@@ -153,7 +156,7 @@ fn job(args: &Request, about: &About) -> Result<(Job, Vec<String>)> {
     let request = args.choice();
     if let Some(folder) = &args.demo {
         let mut demo = demo::open(folder)?;
-        demo.scene.behind.plate = plate(args)?;
+        demo.scene.behind.plate = plate(args.plate.as_ref())?;
         let settings = about.settings(&request, SceneFrom::Demo(&demo));
         // Whatever the model does with them, a folder's entities are to make sense.
         let job = Job::new(demo.scene, settings, true)?;
@@ -164,24 +167,31 @@ fn job(args: &Request, about: &About) -> Result<(Job, Vec<String>)> {
     if let Some(folder) = &args.reference {
         return followed(folder, request, about);
     }
-    let (picture, own_preset) = match (args.example, &args.image) {
-        (Some(example), _) => {
+    let mut own_plate = None;
+    let (picture, own_preset) = match (args.example, &args.image, &args.project) {
+        (Some(example), ..) => {
             let (name, bytes, preset) = example.parts();
-            (Picture::decode(bytes, name)?, Some(preset))
+            (Picture::decode(bytes, name)?, Some(Preset::parse(preset)?))
         }
-        (None, Some(path)) => (
+        (None, Some(path), _) => (
             Picture::decode(&read_picture(path)?, &file_name(path))?,
             None,
         ),
-        (None, None) => {
+        (None, None, Some(path)) => {
+            let bytes = read(path, MAX_PROJECT_FILE, "project")?;
+            let project = Project::parse(&bytes, &file_name(path))?;
+            own_plate = project.plate;
+            (project.picture, Some(project.preset))
+        }
+        (None, None, None) => {
             return Err(Error::Job(
-                "there is no picture; name one with --image".into(),
+                "there is no picture; name one with --image, or a project".into(),
             ));
         }
     };
     let preset = match (&args.preset, own_preset) {
         (Some(given), _) => Some(Preset::parse(&preset_text(given)?)?),
-        (None, Some(own)) => Some(Preset::parse(own)?),
+        (None, Some(own)) => Some(own),
         (None, None) if about.needs_paths() => {
             return Err(Error::Preset(
                 "there is none, and nothing would move; name one with --preset".into(),
@@ -197,7 +207,7 @@ fn job(args: &Request, about: &About) -> Result<(Job, Vec<String>)> {
             }
             let settings = about.settings(&request, SceneFrom::Preset(&preset));
             let mut scene = preset.scene(picture)?;
-            scene.behind.plate = plate(args)?;
+            scene.behind.plate = plate(args.plate.as_ref())?.or(own_plate);
             let job = Job::new(scene, settings, true)?;
             notes.extend(job.scene.notes(job.settings.frames));
             job
@@ -215,12 +225,12 @@ fn job(args: &Request, about: &About) -> Result<(Job, Vec<String>)> {
 }
 
 /// The picture of what is behind the things, if one was named.
-fn plate(args: &Request) -> Result<Option<Picture>> {
+pub(super) fn plate(file: Option<&PathBuf>) -> Result<Option<Picture>> {
     let decoded = |path: &PathBuf| {
         let bytes = read(path, MAX_PICTURE_FILE, "background")?;
         Picture::decode(&bytes, &file_name(path))
     };
-    args.plate.as_ref().map(decoded).transpose()
+    file.map(decoded).transpose()
 }
 
 /// A job that follows what a folder of Time-to-Move has.
@@ -249,7 +259,7 @@ fn followed(folder: &Path, request: Choice, about: &About) -> Result<(Job, Vec<S
 }
 
 /// The text of a preset: of the file of that name, of standard input for `-`, else the argument itself, a link.
-fn preset_text(given: &str) -> Result<String> {
+pub(super) fn preset_text(given: &str) -> Result<String> {
     let path = Path::new(given);
     let bytes = if given == "-" {
         let mut bytes = Vec::new();
@@ -282,7 +292,7 @@ fn preset_text(given: &str) -> Result<String> {
     })
 }
 
-fn file_name(path: &Path) -> String {
+pub(super) fn file_name(path: &Path) -> String {
     path.display().to_string()
 }
 

@@ -3,9 +3,11 @@
 mod batch;
 pub mod convert;
 mod demo;
+pub mod export;
 mod files;
 pub mod fill;
 pub mod generate;
+pub mod import;
 mod model;
 pub mod parts;
 mod person;
@@ -39,8 +41,12 @@ enum Command {
     Pose(pose::Args),
     /// Fill what is under a mask from the rest of the picture
     Fill(fill::Args),
+    /// Write the paths of a preset as another program has them
+    Export(export::Args),
     /// Make a video from a picture and a preset
     Generate(generate::Args),
+    /// Make a preset of paths that were drawn in another program
+    Import(import::Args),
     /// Make the mask of a thing in a picture, from clicks
     Segment(segment::Args),
     /// Serve the built page, and run its jobs
@@ -58,7 +64,9 @@ pub fn main() -> ExitCode {
         Command::Parts(args) => parts::run(args),
         Command::Pose(args) => pose::run(args),
         Command::Fill(args) => fill::run(args),
+        Command::Export(args) => export::run(args),
         Command::Generate(args) => generate::run(args),
+        Command::Import(args) => import::run(args),
         Command::Segment(args) => segment::run(args),
         #[cfg(feature = "server")]
         Command::Serve(args) => serve::run(args),

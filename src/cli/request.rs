@@ -11,11 +11,15 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, Default, PartialEq, clap::Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Request {
+    /// A project (.dragentity): picture, paths, plate and settings in one
+    #[arg(value_name = "PROJECT", conflicts_with_all = ["image", "example", "demo", "reference"])]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<PathBuf>,
     /// The picture: PNG, JPEG, WebP, GIF or BMP
     #[arg(
         long,
         value_name = "FILE",
-        required_unless_present_any = ["example", "demo", "reference", "batch"],
+        required_unless_present_any = ["project", "example", "demo", "reference", "batch"],
         conflicts_with_all = ["example", "demo", "reference"]
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -133,6 +137,7 @@ impl Request {
     /// The request with its files taken from `folder`, where their names are relative.
     pub fn within(mut self, folder: &Path) -> Self {
         let paths = [
+            &mut self.project,
             &mut self.image,
             &mut self.demo,
             &mut self.reference,

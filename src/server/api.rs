@@ -11,6 +11,7 @@
 //! | `GET /api/jobs/{id}/preview.rgb`, `video.rgb` | frames one after another, 3 bytes a pixel: what the page plays |
 //! | `GET /api/jobs/{id}/video.mp4`, `video.gif`, `frames/{k}.png` | the result as files |
 //! | `DELETE /api/jobs/{id}` | cancels it, or forgets its result |
+//! | `GET /api/openapi.json` | all of this as OpenAPI |
 //!
 //! The page plays frames, not films: MP4 is lossy, decodes behind a `<video>` element only, and one PNG a frame would
 //! be a request each; the bytes of eight small frames are 1.5 MB, of the largest video 113. Errors are
@@ -21,6 +22,7 @@ use super::answer::{RETRY_AFTER, Refused, answer, refuse, with_type};
 use super::clicks::{Clicks, NoMask};
 use super::entry::Entry;
 use super::events;
+use super::openapi::{ClickParts, Description, JobParts, Problem};
 use super::queue::{KEPT_FOR, Queue, Refusal};
 use super::shares::Shares;
 use super::upload::{ClickUpload, MOST_BYTES, Upload, too_large};
@@ -30,7 +32,6 @@ use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use dragentity_core::error::{Error, Result};
 use dragentity_core::scene::picture::{MAX_PIXELS, MAX_SIDE, encode_png};
 use dragentity_core::scene::settings::{MAX_FRAMES, MAX_STEPS, SIDES};
@@ -40,6 +41,9 @@ use dragentity_page_server::Peer;
 use serde_json::json;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
+use utoipa::OpenApi;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
+use utoipa_axum::routes;
 
 /// Bodies that are read at the same time, and how many of them from one address.
 const UPLOADS: (usize, usize) = (4, 2);
@@ -118,26 +122,27 @@ fn failed(error: Error) -> Refused {
 type Shared = State<Arc<Api>>;
 type Answer = Result<Response, Refused>;
 
+/// The routes that do something, each with what its handler says of it.
+fn described() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(health))
+        .routes(routes!(info))
+        .routes(routes!(submit).layer(DefaultBodyLimit::max(MOST_BYTES)))
+        .routes(routes!(mask).layer(DefaultBodyLimit::max(MOST_BYTES)))
+        .routes(routes!(state, cancel))
+        .routes(routes!(follow))
+        .routes(routes!(preview))
+        .routes(routes!(raw))
+        .routes(routes!(mp4))
+        .routes(routes!(gif))
+        .routes(routes!(frame))
+        .routes(routes!(description))
+}
+
 /// Everything under `/api`.
 pub fn routes(api: Arc<Api>) -> Router {
-    Router::new()
-        .route("/healthz", get(health))
-        .route("/info", get(info))
-        .route(
-            "/jobs",
-            post(submit).layer(DefaultBodyLimit::max(MOST_BYTES)),
-        )
-        .route(
-            "/masks",
-            post(mask).layer(DefaultBodyLimit::max(MOST_BYTES)),
-        )
-        .route("/jobs/{id}", get(state).delete(cancel))
-        .route("/jobs/{id}/events", get(follow))
-        .route("/jobs/{id}/preview.rgb", get(preview))
-        .route("/jobs/{id}/video.rgb", get(raw))
-        .route("/jobs/{id}/video.mp4", get(mp4))
-        .route("/jobs/{id}/video.gif", get(gif))
-        .route("/jobs/{id}/frames/{frame}", get(frame))
+    let (routes, _) = described().split_for_parts();
+    routes
         .fallback(async || refuse(StatusCode::NOT_FOUND, "there is nothing here under /api"))
         .method_not_allowed_fallback(async || {
             refuse(
@@ -148,7 +153,26 @@ pub fn routes(api: Arc<Api>) -> Router {
         .with_state(api)
 }
 
+/// This description.
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json"))
+)]
+async fn description() -> Response {
+    // What is known when the program is built has a JSON form.
+    let text = described().into_openapi().to_json().unwrap_or_default();
+    with_type(StatusCode::OK, "application/json", text)
+}
+
 /// Whether it lives.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    responses(
+        (status = 200, description = "version, and how many jobs wait and run; needs no token", content_type = "application/json")
+    )
+)]
 pub async fn health(State(api): Shared) -> Response {
     let (waiting, running) = api.queue.lengths();
     let status = if api.queue.is_stopping() {
@@ -164,6 +188,14 @@ pub async fn health(State(api): Shared) -> Response {
     )
 }
 
+/// What the server is.
+#[utoipa::path(
+    get,
+    path = "/info",
+    responses(
+        (status = 200, description = "devices, model, what makes masks, limits", content_type = "application/json")
+    )
+)]
 async fn info(State(api): Shared) -> Response {
     let (waiting, running) = api.queue.lengths();
     answer(
@@ -197,6 +229,19 @@ async fn parts(request: Request, what: &str) -> Result<Multipart, Refused> {
         .map_err(|_| refuse(StatusCode::BAD_REQUEST, what))
 }
 
+/// Makes the mask of what was clicked.
+#[utoipa::path(
+    post,
+    path = "/masks",
+    request_body(content = ClickParts, content_type = "multipart/form-data"),
+    responses(
+        (status = 200, description = "white where the thing is", content_type = "image/png"),
+        (status = 400, description = "what was sent is wrong", body = Problem),
+        (status = 404, description = "this server makes no masks", body = Problem),
+        (status = 413, description = "too much was sent", body = Problem),
+        (status = 429, description = "others are clicking; Retry-After says when to come again", body = Problem)
+    )
+)]
 async fn mask(
     State(api): Shared,
     Extension(Peer(peer)): Extension<Peer>,
@@ -227,6 +272,19 @@ async fn mask(
     Ok(with_type(StatusCode::OK, "image/png", png))
 }
 
+/// Takes a job.
+#[utoipa::path(
+    post,
+    path = "/jobs",
+    request_body(content = JobParts, content_type = "multipart/form-data"),
+    responses(
+        (status = 202, description = "taken: its id, and how many jobs are before it", content_type = "application/json"),
+        (status = 400, description = "what was sent is wrong", body = Problem),
+        (status = 413, description = "too much was sent", body = Problem),
+        (status = 429, description = "the queue is full; Retry-After says when to come again", body = Problem),
+        (status = 503, description = "the server is stopping", body = Problem)
+    )
+)]
 async fn submit(
     State(api): Shared,
     Extension(Peer(peer)): Extension<Peer>,
@@ -278,12 +336,32 @@ fn later(why: &str) -> Refused {
     refuse(StatusCode::TOO_MANY_REQUESTS, why)
 }
 
+/// How a job stands.
+#[utoipa::path(
+    get,
+    path = "/jobs/{id}",
+    params(("id" = String, Path, description = "of the job")),
+    responses(
+        (status = 200, description = "the newest of each kind of event", content_type = "application/json"),
+        (status = 404, description = "there is no such job, or no longer", body = Problem)
+    )
+)]
 async fn state(State(api): Shared, Path(id): Path<String>) -> Answer {
     let events = api.entry(&id)?.events(0);
     let events: Vec<_> = events.into_iter().map(|(_, event)| event).collect();
     Ok(answer(StatusCode::OK, &json!({"id": id, "news": events})))
 }
 
+/// Cancels a job, or forgets its result.
+#[utoipa::path(
+    delete,
+    path = "/jobs/{id}",
+    params(("id" = String, Path, description = "of the job")),
+    responses(
+        (status = 204, description = "cancelled, or forgotten"),
+        (status = 404, description = "there is no such job, or no longer", body = Problem)
+    )
+)]
 async fn cancel(State(api): Shared, Path(id): Path<String>) -> Answer {
     if api.queue.cancel(&id) {
         return Ok(StatusCode::NO_CONTENT.into_response());
@@ -293,6 +371,19 @@ async fn cancel(State(api): Shared, Path(id): Path<String>) -> Answer {
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
+/// What happens to a job.
+#[utoipa::path(
+    get,
+    path = "/jobs/{id}/events",
+    params(
+        ("id" = String, Path, description = "of the job"),
+        ("last-event-id" = Option<u64>, Header, description = "goes on behind this event")
+    ),
+    responses(
+        (status = 200, description = "the same and what follows, as server-sent events", content_type = "text/event-stream"),
+        (status = 404, description = "there is no such job, or no longer", body = Problem)
+    )
+)]
 async fn follow(State(api): Shared, Path(id): Path<String>, headers: HeaderMap) -> Answer {
     let after = headers
         .get("last-event-id")
@@ -301,12 +392,34 @@ async fn follow(State(api): Shared, Path(id): Path<String>, headers: HeaderMap) 
     Ok(events::stream(api.entry(&id)?, after).into_response())
 }
 
+/// The newest preview.
+#[utoipa::path(
+    get,
+    path = "/jobs/{id}/preview.rgb",
+    params(("id" = String, Path, description = "of the job")),
+    responses(
+        (status = 200, description = "frames one after another, 3 bytes a pixel", content_type = "application/octet-stream"),
+        (status = 204, description = "there is none yet, or none any more"),
+        (status = 404, description = "there is no such job, or no longer", body = Problem)
+    )
+)]
 async fn preview(State(api): Shared, Path(id): Path<String>) -> Answer {
     // None yet, or none any more: neither is anybody's mistake.
     let nothing = || StatusCode::NO_CONTENT.into_response();
     Ok(api.entry(&id)?.preview().map_or_else(nothing, frames))
 }
 
+/// The video as the page plays it.
+#[utoipa::path(
+    get,
+    path = "/jobs/{id}/video.rgb",
+    params(("id" = String, Path, description = "of the job")),
+    responses(
+        (status = 200, description = "frames one after another, 3 bytes a pixel", content_type = "application/octet-stream"),
+        (status = 404, description = "there is no such job, or no longer", body = Problem),
+        (status = 409, description = "there is no video yet", body = Problem)
+    )
+)]
 async fn raw(State(api): Shared, Path(id): Path<String>) -> Answer {
     Ok(frames(api.result(&id)?.1))
 }
@@ -338,10 +451,32 @@ fn frames(video: Arc<Video>) -> Response {
     response
 }
 
+/// The video as MP4.
+#[utoipa::path(
+    get,
+    path = "/jobs/{id}/video.mp4",
+    params(("id" = String, Path, description = "of the job")),
+    responses(
+        (status = 200, description = "the result", content_type = "video/mp4"),
+        (status = 404, description = "there is no such job, or no longer", body = Problem),
+        (status = 409, description = "there is no video yet", body = Problem)
+    )
+)]
 async fn mp4(State(api): Shared, Path(id): Path<String>) -> Answer {
     film(&api, &id, "video/mp4", media::mp4::encode).await
 }
 
+/// The video as GIF.
+#[utoipa::path(
+    get,
+    path = "/jobs/{id}/video.gif",
+    params(("id" = String, Path, description = "of the job")),
+    responses(
+        (status = 200, description = "the result", content_type = "image/gif"),
+        (status = 404, description = "there is no such job, or no longer", body = Problem),
+        (status = 409, description = "there is no video yet", body = Problem)
+    )
+)]
 async fn gif(State(api): Shared, Path(id): Path<String>) -> Answer {
     film(&api, &id, "image/gif", media::gif::encode).await
 }
@@ -362,6 +497,20 @@ async fn film(
     Ok(with_type(StatusCode::OK, kind, bytes.await?))
 }
 
+/// One frame of the video.
+#[utoipa::path(
+    get,
+    path = "/jobs/{id}/frames/{frame}",
+    params(
+        ("id" = String, Path, description = "of the job"),
+        ("frame" = String, Path, description = "0.png is the first")
+    ),
+    responses(
+        (status = 200, description = "one frame", content_type = "image/png"),
+        (status = 404, description = "there is no such job, or no longer", body = Problem),
+        (status = 409, description = "there is no video yet", body = Problem)
+    )
+)]
 async fn frame(State(api): Shared, Path((id, name)): Path<(String, String)>) -> Answer {
     let (_, video) = api.result(&id)?;
     let number = name

@@ -8,6 +8,7 @@ mod clicks;
 mod entry;
 mod events;
 mod guesses;
+mod openapi;
 mod queue;
 mod shares;
 mod upload;

@@ -64,13 +64,18 @@ impl Served {
 
     /// Status line and headers in lower case, and the body, of one request.
     fn get(&self, path: &str, headers: &str) -> (String, Vec<u8>) {
+        self.ask("GET", path, headers)
+    }
+
+    /// The same of any request without a body.
+    fn ask(&self, method: &str, path: &str, headers: &str) -> (String, Vec<u8>) {
         let mut stream = std::net::TcpStream::connect(self.address).unwrap();
         stream
             .set_read_timeout(Some(Duration::from_secs(20)))
             .unwrap();
         write!(
             stream,
-            "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n"
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n"
         )
         .unwrap();
         let mut all = Vec::new();
@@ -215,4 +220,57 @@ fn a_page_that_was_built_again_is_served_as_it_is_now() {
     let (head, body) = page.get("/", &format!("If-None-Match: {before}\r\n"));
     assert!(head.starts_with("http/1.1 200"), "{head}");
     assert!(body.ends_with(b"new") && tag(&head).unwrap() != before);
+}
+
+/// What the server says of its routes: path and methods.
+fn described(served: &Served) -> Vec<(String, Vec<String>)> {
+    let (head, body) = served.get("/api/openapi.json", "");
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+    let description: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(description["servers"][0]["url"], "/api");
+    let paths = description["paths"].as_object().unwrap();
+    let of = |(path, methods): (&String, &serde_json::Value)| {
+        let methods = methods.as_object().unwrap().keys();
+        (path.clone(), methods.map(|m| m.to_uppercase()).collect())
+    };
+    paths.iter().map(of).collect()
+}
+
+#[test]
+fn what_is_described_answers_and_nothing_else_does() {
+    let served = Served::start();
+    let described = described(&served);
+    for (path, methods) in &described {
+        let path = path.replace("{id}", "none").replace("{frame}", "0.png");
+        for method in ["GET", "POST", "DELETE", "PUT"] {
+            let (head, body) = served.ask(method, &format!("/api{path}"), "");
+            let body = String::from_utf8_lossy(&body);
+            assert!(!body.contains("nothing here"), "{method} {path}: {body}");
+            let refused = body.contains("not in this way");
+            let known = methods.iter().any(|known| known == method);
+            assert_eq!(refused, !known, "{method} {path}: {head}");
+        }
+    }
+    let (_, body) = served.ask("GET", "/api/nothing", "");
+    assert!(String::from_utf8_lossy(&body).contains("nothing here"));
+}
+
+#[test]
+fn the_book_lists_the_routes_that_are_described() {
+    let described = described(&Served::start());
+    let book = include_str!("../../docs/src/server.md");
+    let listed = book.lines().filter(|line| line.starts_with("| `"));
+    let listed: Vec<&str> = listed.filter(|line| line.contains("/api/")).collect();
+    let listed = listed.join("\n");
+    for (path, methods) in &described {
+        // Files of one job share a line.
+        let path = path.replace("/frames/{frame}", "/{k}.png");
+        let (folder, file) = path.rsplit_once('/').unwrap();
+        for method in methods {
+            let named = |line: &&str| {
+                line.contains(&format!("`{method} /api{folder}")) && line.contains(file)
+            };
+            assert!(listed.lines().any(|line| named(&line)), "{method} {path}");
+        }
+    }
 }

@@ -12,9 +12,12 @@ use dragentity_core::scene::{Mask, Picture};
 use std::path::Path;
 
 const PICTURE: &str = "first_frame.png";
-const MOTION: &str = "motion_signal.mp4";
+/// The film of the motion, by which such a folder is known.
+pub const MOTION: &str = "motion_signal.mp4";
 const MASK: &str = "mask.mp4";
 const PROMPT: &str = "prompt.txt";
+/// All files of a folder.
+pub const FILES: [&str; 4] = [PICTURE, MOTION, MASK, PROMPT];
 
 /// Reads a folder, at most `frames` frames of it: the picture, and what is followed.
 ///

@@ -1,0 +1,1 @@
+"""Videos of a picture and a preset, made by a running `dragentity serve`."""
