@@ -196,7 +196,7 @@ fn what_cannot_be_read_or_written_is_said() {
     std::fs::create_dir(desk.path("empty")).unwrap();
     assert_refused(
         desk.import("empty", here),
-        1,
+        3,
         &["empty", "no file of paths"],
     );
     assert!(!desk.path("back.json").exists());

@@ -14,7 +14,7 @@ const TARGET: Target = Target {
 
 macro_rules! files {
     ($($name:literal),+) => {
-        vec![$(File {
+        [$(File {
             name: $name.into(),
             bytes: include_bytes!(concat!("../../../tests/exchange/", $name)).to_vec(),
         }),+]
@@ -24,17 +24,17 @@ macro_rules! files {
 /// All fixtures of a moving thing and of one that is held, and how exact their form is, in fractions of the picture.
 fn fixtures() -> Vec<(Format, Vec<File>, f32)> {
     vec![
-        (Format::KjNodes, files!["kjnodes.json"], 1e-3),
-        (Format::Ati, files!["ati.json"], 1e-3),
-        (Format::DragNuwa, files!["dragnuwa.json"], 2e-3),
-        (Format::SgI2v, files!["sg_i2v_traj.npy"], 1e-3),
+        (Format::KjNodes, files!["kjnodes.json"].to_vec(), 1e-3),
+        (Format::Ati, files!["ati.json"].to_vec(), 1e-3),
+        (Format::DragNuwa, files!["dragnuwa.json"].to_vec(), 2e-3),
+        (Format::SgI2v, files!["sg_i2v_traj.npy"].to_vec(), 1e-3),
         (
             Format::WanMove,
-            files!["wan_move_tracks.npy", "wan_move_visibility.npy"],
+            files!["wan_move_tracks.npy", "wan_move_visibility.npy"].to_vec(),
             1e-3,
         ),
-        (Format::MotionCtrl, files!["motionctrl.txt"], 3e-3),
-        (Format::MotionCtrl, files!["tora.txt"], 3e-3),
+        (Format::MotionCtrl, files!["motionctrl.txt"].to_vec(), 3e-3),
+        (Format::MotionCtrl, files!["tora.txt"].to_vec(), 3e-3),
     ]
 }
 
