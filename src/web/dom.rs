@@ -4,7 +4,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     Blob, BlobPropertyBag, Document, Element, EventTarget, HtmlAnchorElement, HtmlCanvasElement,
-    HtmlElement, Window,
+    HtmlElement, HtmlInputElement, Window,
 };
 
 /// The window. The module's page half runs nowhere else.
@@ -110,6 +110,20 @@ pub fn listen_with<E: JsCast + 'static>(
 pub fn matches(query: &str) -> bool {
     let list = window().match_media(query).ok().flatten();
     list.is_some_and(|list| list.matches())
+}
+
+/// Whether keys belong to the element itself.
+pub fn in_field(target: Option<EventTarget>) -> bool {
+    let Some(element) = target.and_then(|t| t.dyn_into::<Element>().ok()) else {
+        return false;
+    };
+    match element.tag_name().as_str() {
+        "INPUT" => element
+            .dyn_ref::<HtmlInputElement>()
+            .is_none_or(|i| i.type_() != "range"),
+        "TEXTAREA" | "SELECT" => true,
+        _ => false,
+    }
 }
 
 /// Calls `f` once, after at least `ms` milliseconds.

@@ -291,7 +291,7 @@ fn files() {
         if text.contains(&format!("#{FRAGMENT}")) {
             event.prevent_default();
             spawn_local(open_link(text));
-        } else if !in_field(event.target()) {
+        } else if !dom::in_field(event.target()) {
             act(move |app| {
                 if app.editor.take_copied(&text) || app.editor.has_copied() {
                     return app.done(Editor::paste_path);
@@ -309,7 +309,7 @@ fn files() {
         let Some(data) = event.clipboard_data() else {
             return;
         };
-        if marked || in_field(event.target()) {
+        if marked || dom::in_field(event.target()) {
             return;
         }
         // The clipboard takes it only while the event lasts.
@@ -449,20 +449,6 @@ fn pointers() {
     });
 }
 
-/// Whether keys belong to the element itself.
-pub(super) fn in_field(target: Option<web_sys::EventTarget>) -> bool {
-    let Some(element) = target.and_then(|t| t.dyn_into::<Element>().ok()) else {
-        return false;
-    };
-    match element.tag_name().as_str() {
-        "INPUT" => element
-            .dyn_ref::<HtmlInputElement>()
-            .is_none_or(|i| i.type_() != "range"),
-        "TEXTAREA" | "SELECT" => true,
-        _ => false,
-    }
-}
-
 fn keydown(event: KeyboardEvent) {
     let target = event.target();
     let key = event.key();
@@ -470,13 +456,13 @@ fn keydown(event: KeyboardEvent) {
         event.prevent_default();
         // A number that is being typed counts.
         if let Some(field) = target.and_then(|t| t.dyn_into::<HtmlElement>().ok())
-            && in_field(Some(field.clone().into()))
+            && dom::in_field(Some(field.clone().into()))
         {
             let _ = field.blur();
         }
         return act(App::generate);
     }
-    if in_field(target.clone()) {
+    if dom::in_field(target.clone()) {
         return;
     }
     let element = target.and_then(|t| t.dyn_into::<Element>().ok());

@@ -9,7 +9,7 @@ use dragentity_core::scene::settings::MAX_FRAMES;
 use dragentity_core::scene::skeleton::Joint;
 use dragentity_core::scene::{Mask, Picture, Scene, Skeleton, Trajectory};
 use dragentity_media::overlay::colour;
-use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, HtmlElement};
+use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
 
 /// The camera's colour.
 pub const CAMERA: [u8; 3] = [240, 242, 245];
@@ -74,11 +74,6 @@ impl Stage {
         self.picture = Some(from_rgb(picture.width, picture.height, &picture.rgb));
         self.live = None;
         self.made_for = (u64::MAX, 0);
-    }
-
-    /// What the picture is seen in.
-    pub fn frame(&self) -> HtmlElement {
-        dom::by_id("stage-frame")
     }
 
     /// Shows this part of the picture.

@@ -1,6 +1,5 @@
 //! Looking nearer: wheel, two fingers, keys and buttons change the part of the picture that its frame shows.
 
-use super::events::in_field;
 use super::{App, act, dom};
 use crate::web::editor::view::View;
 use std::cell::RefCell;
@@ -26,6 +25,12 @@ thread_local! {
 
 fn frame() -> HtmlElement {
     dom::by_id("stage-frame")
+}
+
+/// Its width or height, in pixels of the page.
+fn frame_side(axis: usize) -> f64 {
+    let r = frame().get_bounding_client_rect();
+    [r.width(), r.height()][axis].max(1.0)
 }
 
 /// A place on the page in fractions of the frame.
@@ -73,7 +78,7 @@ pub fn wire() {
                 let factor = WHEEL.powf(-delta[1] / 100.0);
                 app.look(app.view.zoomed(factor, about));
             } else {
-                let size = [app.frame_side(0), app.frame_side(1)];
+                let size = [frame_side(0), frame_side(1)];
                 app.look(app.view.moved([-delta[0] / size[0], -delta[1] / size[1]]));
             }
         });
@@ -99,7 +104,7 @@ pub fn wire() {
         });
         if let Some(last) = hand {
             act(move |app| {
-                let by = [0, 1].map(|i| (at[i] - last[i]) / app.frame_side(i));
+                let by = [0, 1].map(|i| (at[i] - last[i]) / frame_side(i));
                 app.look(app.view.moved(by));
             });
         }
@@ -128,7 +133,11 @@ pub fn wire() {
         "keydown",
         false,
         |event: KeyboardEvent| {
-            if event.ctrl_key() || event.meta_key() || event.alt_key() || in_field(event.target()) {
+            if event.ctrl_key()
+                || event.meta_key()
+                || event.alt_key()
+                || dom::in_field(event.target())
+            {
                 return;
             }
             match event.key().as_str() {
@@ -163,12 +172,6 @@ fn step(factor: f64) {
 }
 
 impl App {
-    /// The frame's width or height, in pixels of the page.
-    fn frame_side(&self, axis: usize) -> f64 {
-        let r = self.stage.frame().get_bounding_client_rect();
-        [r.width(), r.height()][axis].max(1.0)
-    }
-
     /// Looks at the picture so.
     pub(super) fn look(&mut self, view: View) {
         self.view = view;
