@@ -1,6 +1,6 @@
 //! `dragentity export`: a preset's paths in the neighbours' forms.
 
-use super::files::{MAX_PICTURE_FILE, read, writable};
+use super::files::{read_picture, writable};
 use super::generate::{self, file_name, preset_text};
 use dragentity_core::error::Result;
 use dragentity_core::platform::{make_dir, write_whole};
@@ -92,7 +92,7 @@ impl FromStr for Form {
 pub fn run(args: Args) -> Result<()> {
     writable(&args.output)?;
     let preset = Preset::parse(&preset_text(&args.preset)?)?;
-    let bytes = read(&args.picture, MAX_PICTURE_FILE, "picture")?;
+    let bytes = read_picture(&args.picture)?;
     let (picture, stored) = Picture::decode_as_stored(&bytes, &file_name(&args.picture))?;
     let plate = generate::plate(args.plate.as_ref())?;
     let mut progress = Progress::new(args.json);

@@ -1,7 +1,7 @@
 //! `dragentity import`: presets of the neighbours' paths.
 
 use super::demo;
-use super::files::{MAX_PICTURE_FILE, read, writable};
+use super::files::{read, read_picture, writable};
 use super::generate::file_name;
 use super::model::SegmenterArgs;
 use dragentity_core::error::{Error, Result};
@@ -108,7 +108,7 @@ fn paths(given: &[PathBuf], picture: Option<&Path>) -> Result<Read> {
             "paths are on a picture, and none is named; name it with --picture".into(),
         ));
     };
-    let bytes = read(picture, MAX_PICTURE_FILE, "picture")?;
+    let bytes = read_picture(picture)?;
     let (picture, stored) = Picture::decode_as_stored(&bytes, &file_name(picture))?;
     let file = |path: &PathBuf| {
         Ok(File {
