@@ -35,10 +35,10 @@ pub struct Args {
     /// Most jobs that wait, 1 to 1000; more are turned away
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
     queue: u16,
-    /// Let pages from this origin (as https://pages.example.org) send jobs, too; may be repeated
+    /// Let pages from this origin (as `https://pages.example.org`) send jobs, too; may be repeated
     #[arg(long, value_name = "ORIGIN")]
     allow_origin: Vec<String>,
-    /// Let the page send jobs to the server at this origin (as http://gpu.lan:8080), too; may be repeated
+    /// Let the page send jobs to the server at this origin (as `http://gpu.lan:8080`), too; may be repeated
     #[arg(long, value_name = "ORIGIN")]
     connect: Vec<String>,
 }
