@@ -943,20 +943,15 @@ fn what_cannot_be_printed_is_said_and_the_video_is_made() {
 fn where_nothing_can_be_written_is_said_before_the_work() {
     let desk = Desk::new();
     // Were the model loaded first, that would be said: it has no weights.
+    let generate = |output: &str| {
+        let mut command = desk.program();
+        command.args("generate --example --device cpu --model model -o".split(' '));
+        command.arg(output);
+        ending(command)
+    };
     desk.write("file", "");
     for output in ["/proc/a.gif", "file/frames", "/proc/frames"] {
-        let mut command = desk.program();
-        command.args([
-            "generate",
-            "--example",
-            "--device",
-            "cpu",
-            "--model",
-            "model",
-            "-o",
-            output,
-        ]);
-        assert_refused(ending(command), 3, &[output]);
+        assert_refused(generate(output), 3, &[output]);
     }
     let mut command = desk.program();
     command.args([
@@ -970,18 +965,7 @@ fn where_nothing_can_be_written_is_said_before_the_work() {
     assert_refused(ending(command), 3, &["/proc/a.png"]);
     std::fs::create_dir(desk.path("album")).unwrap();
     std::fs::copy(desk.path("picture.png"), desk.path("album/0001.png")).unwrap();
-    let mut command = desk.program();
-    command.args([
-        "generate",
-        "--example",
-        "--device",
-        "cpu",
-        "--model",
-        "model",
-        "-o",
-        "album",
-    ]);
-    assert_refused(ending(command), 3, &["album", "pictures"]);
+    assert_refused(generate("album"), 3, &["album", "pictures"]);
 }
 
 #[test]

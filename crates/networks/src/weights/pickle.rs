@@ -52,13 +52,7 @@ const WHOLES: [&str; 4] = ["state_dict", "model_state_dict", "model", "params"];
 /// # Errors
 /// What is wrong with it.
 pub(super) fn tensors(bytes: &[u8]) -> Result<BTreeMap<&str, Tensor<'_>>, String> {
-    let mut machine = Machine {
-        bytes,
-        at: 0,
-        values: Vec::new(),
-        stack: Vec::new(),
-        memo: BTreeMap::new(),
-    };
+    let mut machine = Machine::new(bytes);
     let top = machine.run()?;
     let own = machine.collect(top)?;
     if !own.is_empty() {
@@ -77,6 +71,17 @@ struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
+    /// At the beginning of a pickle.
+    fn new(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            at: 0,
+            values: Vec::new(),
+            stack: Vec::new(),
+            memo: BTreeMap::new(),
+        }
+    }
+
     fn take(&mut self, count: usize) -> Result<&'a [u8], String> {
         let end = self
             .at
@@ -460,13 +465,7 @@ mod tests {
 
     /// How many bytes the values of a pickle take, beside the file's own.
     fn held(bytes: &[u8]) -> usize {
-        let mut machine = Machine {
-            bytes,
-            at: 0,
-            values: Vec::new(),
-            stack: Vec::new(),
-            memo: BTreeMap::new(),
-        };
+        let mut machine = Machine::new(bytes);
         let _ = machine.run();
         let of = |value: &Value<'_>| match value {
             Value::List(list) => 8 * list.capacity(),
