@@ -10,6 +10,7 @@ pub mod job;
 pub mod platform;
 pub mod scene;
 pub mod scheduler;
+pub mod stored_zip;
 pub mod study;
 
 pub use error::{Error, Result};

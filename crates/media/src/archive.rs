@@ -2,23 +2,13 @@
 
 use dragentity_core::error::{Error, Result};
 use dragentity_core::scene::picture::encode_png;
-use std::io::{Cursor, Write};
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipWriter};
+use dragentity_core::stored_zip::StoredZip;
 
 /// An archive that frames are put into one after another, so that a page can do something else in between.
+#[derive(Default)]
 pub struct Archive {
-    zip: ZipWriter<Cursor<Vec<u8>>>,
+    zip: StoredZip,
     frames: usize,
-}
-
-impl Default for Archive {
-    fn default() -> Self {
-        Self {
-            zip: ZipWriter::new(Cursor::default()),
-            frames: 0,
-        }
-    }
 }
 
 impl Archive {
@@ -28,13 +18,8 @@ impl Archive {
     /// [`Error::Job`] for an archive that is full.
     pub fn add(&mut self, width: u32, height: u32, rgb: &[u8]) -> Result<()> {
         let png = encode_png(width, height, rgb)?;
-        // PNGs are compressed already.
-        let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
-        self.zip
-            .start_file(format!("{:04}.png", self.frames), stored)
-            .map_err(std::io::Error::other)
-            .and_then(|()| self.zip.write_all(&png))
-            .map_err(|reason| failed(&reason))?;
+        let name = format!("{:04}.png", self.frames);
+        self.zip.add(&name, &png).map_err(|e| failed(&e))?;
         self.frames += 1;
         Ok(())
     }
@@ -44,12 +29,11 @@ impl Archive {
     /// # Errors
     /// [`Error::Job`] for one with more files or bytes than the format has room for.
     pub fn finish(self) -> Result<Vec<u8>> {
-        let cursor = self.zip.finish();
-        Ok(cursor.map_err(|reason| failed(&reason))?.into_inner())
+        self.zip.finish().map_err(|e| failed(&e))
     }
 }
 
-fn failed(reason: &dyn std::fmt::Display) -> Error {
+fn failed(reason: &std::io::Error) -> Error {
     Error::Job(format!(
         "the frames cannot be put into one archive: {reason}; make fewer or smaller ones"
     ))
@@ -59,7 +43,7 @@ fn failed(reason: &dyn std::fmt::Display) -> Error {
 mod tests {
     use super::*;
     use crate::tests::moving_disc;
-    use std::io::Read;
+    use std::io::{Cursor, Read};
 
     #[test]
     fn every_frame_is_in_it_under_its_number() {

@@ -8,12 +8,12 @@
 //!
 //! Other files in it are nobody's concern.
 
-use super::{Picture, Preset, Scene, Settings};
+use super::{Picture, Preset, Scene};
 use crate::error::{Error, Result};
+use crate::stored_zip::StoredZip;
 use serde::{Deserialize, Serialize};
-use std::io::{Cursor, Read, Write};
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipArchive, ZipWriter};
+use std::io::{Cursor, Read};
+use zip::ZipArchive;
 
 /// The version this program writes, and the newest it reads.
 pub const VERSION: u32 = 1;
@@ -48,15 +48,6 @@ struct Head {
 type Archive<'a> = ZipArchive<Cursor<&'a [u8]>>;
 
 impl Project {
-    /// A scene as a project.
-    pub fn new(scene: &Scene, settings: &Settings) -> Self {
-        Self {
-            preset: Preset::whole(scene, settings),
-            picture: scene.picture.clone(),
-            plate: scene.behind.plate.clone(),
-        }
-    }
-
     /// Whether a file can be one, by what it begins with.
     pub fn is_like(bytes: &[u8]) -> bool {
         bytes.starts_with(b"PK\x03\x04")
@@ -80,16 +71,12 @@ impl Project {
         if let Some(plate) = &self.plate {
             files.push((PLATE, plate.to_png()?));
         }
-        let failed =
-            |e: &dyn std::fmt::Display| Error::Job(format!("the project cannot be written ({e})"));
-        let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
-        let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+        let failed = |e: std::io::Error| Error::Job(format!("the project cannot be written ({e})"));
+        let mut archive = StoredZip::default();
         for (name, bytes) in files {
-            archive.start_file(name, stored).map_err(|e| failed(&e))?;
-            archive.write_all(&bytes).map_err(|e| failed(&e))?;
+            archive.add(name, &bytes).map_err(failed)?;
         }
-        let written = archive.finish().map_err(|e| failed(&e))?;
-        Ok(written.into_inner())
+        archive.finish().map_err(failed)
     }
 
     /// Reads a file, whose name is for errors.
@@ -177,7 +164,7 @@ fn file(archive: &mut Archive<'_>, name: &str, inside: &str, most: u64) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scene::{Behind, Entity, Mask, Trajectory};
+    use crate::scene::{Behind, Entity, Mask, Settings, Trajectory};
 
     fn project() -> Project {
         let rgb = |from: u8| (0..16 * 12 * 3).map(|i| i as u8 ^ from).collect();
@@ -200,18 +187,20 @@ mod tests {
             },
             ..Scene::default()
         };
-        Project::new(&scene, &Settings::default())
+        Project {
+            preset: Preset::whole(&scene, &Settings::default()),
+            picture: scene.picture,
+            plate: scene.behind.plate,
+        }
     }
 
     /// An archive of these files.
     fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
-        let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
-        let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+        let mut archive = StoredZip::default();
         for (name, bytes) in files {
-            archive.start_file(*name, stored).unwrap();
-            archive.write_all(bytes).unwrap();
+            archive.add(name, bytes).unwrap();
         }
-        archive.finish().unwrap().into_inner()
+        archive.finish().unwrap()
     }
 
     #[test]
