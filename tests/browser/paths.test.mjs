@@ -43,6 +43,18 @@ async function swipe(page, points) {
   await send('touchEnd', []);
 }
 
+/** Two taps of a finger a tenth of a second apart, however long this machine takes over each. */
+async function tapTwice(page, [x, y]) {
+  const box = await at(page, 'stage').boundingBox();
+  const client = await page.context().newCDPSession(page);
+  const place = [{ x: box.x + x * box.width, y: box.y + y * box.height }];
+  const begin = Date.now() / 1000;
+  for (const after of [0, 0.1]) {
+    await client.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints: place, timestamp: begin + after });
+    await client.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [], timestamp: begin + after + 0.03 });
+  }
+}
+
 test('a point is dragged, another put in, and taken away, each in one step', slow, async (t) => {
   const page = await led(t);
   const drawn = await path(page);
@@ -162,11 +174,12 @@ test('on a phone points are dragged and taken away with a finger', slow, async (
   assert.ok(near((await path(page)).at(-1), [0.3, 0.2], 0.03), 'a drag from the thing draws anew');
   await at(page, 'undo').click();
   await at(page, 'stage').scrollIntoViewIfNeeded();
-  const place = await at(page, 'stage').boundingBox();
-  for (let i = 0; i < 2; i++) {
-    await page.touchscreen.tap(place.x + corner[0] * place.width, place.y + (corner[1] + by[1]) * place.height);
-  }
-  await until(async () => !has(await path(page), [corner[0], corner[1] + by[1]], 0.05), 'the point taken away');
+  await tapTwice(page, [corner[0], corner[1] + by[1]]);
+  // The points beside it stay, wherever the finger's speed has put them.
+  const [gone] = moved
+    .map((point) => [point, Math.hypot(point[0] - corner[0], point[1] - corner[1] - by[1])])
+    .sort((one, other) => one[1] - other[1])[0];
+  await until(async () => !has(await path(page), gone, 0.005), 'the point taken away');
   await entities(page, 1);
 });
 
