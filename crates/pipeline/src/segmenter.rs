@@ -164,7 +164,7 @@ impl<B: Backend> Segmenter<B> {
     async fn answer(&self, seen: &mut Seen<B>, job: &ClickJob) -> Result<Mask> {
         let logits = match (job.clicks.as_slice(), job.bounds, &job.previous) {
             (&[click], None, None) => {
-                let candidates = self.meant(seen, click).await?;
+                let candidates = self.meant(seen, click, job.candidate).await?;
                 let meant = candidates.get(job.candidate);
                 let sure = candidates.sureness(job.candidate);
                 self.framed(seen, click, meant, sure).await?
@@ -202,24 +202,34 @@ impl<B: Backend> Segmenter<B> {
         Ok(mask)
     }
 
-    /// What a click that is alone may mean.
-    async fn meant<'a>(&self, seen: &'a mut Seen<B>, click: Click) -> Result<&'a Candidates<B>> {
-        let known = seen.single.take().filter(|(known, _)| *known == click);
-        let candidates = match known {
-            Some((_, candidates)) => candidates,
-            None => {
-                let prompt = prompt(seen.framing, &[click], None);
-                let prediction = self.sam.predict(seen.embedding.clone(), &prompt, None);
-                rank(prediction, seen.framing, None).await?
-            }
+    /// What a click that is alone may mean; of these, `candidate` is wanted.
+    async fn meant<'a>(
+        &self,
+        seen: &'a mut Seen<B>,
+        click: Click,
+        candidate: usize,
+    ) -> Result<&'a Candidates<B>> {
+        let predict = |bounds| {
+            let prompt = prompt(seen.framing, &[click], bounds);
+            self.sam.predict(seen.embedding.clone(), &prompt, None)
         };
+        let known = seen.single.take().filter(|(known, _)| *known == click);
+        let mut candidates = match known {
+            Some((_, candidates)) => candidates,
+            None => rank(predict(None), seen.framing, None).await?,
+        };
+        if let Some(wider) = candidates.wider(candidate) {
+            let found = predict(Some(wider));
+            let place = [click.x, click.y];
+            candidates.widen(found, seen.framing, place).await?;
+        }
         Ok(&seen.single.insert((click, candidates)).1)
     }
 
     /// What a click means, asked for once more with the box around it: edges are mostly cleaner so, and what belongs to it is
-    /// whole. Where the network is less sure of it so than without (`sure`), as with things that fill the picture, the first
-    /// answer stays. On 39 frames of DAVIS' sequences: mean IoU of the first mask 0.656 instead of 0.643, and 44 % above 0.8
-    /// instead of 36 %.
+    /// whole. Where the network is less sure of it so than without (`sure`), or has something else then, the first answer stays. On
+    /// 78 clicks into frames of DAVIS' sequences: mean IoU of the first mask 0.728 instead of 0.711, and 47 % above 0.8 instead of
+    /// 40 %.
     async fn framed(
         &self,
         seen: &Seen<B>,
@@ -235,7 +245,9 @@ impl<B: Backend> Segmenter<B> {
             height: height as u32,
             alpha: read(within).await?.into_iter().map(inside).collect(),
         };
-        let Some(found) = mask.piece([click.x, click.y]).bounding_box() else {
+        let place = [click.x, click.y];
+        let piece = mask.piece(place);
+        let Some(found) = piece.bounding_box() else {
             return Ok(meant);
         };
         // A little more than it: the mask may have missed some.
@@ -247,7 +259,8 @@ impl<B: Backend> Segmenter<B> {
         let [top, bottom] = around(found.y0, found.y1, height);
         let prompt = prompt(seen.framing, &[click], Some([left, top, right, bottom]));
         let prediction = self.sam.predict(seen.embedding.clone(), &prompt, None);
-        let framed = surer(prediction, seen.framing, sure).await?;
+        let piece: Vec<bool> = piece.alpha.iter().map(|alpha| *alpha >= 128).collect();
+        let framed = surer(prediction, seen.framing, sure, &piece, place).await?;
         Ok(framed.unwrap_or(meant))
     }
 

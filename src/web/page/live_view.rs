@@ -7,7 +7,7 @@ use crate::web::protocol::SpriteData;
 use dragentity_compositor::cutout::Sprite;
 use dragentity_compositor::place::Place;
 use dragentity_compositor::warp::Bendable;
-use dragentity_core::scene::bend::{Mesh, PersonRig, Rig, Solver, mesh_over};
+use dragentity_core::scene::bend::{Border, Mesh, PersonRig, Rig, Solver, mesh_over};
 use dragentity_core::scene::{Entity, Picture, Pose, Scene, Skeleton};
 use std::sync::Arc;
 use wasm_bindgen::Clamped;
@@ -70,6 +70,12 @@ fn scaled(p: [f32; 2], size: [u32; 2]) -> [f32; 2] {
     [p[0] * size[0] as f32, p[1] * size[1] as f32]
 }
 
+/// The border that cuts off an entity, whose handles are given from where to where in fractions of a picture of `size` pixels.
+fn border(entity: &Entity, size: [u32; 2], handles: &[[[f32; 2]; 2]]) -> Option<Border> {
+    let rests = handles.iter().map(|[rest, _]| scaled(*rest, size));
+    Border::of(&entity.mask, size, &rests.collect::<Vec<_>>())
+}
+
 /// Where a layer is.
 enum Where {
     /// Moved, by fractions of the picture.
@@ -130,7 +136,10 @@ impl Layer {
         }
         let Person { rig, .. } = self.person.as_mut()?;
         let by = |[from, to]: &[[f32; 2]; 2]| [to[0] - from[0], to[1] - from[1]];
-        let vertices = rig.led(&handles.iter().map(by).collect::<Vec<_>>());
+        let mut vertices = rig.led(&handles.iter().map(by).collect::<Vec<_>>());
+        if let Some(border) = border(entity, size, handles) {
+            border.hold(rig.mesh(), &mut vertices);
+        }
         Some(Where::Bent(rig.mesh().clone(), vertices))
     }
 
@@ -148,7 +157,11 @@ impl Layer {
             let own = by(handle);
             (own[0] - first[0]).abs() + (own[1] - first[1]).abs() < 1e-6
         };
-        if handles.iter().all(same) {
+        let border = border(entity, size, handles);
+        let leaves = |border: &Border| {
+            border.is_left_by(handles.iter().map(|handle| scaled(by(handle), size)))
+        };
+        if handles.iter().all(same) && !border.as_ref().is_some_and(leaves) {
             return Where::By(first);
         }
         if self.mesh.is_none() {
@@ -171,7 +184,13 @@ impl Layer {
             self.solver = Some((rests, solver));
         }
         match &mut self.solver {
-            Some((_, solver)) => Where::Bent(mesh.clone(), solver.step(&targets, &Pose::default())),
+            Some((_, solver)) => {
+                let mut vertices = solver.step(&targets, &Pose::default());
+                if let Some(border) = border {
+                    border.hold(mesh, &mut vertices);
+                }
+                Where::Bent(mesh.clone(), vertices)
+            }
             None => Where::By(first),
         }
     }

@@ -195,6 +195,11 @@ impl Mesh {
         &self.vertices
     }
 
+    /// Side of one of its cells, in pixels.
+    pub fn cell(&self) -> f32 {
+        SAMPLES as f32 * self.samples.step
+    }
+
     /// Its triangles, by their vertices: the one at the right angle first, and around in the same sense. Two follow each other
     /// for each piece of a cell; later ones lie over earlier ones where the mesh overlaps itself.
     pub fn triangles(&self) -> &[[u32; 3]] {

@@ -6,6 +6,7 @@
 //!
 //! Places are in pixels of the picture here, x right, y down.
 
+mod border;
 mod mesh;
 mod motion;
 mod person;
@@ -13,6 +14,7 @@ mod similarity;
 mod skyline;
 mod solver;
 
+pub use border::Border;
 pub use mesh::{Anchor, MAX_VERTICES, Mesh, mesh_over};
 pub use motion::{BehindArms, Motion, Rig};
 pub use person::PersonRig;

@@ -1,5 +1,6 @@
 //! How an entity goes over a video: by offsets alone, or by its mesh.
 
+use super::border::Border;
 use super::mesh::{Mesh, mesh_over};
 use super::person::PersonRig;
 use super::solver::Solver;
@@ -69,21 +70,23 @@ impl BehindArms {
         Some(Self {
             hidden,
             body,
-            motion: Motion::through(
-                Rig::Person {
-                    rig: Box::new(rig),
-                    paths,
-                },
-                frames,
-            ),
+            motion: Motion::through(Rig::person(rig, paths, &entity.mask, size), frames),
         })
     }
 }
 
-/// An entity that is turned, scaled or bent: its mesh with what holds it, ready to be moved again and again.
+/// An entity that is turned, scaled, bent or held by the picture's border: its mesh with what holds it, ready to be moved again and
+/// again.
 #[derive(Clone, Debug)]
-pub enum Rig {
-    /// Led at the places where its paths begin.
+pub struct Rig {
+    led: Led,
+    /// The border that cuts it off.
+    border: Option<Border>,
+}
+
+#[derive(Clone, Debug)]
+enum Led {
+    /// At the places where its paths begin.
     Thing {
         /// Its mesh, held there.
         solver: Box<Solver>,
@@ -94,7 +97,7 @@ pub enum Rig {
         /// Of the picture, in pixels.
         size: [f32; 2],
     },
-    /// Led by its joints.
+    /// By its joints.
     Person {
         /// Its mesh, taken hold of where its paths begin.
         rig: Box<PersonRig>,
@@ -111,45 +114,69 @@ impl Rig {
         let starts = |paths: &[Trajectory]| -> Vec<[f32; 2]> {
             paths.iter().map(Trajectory::start).collect()
         };
+        let sides = size.map(|side| side as f32);
+        let border = |paths: &[Trajectory]| {
+            let starts = starts(paths).into_iter().map(|at| scaled(at, sides));
+            Border::of(&entity.mask, size, &starts.collect::<Vec<_>>())
+        };
         if let Some(skeleton) = &entity.skeleton
             && paths.iter().any(|path| !path.is_pin())
             && let Some(rig) =
                 PersonRig::new(skeleton, &entity.mask, picture, size, &starts(&paths))
         {
-            let rig = Box::new(rig);
-            return Some(Self::Person { rig, paths });
+            return Some(Self::person(rig, paths, &entity.mask, size));
         }
         let still = entity.poses.iter().all(Pose::is_still);
+        let held = border(&paths);
         if still && together(&paths) {
-            return None;
+            let offsets = paths.first().map(|path| path.offsets(LOOKS));
+            let offsets = offsets.unwrap_or_default().into_iter();
+            let mut offsets = offsets.map(|by| scaled(by, sides));
+            held.as_ref()
+                .filter(|border| border.is_left_by(&mut offsets))?;
         }
         let mesh = mesh_over(&entity.mask, size, |_, _| true)?;
         if paths.is_empty() {
             let [x, y] = entity.mask.centroid()?;
             paths.push(Trajectory::pin(x, y));
         }
-        let size = size.map(|side| side as f32);
-        let starts = starts(&paths).into_iter().map(|at| scaled(at, size));
+        let starts = starts(&paths).into_iter().map(|at| scaled(at, sides));
         let solver = Solver::new(Arc::new(mesh), &starts.collect::<Vec<_>>());
-        Some(Self::Thing {
-            solver: Box::new(solver),
-            paths,
-            poses: entity.poses.clone(),
-            size,
+        Some(Self {
+            border: border(&paths),
+            led: Led::Thing {
+                solver: Box::new(solver),
+                paths,
+                poses: entity.poses.clone(),
+                size: sides,
+            },
         })
+    }
+
+    /// Of a person under a mask, in a picture of `size` pixels.
+    fn person(rig: PersonRig, paths: Vec<Trajectory>, mask: &Mask, size: [u32; 2]) -> Self {
+        let sides = size.map(|side| side as f32);
+        let starts = paths.iter().map(|path| scaled(path.start(), sides));
+        Self {
+            border: Border::of(mask, size, &starts.collect::<Vec<_>>()),
+            led: Led::Person {
+                rig: Box::new(rig),
+                paths,
+            },
+        }
     }
 
     /// The mesh at rest.
     pub fn mesh(&self) -> &Arc<Mesh> {
-        match self {
-            Self::Thing { solver, .. } => solver.mesh(),
-            Self::Person { rig, .. } => rig.mesh(),
+        match &self.led {
+            Led::Thing { solver, .. } => solver.mesh(),
+            Led::Person { rig, .. } => rig.mesh(),
         }
     }
 
     /// Goes back to the first frame.
     pub fn reset(&mut self) {
-        if let Self::Thing { solver, .. } = self {
+        if let Led::Thing { solver, .. } = &mut self.led {
             solver.reset();
         }
     }
@@ -163,8 +190,8 @@ impl Rig {
             true => path.position(t),
             false => path.start(),
         };
-        match self {
-            Self::Thing {
+        let mut vertices = match &mut self.led {
+            Led::Thing {
                 solver,
                 paths,
                 poses,
@@ -173,14 +200,18 @@ impl Rig {
                 let targets = paths.iter().map(|path| scaled(now(path), *size));
                 solver.step(&targets.collect::<Vec<_>>(), &Pose::at(poses, t))
             }
-            Self::Person { rig, paths } => {
+            Led::Person { rig, paths } => {
                 let offset = |path: &Trajectory| {
                     let ([x, y], [to_x, to_y]) = (path.start(), now(path));
                     [to_x - x, to_y - y]
                 };
                 rig.led(&paths.iter().map(offset).collect::<Vec<_>>())
             }
+        };
+        if let Some(border) = &self.border {
+            border.hold(self.mesh(), &mut vertices);
         }
+        vertices
     }
 }
 
@@ -188,9 +219,11 @@ fn scaled([x, y]: [f32; 2], [w, h]: [f32; 2]) -> [f32; 2] {
     [x * w, y * h]
 }
 
+/// At how many times of a trajectory is looked.
+const LOOKS: usize = 65;
+
 /// Whether trajectories go the same way at all times, so that offsets say everything.
 fn together(paths: &[Trajectory]) -> bool {
-    const LOOKS: usize = 65;
     let Some((first, others)) = paths.split_first() else {
         return true;
     };

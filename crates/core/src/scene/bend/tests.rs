@@ -318,3 +318,77 @@ fn along_a_cut_two_pieces_share_what_is_there() {
     let [left, right] = [180.2, 220.2].map(|x| shares([x, 141.3]));
     assert!(left.contains(&1.0) && right.contains(&1.0));
 }
+
+/// A thing that the lower border cuts off, in all of its width.
+fn bust() -> Mask {
+    mask(|x, y| (x - 200.0).abs() < 90.0 && y > 100.0)
+}
+
+/// A thing that is led in a straight line.
+fn led_rig(mask: Mask, [from, to]: [[f32; 2]; 2]) -> Option<Rig> {
+    let at = |[x, y]: [f32; 2]| [x / SIZE[0] as f32, y / SIZE[1] as f32];
+    let path = Trajectory::line(at(from), at(to));
+    let entity = Entity {
+        mask,
+        trajectory: Some(path),
+        ..Entity::default()
+    };
+    Rig::of(&entity, &Picture::default(), SIZE)
+}
+
+#[test]
+fn what_the_border_cuts_off_stays_there_while_the_rest_moves_in() {
+    let mut rig = led_rig(bust(), [[200.0, 150.0], [220.0, 110.0]]).unwrap();
+    let rest = rig.mesh().vertices().to_vec();
+    assert_eq!(rig.at(0.0), rest);
+    let (half, end) = (rig.at(0.5), rig.at(1.0));
+    for ((rest, half), end) in rest.iter().zip(half).zip(&end) {
+        // Along the border it goes as it is led.
+        assert!((end[0] - rest[0] - 20.0).abs() < 1e-3);
+        let up = rest[1] - end[1];
+        if rest[1] >= 300.0 {
+            assert!(up < 1.0, "{rest:?} {end:?} shows what is beyond");
+        } else if rest[1] <= 150.0 {
+            assert!((up - 40.0).abs() < 1e-3, "above the handle all of it moves");
+        } else {
+            assert!((0.0..=40.0).contains(&up));
+        }
+        assert!(rest[1] - half[1] <= up + 1e-3);
+    }
+    assert!(areas(rig.mesh(), &end).iter().all(|area| *area > 0.0));
+}
+
+#[test]
+fn what_goes_along_the_border_or_beyond_it_is_only_moved() {
+    for to in [[260.0, 150.0], [200.0, 200.0], [150.0, 260.0]] {
+        assert!(led_rig(bust(), [[200.0, 150.0], to]).is_none(), "{to:?}");
+    }
+    // A foot on the border is not cut off; a leg is.
+    let on_legs = |foot: f32| {
+        mask(move |x, y| {
+            let leg = (x - 200.0).abs() < if y > 290.0 { foot } else { 15.0 };
+            (x - 200.0).abs() < 90.0 && (60.0..250.0).contains(&y) || leg && y > 60.0
+        })
+    };
+    let up = [[200.0, 150.0], [200.0, 110.0]];
+    assert!(led_rig(on_legs(30.0), up).is_none() && led_rig(on_legs(8.0), up).is_none());
+    assert!(led_rig(on_legs(15.0), up).is_some());
+}
+
+#[test]
+fn a_thing_that_is_drawn_far_is_not_stretched_for_ever() {
+    let mut rig = led_rig(bust(), [[200.0, 270.0], [200.0, 60.0]]).unwrap();
+    let rest = rig.mesh().vertices().to_vec();
+    let end = rig.at(1.0);
+    // Half of the 30 pixels between handle and border is held back.
+    for (rest, end) in rest.iter().zip(&end) {
+        let up = rest[1] - end[1];
+        assert!((194.9..=210.1).contains(&up), "{rest:?} {end:?}");
+    }
+    let (area, was) = (areas(rig.mesh(), &end), areas(rig.mesh(), &rest));
+    assert!(
+        area.iter()
+            .zip(was)
+            .all(|(area, was)| *area > 0.0 && *area < 3.0 * was)
+    );
+}
