@@ -251,7 +251,7 @@ fn likely(score: f32, [area, border]: [f32; 2]) -> f32 {
 
 /// In which order to offer masks of `size` pixels. The numbers were chosen on 65 clicks into photographs, whose masks were judged by
 /// eye: 61 of the first ones are what was meant, where the best score, and the largest near it, has 51. On 39 frames of DAVIS,
-/// which had no say in it, the first mask's mean IoU is 0.704, and 0.643 without what is said of areas here; the best of the
+/// on which none of them was chosen, the first mask's mean IoU is 0.704, and 0.643 without what is said of areas here; the best of the
 /// four has 0.719.
 fn order(masks: &[Vec<bool>], scores: &[f32], size: [usize; 2]) -> Vec<usize> {
     let seen: Vec<[f32; 2]> = masks.iter().map(|mask| covered(mask, size)).collect();

@@ -21,6 +21,8 @@ const DARK: f32 = 0.82;
 const TINT: f32 = 0.03;
 /// What is cut off at the feet's height along more than this, by its own side, is dark ground around the thing.
 const CUT: f32 = 0.4;
+/// What lies on the picture's border along more than this, by its own side, is the dark of the ground: grass, or gravel.
+const ON_BORDER: f32 = 1.0;
 /// A shadow that is larger than this, by the thing's area, is something else.
 const LARGEST: f32 = 1.5;
 
@@ -116,8 +118,8 @@ pub(super) fn found(picture: &Picture, covered: &[f32]) -> Option<Vec<bool>> {
         shadow[at] = true;
     }
     let mut size = todo.len();
-    // How much of it goes on above the feet.
-    let mut cut = 0;
+    // How much of it goes on above the feet, and beyond the picture.
+    let (mut cut, mut on_border) = (0, 0);
     while let Some(at) = todo.pop() {
         let (x, y) = (at % width, at / width);
         cut += usize::from(y == feet && y > 0 && dark(at - width));
@@ -127,6 +129,7 @@ pub(super) fn found(picture: &Picture, covered: &[f32]) -> Option<Vec<bool>> {
             (y > feet).then(|| at - width),
             (y + 1 < height).then(|| at + width),
         ];
+        on_border += usize::from(x == 0 || x + 1 == width || y + 1 == height);
         for next in around.into_iter().flatten() {
             if !shadow[next] && dark(next) {
                 shadow[next] = true;
@@ -137,5 +140,7 @@ pub(super) fn found(picture: &Picture, covered: &[f32]) -> Option<Vec<bool>> {
     }
     let least = 8.max((0.002 * area) as usize);
     let fits = (least..=(LARGEST * area) as usize).contains(&size);
-    (fits && cut as f32 <= CUT * (size as f32).sqrt()).then_some(shadow)
+    let side = (size as f32).sqrt();
+    let whole = cut as f32 <= CUT * side && on_border as f32 <= ON_BORDER * side;
+    (fits && whole).then_some(shadow)
 }

@@ -75,6 +75,24 @@ fn shares(found: &[bool], kinds: Kinds, kind: u8) -> (f32, f32) {
     (hit / all, wrong / all)
 }
 
+/// A box on ground that is dark along the picture's lower border, up to its foot.
+fn on_a_dark_edge(x: usize, y: usize) -> u8 {
+    if (60..100).contains(&x) && (62..118).contains(&y) {
+        1
+    } else if y >= 116 {
+        2
+    } else {
+        0
+    }
+}
+
+#[test]
+fn dark_ground_along_the_border_is_no_shadow() {
+    let (picture, covered) = scene(6, on_a_dark_edge);
+    assert!(contact::found(&picture, &covered).is_none());
+    assert!(found(&picture, &covered, &[]).is_none());
+}
+
 #[test]
 fn what_is_cast_is_found_on_any_side_and_over_textured_ground() {
     for kinds in [at_its_foot as Kinds, above] {
