@@ -2,35 +2,14 @@
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, statSync } from 'node:fs';
-import { createServer } from 'node:http';
-import { extname, join, normalize } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { at, click, drag, entities, finished, generate, said, settings, stage, until } from './actions.mjs';
 import { dist, open, root } from './harness.mjs';
+import { host } from './host.mjs';
 
 const skip = !existsSync(join(dist, 'sw.js')) && 'the page was built by Trunk alone';
-const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.wasm': 'application/wasm', '.css': 'text/css', '.svg': 'image/svg+xml' };
-
-/** A host of static files: no headers but the type; the page is there a second time, in the folder dragentity. `instead` are files that differ, by path; `asked` what was asked for. */
-function host(t) {
-  const instead = {};
-  const asked = [];
-  const server = createServer((request, response) => {
-    const path = normalize(decodeURIComponent(new URL(request.url, 'http://host').pathname)).replace(/\/$/, '/index.html');
-    asked.push(path.slice(1));
-    const file = join(dist, path.replace(/^\/dragentity\//, '/'));
-    const body = instead[path.slice(1)] ?? (existsSync(file) && statSync(file).isFile() ? readFileSync(file) : undefined);
-    response.writeHead(body === undefined ? 404 : 200, { 'content-type': TYPES[extname(path)] ?? 'application/octet-stream' });
-    response.end(body);
-  });
-  const close = () => new Promise((resolve) => { server.close(resolve); server.closeAllConnections(); });
-  t.after(close);
-  return new Promise((resolve) =>
-    server.listen(0, '127.0.0.1', () => resolve({ base: `http://127.0.0.1:${server.address().port}`, instead, asked, close })),
-  );
-}
-
 const allowed = { serviceWorkers: 'allow' };
 const kept = (page) => page.evaluate(async () => {
   for (const name of await caches.keys()) {

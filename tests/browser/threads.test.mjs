@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { at, click, drag, entities, finished, generate, link, paint, said, settings, stage, unpack, until } from './actions.mjs';
 import { dist, open } from './harness.mjs';
+import { host } from './host.mjs';
 
 const skip = !existsSync(join(dist, 'threads')) && 'the page was built without the module with threads';
 const device = async (page) => at(page, 'device').textContent();
@@ -28,7 +29,11 @@ test('two and three threads make what one makes', { skip, timeout: 900_000 }, as
     await click(page, [0.3, 0.3]);
     await entities(page, 1, 240_000);
     const { mask } = unpack(await link(page)).entities[0];
-    await drag(page, [[0.3, 0.3], [0.42, 0.3]]);
+    await at(page, 'sample-coffee').click();
+    await entities(page, 0);
+    // The same path each time, as no hand draws it.
+    await at(page, 'example').click();
+    await entities(page, 1);
     await settings(page, { frames: 6 });
     await generate(page);
     await finished(page, 240_000);
@@ -38,24 +43,19 @@ test('two and three threads make what one makes', { skip, timeout: 900_000 }, as
 });
 
 test('a thread that fails: the page says so and does with one', { skip, timeout: 300_000 }, async (t) => {
-  const page = await open(t, {
-    at: '/?device=cpu&threads=2&segmenter=models/tiny_sam.safetensors',
-    expect: [/no room/],
-    prepare: (page) =>
-      page.context().route('**/thread.js', async (route) => {
-        const body = await readFile(join(dist, 'thread.js'), 'utf8');
-        await route.fulfill({
-          contentType: 'text/javascript',
-          headers: { 'cross-origin-embedder-policy': 'require-corp' },
-          body: body.replace('be_a_thread();', 'throw new Error("no room");'),
-        });
-      }),
+  const { base, instead } = await host(t, {
+    'cross-origin-opener-policy': 'same-origin',
+    'cross-origin-embedder-policy': 'require-corp',
   });
+  // While the worker waits for it.
+  const code = await readFile(join(dist, 'thread.js'), 'utf8');
+  instead['thread.js'] = code.replace('be_a_thread();', 'throw new Error("no room");');
+  const page = await open(t, { base, at: '/?device=cpu&threads=2', expect: [/no room/] });
   await stage(page);
   await said(page, /crashed \(.*no room.*\) and has been started again/);
   await until(async () => /1 thread/.test(await device(page)), 'one thread', 60_000);
-  await click(page, [0.5, 0.5]);
-  await entities(page, 1);
+  await paint(page, [[0.35, 0.5], [0.45, 0.5]]);
+  await until(() => at(page, 'stage').getAttribute('data-live'), 'the plate', 120_000);
 });
 
 test('a browser that cannot share memory has one thread', { skip, timeout: 300_000 }, async (t) => {
