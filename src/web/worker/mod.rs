@@ -386,7 +386,13 @@ async fn work() {
             addresses,
         } = task
         {
-            take_threads(threads).await;
+            #[cfg(target_feature = "atomics")]
+            if let Err(error) = threads::start(threads).await {
+                log::warn!("no threads: {error}");
+            }
+            // The module without threads is told all the same.
+            #[cfg(not(target_feature = "atomics"))]
+            let _ = threads;
             place = match Place::take(device, segmenter, addresses).await {
                 Ok(place) => Some(place),
                 Err(error) => {
@@ -405,16 +411,6 @@ async fn work() {
     }
     PLACE.set(place);
     with(|s| s.working = false);
-}
-
-/// Has this worker's work done by so many threads, where the module knows any.
-async fn take_threads(count: usize) {
-    #[cfg(target_feature = "atomics")]
-    if let Err(error) = threads::start(count).await {
-        log::warn!("no threads: {error}");
-    }
-    #[cfg(not(target_feature = "atomics"))]
-    let _ = count;
 }
 
 /// What is done on a device.
