@@ -1,7 +1,9 @@
 // Starts the module on the page. Everything else is in src/web.
 import init from './dragentity.js';
+import { ready } from './offline.js';
 
 try {
+  await ready();
   await init();
 } catch (error) {
   const box = document.createElement('p');

@@ -1,11 +1,21 @@
-// The worker that runs the model: the page's own module, compiled once and handed over.
+// The worker that runs the model: the page's own module, compiled once and handed over, or the one that knows threads.
 import init from './dragentity.js';
 
 addEventListener(
   'message',
-  async (event) => {
+  async ({ data: [module, threads] }) => {
     try {
-      await init({ module_or_path: event.data });
+      if (threads) {
+        try {
+          const threaded = await import('./threads/dragentity.js');
+          await threaded.default();
+          return;
+        } catch (error) {
+          // Out of room for memory that can be shared, or an older browser: one thread does it, too.
+          console.warn(`no threads: ${error}`);
+        }
+      }
+      await init({ module_or_path: module });
     } catch (error) {
       setTimeout(() => { throw error; }); // becomes the page's `error` event
     }

@@ -6,6 +6,8 @@ pub mod editor;
 pub mod folder;
 
 #[cfg(target_family = "wasm")]
+mod adapter;
+#[cfg(target_family = "wasm")]
 mod compare;
 #[cfg(target_family = "wasm")]
 mod dom;
@@ -15,7 +17,7 @@ mod messages;
 mod page;
 #[cfg(target_family = "wasm")]
 mod protocol;
-#[cfg(target_family = "wasm")]
+#[cfg(all(target_family = "wasm", feature = "wgpu"))]
 pub mod selftest;
 pub mod wire;
 #[cfg(target_family = "wasm")]
@@ -29,6 +31,9 @@ pub fn start() {
     match web_sys::window() {
         Some(window) if compare::is_in(&window) => compare::start(),
         Some(_) => page::start(),
+        // It has its memory, and with that all that was set up, from the worker that it belongs to.
+        #[cfg(target_feature = "atomics")]
+        None if worker::threads::is_one() => {}
         None => worker::start(),
     }
 }

@@ -258,8 +258,10 @@ pub enum ToWorker {
     Start {
         /// Which device.
         device: DeviceChoice,
-        /// URL of the weights that make masks.
-        segmenter: String,
+        /// How many threads work, where the module knows threads.
+        threads: usize,
+        /// URL of the weights that make masks; `None`: it makes none.
+        segmenter: Option<String>,
         /// URL of the weights that find people's joints: loaded when they are first needed.
         pose: String,
         /// URL of the model's directory, ending in a slash: loaded when it is first needed.

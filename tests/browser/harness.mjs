@@ -63,7 +63,7 @@ function browser(webgpu) {
 /** The folder that is served: the built page, file by file, and whatever models a test adds (see `addModel`). */
 const site = mkdtempSync(join(tmpdir(), 'dragentity-site-'));
 mkdirSync(join(site, 'models'));
-const dist = process.env.DRAGENTITY_DIST ?? join(root, 'dist');
+export const dist = process.env.DRAGENTITY_DIST ?? join(root, 'dist');
 for (const name of existsSync(dist) ? readdirSync(dist) : []) {
   if (name !== 'models') symlinkSync(join(dist, name), join(site, name));
 }
@@ -138,6 +138,8 @@ export async function open(t, { webgpu = false, at = '/', prepare, expect = [], 
     viewport: { width: 1280, height: 800 },
     permissions: ['clipboard-read', 'clipboard-write'],
     acceptDownloads: true,
+    // It would answer in place of the routes that tests set.
+    serviceWorkers: 'block',
     ...options,
   });
   const page = await context.newPage();

@@ -1,17 +1,20 @@
-// How long a person waits for what, when asked for it: DRAGENTITY_TIMES=1 ./test browser
+// How long a person waits for what, when asked for it: DRAGENTITY_TIMES=1 ./test browser. With more rounds (DRAGENTITY_TIMES=3), one and
+// two threads take turns.
 
 import { test } from 'node:test';
 import { at, click, drag, entities, finished, generate, paint, settings, stage, until } from './actions.mjs';
 import { open } from './harness.mjs';
 
 const wanted = Boolean(process.env.DRAGENTITY_TIMES);
-
-for (const [sample, from, to] of [
+const rounds = Array.from({ length: Number(process.env.DRAGENTITY_TIMES) || 1 }, (_, i) => i + 1);
+const samples = [
   ['cat', [0.45, 0.55], [0.36, 0.55]],
   ['coffee', [0.3, 0.3], [0.42, 0.3]],
-]) {
-  test(`the times of ${sample}`, { skip: !wanted && 'not asked for', timeout: 600_000 }, async (t) => {
-    const page = await open(t, { at: '/?device=cpu' });
+];
+
+for (const [round, threads, [sample, from, to]] of rounds.flatMap((r) => [1, 2].flatMap((n) => samples.map((s) => [r, n, s])))) {
+  test(`the times of ${sample}, ${threads} threads, round ${round}`, { skip: !wanted && 'not asked for', timeout: 600_000 }, async (t) => {
+    const page = await open(t, { at: `/?device=cpu&threads=${threads}` });
     await stage(page);
     const device = () => at(page, 'device').textContent();
     await until(async () => !/Loading|Looking/.test(await device()), 'the first picture to be looked at', 120_000);
@@ -38,7 +41,7 @@ for (const [sample, from, to] of [
       await generate(page);
       await finished(page, 300_000);
     });
-    t.diagnostic(`${sample}: ${times.join(', ')}`);
+    t.diagnostic(`${sample}, ${threads} threads: ${times.join(', ')}`);
   });
 }
 

@@ -11,6 +11,7 @@ use super::shadow::{self, Shade};
 use super::warp::{Bent, Sampling, Warped, warp};
 use dragentity_core::scene::bend::Motion;
 use dragentity_core::scene::{Mask, Picture, Shadow};
+use rayon::prelude::*;
 
 /// What covers more of the picture than this is ground or backdrop, from which others may be filled.
 const BACKDROP: f32 = 0.25;
@@ -405,16 +406,10 @@ impl Composition {
         followed
     }
 
-    /// Several frames, natively on all processors.
+    /// Several frames, on all threads.
     pub fn frames(&self, which: impl Iterator<Item = usize>) -> Vec<Vec<u8>> {
-        #[cfg(not(target_family = "wasm"))]
-        {
-            use rayon::prelude::*;
-            let which: Vec<usize> = which.collect();
-            which.into_par_iter().map(|i| self.frame(i)).collect()
-        }
-        #[cfg(target_family = "wasm")]
-        which.map(|i| self.frame(i)).collect()
+        let which: Vec<usize> = which.collect();
+        which.into_par_iter().map(|i| self.frame(i)).collect()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Products of matrices that are parts of slices.
 
+use crate::parallel::threads;
 use gemm::Parallelism;
 
 /// A matrix within a slice.
@@ -97,10 +98,10 @@ pub(crate) fn matmul(
 
 /// All threads, where there is more than one.
 pub(crate) fn all_threads() -> Parallelism {
-    #[cfg(not(target_family = "wasm"))]
-    return Parallelism::Rayon(0);
-    #[cfg(target_family = "wasm")]
-    Parallelism::None
+    match threads() {
+        1 => Parallelism::None,
+        n => Parallelism::Rayon(n),
+    }
 }
 
 #[cfg(test)]

@@ -1,23 +1,14 @@
-//! Work on all threads natively, one piece after the other in a browser.
+//! Work on all threads that there are: one, in a page that has no others.
 
+use rayon::prelude::*;
 use std::cell::RefCell;
 
 /// Calls `f` with each item and its index.
-#[cfg(not(target_family = "wasm"))]
 pub(crate) fn for_each<T: Send>(items: Vec<T>, f: impl Fn(usize, T) + Sync + Send) {
-    use rayon::prelude::*;
     items
         .into_par_iter()
         .enumerate()
         .for_each(|(i, item)| f(i, item));
-}
-
-/// Calls `f` with each item and its index.
-#[cfg(target_family = "wasm")]
-pub(crate) fn for_each<T>(items: Vec<T>, f: impl Fn(usize, T)) {
-    for (i, item) in items.into_iter().enumerate() {
-        f(i, item);
-    }
 }
 
 /// Calls `f` with each chunk of `chunk` elements (the last may be shorter) and its index.
@@ -50,10 +41,7 @@ pub(crate) fn for_each_stripe<const N: usize>(
 
 /// Threads that there are.
 pub(crate) fn threads() -> usize {
-    #[cfg(not(target_family = "wasm"))]
-    return rayon::current_num_threads();
-    #[cfg(target_family = "wasm")]
-    1
+    rayon::current_num_threads()
 }
 
 /// Calls `f` with `count` numbers, whichever, that the thread keeps for the next call: memory from the system would

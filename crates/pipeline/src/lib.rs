@@ -64,7 +64,7 @@ pub mod sample;
 pub mod schp;
 pub mod segment;
 pub mod segmenter;
-#[cfg(target_family = "wasm")]
+#[cfg(all(target_family = "wasm", feature = "wgpu"))]
 pub mod selftest;
 #[cfg(not(target_family = "wasm"))]
 pub mod split;

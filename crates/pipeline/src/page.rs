@@ -8,11 +8,14 @@ use crate::model::{About, Model, ModelOptions};
 use crate::pose::PoseFinder;
 use crate::segmenter::Segmenter;
 use crate::transfer::pause;
+#[cfg(feature = "wgpu")]
 use burn::backend::wgpu::WgpuDevice;
 use burn::tensor::backend::Backend;
 use dragentity_core::scene::{Mask, Part, Picture, Scene, Skeleton};
 use dragentity_core::{Cancel, ClickJob, Error, Job, JobEvent, Result, Video};
-use dragentity_networks::device::{Cpu, Gpu, cpu_device_name};
+#[cfg(feature = "wgpu")]
+use dragentity_networks::device::Gpu;
+use dragentity_networks::device::{Cpu, cpu_device_name};
 use dragentity_networks::weights::{WeightType, Weights};
 use serde::{Deserialize, Serialize};
 use std::future::Future;
@@ -21,6 +24,13 @@ use std::pin::Pin;
 /// Work that goes on while the page lives: it gives way to others between its steps. Boxed, since a future whose type others
 /// see is compiled where it is waited for.
 pub type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + 'a>>;
+
+/// Where the frames are that an observer of [`PageDevice::run`] is shown.
+#[cfg(feature = "wgpu")]
+pub type Shown = Gpu;
+/// The same in a module without GPUs, which shows none.
+#[cfg(not(feature = "wgpu"))]
+pub type Shown = Cpu;
 
 /// A device and what is loaded onto it.
 pub struct PageDevice {
@@ -61,6 +71,7 @@ const HEAP: u64 = 1 << 32;
 
 enum Place {
     Cpu(Box<On<Cpu>>),
+    #[cfg(feature = "wgpu")]
     Gpu(Box<On<Gpu>>),
 }
 
@@ -69,6 +80,7 @@ enum Memory {
     /// It is the module's own.
     Heap,
     /// Browsers do not tell how much a GPU has, only how large a piece of it may be, in bytes.
+    #[cfg(feature = "wgpu")]
     Pieces(u64),
 }
 
@@ -90,6 +102,7 @@ macro_rules! on_either {
     ($self:expr, $on:ident => $work:expr) => {
         match $self {
             Place::Cpu($on) => $work,
+            #[cfg(feature = "wgpu")]
             Place::Gpu($on) => $work,
         }
     };
@@ -107,6 +120,7 @@ impl PageDevice {
 
     /// A GPU that Burn knows, called `name` in words, which gives pieces of memory of up to `piece` bytes, and the addresses of what
     /// will be loaded onto it.
+    #[cfg(feature = "wgpu")]
     pub fn gpu(device: WgpuDevice, name: String, piece: u64, addresses: Addresses) -> Self {
         Self {
             place: Place::Gpu(On::new(device, name, Memory::Pieces(piece), addresses)),
@@ -230,7 +244,7 @@ impl PageDevice {
         job: &'a Job,
         maker: Maker,
         cancel: &'a Cancel,
-        observer: &'a mut dyn Observer<Gpu>,
+        observer: &'a mut dyn Observer<Shown>,
     ) -> Work<'a, Video> {
         Box::pin(async move {
             if maker == Maker::AtOnce {
@@ -242,6 +256,7 @@ impl PageDevice {
                     let mut tell = |event: JobEvent| observer.event(event);
                     on.take_opened()?.run(job, cancel, &mut tell).await
                 }
+                #[cfg(feature = "wgpu")]
                 Place::Gpu(on) if maker == Maker::Opened => {
                     on.take_opened()?.run(job, cancel, observer).await
                 }
@@ -250,6 +265,7 @@ impl PageDevice {
                     let engine = on.engine(cancel, &mut tell).await?;
                     engine.run(job, cancel, &mut tell).await
                 }
+                #[cfg(feature = "wgpu")]
                 Place::Gpu(on) => {
                     let mut tell = |event: JobEvent| observer.event(event);
                     let engine = on.engine(cancel, &mut tell).await?;
@@ -264,6 +280,7 @@ impl<B: Backend> On<B> {
     fn new(device: B::Device, name: String, memory: Memory, addresses: Addresses) -> Box<Self> {
         // The one place where the page chooses it. Nobody says how much memory a GPU has: in 8 bits the networks fit into most.
         let dtype = match memory {
+            #[cfg(feature = "wgpu")]
             Memory::Pieces(_) => Some(WeightType::Int8),
             Memory::Heap => None,
         };
@@ -283,6 +300,7 @@ impl<B: Backend> On<B> {
     async fn open_model(&mut self, location: &str) -> Result<Opened> {
         let (free_memory, largest_piece) = match self.memory {
             Memory::Heap => (Some(HEAP - heap_taken()), None),
+            #[cfg(feature = "wgpu")]
             Memory::Pieces(piece) => (None, Some(piece)),
         };
         let options = ModelOptions {

@@ -64,6 +64,10 @@ pub struct App {
     segmenter_url: String,
     model_url: String,
     choice: DeviceChoice,
+    /// Whether there is a GPU worth using; only known where there can be threads.
+    gpu: bool,
+    /// How many threads the processor's work is done by.
+    threads: usize,
     device: Option<Device>,
     compute_targets: ComputeTargets,
     segmenter: Segmenter,
@@ -151,6 +155,7 @@ pub fn start() {
         Some("webgpu") => DeviceChoice::WebGpu,
         _ => DeviceChoice::Auto,
     };
+    let threads = worker::threads(asked("threads").and_then(|n| n.parse().ok()));
     // Who names a model wants it.
     let by_model = asked("model").is_some();
     let app = App {
@@ -164,6 +169,8 @@ pub fn start() {
             .unwrap_or_else(|| "models/mobile_sam/model.safetensors".into()),
         model_url: asked("model").unwrap_or_else(|| "models/mini/".into()),
         choice,
+        gpu: false,
+        threads,
         device: None,
         compute_targets: ComputeTargets::new(),
         segmenter: Segmenter::default(),
@@ -198,11 +205,17 @@ pub fn start() {
         app.own_numbers = [own.frames, own.fps, own.steps];
         app.editor.settings = own;
         app.show_settings();
-        app.start_worker();
         app.ask_server(false);
         app.update();
     });
-    spawn_local(first_scene());
+    spawn_local(async move {
+        let gpu = worker::has_gpu(choice, threads).await;
+        act(move |app| {
+            app.gpu = gpu;
+            app.restart_worker();
+        });
+    });
+    spawn_local(first_scene(asked("picture")));
     spawn_local(results::read());
     spawn_local(async {
         let encodes = mp4::is_possible().await;

@@ -107,14 +107,34 @@ async fn by_browser(blob: &Blob) -> std::result::Result<Picture, ()> {
 
 /// A sample's file.
 pub async fn sample(name: &str) -> Result<Blob> {
-    let path = format!("samples/{name}.jpg");
-    let promise = fetch(&path)
+    file(&format!("samples/{name}.jpg")).await
+}
+
+/// The picture that the page's address names: a file beside the page, or elsewhere on its server. Whoever made the link is not to
+/// have the page ask others.
+pub async fn named(address: &str) -> Result<Blob> {
+    let location = dom::window().location();
+    let base = dom::document().base_uri().ok().flatten();
+    let whole = web_sys::Url::new_with_base(address, &base.unwrap_or_default());
+    match whole {
+        Ok(url) if location.origin().is_ok_and(|own| own == url.origin()) => {
+            file(&url.href()).await
+        }
+        _ => Err(Error::Picture {
+            name: address.into(),
+            reason: "is not on this page's own server; open the picture itself".into(),
+        }),
+    }
+}
+
+async fn file(path: &str) -> Result<Blob> {
+    let promise = fetch(path)
         .await?
         .blob()
-        .map_err(|_| unreachable_file(&path))?;
+        .map_err(|_| unreachable_file(path))?;
     let blob = JsFuture::from(promise)
         .await
-        .map_err(|_| unreachable_file(&path))?;
+        .map_err(|_| unreachable_file(path))?;
     Ok(blob.unchecked_into())
 }
 

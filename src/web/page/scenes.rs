@@ -10,14 +10,26 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::Blob;
 
-/// What the page opens with: the link's scene, or what was there before a reload, or the first sample.
-pub(super) async fn first_scene() {
+/// What the page opens with: the picture that its address names, the link's scene, or what was there before a reload, or the first
+/// sample.
+pub(super) async fn first_scene(named: Option<String>) {
     let fragment = dom::window().location().hash().unwrap_or_default();
+    let mut linked = None;
     if fragment.contains(FRAGMENT) {
         match Preset::parse(&fragment) {
-            Ok(preset) => return open_preset(preset).await,
+            Ok(preset) => linked = Some(preset),
             Err(error) => refuse_link(&error),
         }
+    }
+    if let Some(name) = named {
+        // What was made of it is there after a reload.
+        let made = linked.is_none() && keep::kept().is_some_and(|k| k.own && k.name == name);
+        if !made && open_named(name, &mut linked).await {
+            return;
+        }
+    }
+    if let Some(preset) = linked {
+        return open_preset(preset).await;
     }
     if let Some(kept) = keep::kept() {
         let blob = if kept.own {
@@ -35,6 +47,24 @@ pub(super) async fn first_scene() {
         }
     }
     open_sample(open::SAMPLES[0].into()).await;
+}
+
+/// Opens the picture that the page's address names, with the link's scene if that fits; whether there is a picture then.
+async fn open_named(name: String, linked: &mut Option<Preset>) -> bool {
+    match open::named(&name).await {
+        Ok(blob) => {
+            if let Some(preset) = linked.take() {
+                act(move |app| app.waiting_preset = Some(preset));
+            }
+            open_own(blob, name).await;
+            let has_picture = |a: &App| !a.editor.scene().picture.is_empty();
+            APP.with(|cell| cell.borrow().as_ref().is_some_and(has_picture))
+        }
+        Err(error) => {
+            say(Kind::Error, &sentence(&error.to_string()));
+            false
+        }
+    }
 }
 
 /// Opens a sample.

@@ -1,7 +1,9 @@
 //! The worker: started, heard, and started again when it is lost.
 
+use super::link::Which;
 use super::messages::{Kind, say, sentence};
 use super::{App, act, dom};
+use crate::web::adapter;
 use crate::web::protocol::{DeviceChoice, FromWorker, Of, Pixels, ToWorker};
 use dragentity_core::JobEvent;
 use dragentity_core::error::Result;
@@ -11,6 +13,9 @@ use wasm_bindgen::JsValue;
 
 /// After how many crashes in a row the worker is not started again by itself.
 const MOST_CRASHES: u32 = 3;
+
+/// More threads than this wait for each other rather than work.
+const MOST_THREADS: usize = 16;
 
 /// What finds people's joints, beside the page.
 const POSE: &str = "models/blaze_pose/model.safetensors";
@@ -30,7 +35,9 @@ impl App {
         self.sent_picture = 0;
         self.live.forget();
         self.segmenter.restart();
-        self.link.start(|message| act(move |app| app.hear(message)));
+        let hear = |which, message| act(move |app| app.hear(which, message));
+        let with_gpu = self.gpu && self.choice != DeviceChoice::Cpu;
+        self.link.start(self.threads > 1 && !with_gpu, hear);
         let canvas = if self.choice == DeviceChoice::Cpu {
             None
         } else {
@@ -39,15 +46,23 @@ impl App {
         if let Some(canvas) = canvas {
             let object: JsValue = canvas.into();
             self.link
-                .send_with(&ToWorker::Canvas(object.clone()), Some(object));
+                .send_with(&ToWorker::Canvas(object.clone()), object);
         }
         let model = self.model_url.trim_end_matches('/');
-        self.link.send(&ToWorker::Start {
-            device: self.choice,
-            segmenter: address(&self.segmenter_url),
+        let start = |device, segmenter| ToWorker::Start {
+            device,
+            threads: self.threads,
+            segmenter,
             pose: address(POSE),
             model: address(&format!("{model}/")),
-        });
+        };
+        let main = start(self.choice, Some(address(&self.segmenter_url)));
+        let beside = start(DeviceChoice::Cpu, None);
+        self.link.send(&main);
+        if self.threads > 1 && with_gpu {
+            self.link.start_beside(hear);
+            self.link.send_beside(&beside);
+        }
         self.send_segmenter();
         self.send_model();
         self.send_picture();
@@ -63,9 +78,11 @@ impl App {
         self.update();
     }
 
-    pub(super) fn hear(&mut self, message: FromWorker) {
+    pub(super) fn hear(&mut self, which: Which, message: FromWorker) {
         match message {
-            FromWorker::Alive => self.link.set_alive(),
+            FromWorker::Alive => self.link.set_alive(which),
+            // What everything else runs on is told by the other one.
+            FromWorker::Device { .. } if which == Which::Beside => {}
             FromWorker::Device { gpu, name, why } => {
                 self.device = Some(Device { gpu, name, why });
                 self.show_status();
@@ -131,6 +148,8 @@ impl App {
             }
             FromWorker::Crashed(why) => {
                 self.crashes += 1;
+                // Fewer things that can go wrong.
+                self.threads = 1;
                 let why = why.trim().trim_end_matches('.').to_owned();
                 if self.crashes < MOST_CRASHES {
                     say(
@@ -221,6 +240,28 @@ impl App {
             }
         }
     }
+}
+
+/// How many threads the worker may have: `asked`, else as many as there are processors, where the page was built with the module
+/// that knows them and the browser lets memory be shared.
+pub(super) fn threads(asked: Option<usize>) -> usize {
+    let isolated = js_sys::Reflect::get(&js_sys::global(), &"crossOriginIsolated".into())
+        .is_ok_and(|isolated| isolated.is_truthy());
+    let mark = dom::document().query_selector("meta[name=\"dragentity-threads\"]");
+    if !isolated || !mark.is_ok_and(|mark| mark.is_some()) {
+        return 1;
+    }
+    let processors = dom::window().navigator().hardware_concurrency() as usize;
+    asked.unwrap_or(processors).clamp(1, MOST_THREADS)
+}
+
+/// Whether there is a GPU worth using; looked at where the processor would else have threads.
+pub(super) async fn has_gpu(choice: DeviceChoice, threads: usize) -> bool {
+    threads > 1
+        && choice != DeviceChoice::Cpu
+        && adapter::usable(choice == DeviceChoice::WebGpu)
+            .await
+            .is_ok()
 }
 
 /// An address that means the same in the worker.

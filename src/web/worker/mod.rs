@@ -1,9 +1,13 @@
 //! The worker's half: takes a device, loads what makes masks, looks at the picture, opens models, makes masks and videos, one
 //! thing after another. It listens while it works, because the pipeline yields between steps.
 
+#[cfg(feature = "wgpu")]
 mod gpu;
 mod place;
+#[cfg(feature = "wgpu")]
 mod present;
+#[cfg(target_feature = "atomics")]
+pub mod threads;
 
 use super::protocol::{DeviceChoice, FromWorker, JobData, ModelData, Of, Pixels, ToWorker, to_js};
 use dragentity_core::error::{Error, Result};
@@ -11,18 +15,22 @@ use dragentity_core::scene::{Mask, Picture, Scene, Settings, Skeleton};
 use dragentity_core::{Cancel, Click, ClickJob, Job, JobEvent};
 use dragentity_pipeline::page::{Addresses, Maker};
 use place::Place;
+#[cfg(feature = "wgpu")]
 use present::Presenter;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
-use web_sys::{DedicatedWorkerGlobalScope, File, MessageEvent, OffscreenCanvas};
+#[cfg(feature = "wgpu")]
+use web_sys::OffscreenCanvas;
+use web_sys::{DedicatedWorkerGlobalScope, File, MessageEvent};
 
 /// Something that takes time.
 enum Task {
     Start {
         device: DeviceChoice,
-        segmenter: String,
+        threads: usize,
+        segmenter: Option<String>,
         addresses: Addresses,
     },
     /// Take the weights in this file, or those from the start.
@@ -81,8 +89,10 @@ struct State {
     /// Of what is made ready for dragging, which waits for everything else.
     preparing: Option<(Cancel, u64, Scene)>,
     picture: Picture,
+    #[cfg(feature = "wgpu")]
     canvas: Option<OffscreenCanvas>,
     /// Draws the frames that are on the GPU.
+    #[cfg(feature = "wgpu")]
     presenter: Option<Presenter>,
 }
 
@@ -173,14 +183,17 @@ fn hear(message: ToWorker) {
     match message {
         ToWorker::Start {
             device,
+            threads,
             segmenter,
             pose,
             model,
         } => push(Task::Start {
             device,
+            threads,
             segmenter,
             addresses: Addresses { model, pose },
         }),
+        #[cfg(feature = "wgpu")]
         ToWorker::Canvas(canvas) => with(|s| s.canvas = canvas.dyn_into().ok()),
         ToWorker::Picture(pixels) => match pixels.picture() {
             Ok(picture) => {
@@ -299,11 +312,15 @@ fn hear(message: ToWorker) {
                 failed(of, &Error::Cancelled);
             }
         }
+        #[cfg(feature = "wgpu")]
         ToWorker::Draw(view) => with(|s| {
             if let Some(presenter) = &mut s.presenter {
                 presenter.draw(view);
             }
         }),
+        // There is no GPU whose frames could be drawn.
+        #[cfg(not(feature = "wgpu"))]
+        ToWorker::Canvas(_) | ToWorker::Draw(_) => {}
     }
 }
 
@@ -364,10 +381,18 @@ async fn work() {
     while let Some(task) = with(|s| s.tasks.pop_front()) {
         if let Task::Start {
             device,
+            threads,
             segmenter,
             addresses,
         } = task
         {
+            #[cfg(target_feature = "atomics")]
+            if let Err(error) = threads::start(threads).await {
+                log::warn!("no threads: {error}");
+            }
+            // The module without threads is told all the same.
+            #[cfg(not(target_feature = "atomics"))]
+            let _ = threads;
             place = match Place::take(device, segmenter, addresses).await {
                 Ok(place) => Some(place),
                 Err(error) => {
@@ -375,7 +400,7 @@ async fn work() {
                     None
                 }
             };
-            if let Some(place) = &mut place {
+            if let Some(place) = place.as_mut().filter(|p| p.makes_masks()) {
                 took(place.take_segmenter(None).await);
             }
         } else if let Some(place) = &mut place {

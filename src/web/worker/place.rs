@@ -1,19 +1,23 @@
 //! The device that everything runs on, and what is loaded onto it.
 
-use super::gpu::{self, NoGpu};
-use super::present::Presenter;
-use super::{post, tell, with};
+#[cfg(feature = "wgpu")]
+use super::{gpu, present::Presenter, with};
+use super::{post, tell};
+#[cfg(not(feature = "wgpu"))]
+use crate::web::adapter;
+use crate::web::adapter::NoGpu;
 use crate::web::protocol::{DeviceChoice, FromWorker, ModelData, Of};
+#[cfg(feature = "wgpu")]
 use burn::tensor::Tensor;
 use dragentity_core::error::{Error, Result};
 use dragentity_core::platform::{let_go, pick, yield_now};
 use dragentity_core::scene::{Mask, Part, Picture, Scene, Skeleton};
 use dragentity_core::{Cancel, ClickJob, Job, JobEvent, Video};
-use dragentity_networks::device::{Gpu, cpu_device_name};
+use dragentity_networks::device::cpu_device_name;
 use dragentity_networks::weights::Weights;
 use dragentity_pipeline::at_once::Prepared;
 use dragentity_pipeline::engine::Observer;
-use dragentity_pipeline::page::{Addresses, Maker, Opened, PageDevice};
+use dragentity_pipeline::page::{Addresses, Maker, Opened, PageDevice, Shown};
 use std::sync::Arc;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::File;
@@ -69,8 +73,8 @@ async fn read(file: &File) -> Result<Weights> {
 /// A device, and where its weights come from.
 pub struct Place {
     device: PageDevice,
-    /// URL of the weights that make masks unless others are opened.
-    segmenter: String,
+    /// URL of the weights that make masks unless others are opened; `None`: another worker makes them.
+    segmenter: Option<String>,
     /// Where the model that was opened is.
     model: Option<String>,
 }
@@ -82,7 +86,7 @@ impl Place {
     /// [`Error::Device`] where a GPU was asked for by name and there is none.
     pub async fn take(
         choice: DeviceChoice,
-        segmenter: String,
+        segmenter: Option<String>,
         addresses: Addresses,
     ) -> Result<Self> {
         let device = device(choice, addresses).await?;
@@ -91,6 +95,11 @@ impl Place {
             segmenter,
             model: None,
         })
+    }
+
+    /// Whether masks are made here.
+    pub fn makes_masks(&self) -> bool {
+        self.segmenter.is_some()
     }
 
     /// Has masks made with the weights in a file, or with those that belong to the page; says what they are called.
@@ -107,7 +116,8 @@ impl Place {
                     let part = "what finds things".to_owned();
                     loading(JobEvent::Loading { part, done, total });
                 };
-                Weights::open(&self.segmenter, &mut progress).await?
+                let address = self.segmenter.as_deref().unwrap_or_default();
+                Weights::open(address, &mut progress).await?
             }
         };
         self.device.take_segmenter(&weights, &mut |_| {}).await
@@ -207,6 +217,7 @@ impl Place {
         maker: Maker,
         cancel: &Cancel,
     ) -> Result<Video> {
+        #[cfg(feature = "wgpu")]
         with(|s| {
             if let Some(presenter) = &mut s.presenter {
                 presenter.begin(&job.scene);
@@ -222,21 +233,9 @@ async fn device(choice: DeviceChoice, addresses: Addresses) -> Result<PageDevice
     let why = match choice {
         DeviceChoice::Cpu => "the CPU was asked for".to_owned(),
         _ => {
-            let canvas = with(|s| s.canvas.take());
             let emulated = choice == DeviceChoice::WebGpu;
-            match gpu::open(canvas, emulated, |why| post(&FromWorker::Lost(why))).await {
-                Ok(gpu) => {
-                    let (name, device) = (gpu.name.clone(), gpu.burn.clone());
-                    let piece = gpu.device.limits().max_storage_buffer_binding_size;
-                    let why = "the browser offers this graphics adapter".to_owned();
-                    post(&FromWorker::Device {
-                        gpu: true,
-                        name: name.clone(),
-                        why,
-                    });
-                    with(|s| s.presenter = Presenter::new(gpu));
-                    return Ok(PageDevice::gpu(device, name, piece, addresses));
-                }
+            match gpu_device(emulated, &addresses).await {
+                Ok(device) => return Ok(device),
                 Err(NoGpu::None(why)) if emulated => {
                     return Err(Error::Device(format!(
                         "{why}; take ?device=webgpu out of the address to use the CPU"
@@ -261,6 +260,38 @@ async fn device(choice: DeviceChoice, addresses: Addresses) -> Result<PageDevice
     Ok(PageDevice::cpu(addresses))
 }
 
+/// The GPU, an emulated one only if `emulated`; the page is told.
+#[cfg(feature = "wgpu")]
+async fn gpu_device(
+    emulated: bool,
+    addresses: &Addresses,
+) -> std::result::Result<PageDevice, NoGpu> {
+    let canvas = with(|s| s.canvas.take());
+    let gpu = gpu::open(canvas, emulated, |why| post(&FromWorker::Lost(why))).await?;
+    let (name, device) = (gpu.name.clone(), gpu.burn.clone());
+    let piece = gpu.device.limits().max_storage_buffer_binding_size;
+    let why = "the browser offers this graphics adapter".to_owned();
+    post(&FromWorker::Device {
+        gpu: true,
+        name: name.clone(),
+        why,
+    });
+    with(|s| s.presenter = Presenter::new(gpu));
+    Ok(PageDevice::gpu(device, name, piece, addresses.clone()))
+}
+
+/// A module without GPUs is started where none is worth using.
+#[cfg(not(feature = "wgpu"))]
+async fn gpu_device(
+    emulated: bool,
+    _addresses: &Addresses,
+) -> std::result::Result<PageDevice, NoGpu> {
+    let name = adapter::usable(emulated).await?;
+    Err(NoGpu::None(format!(
+        "this part of the page cannot use {name}"
+    )))
+}
+
 /// Passes on what is said while the weights that make masks are read.
 fn loading(event: JobEvent) {
     tell(Of::Start, event);
@@ -283,12 +314,13 @@ struct Heard {
     number: u64,
 }
 
-impl Observer<Gpu> for Heard {
+impl Observer<Shown> for Heard {
     fn event(&mut self, event: JobEvent) {
         pass_on(self.number, event);
     }
 
-    fn frames(&mut self, frames: &Tensor<Gpu, 4>, _step: Option<u32>) {
+    #[cfg(feature = "wgpu")]
+    fn frames(&mut self, frames: &Tensor<Shown, 4>, _step: Option<u32>) {
         let shown = with(|s| s.presenter.as_mut().map(|p| p.take(frames.clone())));
         if let Some(frames) = shown {
             post(&FromWorker::OnGpu {
@@ -298,6 +330,7 @@ impl Observer<Gpu> for Heard {
         }
     }
 
+    #[cfg(feature = "wgpu")]
     fn wants_previews(&self) -> bool {
         with(|s| s.presenter.is_none())
     }

@@ -1,4 +1,6 @@
-//! Rows at once: on all of rayon's threads natively, one after the other in a browser.
+//! Rows at once, on all of rayon's threads.
+
+use rayon::prelude::*;
 
 /// Calls `work` with each row of `values`, `width` long, and its number. What a row becomes may not depend on another's, so
 /// that the number of threads changes nothing.
@@ -7,16 +9,8 @@ pub(super) fn rows<T: Send>(
     width: usize,
     work: impl Fn(usize, &mut [T]) + Sync + Send,
 ) {
-    #[cfg(not(target_family = "wasm"))]
-    {
-        use rayon::prelude::*;
-        values
-            .par_chunks_mut(width)
-            .enumerate()
-            .for_each(|(y, row)| work(y, row));
-    }
-    #[cfg(target_family = "wasm")]
-    for (y, row) in values.chunks_mut(width).enumerate() {
-        work(y, row);
-    }
+    values
+        .par_chunks_mut(width)
+        .enumerate()
+        .for_each(|(y, row)| work(y, row));
 }

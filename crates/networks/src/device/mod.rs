@@ -149,17 +149,16 @@ pub trait Task {
 /// How many processor threads the CPU backend uses, in words.
 fn cpu_name(threads: Option<NonZeroUsize>) -> String {
     #[cfg(not(target_family = "wasm"))]
-    {
-        let all = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        match threads.map_or_else(all, NonZeroUsize::get) {
-            1 => "CPU, 1 thread".to_owned(),
-            n => format!("CPU, {n} threads"),
-        }
-    }
+    let all = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     #[cfg(target_family = "wasm")]
-    {
-        let _ = threads;
-        "CPU, 1 thread, WebAssembly SIMD".to_owned()
+    let all = rayon::current_num_threads;
+    let vectors = match cfg!(target_family = "wasm") {
+        true => ", WebAssembly SIMD",
+        false => "",
+    };
+    match threads.map_or_else(all, NonZeroUsize::get) {
+        1 => format!("CPU, 1 thread{vectors}"),
+        n => format!("CPU, {n} threads{vectors}"),
     }
 }
 
