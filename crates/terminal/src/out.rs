@@ -1,5 +1,5 @@
-//! Standard output: the one place where something is written there. Rust's own printing panics where the disk is full, and
-//! where nobody reads any more.
+//! Standard output and standard error: the one place where something is written there. Rust's own printing panics where the disk
+//! is full, and where nobody reads any more.
 
 use std::fmt::Display;
 use std::io::{ErrorKind, Write};
@@ -36,6 +36,13 @@ pub fn attempt(text: impl Display) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     write!(out, "{text}")?;
     out.flush()
+}
+
+/// Writes a line to standard error, for people who look on. If it cannot be written there is nobody to tell, and what the program
+/// does goes on.
+pub fn aside(line: impl Display) {
+    // In one piece: lines of several threads would mix.
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 /// Why something could not be written, if anything could not.
