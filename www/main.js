@@ -1,6 +1,11 @@
 // Starts the module on the page. Everything else is in src/web.
 import init from './dragentity.js';
 
+// The page makes no markup and no script of texts, and what it starts is its own: the policy in index.html has the browser see to it.
+globalThis.trustedTypes?.createPolicy('default', {
+  createScriptURL: (url) => (new URL(url, location.href).origin === location.origin ? url : null),
+});
+
 try {
   await init();
 } catch (error) {

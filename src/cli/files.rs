@@ -65,6 +65,14 @@ pub(super) fn writable(output: &Path) -> Result<()> {
     check_writable(output)
 }
 
+/// Whether files can be written into the folder `output`, which is made where there is none.
+pub(super) fn writable_folder(output: &Path) -> Result<()> {
+    match output.is_dir() {
+        true => check_writable(&output.join("new")),
+        false => writable(output),
+    }
+}
+
 /// Whether there is a folder to write into.
 fn check_folder(output: &Path) -> Result<()> {
     let parent = output

@@ -67,14 +67,14 @@ impl Desk {
         let step = longest.div_ceil(times).max(1);
         for room in (0..longest).step_by(step as usize).chain([longest - 1]) {
             for path in &made {
-                match before.get(*path) {
-                    Some(bytes) => std::fs::write(path, bytes).unwrap(),
-                    None => std::fs::remove_file(path)
-                        .or_else(|e| match e.kind() {
-                            std::io::ErrorKind::NotFound => Ok(()),
-                            _ => Err(e),
-                        })
-                        .unwrap(),
+                match (before.get(*path), path.parent().unwrap()) {
+                    (Some(bytes), _) => std::fs::write(path, bytes).unwrap(),
+                    (None, folder) if folder == self.path(".") => {
+                        let _ = std::fs::remove_file(path);
+                    }
+                    (None, folder) => {
+                        let _ = std::fs::remove_dir_all(folder);
+                    }
                 }
             }
             assert_refused(self.within(room, args), 3, &[output, "File too large"]);
@@ -250,7 +250,7 @@ fn files_that_cannot_be_read_are_named() {
             "-o",
             "a.gif",
         ],
-        &["generate", "--project", broken, "-o", "a.gif"],
+        &["generate", broken, "-o", "a.gif"],
         &["segment", broken, "--click", "0.5,0.5", "-o", "a.png"],
         &["import", broken, "--picture", "picture.png", "-o", "a.json"],
         &["track", broken, "--masks", "picture.png", "-o", "a.json"],

@@ -3,7 +3,7 @@
 
 use burn::backend::Flex;
 use burn::tensor::backend::Backend;
-use burn::tensor::{FloatDType, Tensor, TensorData};
+use burn::tensor::{ElementConversion, FloatDType, Tensor, TensorData};
 use dragentity_core::Cancel;
 use dragentity_core::Job;
 use dragentity_core::JobEvent;
