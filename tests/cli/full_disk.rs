@@ -129,6 +129,7 @@ fn presets_projects_and_paths_are_written_whole_or_not_at_all() {
         let args = [&export[..], &[format, "-o", output]].concat();
         desk.fills_the_disk(&args, output, 6);
     }
+    assert_eq!(desk.within(u64::MAX >> 1, &short).0, 0);
     let import = [
         "import",
         "short.json",

@@ -227,7 +227,7 @@ fn scales_of_at_most_1<B: Backend>(device: &B::Device) {
     }
     let guided = sample(1.5, 1) - sample(1.0, 1);
     let most: f32 = guided.abs().max().into_scalar().elem();
-    assert!(most > 100.0 * SMALL.tolerance as f32, "{most}");
+    assert!(most > 100.0 * SMALL.tolerance, "{most}");
 }
 
 /// Three steps of the sampler for distilled weights, with its fresh noise.
