@@ -208,7 +208,7 @@ test('a tab that nobody sees makes its video, and shows it when it is looked at'
 });
 
 test('nothing is run or marked up that comes as a text', slow, async (t) => {
-  const page = await open(t, { at: `/?device=cpu&${TINY}` });
+  const page = await open(t, { at: `/?device=cpu&${TINY}`, expect: [/requires 'Trusted\w+' assignment/] });
   await stage(page);
   const policy = await page.locator('meta[http-equiv="Content-Security-Policy"]').getAttribute('content');
   const header = (await page.request.get(page.url())).headers()['content-security-policy'];
