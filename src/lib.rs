@@ -1,14 +1,10 @@
 //! DragEntity: click the things in a picture, drag them along paths, get the video. The program (`cli`, `server`) and the
 //! page (`web`); what they run is in `crates/` (see `ARCHITECTURE.md`).
 
-// Only the command line has somebody who reads what is printed.
+// Only the command line has somebody who reads what is printed, and it prints where that may fail (`dragentity_terminal::out`).
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 #[cfg(not(target_family = "wasm"))]
-#[allow(
-    clippy::print_stderr,
-    reason = "a command line prints; to standard output only what may fail (`dragentity_terminal::out`)"
-)]
 pub mod cli;
 #[cfg(all(not(target_family = "wasm"), feature = "server"))]
 pub mod server;

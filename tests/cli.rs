@@ -9,6 +9,9 @@ mod convert;
 mod exchange;
 #[path = "cli/fill.rs"]
 mod fill;
+#[cfg(target_os = "linux")]
+#[path = "cli/full_disk.rs"]
+mod full_disk;
 #[path = "cli/parts.rs"]
 mod parts;
 #[path = "common/person.rs"]
@@ -966,6 +969,35 @@ fn where_nothing_can_be_written_is_said_before_the_work() {
     std::fs::create_dir(desk.path("album")).unwrap();
     std::fs::copy(desk.path("picture.png"), desk.path("album/0001.png")).unwrap();
     assert_refused(generate("album"), 3, &["album", "pictures"]);
+    // What is refused for another reason leaves no folder behind.
+    assert_refused(generate("frames"), 4, &["model"]);
+    assert!(!desk.path("frames").exists());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn notes_that_cannot_be_written_stop_nothing() {
+    let desk = Desk::new();
+    let full = || std::fs::File::create("/dev/full").unwrap();
+    let ended = |args: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_dragentity"));
+        let args = args.split(' ');
+        command.current_dir(desk.path(".")).args(args);
+        // Standard output, too: then nothing at all can be said.
+        command.stdout(full()).stderr(full()).status().unwrap()
+    };
+    // A plan is noted, and at the end that standard output was lost.
+    let made = ended("generate --example --frames 2 --device cpu -o cat.gif");
+    assert_eq!(made.code(), Some(3));
+    assert!(desk.path("cat.gif").exists());
+    for (args, code) in [
+        ("--help", 0),
+        ("dance", 2),
+        ("generate --example --model model -o a.gif", 4),
+        ("serve --dir nowhere", 3),
+    ] {
+        assert_eq!(ended(args).code(), Some(code), "{args}");
+    }
 }
 
 #[test]

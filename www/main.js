@@ -2,6 +2,11 @@
 import init from './dragentity.js';
 import { ready } from './offline.js';
 
+// The page makes no markup and no script of texts, and what it starts is its own: the policy in index.html has the browser see to it.
+globalThis.trustedTypes?.createPolicy('default', {
+  createScriptURL: (url) => (new URL(url, location.href).origin === location.origin ? url : null),
+});
+
 try {
   await ready();
   await init();

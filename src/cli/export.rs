@@ -1,6 +1,6 @@
 //! `dragentity export`: a preset's paths in the neighbours' forms.
 
-use super::files::{read_picture, writable};
+use super::files::{read_picture, writable, writable_folder};
 use super::generate::{self, file_name, preset_text};
 use dragentity_core::error::Result;
 use dragentity_core::platform::{make_dir, write_whole};
@@ -90,7 +90,15 @@ impl FromStr for Form {
 /// [`dragentity_core::Error::Preset`], [`dragentity_core::Error::Picture`], [`dragentity_core::Error::Job`] and
 /// [`dragentity_core::Error::Io`], naming the file.
 pub fn run(args: Args) -> Result<()> {
-    writable(&args.output)?;
+    let folder = match args.format {
+        Form::Paths(format) => format.is_folder(),
+        Form::TimeToMove => true,
+        Form::Project => false,
+    };
+    match folder {
+        true => writable_folder(&args.output)?,
+        false => writable(&args.output)?,
+    }
     let preset = Preset::parse(&preset_text(&args.preset)?)?;
     let bytes = read_picture(&args.picture)?;
     let (picture, stored) = Picture::decode_as_stored(&bytes, &file_name(&args.picture))?;

@@ -4,6 +4,7 @@ use dragentity_core::error::{Error, Result};
 use dragentity_core::platform::check_writable;
 use dragentity_core::scene::picture::is_cut_short;
 use dragentity_media::{Format, Target};
+use dragentity_terminal::out;
 use std::io::Read;
 use std::path::Path;
 
@@ -43,10 +44,10 @@ pub(super) fn read(path: &Path, limit: u64, what: &str) -> Result<Vec<u8>> {
 pub(super) fn read_picture(path: &Path) -> Result<Vec<u8>> {
     let bytes = read(path, MAX_PICTURE_FILE, "picture")?;
     if is_cut_short(&bytes) {
-        eprintln!(
+        out::aside(format_args!(
             "note: {} is cut short, and a part of the picture is missing; save or download it again",
             path.display()
-        );
+        ));
     }
     Ok(bytes)
 }
@@ -62,6 +63,14 @@ pub(super) fn check_output(output: &Path) -> Result<()> {
 pub(super) fn writable(output: &Path) -> Result<()> {
     check_folder(output)?;
     check_writable(output)
+}
+
+/// Whether files can be written into the folder `output`, which is made where there is none.
+pub(super) fn writable_folder(output: &Path) -> Result<()> {
+    match output.is_dir() {
+        true => check_writable(&output.join("new")),
+        false => writable(output),
+    }
 }
 
 /// Whether there is a folder to write into.

@@ -86,7 +86,7 @@ pub fn run(args: Args) -> Result<()> {
     });
     // Whoever started it may have stopped listening; that is no reason to end.
     let _ = out::attempt(lines);
-    server.run(stops, &mut |event| eprintln!("{}", words(event)))
+    server.run(stops, &mut |event| out::aside(words(event)))
 }
 
 /// What the server says, for the one who stops it.

@@ -14,7 +14,7 @@ mod shares;
 mod upload;
 mod worker;
 
-pub use upload::Upload;
+pub use upload::{ClickUpload, Upload};
 
 use about::About;
 use access::Access;

@@ -219,7 +219,7 @@ impl Compare {
         let given: HtmlElement = dom::by_id("given");
         dom::show(&given, trial.given.is_some());
         let place: Element = dom::by_id("given-picture");
-        place.set_inner_html("");
+        place.set_text_content(None);
         if let Some(url) = trial.given.and_then(|file| self.url(file)) {
             dom::append(
                 &place,
@@ -231,7 +231,7 @@ impl Compare {
             );
         }
         let results: Element = dom::by_id("results");
-        results.set_inner_html("");
+        results.set_text_content(None);
         for (place, &method) in shown.methods.iter().enumerate() {
             let file = trial.results[method];
             let figure: HtmlElement = dom::create("figure", "result");
@@ -258,7 +258,7 @@ impl Compare {
     /// The questions, and what was picked so far.
     fn show_questions(&self) {
         let place: Element = dom::by_id("questions");
-        place.set_inner_html("");
+        place.set_text_content(None);
         let shown = &self.shown[self.at];
         let trial = &self.study.trials[shown.trial].name;
         for (at, question) in Question::ALL.into_iter().enumerate() {
@@ -331,7 +331,7 @@ impl Compare {
     fn finish(&mut self) {
         self.release();
         let table: Element = dom::by_id("tally");
-        table.set_inner_html("");
+        table.set_text_content(None);
         if let Ok(tally) = Tally::of(std::slice::from_ref(&self.answers)) {
             let row = |cells: Vec<String>, tag: &str| {
                 let line: Element = dom::create("tr", "");

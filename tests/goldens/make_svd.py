@@ -108,18 +108,22 @@ def assemble(vae, encoder, unet):
     return pipe
 
 
+def shown(width, height):
+    """The picture; the noise that is added to it is the same from here on."""
+    svd.randn_tensor = lambda shape, **_: inputs("svd.noise", *shape)
+    return ((picture("svd.picture", (height, width, 3)) + np.float32(1)) * np.float32(127.5)).astype(np.uint8)
+
+
 def run(pipe, width, height, frames, steps):
     """Runs the pipeline and keeps what each stage gives."""
-    pixels = ((picture("svd.picture", (height, width, 3)) + np.float32(1)) * np.float32(127.5)).astype(np.uint8)
-    svd.randn_tensor = lambda shape, **_: inputs("svd.noise", *shape)
-    factor = pipe.vae_scale_factor
+    pixels = shown(width, height)
 
     def seen(name, function):
-        def call(*args, **kwargs):
+        def watched(*args, **kwargs):
             out[name] = function(*args, **kwargs)
             return out[name].clone()
 
-        return call
+        return watched
 
     # The second halves of these are those with the picture; the first are zeros.
     pipe._encode_image = seen("svd.embedding", pipe._encode_image)
@@ -130,14 +134,19 @@ def run(pipe, width, height, frames, steps):
         out[f"svd.latents.{step}"] = tensors["latents"].clone()
         return {}
 
+    call(pipe, width, height, frames, steps, pixels, after_step, 1.0, 3.0)
+
+
+def call(pipe, width, height, frames, steps, pixels, after_step, first_scale, last_scale):
+    factor = pipe.vae_scale_factor
     pipe(
         Image.fromarray(pixels),
         height=height,
         width=width,
         num_frames=frames,
         num_inference_steps=steps,
-        min_guidance_scale=1.0,
-        max_guidance_scale=3.0,
+        min_guidance_scale=first_scale,
+        max_guidance_scale=last_scale,
         fps=7,
         motion_bucket_id=100,
         noise_aug_strength=0.3,
@@ -146,6 +155,17 @@ def run(pipe, width, height, frames, steps):
         callback_on_step_end=after_step,
         output_type="pt",
     )
+
+
+def scales_of_at_most_1(pipe, width, height, frames, steps):
+    """The pipeline where no scale is above 1, before `run`: diffusers runs no guidance then, whatever the scales are."""
+    pixels = shown(width, height)
+
+    def after_step(_pipe, step, _time, tensors):
+        out[f"plain.latents.{step}"] = tensors["latents"].clone()
+        return {}
+
+    call(pipe, width, height, frames, steps, pixels, after_step, 0.2, 1.0)
 
 
 @torch.no_grad()
@@ -211,6 +231,7 @@ def pipeline():
     for name in ["vae", "unet", "scheduler", "feature_extractor"]:
         configs[name] = json.loads(getattr(pipe, name).to_json_string())
     size = dict(width=32, height=24, frames=3)
+    scales_of_at_most_1(pipe, **size, steps=2)
     run(pipe, **size, steps=4)
     few_steps(pipe, **size, steps=3)
     dual_clock(pipe, **size, steps=5, weak=1, strong=3)

@@ -302,12 +302,20 @@ fn clients_that_read_nothing_keep_nobody_out() {
     let server = Program::start(&[]);
     let job = server.submit(&long_preset());
     server.wait_for(&job, "step");
+    // Uploads that never end, a byte now and then.
+    let request = server.job_request(&picture(), PRESET.as_bytes(), "");
+    let mut uploads: Vec<_> = (0..6).map(|_| server.connect()).collect();
+    for upload in &mut uploads {
+        upload.write_all(&request[..request.len() / 2]).unwrap();
+    }
     // As many as there are connections, each at the events of a job that goes on for long.
     let silent: Vec<_> = (0..256).map(|_| server.events(&job, "")).collect();
     for _ in 0..5 {
+        uploads.retain_mut(|upload| upload.write_all(b"-").is_ok());
         let mut stream = server.connect();
+        // As monitors wait.
         stream
-            .set_read_timeout(Some(Duration::from_secs(10)))
+            .set_read_timeout(Some(Duration::from_secs(1)))
             .unwrap();
         write!(
             stream,
@@ -317,7 +325,7 @@ fn clients_that_read_nothing_keep_nobody_out() {
         .unwrap();
         assert_eq!(Reply::read(stream).status, 200);
     }
-    drop(silent);
+    drop((silent, uploads));
     assert_eq!(server.ask("DELETE", &job, "").status, 204);
     assert_well(&server);
 }

@@ -1,14 +1,10 @@
 //! Where DragEntity is made and measured: clips, training, evaluation, benches, and the program that runs them. Nothing of it
 //! is in the program and the page that people use.
 
-// What is to be seen is said in events, and shown by the command line.
+// What is to be seen is said in events, and shown by the command line, where that may fail (`dragentity_terminal::out`).
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod bench;
-#[allow(
-    clippy::print_stderr,
-    reason = "a command line prints; to standard output only what may fail (`dragentity_terminal::out`)"
-)]
 pub mod cli;
 pub mod data;
 pub mod eval;

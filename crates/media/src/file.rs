@@ -61,8 +61,36 @@ pub fn save(video: &Video, path: &Path) -> Result<()> {
 pub struct Target {
     path: PathBuf,
     format: Format,
-    /// The locked file of a folder of frames; it marks the folder as one of ours, too.
-    _lock: Option<File>,
+    folder: Option<Folder>,
+}
+
+/// A folder that is kept for the frames of one video.
+struct Folder {
+    path: PathBuf,
+    /// The locked file in it; it marks the folder as one of ours, too.
+    _lock: File,
+    /// What was not there before: taken away again if nothing comes of it.
+    new: New,
+}
+
+/// What of a claimed folder is new.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum New {
+    Folder,
+    Mark,
+    Nothing,
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Whatever does not go away is harmless: an empty folder, which the next run takes.
+        if self.new != New::Nothing {
+            let _ = std::fs::remove_file(self.path.join(MARK));
+        }
+        if self.new == New::Folder {
+            let _ = std::fs::remove_dir(&self.path);
+        }
+    }
 }
 
 /// What is in a folder that frames were written into.
@@ -70,21 +98,22 @@ const MARK: &str = ".dragentity-frames";
 
 impl Target {
     /// Looks whether a video can be written to `path`. A folder of frames is a new one, an empty one, or one that frames were
-    /// written into before, which go when others are written; nobody else may write into it until this is dropped.
+    /// written into before, which go when others are written; nobody else may write into it until this is dropped. If nothing is
+    /// saved, a new folder goes with it.
     ///
     /// # Errors
     /// Those of [`Format::of`]; [`Error::Io`] where nothing can be written; [`Error::Job`] for a folder with pictures that are
     /// somebody's, and one that another process writes into.
     pub fn claim(path: &Path) -> Result<Self> {
         let format = Format::of(path)?;
-        let lock = match format {
+        let folder = match format {
             Format::Frames => Some(claim_folder(path)?),
             _ => check_writable(path).map(|()| None)?,
         };
         Ok(Self {
             path: path.to_owned(),
             format,
-            _lock: lock,
+            folder,
         })
     }
 
@@ -92,24 +121,35 @@ impl Target {
     ///
     /// # Errors
     /// Those of the encoder; [`Error::Io`] when it cannot be written.
-    pub fn save(&self, video: &Video) -> Result<()> {
+    pub fn save(mut self, video: &Video) -> Result<()> {
         let bytes = match self.format {
             Format::Gif => gif::encode(video)?,
             Format::WebP => webp::encode(video)?,
             Format::Mp4 => mp4::encode(video)?,
-            Format::Frames => return save_frames(video, &self.path),
+            Format::Frames => {
+                save_frames(video, &self.path)?;
+                if let Some(folder) = &mut self.folder {
+                    folder.new = New::Nothing;
+                }
+                return Ok(());
+            }
             Format::Zip => zipped(video)?,
         };
         write_whole(&self.path, &bytes)
     }
 }
 
-fn claim_folder(folder: &Path) -> Result<File> {
+fn claim_folder(folder: &Path) -> Result<Folder> {
     let refuse = |why: &str| Err(Error::Job(format!("{}: {why}", folder.display())));
     let mark = folder.join(MARK);
     let io = |source| Error::Io {
         path: folder.display().to_string(),
         source,
+    };
+    let new = match (folder.exists(), mark.exists()) {
+        (false, _) => New::Folder,
+        (true, false) => New::Mark,
+        (true, true) => New::Nothing,
     };
     make_dir(folder)?;
     if !mark.exists() && !files_with(folder, &PICTURES)?.is_empty() {
@@ -119,14 +159,19 @@ fn claim_folder(folder: &Path) -> Result<File> {
     }
     let lock = File::create(mark).map_err(io)?;
     match lock.try_lock() {
-        Ok(()) => Ok(lock),
+        Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            refuse("another process writes frames into this folder; choose another one")
+            return refuse("another process writes frames into this folder; choose another one");
         }
         // Some file systems know no locks: better without than not at all.
-        Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => Ok(lock),
-        Err(TryLockError::Error(e)) => Err(io(e)),
+        Err(TryLockError::Error(e)) if e.kind() == ErrorKind::Unsupported => {}
+        Err(TryLockError::Error(e)) => return Err(io(e)),
     }
+    Ok(Folder {
+        path: folder.to_owned(),
+        _lock: lock,
+        new,
+    })
 }
 
 fn zipped(video: &Video) -> Result<Vec<u8>> {
@@ -141,6 +186,22 @@ fn zipped(video: &Video) -> Result<Vec<u8>> {
 fn save_frames(video: &Video, folder: &Path) -> Result<()> {
     check(video)?;
     // Those of an earlier video, which may have been longer.
+    remove_frames(folder)?;
+    let written = video.frames.iter().enumerate().try_for_each(|(i, frame)| {
+        write_whole(
+            &folder.join(format!("{i:04}.png")),
+            &encode_png(video.width, video.height, frame)?,
+        )
+    });
+    if written.is_err() {
+        // Half a video would pass for a whole one. The first error is the one to tell.
+        let _ = remove_frames(folder);
+    }
+    written
+}
+
+/// Removes the numbered PNGs of a folder.
+fn remove_frames(folder: &Path) -> Result<()> {
     for old in files_with(folder, &["png"])? {
         let name = old.file_stem().unwrap_or_default().to_string_lossy();
         if name.len() >= 4 && name.bytes().all(|b| b.is_ascii_digit()) {
@@ -149,12 +210,6 @@ fn save_frames(video: &Video, folder: &Path) -> Result<()> {
                 source,
             })?;
         }
-    }
-    for (i, frame) in video.frames.iter().enumerate() {
-        write_whole(
-            &folder.join(format!("{i:04}.png")),
-            &encode_png(video.width, video.height, frame)?,
-        )?;
     }
     Ok(())
 }
@@ -248,9 +303,17 @@ mod tests {
             let claimed = Target::claim(&dir.path().join(place));
             assert!(claimed.is_err(), "{place}");
         }
-        let free = dir.path().join("a.gif");
-        drop(Target::claim(&free).unwrap());
-        assert!(!free.exists());
+        // And what was looked at is as it was.
+        for free in ["a.gif", "frames"] {
+            let free = dir.path().join(free);
+            drop(Target::claim(&free).unwrap());
+            assert!(!free.exists(), "{free:?}");
+        }
+        let empty = dir.path().join("empty");
+        std::fs::create_dir(&empty).unwrap();
+        drop(Target::claim(&empty).unwrap());
+        assert_eq!(std::fs::read_dir(&empty).unwrap().count(), 0);
+        std::fs::remove_dir(&empty).unwrap();
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

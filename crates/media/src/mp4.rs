@@ -14,6 +14,7 @@ use openh264::encoder::{
 };
 use openh264::formats::{RgbSliceU8, YUVBuffer, YUVSource};
 use re_mp4::{Avc1Box, Mp4, StsdBoxContent, Track};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 
 /// Quantiser range, 0 (all kept) to 51: these keep what a small video shows.
 const QP: QpRange = QpRange::new(10, 20);
@@ -92,7 +93,8 @@ impl<'a> Mp4Reader<'a> {
     /// [`Error::Picture`], naming the codec of a film that is not H.264.
     pub fn open(bytes: &'a [u8], name: &'a str) -> Result<Self> {
         // The crate indexes lists by what the file says: a damaged file makes it panic.
-        let mp4 = match catch_panic(|| Mp4::read_bytes(bytes)) {
+        let index = || Mp4::read(Onward::new(bytes), bytes.len() as u64);
+        let mp4 = match catch_panic(index) {
             Some(Ok(mp4)) => mp4,
             Some(Err(e)) => return Err(damaged(name, &e)),
             None => return Err(damaged(name, &"its index is damaged")),
@@ -207,6 +209,41 @@ impl<'a> Mp4Reader<'a> {
     }
 }
 
+/// A file that is read from its beginning to its end. The crate that reads the index goes back where a box claims to be shorter than
+/// its head, and would read the same one for ever.
+struct Onward<'a> {
+    bytes: Cursor<&'a [u8]>,
+    back: u32,
+}
+
+impl<'a> Onward<'a> {
+    /// How often it may go back all the same.
+    const MOST_BACK: u32 = 1000;
+
+    fn new(bytes: &'a [u8]) -> Self {
+        let bytes = Cursor::new(bytes);
+        Self { bytes, back: 0 }
+    }
+}
+
+impl Read for Onward<'_> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        self.bytes.read(into)
+    }
+}
+
+impl Seek for Onward<'_> {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        let before = self.bytes.position();
+        let now = self.bytes.seek(to)?;
+        self.back += u32::from(now < before);
+        match self.back > Self::MOST_BACK {
+            true => Err(std::io::Error::other("its index goes in circles")),
+            false => Ok(now),
+        }
+    }
+}
+
 fn collect_yuv(yuv: &DecodedYUV<'_>, collector: &mut FrameCollector) -> Result<()> {
     let (width, height) = yuv.dimensions();
     collector.next(width as u32, height as u32, || {
@@ -227,6 +264,26 @@ mod tests {
     fn left_edge(rgb: &[u8], width: usize) -> usize {
         let row = &rgb[18 * width * 3..19 * width * 3];
         row.chunks_exact(3).position(|p| p[0] > 150).unwrap()
+    }
+
+    #[test]
+    fn an_index_that_goes_in_circles_is_refused() {
+        let film = std::fs::read("tests/data/b_frames.mp4").unwrap();
+        let mut refused = 0;
+        for kind in [
+            b"tkhd", b"edts", b"mdia", b"minf", b"stbl", b"stsd", b"udta", b"free",
+        ] {
+            let Some(at) = film.windows(4).position(|w| w == kind) else {
+                continue;
+            };
+            for length in 0..8u8 {
+                let mut damaged = film.clone();
+                damaged[at - 4..at].copy_from_slice(&[0, 0, 0, length]);
+                // Whatever is said of it, it is said.
+                refused += u32::from(Mp4Reader::open(&damaged, "a.mp4").is_err());
+            }
+        }
+        assert!(refused > 20, "{refused}");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use dragentity_networks::sd15::unet_2d::UNet2DConfig;
 use dragentity_networks::svd::controlnet::ControlNetConfig;
 use dragentity_networks::svd::unet::{PerLevel, UNetConfig};
 use dragentity_networks::svd::vae::AutoencoderKLTemporalDecoderConfig;
-use dragentity_networks::weights::ModelDir;
+use dragentity_networks::weights::{ModelDir, parse_config};
 
 /// The file that is said to be garbled.
 const FILE: &str = "some/model/config.json";
@@ -477,4 +477,14 @@ fn a_directory_names_the_file_that_is_garbled() {
             "{file}, {field}: {text}"
         );
     }
+}
+
+/// A configuration of many fields, one of which is wrong: the search for it would read the whole once for each of them.
+#[test]
+fn a_long_configuration_is_refused_at_once() {
+    let fields: String = (0..200_000).map(|i| format!("\"a{i}\":{i},")).collect();
+    let text = format!("{{{fields}\"in_channels\": \"many\"}}");
+    let read = parse_config::<UNetConfig>("unet/config.json", text.as_bytes());
+    let said = read.unwrap_err().to_string();
+    assert!(said.contains("unet/config.json"), "{said}");
 }

@@ -15,10 +15,10 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 use tower_http::services::ServeDir;
 
-/// What the page may load: its own files, what it made itself (blobs), and nothing from elsewhere. The page's module is
-/// started by a script within `index.html`, and WebAssembly counts as evaluated code.
-const POLICY: &str = "default-src 'self' blob: data:; script-src 'self' 'unsafe-inline' 'wasm-unsafe-eval' blob:; \
-                      style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'self'; frame-ancestors 'none'";
+/// What the page may load: its own files, what it made itself (blobs), and nothing from elsewhere. WebAssembly counts as evaluated
+/// code. What `index.html` says of itself is stricter, and holds on any host.
+const POLICY: &str = "default-src 'self' blob: data:; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
+                      object-src 'none'; base-uri 'self'; frame-ancestors 'none'";
 
 /// What the page itself says it may connect to; replaced where other servers are allowed.
 const CONNECT: &str = "connect-src 'self'";

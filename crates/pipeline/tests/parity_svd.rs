@@ -3,7 +3,7 @@
 
 use burn::backend::Flex;
 use burn::tensor::backend::Backend;
-use burn::tensor::{FloatDType, Tensor, TensorData};
+use burn::tensor::{ElementConversion, FloatDType, Tensor, TensorData};
 use dragentity_core::Cancel;
 use dragentity_core::Job;
 use dragentity_core::JobEvent;
@@ -204,6 +204,32 @@ fn dual_clock<B: Backend>(device: &B::Device) {
     }
 }
 
+/// Where no scale is above 1 there is no guidance, in diffusers, whatever the scales are; with one above, there is.
+fn scales_of_at_most_1<B: Backend>(device: &B::Device) {
+    const STEPS: usize = 2;
+    let config = svd_config();
+    let unet = fill(config.unet.init::<B>(device).unwrap());
+    let sample = |last: f64, step: usize| {
+        let (prepared, _) = conditioned(device);
+        let scheduler = config.scheduler.schedule(None, STEPS).unwrap();
+        let guidance = guidance_per_frame(0.2, last, SMALL.frames);
+        let start = SMALL.start(device);
+        let mut sampler = Sampler::from_noise(&unet, prepared, scheduler, &guidance, start);
+        for _ in 0..=step {
+            sampler.advance();
+        }
+        sampler.sample()
+    };
+    let goldens = golden_file(GOLDENS);
+    for step in 0..STEPS {
+        let name = format!("plain.latents.{step}");
+        assert_golden(&goldens, &name, sample(1.0, step), SMALL.tolerance);
+    }
+    let guided = sample(1.5, 1) - sample(1.0, 1);
+    let most: f32 = guided.abs().max().into_scalar().elem();
+    assert!(most > 100.0 * SMALL.tolerance, "{most}");
+}
+
 /// Three steps of the sampler for distilled weights, with its fresh noise.
 fn few_steps<B: Backend>(device: &B::Device) {
     const STEPS: usize = 3;
@@ -257,7 +283,13 @@ fn full_size() {
     );
 }
 
-dragentity_testkit::on_each_backend!(image_encoder, whole_pipeline, dual_clock, few_steps);
+dragentity_testkit::on_each_backend!(
+    image_encoder,
+    whole_pipeline,
+    dual_clock,
+    few_steps,
+    scales_of_at_most_1
+);
 
 #[test]
 fn a_controlnet_steers_the_pipeline() {

@@ -1,7 +1,7 @@
 //! What the programs share: how they start and end, what they show meanwhile, what Ctrl-C does, and how options are read.
 
 // Rust's own printing panics where the disk is full: see `out`.
-#![deny(clippy::print_stdout)]
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod interrupt;
 pub mod options;
@@ -44,7 +44,7 @@ pub fn finish(result: Result<()>) -> ExitCode {
     match result.and_then(|()| told()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            out::aside(format_args!("error: {error}"));
             ExitCode::from(exit_code(&error))
         }
     }

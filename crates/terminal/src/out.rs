@@ -1,5 +1,5 @@
-//! Standard output: the one place where something is written there. Rust's own printing panics where the disk is full, and
-//! where nobody reads any more.
+//! Standard output and standard error: the one place where something is written there. Rust's own printing panics where the disk
+//! is full, and where nobody reads any more.
 
 use std::fmt::Display;
 use std::io::{ErrorKind, Write};
@@ -38,7 +38,37 @@ pub fn attempt(text: impl Display) -> std::io::Result<()> {
     out.flush()
 }
 
+/// Writes a line to standard error, for people who look on. If it cannot be written there is nobody to tell, and what the program
+/// does goes on.
+pub fn aside(line: impl Display) {
+    let line = plain(&line.to_string());
+    // In one piece: lines of several threads would mix.
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
+/// A text without what steers a terminal: names and words of other people's files are in it.
+fn plain(text: &str) -> String {
+    let shown = |c: char| match c.is_control() && !"\n\t".contains(c) {
+        true => char::REPLACEMENT_CHARACTER,
+        false => c,
+    };
+    text.chars().map(shown).collect()
+}
+
 /// Why something could not be written, if anything could not.
 pub(crate) fn lost() -> Option<&'static str> {
     LOST.get().map(String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_steers_a_terminal_is_not_shown() {
+        assert_eq!(
+            plain("a\x1b[2J\x07\u{9b}b\n\tü"),
+            "a\u{fffd}[2J\u{fffd}\u{fffd}b\n\tü"
+        );
+    }
 }

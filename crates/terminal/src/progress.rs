@@ -55,7 +55,9 @@ impl Progress {
                     steps => format!(" in {steps} steps"),
                 };
                 self.bar.suspend(|| {
-                    eprintln!("{frames} frames of {width} x {height} pixels{steps} on {device}");
+                    out::aside(format_args!(
+                        "{frames} frames of {width} x {height} pixels{steps} on {device}"
+                    ));
                 });
             }
             JobEvent::Encoding => self.count("Encoding the picture", 0, 0),
@@ -88,7 +90,8 @@ impl Progress {
     /// Says what the person should know before the work begins.
     pub fn notes<T: Display>(&self, notes: &[T]) {
         for note in notes {
-            self.bar.suspend(|| eprintln!("note: {note}"));
+            self.bar
+                .suspend(|| out::aside(format_args!("note: {note}")));
         }
     }
 

@@ -239,7 +239,7 @@ impl App {
             let [width, height] = video_size((picture.width, picture.height), at);
             options.push((at.to_string(), format!("{name}, {width} x {height}")));
         }
-        field.set_inner_html("");
+        field.set_text_content(None);
         for (value, text) in options {
             let option: HtmlOptionElement = dom::create("option", "");
             option.set_value(&value);

@@ -81,7 +81,7 @@ pub fn run(args: Args) -> Result<()> {
             threads,
         }),
     };
-    let report = bench(&options, args.device, &mut |what| eprintln!("{what}"))?;
+    let report = bench(&options, args.device, &mut |what| out::aside(what))?;
     if args.json {
         out::line(serde_json::to_string(&report).unwrap_or_default());
     } else {

@@ -34,8 +34,8 @@ pub const PICTURES: [&str; 5] = ["jpg", "jpeg", "png", "bmp", "webp"];
 /// [`Error::Picture`] and [`Error::Io`], naming the file and what to do about it.
 pub fn read(path: &Path, reading: &Reading) -> Result<Video> {
     let name = path.display().to_string();
-    let mut collector = FrameCollector::new(&name, reading);
     if path.is_dir() {
+        let mut collector = FrameCollector::new(&name, reading);
         let files = frame_files(path)?;
         let (start, stride) = (reading.start, reading.stride.max(1));
         collector.seen = start.min(files.len());
@@ -60,27 +60,35 @@ pub fn read(path: &Path, reading: &Reading) -> Result<Video> {
         }
         return collector.finish(f64::from(FOLDER_FPS));
     }
-    let bytes = read_file(path)?;
-    match Kind::of(&bytes) {
+    decode(&read_file(path)?, &name, reading)
+}
+
+/// As [`read`], of the contents of a file that errors call `name`.
+///
+/// # Errors
+/// [`Error::Picture`].
+pub fn decode(bytes: &[u8], name: &str, reading: &Reading) -> Result<Video> {
+    let mut collector = FrameCollector::new(name, reading);
+    match Kind::of(bytes) {
         Kind::Mp4 => {
-            let mp4 = Mp4Reader::open(&bytes, &name)?;
+            let mp4 = Mp4Reader::open(bytes, name)?;
             mp4.decode(&mut collector, reading.start)?;
             collector.finish(mp4.fps())
         }
         Kind::Gif => {
-            let decoder = GifDecoder::new(Cursor::new(&bytes[..]));
-            let decoder = decoder.map_err(|e| damaged(&name, &e))?;
-            animation(decoder, gif_frames(&bytes), collector)
+            let decoder = GifDecoder::new(Cursor::new(bytes));
+            let decoder = decoder.map_err(|e| damaged(name, &e))?;
+            animation(decoder, gif_frames(bytes), collector)
         }
         Kind::WebP => {
-            let decoder = WebPDecoder::new(Cursor::new(&bytes[..]));
-            let decoder = decoder.map_err(|e| damaged(&name, &e))?;
+            let decoder = WebPDecoder::new(Cursor::new(bytes));
+            let decoder = decoder.map_err(|e| damaged(name, &e))?;
             if !decoder.has_animation() {
-                return Err(refused(&name, "is one picture, and a video is needed"));
+                return Err(refused(name, "is one picture, and a video is needed"));
             }
-            animation(decoder, webp_frames(&bytes), collector)
+            animation(decoder, webp_frames(bytes), collector)
         }
-        Kind::Other(what) => Err(refused(&name, what)),
+        Kind::Other(what) => Err(refused(name, what)),
     }
 }
 

@@ -2,6 +2,7 @@
 //! `<dir>/<part>/diffusion_pytorch_model.safetensors`, or several such files and their index.
 
 use super::file::{Weights, is_not_found, read_json_bytes};
+use super::header::refused;
 use super::{LoadReport, WeightType};
 use burn::module::Module;
 use burn::tensor::backend::Backend;
@@ -22,6 +23,10 @@ const WEIGHT_FILES: [&str; 8] = [
     "model.fp16.safetensors",
     "model.safetensors.index.fp16.json",
 ];
+
+/// Longest configuration, in bytes, that is searched for the field which is wrong: it is read once for each of its fields. Real
+/// ones are a hundredth of that.
+const MAX_SEARCHED: usize = 100_000;
 
 /// A model in the directory layout of diffusers: a directory, or a URL (in the page: relative to it).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,18 +100,10 @@ impl ModelDir {
         file: &str,
     ) -> Result<Option<T>> {
         let name = self.file(part, file);
-        let bytes = match read_json_bytes(&name).await {
-            Err(e) if is_not_found(&e) => return Ok(None),
-            other => other?,
-        };
-        serde_json::from_slice::<T>(&bytes).map(Some).map_err(|e| {
-            let field = garbled_field::<T>(&bytes);
-            let field = field.map_or_else(String::new, |field| format!("{field}: "));
-            Error::Model {
-                name,
-                reason: format!("cannot be read: {field}{e}; is it of another model?"),
-            }
-        })
+        match read_json_bytes(&name).await {
+            Err(e) if is_not_found(&e) => Ok(None),
+            other => parse_config(&name, &other?).map(Some),
+        }
     }
 
     /// Opens the weights of `part`, in one file or in several under an index. Where they have to be fetched,
@@ -178,9 +175,25 @@ impl ModelDir {
     }
 }
 
+/// Reads the configuration `name` with the contents `bytes`.
+///
+/// # Errors
+/// [`Error::Model`] that names the field for which it is not what is expected.
+pub fn parse_config<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice::<T>(bytes).map_err(|e| {
+        let field = garbled_field::<T>(bytes);
+        let field = field.map_or_else(String::new, |field| format!("{field}: "));
+        let reason = format!("cannot be read: {field}{e}; is it of another model?");
+        refused(name, reason)
+    })
+}
+
 /// The field for which a configuration cannot be read: the first without which there is another error, or none. Serde does
 /// not say it of fields that are numbers or lists, and of those of a flattened part.
 fn garbled_field<T: DeserializeOwned>(bytes: &[u8]) -> Option<String> {
+    if bytes.len() > MAX_SEARCHED {
+        return None;
+    }
     let fields: Map<String, Value> = serde_json::from_slice(bytes).ok()?;
     garbled_within(&fields, &|fields| {
         let read = serde_json::from_value::<T>(Value::Object(fields));

@@ -23,7 +23,7 @@ mod save;
 mod torch;
 mod weight_type;
 
-pub use dir::ModelDir;
+pub use dir::{ModelDir, parse_config};
 pub use file::Weights;
 pub use header::{TensorInfo, parse_header};
 pub use index::parse_index;

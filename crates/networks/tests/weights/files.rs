@@ -231,6 +231,31 @@ fn a_tensor_that_is_not_finite_is_named_with_its_file() {
     }
 }
 
+/// Files that are cut, overwritten or emptied after their headers have been read, at any length.
+#[test]
+fn files_that_change_while_they_are_read_are_named() {
+    let sharded = Sharded::new();
+    let first = sharded.path(&format!("unet/{FIRST}"));
+    let whole = std::fs::read(&first).unwrap();
+    let index = sharded.path(INDEX).display().to_string();
+    let mut refused = 0;
+    for length in (0..=whole.len()).step_by(7) {
+        let weights = pollster::block_on(Weights::open(&index, &mut |_, _| {})).unwrap();
+        // Of the same file, as somebody who copies over it does.
+        std::fs::write(&first, &whole[..length]).unwrap();
+        if let Err(error) = weights.load::<Flex, _>(net()) {
+            refused += 1;
+            let said = error.to_string();
+            assert!(
+                said.contains(FIRST) && said.contains("being written"),
+                "{said}"
+            );
+        }
+        std::fs::write(&first, &whole).unwrap();
+    }
+    assert!(refused > whole.len() / 7 / 2, "{refused}");
+}
+
 #[test]
 fn a_checkpoint_in_another_layout_is_recognised() {
     let sharded = Sharded::new();

@@ -249,7 +249,7 @@ impl App {
     /// The list.
     fn show_results(&self) {
         let list: Element = dom::by_id("results");
-        list.set_inner_html("");
+        list.set_text_content(None);
         dom::show(&dom::by_id("results-box"), !self.results.made.is_empty());
         for Made { about, .. } in &self.results.made {
             let made = about.made;

@@ -421,32 +421,34 @@ fn a_full_disk_leaves_the_old_checkpoint() {
     // Of 512 bytes each; the signal would end the program, which is not what a full disk does.
     let blocks = (size - 1) / 512;
     let program = std::env::current_exe().unwrap();
-    let child = std::process::Command::new("sh")
-        .args([
-            "-c",
-            "trap '' XFSZ; ulimit -f \"$1\"; shift; exec \"$@\"",
-            "sh",
-        ])
-        .arg(blocks.to_string())
-        .arg(program)
-        .args([
-            "--exact",
-            "train::fit::tests::saves_within_a_limit",
-            "--ignored",
-            "--nocapture",
-        ])
-        .env("DRAGENTITY_TEST_RUN", run.path())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&child.stdout).into_owned();
-    assert!(
-        child.status.success(),
-        "{said}{}",
-        String::from_utf8_lossy(&child.stderr)
-    );
-    assert!(said.contains(".mpk: File too large"), "{said}");
-    let after = checkpoint::state(run.path()).unwrap().unwrap();
-    assert_eq!(after.step, 2);
+    for blocks in (0..blocks).step_by(1 + blocks as usize / 5).chain([blocks]) {
+        let child = std::process::Command::new("sh")
+            .args([
+                "-c",
+                "trap '' XFSZ; ulimit -f \"$1\"; shift; exec \"$@\"",
+                "sh",
+            ])
+            .arg(blocks.to_string())
+            .arg(&program)
+            .args([
+                "--exact",
+                "train::fit::tests::saves_within_a_limit",
+                "--ignored",
+                "--nocapture",
+            ])
+            .env("DRAGENTITY_TEST_RUN", run.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&child.stdout).into_owned();
+        assert!(
+            child.status.success(),
+            "{said}{}",
+            String::from_utf8_lossy(&child.stderr)
+        );
+        assert!(said.contains(".mpk: File too large"), "{said}");
+        let after = checkpoint::state(run.path()).unwrap().unwrap();
+        assert_eq!(after.step, 2);
+    }
     // And there is room again.
     let whole = fit(
         &Line::default(),

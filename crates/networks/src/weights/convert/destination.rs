@@ -62,7 +62,7 @@ impl Destination {
             return refuse(&part, "this is in the way; move it elsewhere");
         }
         make_dir(&part)?;
-        let mut lock = File::options()
+        let lock = File::options()
             .create(true)
             .truncate(false)
             .write(true)
@@ -85,15 +85,18 @@ impl Destination {
             "written_by": format!("dragentity {} convert", env!("CARGO_PKG_VERSION")),
             "dtype": kept,
         });
-        lock.set_len(0)
-            .and_then(|()| writeln!(lock, "{said:#}"))
-            .map_err(|e| io(&marker, e))?;
+        // From here on it goes away again if anything fails.
         let this = Self {
             dest: dest.to_owned(),
             part,
             lock: Some(lock),
             finished: false,
         };
+        if let Some(mut lock) = this.lock.as_ref() {
+            lock.set_len(0)
+                .and_then(|()| writeln!(lock, "{said:#}"))
+                .map_err(|e| io(&marker, e))?;
+        }
         // An earlier conversion was interrupted.
         for entry in entries(&this.part)?.iter().filter(|e| **e != marker) {
             remove(entry)?;

@@ -1,0 +1,2 @@
+#![no_main]
+dragentity_fuzz::fuzz!("preset");
