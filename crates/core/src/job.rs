@@ -20,12 +20,13 @@ pub struct Job {
 
 impl Job {
     /// What is to be done with a scene: how every front makes its jobs. A picture alone is a job for a model that
-    /// needs no paths; what such a model is given beside it has to make sense all the same.
+    /// needs no paths; what such a model is given beside it has to make sense all the same. What is hidden is left out.
     ///
     /// # Errors
     /// Those of [`Settings::check`] and [`Scene::check`].
     pub fn new(scene: Scene, settings: Settings, needs_paths: bool) -> Result<Self> {
         settings.check()?;
+        let scene = scene.without_hidden();
         if needs_paths || !scene.is_picture_alone() {
             scene.check()?;
         }

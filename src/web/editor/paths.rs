@@ -96,7 +96,7 @@ impl Editor {
                 .map(|_| PathOf::Camera)
                 .collect(),
             Tool::Move | Tool::Bend => {
-                let entity = self.selected.zip(self.selected_entity());
+                let entity = self.selected.zip(self.selected_open());
                 let paths = |(index, entity): (usize, &Entity)| {
                     let moving = entity
                         .held_by()

@@ -3,8 +3,8 @@
 use super::compute_targets::Site;
 use super::messages::{Kind, say};
 use super::{
-    APP, App, act, dom, model, now, open_example, open_link, open_own, open_plate, open_sample,
-    timeline, zoom,
+    APP, App, act, dom, model, motions, now, open_example, open_link, open_own, open_plate,
+    open_sample, timeline, zoom,
 };
 use crate::web::editor::{Editor, Held, Tool};
 use dragentity_core::scene::order::Step;
@@ -127,6 +127,7 @@ pub fn wire() {
     }
     buttons("[data-path]", "data-path", |name| timeline::pressed(&name));
     timeline::wire();
+    motions::wire();
     model::wire();
     zoom::wire();
     files();
@@ -369,11 +370,14 @@ fn pointers() {
         act(move |app| {
             app.touch = touch;
             app.carry_since = None;
-            app.scrub = None;
             app.editor.crosshair = None;
             let at = app.stage.place(x, y);
             app.stage.hover = Some(at);
             app.editor.reach = app.stage.fraction(KNOB[usize::from(touch)]);
+            if app.editor.pose_part_at(at).is_none() {
+                // What is pressed is the picture as it is worked on.
+                (app.scrub, app.editor.moment) = (None, None);
+            }
             app.editor.straight = false;
             app.done(|e| e.press(at, time, held));
             app.show_status();
@@ -397,8 +401,8 @@ fn pointers() {
             let before = app.stage.hover.replace(at);
             app.editor.reach = app.stage.fraction(KNOB[usize::from(touch)]);
             app.editor.straight = straight;
-            let grip = |at| app.editor.grip_at(at);
-            let gripped = far.is_none() && before.and_then(grip) != grip(at);
+            let grip = |at| (app.editor.grip_at(at), app.editor.pose_part_at(at));
+            let gripped = far.is_none() && before.is_none_or(|before| grip(before) != grip(at));
             match far {
                 Some(far) => app.done(|e| e.drag(at, time, far)),
                 None if app.editor.tool().paints() || gripped => app.draw_soon(),
@@ -486,6 +490,14 @@ fn keydown(event: KeyboardEvent) {
     }
     if event.ctrl_key() || event.meta_key() {
         let redo = match key.to_ascii_lowercase().as_str() {
+            "d" => {
+                event.prevent_default();
+                return act(|app| {
+                    if let Some(i) = app.editor.selected() {
+                        app.done(|e| e.duplicate(i));
+                    }
+                });
+            }
             "z" => event.shift_key(),
             "y" => true,
             _ => return,
@@ -512,6 +524,8 @@ fn keydown(event: KeyboardEvent) {
         });
     };
     match key.as_str() {
+        // The browser closes it.
+        "Escape" if motions::is_open() => return,
         "Escape" => {
             DOWN.with(|down| down.borrow_mut().take());
             act(|app| {
@@ -530,6 +544,7 @@ fn keydown(event: KeyboardEvent) {
         "h" => timeline::pressed("mirror"),
         "H" => timeline::pressed("flip"),
         "k" | "K" => act(|app| app.done(Editor::next_knob)),
+        "g" | "G" => act(App::toggle_motions),
         "p" | "P" => act(|app| app.done(|e| e.split(e.selected()))),
         "ArrowLeft" if on_stage => nudge(-1.0, 0.0),
         "ArrowRight" if on_stage => nudge(1.0, 0.0),

@@ -54,6 +54,8 @@ struct Layer {
     person: Option<Person>,
     /// Its motion as of this revision of the scene, and when it was looked at last; none where it is moved as it is.
     rig: Option<(u64, f32, Option<Rig>)>,
+    /// Its motion while it is turned and scaled by hand.
+    posed: Option<Rig>,
     /// Where the bent thing is drawn before it is placed.
     bent: HtmlCanvasElement,
 }
@@ -105,6 +107,7 @@ impl Layer {
             solver: None,
             person: None,
             rig: None,
+            posed: None,
             bent: dom::canvas(1, 1),
         })
     }
@@ -185,7 +188,7 @@ impl Layer {
         revision: u64,
         camera: [f32; 2],
     ) -> Where {
-        if !entity.has_motion() {
+        if !entity.has_motion() || entity.look.hidden {
             return Where::By(camera);
         }
         if self
@@ -208,6 +211,27 @@ impl Layer {
             let (from, to) = (path.start(), path.position(t));
             [to[0] - from[0], to[1] - from[1]]
         }))
+    }
+
+    /// Where it is at a time while it is turned and scaled by hand; `None` where that is as it was.
+    fn posed(
+        &mut self,
+        (entity, picture): (&Entity, &Picture),
+        size: [u32; 2],
+        t: f32,
+        poses: &[Pose],
+    ) -> Option<Where> {
+        if self.posed.is_none() {
+            let turned = Entity {
+                poses: poses.to_vec(),
+                ..entity.clone()
+            };
+            self.posed = Rig::of(&turned, picture, size);
+        }
+        let rig = self.posed.as_mut()?;
+        rig.pose(poses);
+        rig.reset();
+        Some(Where::Bent(rig.mesh().clone(), rig.at(t)))
     }
 
     /// Draws it bent, in pixels of the canvas that is `scale` times the plate.
@@ -294,7 +318,8 @@ impl LiveView {
         }
     }
 
-    /// Draws a moment of a scene over a canvas of this size, its camera moved by fractions of the picture.
+    /// Draws a moment of a scene over a canvas of this size, its camera moved by fractions of the picture; `posed` are the poses of an
+    /// entity that are being changed.
     pub fn draw(
         &mut self,
         ctx: &CanvasRenderingContext2d,
@@ -302,6 +327,7 @@ impl LiveView {
         scene: &Scene,
         camera: [f32; 2],
         moment: Moment,
+        posed: Option<(usize, &[Pose])>,
     ) {
         let scale = [w / f64::from(self.size[0]), h / f64::from(self.size[1])];
         let place = |placed: &Placed, by: [f32; 2]| {
@@ -341,7 +367,13 @@ impl LiveView {
                 Moment::Led(_) => Where::By([0.0; 2]),
                 Moment::Time(t, revision) => {
                     let entity = (entity, &scene.picture);
-                    layer.at(entity, self.size, t, revision, camera)
+                    let posed = posed.filter(|(index, _)| *index == layer.entity);
+                    let turned =
+                        posed.and_then(|(_, poses)| layer.posed(entity, self.size, t, poses));
+                    if posed.is_none() {
+                        layer.posed = None;
+                    }
+                    turned.unwrap_or_else(|| layer.at(entity, self.size, t, revision, camera))
                 }
             };
             match found {

@@ -12,6 +12,7 @@ mod list;
 mod live;
 mod live_view;
 mod model;
+mod motions;
 mod mp4;
 mod open;
 mod player;
@@ -332,6 +333,7 @@ impl App {
         let moving = playing || self.editor.pending().is_some();
         if std::mem::replace(&mut self.dirty, false) || moving {
             self.editor.grasp = self.stage.fraction(HANDLE);
+            self.editor.moment = self.scrub.filter(|_| !playing);
             self.stage.draw(&self.editor, carry, playing, now);
             self.show_time(carry.unwrap_or_default(), playing);
         }

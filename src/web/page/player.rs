@@ -7,7 +7,7 @@ use super::stage::{self, Pen};
 use crate::web::protocol::View;
 use dragentity_core::Video;
 use dragentity_core::scene::Scene;
-use dragentity_media::overlay::colour;
+use dragentity_media::overlay::colour_of;
 use std::rc::Rc;
 use wasm_bindgen::JsCast;
 use web_sys::{
@@ -336,9 +336,10 @@ impl Player {
             let since = frame.saturating_sub(self.before);
             let t = since as f32 / (frames - 1).max(1) as f32;
             stage::paths(&pen, &self.scene, frames as usize, None, &[]);
-            for (i, entity) in self.scene.entities.iter().enumerate() {
+            let entities = self.scene.entities.iter().enumerate();
+            for (i, entity) in entities.filter(|(_, entity)| !entity.look.hidden) {
                 for path in entity.held_by() {
-                    pen.dot(path.position(t), 5.5, colour(i), 1.0);
+                    pen.dot(path.position(t), 5.5, colour_of(entity, i), 1.0);
                 }
             }
         }
