@@ -234,6 +234,37 @@ impl Layer {
         Some(Where::Bent(rig.mesh().clone(), rig.at(t)))
     }
 
+    /// Draws it where it is, on a canvas of this size.
+    fn draw(
+        &mut self,
+        ctx: &CanvasRenderingContext2d,
+        [w, h]: [f64; 2],
+        size: [u32; 2],
+        found: Where,
+    ) {
+        let scale = [w / f64::from(size[0]), h / f64::from(size[1])];
+        let place = |placed: &Placed, by: [f32; 2]| {
+            let _ = ctx.draw_image_with_html_canvas_element_and_dw_and_dh(
+                &placed.canvas,
+                placed.at[0] * scale[0] + f64::from(by[0]) * w,
+                placed.at[1] * scale[1] + f64::from(by[1]) * h,
+                f64::from(placed.canvas.width()) * scale[0],
+                f64::from(placed.canvas.height()) * scale[1],
+            );
+        };
+        match found {
+            Where::By(by) => {
+                if let Some((shade, _)) = &self.shade {
+                    place(shade, by);
+                }
+                place(&self.thing, by);
+            }
+            Where::Bent(mesh, vertices) => {
+                self.draw_bent(ctx, scale, size, &mesh, &vertices);
+            }
+        }
+    }
+
     /// Draws it bent, in pixels of the canvas that is `scale` times the plate.
     fn draw_bent(
         &mut self,
@@ -329,16 +360,6 @@ impl LiveView {
         moment: Moment,
         posed: Option<(usize, &[Pose])>,
     ) {
-        let scale = [w / f64::from(self.size[0]), h / f64::from(self.size[1])];
-        let place = |placed: &Placed, by: [f32; 2]| {
-            let _ = ctx.draw_image_with_html_canvas_element_and_dw_and_dh(
-                &placed.canvas,
-                placed.at[0] * scale[0] + f64::from(by[0]) * w,
-                placed.at[1] * scale[1] + f64::from(by[1]) * h,
-                f64::from(placed.canvas.width()) * scale[0],
-                f64::from(placed.canvas.height()) * scale[1],
-            );
-        };
         let _ = ctx.draw_image_with_html_canvas_element_and_dw_and_dh(
             &self.plate,
             f64::from(camera[0]) * w,
@@ -376,17 +397,33 @@ impl LiveView {
                     turned.unwrap_or_else(|| layer.at(entity, self.size, t, revision, camera))
                 }
             };
-            match found {
-                Where::By(by) => {
-                    if let Some((shade, _)) = &layer.shade {
-                        place(shade, by);
-                    }
-                    place(&layer.thing, by);
-                }
-                Where::Bent(mesh, vertices) => {
-                    layer.draw_bent(ctx, scale, self.size, &mesh, &vertices);
-                }
-            }
+            layer.draw(ctx, [w, h], self.size, found);
+        }
+    }
+
+    /// Draws where an entity is at these times, rising, over what is there, of this revision of the scene.
+    pub fn ghosts(
+        &mut self,
+        ctx: &CanvasRenderingContext2d,
+        canvas: [f64; 2],
+        scene: &Scene,
+        index: usize,
+        times: &[f32],
+        revision: u64,
+    ) {
+        let layer = self.layers.iter_mut().find(|layer| layer.entity == index);
+        let Some((layer, entity)) = layer.zip(scene.entities.get(index)) else {
+            return;
+        };
+        for t in times {
+            let found = layer.at(
+                (entity, &scene.picture),
+                self.size,
+                *t,
+                revision,
+                Default::default(),
+            );
+            layer.draw(ctx, canvas, self.size, found);
         }
     }
 }

@@ -1,23 +1,16 @@
 //! The menu of ready motions, each with a small picture of its path.
 
-use super::{App, act, dom};
+use super::{App, act, dom, menu};
 use crate::web::editor::{Editor, Outcome};
 use dragentity_core::scene::trajectory::Figure;
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlElement, MouseEvent};
 
 /// Width and height of the pictures, in their own units.
 const PICTURE: [f32; 2] = [52.0, 34.0];
 /// What is left free around a path.
 const MARGIN: f32 = 5.0;
-/// Pixels between the menu and what opens it, and least between it and the window's edges.
-const APART: f64 = 6.0;
-/// How wide the menu is, in pixels.
-const WIDTH: f64 = 348.0;
-/// How high it is to be at least where it opens downwards.
-const ENOUGH: f64 = 280.0;
-
-/// Fills the menu of `index.html`, and has it open beside its button.
+/// Fills the menu of `index.html`.
 pub fn wire() {
     let group = |id: &str, figures: &[Figure], take: fn(&mut Editor, Figure) -> Outcome| {
         let place: Element = dom::by_id(id);
@@ -42,41 +35,7 @@ pub fn wire() {
         &Figure::CAMERA,
         Editor::take_camera_figure,
     );
-    let opener: Element = dom::by_id("motions-open");
-    let own = opener.clone();
-    // A click is heard before the browser opens the menu.
-    dom::listen(&opener, "click", move |_: MouseEvent| beside(&own));
-}
-
-/// Puts the menu beside its button: where the picture is not, if there is room.
-fn beside(opener: &Element) {
-    let menu: HtmlElement = dom::by_id("motions");
-    let picture: Element = dom::by_id("stage-frame");
-    let (own, picture) = (
-        opener.get_bounding_client_rect(),
-        picture.get_bounding_client_rect(),
-    );
-    let window = dom::window();
-    let side = |value: Result<JsValue, JsValue>| value.ok().and_then(|v| v.as_f64());
-    let width = side(window.inner_width()).unwrap_or_default();
-    let height = side(window.inner_height()).unwrap_or_default();
-    let left = match picture.right() + APART + WIDTH < width {
-        true => picture.right() + APART,
-        false => own.left(),
-    };
-    let below = height - own.bottom();
-    let (near, far, room) = match below >= ENOUGH || below > own.top() {
-        true => ("top", "bottom", below),
-        false => ("bottom", "top", own.top()),
-    };
-    let style = menu.style();
-    let set = |name: &str, pixels: f64| {
-        let _ = style.set_property(name, &format!("{pixels:.0}px"));
-    };
-    set("--from", left);
-    set(near, height - room + APART);
-    let _ = style.set_property(far, "auto");
-    set("max-height", room - 2.0 * APART);
+    menu::wire("motions-open", "motions");
 }
 
 /// A figure's path, from where it begins.
@@ -136,10 +95,4 @@ impl App {
             let _ = first.focus();
         }
     }
-}
-
-/// Whether a menu is open, whose keys are its own.
-pub fn is_open() -> bool {
-    let open = dom::document().query_selector("[popover]:popover-open");
-    open.is_ok_and(|open| open.is_some())
 }

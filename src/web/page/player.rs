@@ -4,6 +4,7 @@
 use super::canvas::{context, from_rgb};
 use super::dom;
 use super::stage::{self, Pen};
+use super::wipe;
 use crate::web::protocol::View;
 use dragentity_core::Video;
 use dragentity_core::scene::Scene;
@@ -127,6 +128,7 @@ impl Player {
 
     /// What is shown from now on is of this scene, whose first frame comes after `before` others.
     pub fn begin(&mut self, scene: Scene, fps: u32, before: u32) {
+        wipe::end();
         self.scene = scene;
         self.before = before;
         self.fps = fps;
@@ -181,6 +183,7 @@ impl Player {
 
     /// Shows nothing any more.
     pub fn clear(&mut self) {
+        wipe::end();
         self.frames.clear();
         self.count = 0;
         (self.video, self.mp4) = (None, None);
@@ -383,6 +386,7 @@ impl Player {
             "aria-pressed",
             if self.paths { "true" } else { "false" },
         );
+        dom::by_id::<HtmlButtonElement>("compare").set_disabled(!any);
         for id in ["save-gif", "save-frames"] {
             dom::by_id::<HtmlButtonElement>(id).set_disabled(self.video.is_none());
         }

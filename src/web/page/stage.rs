@@ -20,6 +20,10 @@ const GROUND: [u8; 3] = [120, 190, 255];
 /// Longest side, in pixels, of what is drawn from a mask.
 const TINT_SIDE: u32 = 1024;
 
+/// When an entity is shown along its path, and how strongly.
+const GHOSTS: [f32; 4] = [0.25, 0.5, 0.75, 1.0];
+const GHOST: f64 = 0.45;
+
 /// How strongly an entity is tinted.
 const FILL: f32 = 0.34;
 
@@ -46,6 +50,8 @@ pub struct Stage {
     suggestion: Option<((u64, u32), HtmlCanvasElement)>,
     /// What moves over what while paths are drawn, once it is known.
     pub live: Option<LiveView>,
+    /// Whether the selected entity is shown all along its path.
+    pub onion: bool,
     /// The pointer, for the brush's ring; fractions of the picture.
     pub hover: Option<[f32; 2]>,
 }
@@ -67,6 +73,7 @@ impl Stage {
             ground: None,
             suggestion: None,
             live: None,
+            onion: false,
             hover: None,
         }
     }
@@ -187,6 +194,16 @@ impl Stage {
                 }
                 _ => {}
             }
+        }
+        let ghost = editor.selected().filter(|&i| {
+            let still = led.is_none() && carry.is_none();
+            self.onion && still && editor.is_shown(i) && scene.entities[i].moves()
+        });
+        if let (Some(index), Some(live)) = (ghost, &mut self.live) {
+            ctx.set_global_alpha(GHOST);
+            let revision = editor.revision();
+            live.ghosts(ctx, [w, h], scene, index, &GHOSTS, revision);
+            ctx.set_global_alpha(1.0);
         }
         if let Some(ground) = &self.ground {
             place(ground, [0.0, 0.0]);

@@ -100,6 +100,14 @@ impl App {
         self.draw_soon();
     }
 
+    /// Shows the selected entity all along its path, or no longer.
+    pub(super) fn toggle_onion(&mut self) {
+        self.stage.onion ^= true;
+        let on = if self.stage.onion { "true" } else { "false" };
+        dom::set(&dom::by_id("onion"), "aria-pressed", on);
+        self.draw_soon();
+    }
+
     fn copy_path(&mut self) {
         if let Some(text) = self.editor.copy_path() {
             // Refused or not, this tab has it.
