@@ -99,7 +99,7 @@ fn moved(mask: &Mask, motion: &Motion, frame: usize) -> Mask {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dragentity_core::scene::{Picture, Trajectory};
+    use dragentity_core::scene::{Look, Picture, Trajectory};
 
     fn disc(at: [f32; 2]) -> Mask {
         let mut mask = Mask::empty(100, 80);
@@ -143,6 +143,23 @@ mod tests {
         let ended = after(&scene, 12);
         let [x, _] = centre(&ended[1]);
         assert!((x - 0.7).abs() < 0.01, "{x}");
+    }
+
+    #[test]
+    fn what_is_hidden_stays_with_the_picture() {
+        let hidden = Entity {
+            mask: disc([0.3, 0.4]),
+            trajectory: Some(Trajectory::line([0.3, 0.4], [0.6, 0.5])),
+            look: Look {
+                hidden: true,
+                ..Look::default()
+            },
+            ..Entity::default()
+        };
+        let scene = scene(vec![hidden]);
+        let ended = after(&scene, 12);
+        assert_eq!(ended[0].mask, scene.entities[0].mask);
+        assert!(ended[0].look.hidden);
     }
 
     #[test]

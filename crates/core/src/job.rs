@@ -182,7 +182,38 @@ impl Cancel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scene::Trajectory;
+    use crate::scene::{Entity, Look, Trajectory};
+
+    #[test]
+    fn what_is_hidden_is_in_no_job() {
+        let thing = |hidden| {
+            let mut mask = Mask::empty(2, 1);
+            mask.alpha.fill(255);
+            Entity {
+                mask,
+                trajectory: Some(Trajectory::line([0.2, 0.5], [0.8, 0.5])),
+                look: Look {
+                    hidden,
+                    ..Look::default()
+                },
+                ..Entity::default()
+            }
+        };
+        let scene = |entities| Scene {
+            picture: Picture::from_rgb(2, 1, vec![0; 6]).unwrap(),
+            entities,
+            ..Scene::default()
+        };
+        let job = Job::new(
+            scene(vec![thing(true), thing(false)]),
+            Settings::default(),
+            true,
+        );
+        assert_eq!(job.unwrap().scene.entities.len(), 1);
+        let none = Job::new(scene(vec![thing(true)]), Settings::default(), true);
+        let said = none.err().unwrap().to_string();
+        assert!(said.contains("nothing is to move"), "{said}");
+    }
 
     #[test]
     fn a_picture_alone_is_a_job_for_what_follows_no_paths() {

@@ -129,7 +129,7 @@ fn fill(row: &Element, i: usize, entity: &Entity, editor: &Editor) {
     let leaves = entity.held_by().any(|path| path.leaves_frame(16));
     let state = match (handles, leaves) {
         _ if entity.look.hidden => "Hidden: part of the picture".to_owned(),
-        (0, _) if entity.has_motion() => "Turns as its preset says".to_owned(),
+        (0, _) if entity.has_motion() => "Turned or scaled; no path".to_owned(),
         (0, _) => "Not moved yet: drag it".to_owned(),
         (1, _) if entity.is_pinned() => "Pinned: stays where it is".to_owned(),
         (1, true) => "Has a path; leaves the picture".to_owned(),
@@ -457,11 +457,7 @@ fn pose_row(i: usize) -> HtmlElement {
         dom::append(&place, &text);
         let field: HtmlInputElement = dom::create("input", word);
         field.set_type("number");
-        dom::set(
-            &field,
-            "step",
-            if part == PosePart::Depth { "1" } else { "5" },
-        );
+        dom::set(&field, "step", "1");
         dom::set(&field, "inputmode", "numeric");
         dom::set(&field, "data-testid", &format!("entity-{word}-{i}"));
         let typed = field.clone();
