@@ -4,7 +4,8 @@ use super::editor::SegmentRequest;
 use dragentity_compositor::cutout::Sprite;
 use dragentity_core::error::Result;
 use dragentity_core::scene::{
-    Behind, Entity, Mask, Order, Part, Picture, Pose, Scene, Settings, Shadow, Skeleton, Trajectory,
+    Behind, Entity, Look, Mask, Order, Part, Picture, Pose, Scene, Settings, Shadow, Skeleton,
+    Trajectory,
 };
 use dragentity_core::{Click, ClickJob, Job, JobEvent, Video};
 use dragentity_pipeline::page::Maker;
@@ -85,6 +86,7 @@ struct EntityData {
     group: Option<u32>,
     part: Option<Part>,
     shadow: ShadowData,
+    look: Look,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -122,6 +124,7 @@ impl JobData {
                 Shadow::None => ShadowData::None,
                 Shadow::Marked(mask) => ShadowData::Marked(Pixels::of_mask(mask)),
             },
+            look: e.look,
         };
         Self {
             entities: scene.entities.iter().map(entity).collect(),
@@ -163,6 +166,7 @@ impl JobData {
                     ShadowData::None => Shadow::None,
                     ShadowData::Marked(mask) => Shadow::Marked(mask.mask()?),
                 },
+                look: e.look,
             })
         };
         let entities = self.entities.into_iter().map(entity);

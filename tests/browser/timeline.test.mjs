@@ -126,7 +126,7 @@ test('the camera has a lane, and on a phone all of it fits and is dragged with a
   await at(page, 'lane-camera').waitFor();
   const over = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
   assert.ok(over <= 0, `the page is ${over} px too wide`);
-  await at(page, 'bar-end-camera').scrollIntoViewIfNeeded();
+  await at(page, 'bar-end-camera').evaluate((bar) => bar.scrollIntoView({ block: 'center' }));
   const box = await at(page, 'bar-end-camera').boundingBox();
   assert.ok(box.x + box.width <= 390 && box.height >= 36);
   const rail = await at(page, 'bar-end-camera').evaluate((bar) => bar.parentElement.getBoundingClientRect().width);

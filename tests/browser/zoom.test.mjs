@@ -43,6 +43,8 @@ test('the wheel looks nearer, and what is drawn lies where it was seen', { timeo
 
   // The wheel alone moves the part that is seen; the middle button takes it in the hand.
   const still = await seen(page, place);
+  // Asking for the link took the pointer away.
+  await page.mouse.move(...still.at);
   await page.mouse.wheel(0, 60);
   await until(async () => (await seen(page, place)).at[1] < still.at[1] - 20, 'the part that is seen to move');
   const moved = await seen(page, place);

@@ -12,17 +12,26 @@ use dragentity_core::scene::{Entity, Mask, Scene, Shadow};
 /// goes from one to the next.
 pub fn after(scene: &Scene, frames: usize) -> Vec<Entity> {
     let last = frames.max(2) - 1;
-    let held = held_together(&scene.entities, scene.entities.len());
+    // What is hidden was part of the picture, whatever it would do, and whatever it hangs from.
+    let as_shown = |entity: &Entity| match entity.look.hidden {
+        true => Entity {
+            mask: entity.mask.clone(),
+            ..Entity::default()
+        },
+        false => entity.clone(),
+    };
+    let shown: Vec<Entity> = scene.entities.iter().map(as_shown).collect();
+    let held = held_together(&shown, shown.len());
     let camera = scene.background.as_ref().map(|path| {
         let [from, to] = [0.0, 1.0].map(|t| path.position(t));
         [to[0] - from[0], to[1] - from[1]]
     });
-    let things = scene.entities.iter().zip(held);
-    let moved = things.map(|(entity, trajectory)| {
+    let things = scene.entities.iter().zip(shown.into_iter().zip(held));
+    let moved = things.map(|(entity, (shown, trajectory))| {
         let size = [entity.mask.width, entity.mask.height];
         let led = Entity {
             trajectory,
-            ..entity.clone()
+            ..shown
         };
         let motion = match camera {
             Some([x, y]) if !led.has_motion() => {
@@ -40,6 +49,7 @@ pub fn after(scene: &Scene, frames: usize) -> Vec<Entity> {
                 Shadow::None => Shadow::None,
                 _ => Shadow::Found,
             },
+            look: entity.look,
             ..Entity::default()
         }
     });
@@ -89,7 +99,7 @@ fn moved(mask: &Mask, motion: &Motion, frame: usize) -> Mask {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dragentity_core::scene::{Picture, Trajectory};
+    use dragentity_core::scene::{Look, Picture, Trajectory};
 
     fn disc(at: [f32; 2]) -> Mask {
         let mut mask = Mask::empty(100, 80);
@@ -133,6 +143,23 @@ mod tests {
         let ended = after(&scene, 12);
         let [x, _] = centre(&ended[1]);
         assert!((x - 0.7).abs() < 0.01, "{x}");
+    }
+
+    #[test]
+    fn what_is_hidden_stays_with_the_picture() {
+        let hidden = Entity {
+            mask: disc([0.3, 0.4]),
+            trajectory: Some(Trajectory::line([0.3, 0.4], [0.6, 0.5])),
+            look: Look {
+                hidden: true,
+                ..Look::default()
+            },
+            ..Entity::default()
+        };
+        let scene = scene(vec![hidden]);
+        let ended = after(&scene, 12);
+        assert_eq!(ended[0].mask, scene.entities[0].mask);
+        assert!(ended[0].look.hidden);
     }
 
     #[test]

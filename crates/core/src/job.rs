@@ -20,12 +20,13 @@ pub struct Job {
 
 impl Job {
     /// What is to be done with a scene: how every front makes its jobs. A picture alone is a job for a model that
-    /// needs no paths; what such a model is given beside it has to make sense all the same.
+    /// needs no paths; what such a model is given beside it has to make sense all the same. What is hidden is left out.
     ///
     /// # Errors
     /// Those of [`Settings::check`] and [`Scene::check`].
     pub fn new(scene: Scene, settings: Settings, needs_paths: bool) -> Result<Self> {
         settings.check()?;
+        let scene = scene.without_hidden();
         if needs_paths || !scene.is_picture_alone() {
             scene.check()?;
         }
@@ -181,7 +182,38 @@ impl Cancel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scene::Trajectory;
+    use crate::scene::{Entity, Look, Trajectory};
+
+    #[test]
+    fn what_is_hidden_is_in_no_job() {
+        let thing = |hidden| {
+            let mut mask = Mask::empty(2, 1);
+            mask.alpha.fill(255);
+            Entity {
+                mask,
+                trajectory: Some(Trajectory::line([0.2, 0.5], [0.8, 0.5])),
+                look: Look {
+                    hidden,
+                    ..Look::default()
+                },
+                ..Entity::default()
+            }
+        };
+        let scene = |entities| Scene {
+            picture: Picture::from_rgb(2, 1, vec![0; 6]).unwrap(),
+            entities,
+            ..Scene::default()
+        };
+        let job = Job::new(
+            scene(vec![thing(true), thing(false)]),
+            Settings::default(),
+            true,
+        );
+        assert_eq!(job.unwrap().scene.entities.len(), 1);
+        let none = Job::new(scene(vec![thing(true)]), Settings::default(), true);
+        let said = none.err().unwrap().to_string();
+        assert!(said.contains("nothing is to move"), "{said}");
+    }
 
     #[test]
     fn a_picture_alone_is_a_job_for_what_follows_no_paths() {

@@ -2,7 +2,7 @@
 
 use dragentity_core::Video;
 use dragentity_core::error::{Error, Result};
-use dragentity_core::scene::{Mask, Scene, Trajectory};
+use dragentity_core::scene::{Entity, Mask, Scene, Trajectory};
 use tiny_skia::{FillRule, LineCap, LineJoin, Paint, PathBuilder, Pixmap, Stroke, Transform};
 
 /// Colours of entities by their position in the scene, RGB; after the last they begin again. Told apart also without
@@ -21,6 +21,11 @@ pub const COLOURS: [[u8; 3]; 8] = [
 /// The colour of entity `index`.
 pub fn colour(index: usize) -> [u8; 3] {
     COLOURS[index % COLOURS.len()]
+}
+
+/// The colour of an entity at a position of its scene: its own, or that of the position.
+pub fn colour_of(entity: &Entity, index: usize) -> [u8; 3] {
+    colour(entity.look.colour.map_or(index, usize::from))
 }
 
 /// Below lines and dots, so that light ones show on a light picture.
@@ -188,7 +193,8 @@ pub fn with_trajectories(video: &Video, scene: &Scene) -> Result<Video> {
         let mut canvas = Canvas::new(video.width, video.height, frame)?;
         for (k, entity) in scene.entities.iter().enumerate() {
             for trajectory in entity.held_by() {
-                canvas.trajectory(trajectory, i as f32 / last as f32, colour(k));
+                let tint = colour_of(entity, k);
+                canvas.trajectory(trajectory, i as f32 / last as f32, tint);
             }
         }
         frames.push(canvas.into_rgb());

@@ -222,7 +222,7 @@ impl AtOnce {
         let entities: Vec<usize> = scene
             .layers()
             .into_iter()
-            .filter(|&i| !scene.entities[i].mask.is_empty())
+            .filter(|&i| !scene.entities[i].mask.is_empty() && !scene.entities[i].look.hidden)
             .collect();
         let layers = entities.iter().map(|&i| Layer {
             mask: scene.entities[i].mask.clone(),

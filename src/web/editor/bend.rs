@@ -152,9 +152,10 @@ impl Editor {
     /// The entity and the handle that a press of the Bend tool means: a handle of the selected entity even beside it.
     pub(super) fn bends(&self, at: [f32; 2]) -> Option<(usize, Option<usize>)> {
         let near = |i: usize| self.handle_at(i, at).map(|handle| (i, Some(handle)));
-        let own = self.selected.and_then(near);
+        let selected = self.selected.filter(|index| self.is_open(*index));
+        let own = selected.and_then(near);
         // A joint of a person may lie beside its mask.
-        let joint = self.selected.filter(|i| self.joint_at(*i, at).is_some());
+        let joint = selected.filter(|i| self.joint_at(*i, at).is_some());
         own.or_else(|| joint.map(|i| (i, None)))
             .or_else(|| self.hit(at).map(|i| (i, self.handle_at(i, at))))
     }
@@ -241,7 +242,10 @@ impl Editor {
         }
         match (self.selected, self.touched) {
             (Some(index), Some(handle)) => self.remove_handle(index, handle),
-            (Some(index), None) => self.delete(index),
+            (Some(index), None) => match self.barred() {
+                Some(barred) => barred,
+                None => self.delete(index),
+            },
             (None, _) => Outcome::Nothing,
         }
     }

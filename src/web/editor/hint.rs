@@ -46,6 +46,12 @@ impl Editor {
             (Gesture::Reshape(_), _) => {
                 return (2, "The path goes where you let go.");
             }
+            (Gesture::Pose(_), _) => {
+                return (
+                    2,
+                    "So it is at this moment; it comes there smoothly. Shift goes by steps.",
+                );
+            }
             (Gesture::Camera { .. }, _) => {
                 return (2, "The whole picture follows. Let go at the end.");
             }
@@ -145,7 +151,7 @@ impl Editor {
                 },
             );
         }
-        if self.selected_entity().is_some_and(|e| !e.has_motion()) {
+        if self.selected_open().is_some_and(|e| !e.has_motion()) {
             return (
                 2,
                 match (self.clicks.len(), status.touch) {

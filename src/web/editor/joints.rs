@@ -38,7 +38,8 @@ impl People {
 impl Editor {
     /// The joints of the selected entity while it is bent: its own, or those that were found.
     pub fn joints(&self) -> Option<&Skeleton> {
-        self.joints_of(self.selected.filter(|_| self.tool == Tool::Bend)?)
+        let open = self.selected.filter(|index| self.is_open(*index));
+        self.joints_of(open.filter(|_| self.tool == Tool::Bend)?)
     }
 
     /// The joints of an entity.

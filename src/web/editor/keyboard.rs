@@ -55,6 +55,9 @@ impl Editor {
                 "Select an entity first: move the crosshair with the arrow keys and press Enter.",
             );
         };
+        if let Some(barred) = self.barred() {
+            return barred;
+        }
         let at = match self.crosshair {
             Some(at) if entity.mask.contains(at[0], at[1]) => at,
             _ => anchor(&entity.mask),

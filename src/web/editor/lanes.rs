@@ -51,7 +51,7 @@ impl Editor {
         let entities = self.scene.entities.iter().enumerate();
         let camera = self.scene.background.as_ref().filter(|path| !path.is_pin());
         entities
-            .filter(|(_, entity)| entity.moves())
+            .filter(|(_, entity)| entity.moves() && !entity.look.hidden)
             .map(|(index, _)| Lane::Entity(index))
             .chain(camera.map(|_| Lane::Camera))
             .collect()
@@ -111,10 +111,7 @@ impl Editor {
             knobs.map(|i| path.points[i].t).collect::<Vec<_>>()
         };
         let paths = self.moving(lane).into_iter().flat_map(knobs);
-        let mut times: Vec<f32> = paths
-            .chain(self.poses(lane).iter().map(|pose| pose.t))
-            .map(|t| carried_over(t, was, now))
-            .collect();
+        let mut times: Vec<f32> = paths.map(|t| carried_over(t, was, now)).collect();
         times.sort_by(f32::total_cmp);
         times.dedup_by(|a, b| *a - *b < 0.005);
         times
@@ -180,6 +177,17 @@ impl Editor {
         paths
             .map(|(of, path)| (of, path.retimed(retimed.was, retimed.now)))
             .collect()
+    }
+
+    /// The moments of an entity's key poses, as they would be.
+    pub(super) fn retimed_keys(&self, retimed: &Retimed, index: usize) -> Vec<f32> {
+        let times = self.poses(Lane::Entity(index)).iter().map(|pose| pose.t);
+        match retimed.lane == Lane::Entity(index) {
+            true => times
+                .map(|t| carried_over(t, retimed.was, retimed.now))
+                .collect(),
+            false => times.collect(),
+        }
     }
 
     fn set_span(&mut self, lane: Lane, was: [f32; 2], now: [f32; 2]) -> Outcome {

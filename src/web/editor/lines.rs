@@ -33,6 +33,9 @@ impl Editor {
                 "Select an entity first; then draw around what to add or take away.",
             );
         }
+        if let Some(barred) = self.barred().filter(|_| add || negative) {
+            return barred;
+        }
         if !(add || negative) {
             self.select(None);
         }

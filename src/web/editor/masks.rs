@@ -3,7 +3,7 @@
 use super::{Editor, MAX_ENTITIES, Outcome, SAME_PLACE, SegmentRequest, SplitRequest, anchor};
 use dragentity_core::Click;
 use dragentity_core::scene::history::Edit;
-use dragentity_core::scene::{Entity, Mask, Part, parts};
+use dragentity_core::scene::{Entity, Look, Mask, Part, parts};
 
 impl Editor {
     pub(super) fn request(
@@ -132,6 +132,7 @@ impl Editor {
             index,
             count: 1,
             entities,
+            label: "split into parts",
         })
     }
 
@@ -145,11 +146,16 @@ impl Editor {
         };
         let name = format!("Entity {}", (1..).find(taken).unwrap_or(1));
         let index = self.scene.entities.len();
+        let look = Look {
+            colour: Some(self.free_colour()),
+            ..Look::default()
+        };
         self.edit(Edit::Insert {
             index,
             entity: Box::new(Entity {
                 name,
                 mask,
+                look,
                 ..Entity::default()
             }),
         });

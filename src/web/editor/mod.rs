@@ -4,16 +4,19 @@
 //! Coordinates are fractions of the picture, see [`dragentity_core::scene`].
 
 mod bend;
+mod figures;
 mod ground;
 mod hint;
 mod joints;
 mod keyboard;
 mod lanes;
+mod layers;
 mod lines;
 mod masks;
 mod path_acts;
 mod paths;
 mod pointer;
+mod poses;
 mod suggest;
 pub mod view;
 
@@ -21,7 +24,7 @@ use dragentity_core::Click;
 use dragentity_core::scene::history::{Edit, History};
 use dragentity_core::scene::order::Step;
 use dragentity_core::scene::trajectory::DragPoint;
-use dragentity_core::scene::{Entity, Mask, Order, Picture, Scene, Settings, Trajectory};
+use dragentity_core::scene::{Entity, Mask, Picture, Scene, Settings, Trajectory};
 
 pub use bend::Led;
 pub use hint::Status;
@@ -29,6 +32,7 @@ pub use joints::JointRequest;
 pub use lanes::{End, Lane};
 pub use path_acts::PathAct;
 pub use paths::{Grip, PathOf};
+pub use poses::{PoseHandles, PosePart};
 
 /// How far, in pixels of the screen, a pointer moves before a press becomes a drag.
 pub const DRAG_THRESHOLD: f32 = 5.0;
@@ -217,6 +221,10 @@ pub enum Gesture {
     Reshape(Box<paths::Reshaped>),
     /// Shifting a motion in time.
     Retime(lanes::Retimed),
+    /// Turning or scaling an entity.
+    Pose(Box<poses::Posed>),
+    /// Shifting a key pose in time.
+    Key(poses::Keyed),
     /// Leading the camera.
     Camera {
         /// The drag so far.
@@ -293,6 +301,8 @@ pub struct Editor {
     ground: ground::Ground,
     /// The keyboard's crosshair.
     pub crosshair: Option<[f32; 2]>,
+    /// Which moment the picture shows, a fraction of the video; `None` at its beginning, where things are as in the picture.
+    pub moment: Option<f32>,
     revision: u64,
 }
 
@@ -324,6 +334,7 @@ impl Default for Editor {
             people: joints::People::default(),
             ground: ground::Ground::default(),
             crosshair: None,
+            moment: None,
             revision: 0,
         }
     }
@@ -376,7 +387,8 @@ impl Editor {
     }
     /// Whether there is something to generate from: an entity that moves or is held, or a camera path.
     pub fn can_generate(&self) -> bool {
-        self.scene.background.is_some() || self.scene.entities.iter().any(Entity::has_motion)
+        let moves = |entity: &Entity| entity.has_motion() && !entity.look.hidden;
+        self.scene.background.is_some() || self.scene.entities.iter().any(moves)
     }
 
     /// A new picture, with nothing drawn on it; can be undone unless it is the first.
@@ -393,6 +405,11 @@ impl Editor {
         self.people.forget();
         self.select(None);
         self.crosshair = None;
+        // Whatever order they are put into, they keep their colours.
+        let mut scene = scene;
+        for (entity, position) in scene.entities.iter_mut().zip(0..) {
+            entity.look.colour.get_or_insert(position);
+        }
         if self.scene.picture.is_empty() {
             self.scene = scene;
             self.revision += 1;
@@ -506,15 +523,7 @@ impl Editor {
                 Step::Back => Outcome::Say("Nothing lies behind it."),
             };
         };
-        self.drop_unfinished();
-        let selected = self.selected;
-        let selected = positions.iter().position(|&from| Some(from) == selected);
-        // The clicks that made the selected mask are still its own.
-        self.selected = selected;
-        self.edit(Edit::Reorder {
-            positions,
-            order: Order::AsListed,
-        })
+        self.reorder(positions)
     }
 
     /// One step back.

@@ -1,6 +1,6 @@
 //! Paths that are changed where they lie: their knobs are dragged, put in and taken away, and all of a path is moved.
 
-use super::{DRAG_THRESHOLD, Editor, Gesture, Held, Led, Outcome, Tool};
+use super::{DRAG_THRESHOLD, Editor, Gesture, Held, Led, Outcome, Tool, anchor};
 use dragentity_core::scene::{Entity, Trajectory, TrajectoryPoint};
 
 /// Of the reach of a knob, how near the pointer has to be to the line between two.
@@ -53,6 +53,8 @@ pub struct Reshaped {
     knobs: Vec<usize>,
     /// The point that is dragged; `None` drags all of the path.
     point: Option<usize>,
+    /// The middles of other things, at which a point stays when it comes near.
+    magnets: Vec<[f32; 2]>,
     /// When the line was pressed, where a drag puts in a point.
     line: Option<f32>,
     /// Where and when it was pressed, and what was held.
@@ -96,7 +98,7 @@ impl Editor {
                 .map(|_| PathOf::Camera)
                 .collect(),
             Tool::Move | Tool::Bend => {
-                let entity = self.selected.zip(self.selected_entity());
+                let entity = self.selected.zip(self.selected_open());
                 let paths = |(index, entity): (usize, &Entity)| {
                     let moving = entity
                         .held_by()
@@ -248,6 +250,7 @@ impl Editor {
             of,
             path: before.clone(),
             knobs: self.knobs_of(of),
+            magnets: self.magnets(of),
             before,
             point,
             line,
@@ -259,6 +262,15 @@ impl Editor {
         Outcome::Draw
     }
 
+    /// The middles of the things whose path this is not.
+    fn magnets(&self, of: PathOf) -> Vec<[f32; 2]> {
+        let others = self.scene.entities.iter().enumerate().filter(|(i, other)| {
+            let own = matches!(of, PathOf::Handle { index, .. } if index == *i);
+            !own && of != PathOf::Camera && !other.look.hidden
+        });
+        others.map(|(_, other)| anchor(&other.mask)).collect()
+    }
+
     /// The pointer moves with a path in hand; `pixels` is how far it is from where it went down.
     pub(super) fn reshape(&mut self, at: [f32; 2], pixels: f32) -> Outcome {
         let (aspect, straight, apart) = (
@@ -266,6 +278,7 @@ impl Editor {
             self.straight,
             self.grasp[0] * self.aspect().min(1.0),
         );
+        let reach = self.reach;
         let Gesture::Reshape(reshaped) = &mut self.gesture else {
             return Outcome::Nothing;
         };
@@ -283,6 +296,7 @@ impl Editor {
             knobs,
             point,
             from,
+            magnets,
             ..
         } = reshaped.as_mut();
         let by = [at[0] - from[0], at[1] - from[1]];
@@ -291,7 +305,16 @@ impl Editor {
         reshaped.path = match point {
             Some(point) => {
                 let at = before.points.get(*point).map(|p| [p.x, p.y]);
-                before.with_knob_at(knobs, *point, shifted(at.unwrap_or(*from)), aspect)
+                let to = shifted(at.unwrap_or(*from));
+                let near = magnets
+                    .iter()
+                    .filter_map(|m| Some((within(reach, to, *m)?, *m)));
+                let caught = near.min_by(|a, b| a.0.total_cmp(&b.0));
+                // Who wants it straight, wants no other place.
+                let to = caught
+                    .filter(|_| !straight)
+                    .map_or(to, |(_, middle)| middle);
+                before.with_knob_at(knobs, *point, to, aspect)
             }
             None => {
                 let [x, y] = shifted(before.start());

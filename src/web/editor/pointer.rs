@@ -14,7 +14,8 @@ impl Editor {
     /// The entity there that was made last (or, in an order that somebody has set, lies in front), the selected one first:
     /// it may lie behind another and still be what is meant.
     pub fn hit(&self, at: [f32; 2]) -> Option<usize> {
-        let inside = |i: &usize| self.scene.entities[*i].mask.contains(at[0], at[1]);
+        let inside =
+            |i: &usize| self.is_open(*i) && self.scene.entities[*i].mask.contains(at[0], at[1]);
         self.selected
             .filter(inside)
             .or_else(|| (0..self.scene.entities.len()).rev().find(inside))
@@ -23,6 +24,9 @@ impl Editor {
     /// The pointer goes down.
     pub fn press(&mut self, at: [f32; 2], time: f64, held: Held) -> Outcome {
         self.straight_from = None;
+        if let Some(part) = self.pose_part_at(at) {
+            return self.take_pose(part, at);
+        }
         match self.grip_at(at) {
             // Alt on a line means what is below it.
             Some(Grip::Line { .. }) if held.negative => {}
@@ -30,6 +34,13 @@ impl Editor {
             None => {}
         }
         self.knob = None;
+        let changes = matches!(
+            self.tool,
+            Tool::Brush | Tool::Erase | Tool::Exclude | Tool::Shadow
+        );
+        if let Some(barred) = self.barred().filter(|_| changes) {
+            return barred;
+        }
         match self.tool {
             Tool::Move | Tool::Exclude => {
                 let hit = self.hit(at);
@@ -101,7 +112,10 @@ impl Editor {
     pub fn drag(&mut self, at: [f32; 2], time: f64, pixels: f32) -> Outcome {
         let (straight, aspect) = (self.straight, self.aspect());
         match &mut self.gesture {
-            Gesture::Idle | Gesture::Missed | Gesture::Retime(_) => return Outcome::Nothing,
+            Gesture::Idle | Gesture::Missed | Gesture::Retime(_) | Gesture::Key(_) => {
+                return Outcome::Nothing;
+            }
+            Gesture::Pose(_) => return self.drag_pose(at, pixels),
             Gesture::Reshape(_) => return self.reshape(at, pixels),
             Gesture::Press {
                 at: start,
@@ -180,6 +194,8 @@ impl Editor {
             Gesture::Idle => Outcome::Nothing,
             Gesture::Reshape(reshaped) => self.keep_reshaped(*reshaped),
             Gesture::Retime(retimed) => self.keep_retimed(&retimed),
+            Gesture::Pose(posed) => self.keep_pose(*posed),
+            Gesture::Key(keyed) => self.keep_key(&keyed),
             Gesture::Press { at, .. } if self.tool == Tool::Bend => self.click_handle(at),
             Gesture::Press { at, held, .. } if self.tool == Tool::Shadow => {
                 self.click_shadow(at, held)
@@ -256,7 +272,7 @@ impl Editor {
 
     pub(super) fn click(&mut self, at: [f32; 2], hit: Option<usize>, held: Held) -> Outcome {
         let negative = held.negative || self.tool == Tool::Exclude;
-        let add = held.add && self.selected.is_some();
+        let add = held.add && self.selected_open().is_some();
         if !negative && !add && hit.is_some() {
             let again = hit == self.selected && self.tool == Tool::Move;
             if let Some(asked) = again.then(|| self.next_candidate(at)).flatten() {
@@ -266,7 +282,7 @@ impl Editor {
         }
         // An entity that has not got its path yet is still being selected: the click adds to it.
         let refines = |e: &&Entity| negative || add || !e.has_motion();
-        let Some(entity) = self.selected_entity().filter(refines) else {
+        let Some(entity) = self.selected_open().filter(refines) else {
             if negative {
                 return Outcome::Say(
                     "Select an entity first; then click what does not belong to it.",
@@ -312,7 +328,7 @@ impl Editor {
     /// The mask that a stroke or an outline changes; `None` if there is none to erase from.
     pub(super) fn brush_mask(&self, add: bool) -> Option<Mask> {
         let blank = self.blank_mask();
-        match self.selected_entity() {
+        match self.selected_open() {
             Some(entity) if entity.mask.width.max(entity.mask.height) >= BRUSH_SIDE => {
                 Some(entity.mask.clone())
             }

@@ -30,7 +30,7 @@ impl Editor {
             && self.pending.is_none()
             && self.splitting.is_none();
         // A click beside an entity that has no path yet adds to that one.
-        let refines = self.selected_entity().is_some_and(|e| !e.has_motion());
+        let refines = self.selected_open().is_some_and(|e| !e.has_motion());
         let known = self.suggestion.as_ref();
         let begins = self.tool == Tool::Move
             && !refines

@@ -1,8 +1,10 @@
+mod layers;
 mod paths;
+mod poses;
 
 use super::*;
 use dragentity_core::scene::skeleton::Joint;
-use dragentity_core::scene::{Part, Shadow, Skeleton};
+use dragentity_core::scene::{Order, Part, Shadow, Skeleton};
 
 fn disc(x: f32, y: f32, r: f32) -> Mask {
     let mut mask = Mask::empty(96, 64);

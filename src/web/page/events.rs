@@ -3,8 +3,8 @@
 use super::compute_targets::Site;
 use super::messages::{Kind, say};
 use super::{
-    APP, App, act, dom, model, now, open_example, open_link, open_own, open_plate, open_sample,
-    timeline, zoom,
+    APP, App, act, dom, exchange, menu, model, motions, now, open_example, open_link, open_own,
+    open_plate, open_sample, timeline, wipe, zoom,
 };
 use crate::web::editor::{Editor, Held, Tool};
 use dragentity_core::scene::order::Step;
@@ -14,8 +14,8 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{
-    ClipboardEvent, DataTransfer, DragEvent, Element, Event, HtmlElement, HtmlInputElement,
-    KeyboardEvent, MouseEvent, PointerEvent,
+    ClipboardEvent, DataTransfer, DragEvent, Element, Event, File, FileList, HtmlElement,
+    HtmlInputElement, KeyboardEvent, MouseEvent, PointerEvent,
 };
 
 /// How far from a path's knob a mouse, and a finger, still takes it up, in pixels of the page.
@@ -46,6 +46,10 @@ pub fn wire() {
     click("save-gif", App::save_gif);
     click("save-mp4", App::save_mp4);
     click("save-frames", App::save_frames);
+    click("save-project", App::save_project);
+    click("save-preset", App::save_preset);
+    click("compare", App::toggle_wipe);
+    click("onion", App::toggle_onion);
     click("extend", App::extend);
     click("full-screen", |app| app.full_screen());
     click("no-plate", |app| app.done(|e| e.set_plate(None)));
@@ -127,6 +131,10 @@ pub fn wire() {
     }
     buttons("[data-path]", "data-path", |name| timeline::pressed(&name));
     timeline::wire();
+    motions::wire();
+    menu::wire("save-open", "saves");
+    exchange::wire();
+    wipe::wire();
     model::wire();
     zoom::wire();
     files();
@@ -211,9 +219,8 @@ fn files() {
     );
     let chosen = input.clone();
     dom::listen(&input, "change", move |_: Event| {
-        if let Some(file) = chosen.files().and_then(|f| f.get(0)) {
-            let name = file.name();
-            spawn_local(open_own(file.into(), name));
+        if let Some(list) = chosen.files() {
+            take_files(&list, "picture");
         }
         // The same file may be chosen again.
         chosen.set_value("");
@@ -327,7 +334,18 @@ fn files() {
 }
 
 fn take_file(data: &DataTransfer, unnamed: &str) -> bool {
-    let Some(file) = data.files().and_then(|f| f.get(0)) else {
+    data.files().is_some_and(|list| take_files(&list, unnamed))
+}
+
+/// Opens files: those of a scene, if there are some, else the first as a picture.
+fn take_files(list: &FileList, unnamed: &str) -> bool {
+    let all = (0..list.length()).filter_map(|i| list.get(i));
+    let of_scene: Vec<File> = all.filter(exchange::is_scene).collect();
+    if !of_scene.is_empty() {
+        spawn_local(exchange::open(of_scene));
+        return true;
+    }
+    let Some(file) = list.get(0) else {
         return false;
     };
     let name = if file.name().is_empty() {
@@ -342,7 +360,7 @@ fn take_file(data: &DataTransfer, unnamed: &str) -> bool {
 fn pointers() {
     let canvas: Element = dom::by_id("stage");
     dom::listen_with(&canvas, "pointerdown", false, |event: PointerEvent| {
-        if event.button() != 0 {
+        if event.button() != 0 || zoom::takes(&event) {
             return;
         }
         let (id, x, y) = (
@@ -369,11 +387,14 @@ fn pointers() {
         act(move |app| {
             app.touch = touch;
             app.carry_since = None;
-            app.scrub = None;
             app.editor.crosshair = None;
             let at = app.stage.place(x, y);
             app.stage.hover = Some(at);
             app.editor.reach = app.stage.fraction(KNOB[usize::from(touch)]);
+            if app.editor.pose_part_at(at).is_none() {
+                // What is pressed is the picture as it is worked on.
+                (app.scrub, app.editor.moment) = (None, None);
+            }
             app.editor.straight = false;
             app.done(|e| e.press(at, time, held));
             app.show_status();
@@ -397,8 +418,8 @@ fn pointers() {
             let before = app.stage.hover.replace(at);
             app.editor.reach = app.stage.fraction(KNOB[usize::from(touch)]);
             app.editor.straight = straight;
-            let grip = |at| app.editor.grip_at(at);
-            let gripped = far.is_none() && before.and_then(grip) != grip(at);
+            let grip = |at| (app.editor.grip_at(at), app.editor.pose_part_at(at));
+            let gripped = far.is_none() && before.is_none_or(|before| grip(before) != grip(at));
             match far {
                 Some(far) => app.done(|e| e.drag(at, time, far)),
                 None if app.editor.tool().paints() || gripped => app.draw_soon(),
@@ -486,6 +507,14 @@ fn keydown(event: KeyboardEvent) {
     }
     if event.ctrl_key() || event.meta_key() {
         let redo = match key.to_ascii_lowercase().as_str() {
+            "d" => {
+                event.prevent_default();
+                return act(|app| {
+                    if let Some(i) = app.editor.selected() {
+                        app.done(|e| e.duplicate(i));
+                    }
+                });
+            }
             "z" => event.shift_key(),
             "y" => true,
             _ => return,
@@ -512,6 +541,8 @@ fn keydown(event: KeyboardEvent) {
         });
     };
     match key.as_str() {
+        // The browser closes it.
+        "Escape" if menu::is_open() => return,
         "Escape" => {
             DOWN.with(|down| down.borrow_mut().take());
             act(|app| {
@@ -522,6 +553,10 @@ fn keydown(event: KeyboardEvent) {
             });
         }
         // A button that has the focus keeps its space bar.
+        " " if !app_is_whole() && !matches!(tag.as_str(), "BUTTON" | "SUMMARY" | "A") => {
+            // With the pointer it moves the part that is seen; alone, it plays when it goes up.
+            zoom::hold_space();
+        }
         " " if !matches!(tag.as_str(), "BUTTON" | "SUMMARY" | "A") => act(App::play),
         "Delete" | "Backspace" => act(|app| app.done(Editor::delete_selected)),
         "i" | "I" => timeline::pressed("reverse"),
@@ -530,6 +565,9 @@ fn keydown(event: KeyboardEvent) {
         "h" => timeline::pressed("mirror"),
         "H" => timeline::pressed("flip"),
         "k" | "K" => act(|app| app.done(Editor::next_knob)),
+        "?" => dom::by_id::<HtmlElement>("keys-open").click(),
+        "u" | "U" => act(App::toggle_onion),
+        "g" | "G" => act(App::toggle_motions),
         "p" | "P" => act(|app| app.done(|e| e.split(e.selected()))),
         "ArrowLeft" if on_stage => nudge(-1.0, 0.0),
         "ArrowRight" if on_stage => nudge(1.0, 0.0),
@@ -558,9 +596,17 @@ fn keydown(event: KeyboardEvent) {
     event.prevent_default();
 }
 
+/// Whether the picture is seen whole.
+fn app_is_whole() -> bool {
+    APP.with(|cell| {
+        let app = cell.try_borrow();
+        app.is_ok_and(|app| app.as_ref().is_none_or(|app| app.view.is_whole()))
+    })
+}
+
 impl App {
     /// The space bar: the video, or, before there is one, the paths on the picture.
-    fn play(&mut self) {
+    pub(super) fn play(&mut self) {
         if self.player.has_frames() {
             self.player.toggle();
             self.draw_soon();

@@ -1,13 +1,25 @@
 //! The list of entities. Rows are kept and changed in place, so that a name being typed keeps its focus.
 
-use super::{act, dom, stage};
-use crate::web::editor::Editor;
-use crate::web::editor::Tool;
+use super::{App, act, dom, stage};
+use crate::web::editor::{Editor, PosePart, Tool};
 use dragentity_core::scene::order::Step;
 use dragentity_core::scene::{Entity, Shadow};
-use dragentity_media::overlay::colour;
+use dragentity_media::overlay::{COLOURS, colour, colour_of};
+use std::cell::Cell;
 use wasm_bindgen::JsCast;
-use web_sys::{Element, Event, HtmlElement, HtmlInputElement, KeyboardEvent, MouseEvent};
+use web_sys::{
+    Element, Event, HtmlElement, HtmlInputElement, KeyboardEvent, MouseEvent, PointerEvent,
+};
+
+/// What the colours are called, for who does not see them.
+const COLOUR_NAMES: [&str; COLOURS.len()] = [
+    "amber", "sky blue", "green", "red", "yellow", "pink", "blue", "white",
+];
+
+thread_local! {
+    /// The row that is dragged by its grip: the pointer's number, and which.
+    static HELD: Cell<Option<(i32, usize)>> = const { Cell::new(None) };
+}
 
 /// Brings the list up to date.
 pub fn update(editor: &Editor) {
@@ -64,7 +76,47 @@ fn fill(row: &Element, i: usize, entity: &Entity, editor: &Editor) {
             "false"
         },
     );
+    let truth = |on: bool| if on { "true" } else { "false" };
+    dom::set(row, "data-hidden", truth(entity.look.hidden));
+    dom::set(row, "data-locked", truth(entity.look.locked));
+    let own = colour_of(entity, i);
+    if let Some(row) = row.dyn_ref::<HtmlElement>() {
+        let _ = row.style().set_property("--swatch", &stage::css(own, 1.0));
+    }
     let part = |class: &str| row.query_selector(class).ok().flatten();
+    for (class, on) in [(".hide", entity.look.hidden), (".lock", entity.look.locked)] {
+        if let Some(button) = part(class) {
+            dom::set(&button, "aria-pressed", truth(on));
+            let name = class.trim_start_matches('.');
+            if let Some(icon) = button.query_selector("use").ok().flatten() {
+                let icons = match (name, on) {
+                    ("hide", true) => "#i-unseen",
+                    ("hide", false) => "#i-eye",
+                    (_, true) => "#i-locked",
+                    (_, false) => "#i-open-lock",
+                };
+                dom::set(&icon, "href", icons);
+            }
+        }
+    }
+    let count = editor.scene().entities.len();
+    if let Some(grip) = part(".grip").and_then(|g| g.dyn_into::<HtmlElement>().ok()) {
+        let words = format!(
+            "{}: place {} of {count}, from back to front; drag it, or press the arrow keys",
+            entity.name,
+            i + 1
+        );
+        dom::set(&grip, "aria-label", &words);
+        dom::show(&grip, count > 1);
+    }
+    if let Ok(dots) = row.query_selector_all("[data-colour]") {
+        for k in 0..dots.length() {
+            if let Some(dot) = dots.item(k).and_then(|d| d.dyn_into::<Element>().ok()) {
+                let on = own == colour(k as usize);
+                dom::set(&dot, "aria-pressed", truth(on));
+            }
+        }
+    }
     if let Some(name) = part(".name").and_then(|n| n.dyn_into::<HtmlInputElement>().ok()) {
         let focused = dom::document()
             .active_element()
@@ -76,7 +128,8 @@ fn fill(row: &Element, i: usize, entity: &Entity, editor: &Editor) {
     let handles = entity.held_by().count();
     let leaves = entity.held_by().any(|path| path.leaves_frame(16));
     let state = match (handles, leaves) {
-        (0, _) if entity.has_motion() => "Turns as its preset says".to_owned(),
+        _ if entity.look.hidden => "Hidden: part of the picture".to_owned(),
+        (0, _) if entity.has_motion() => "Turned or scaled; no path".to_owned(),
         (0, _) => "Not moved yet: drag it".to_owned(),
         (1, _) if entity.is_pinned() => "Pinned: stays where it is".to_owned(),
         (1, true) => "Has a path; leaves the picture".to_owned(),
@@ -92,8 +145,15 @@ fn fill(row: &Element, i: usize, entity: &Entity, editor: &Editor) {
         dom::set(&pin, "aria-pressed", if pinned { "true" } else { "false" });
     }
     let goes = entity.shadow != Shadow::None;
-    if let Some(shade) = part(".shade").and_then(|s| s.dyn_into::<HtmlElement>().ok()) {
-        dom::show(&shade, editor.selected() == Some(i));
+    if let Some(pose) = part(".pose").and_then(|p| p.dyn_into::<HtmlElement>().ok()) {
+        // People who are led by their joints are not turned.
+        let shown = editor.selected() == Some(i) && entity.skeleton.is_none();
+        dom::show(&pose, shown);
+    }
+    for class in [".shade", ".colours"] {
+        if let Some(more) = part(class).and_then(|s| s.dyn_into::<HtmlElement>().ok()) {
+            dom::show(&more, editor.selected() == Some(i));
+        }
     }
     if let Some(along) = part(".along") {
         dom::set(&along, "aria-pressed", if goes { "true" } else { "false" });
@@ -111,8 +171,10 @@ fn fill(row: &Element, i: usize, entity: &Entity, editor: &Editor) {
     if let Some(parts) = part(".parts").and_then(|p| p.dyn_into::<HtmlElement>().ok()) {
         dom::show(&parts, entity.group.is_none());
     }
-    if let Some(layers) = part(".layers").and_then(|l| l.dyn_into::<HtmlElement>().ok()) {
-        dom::show(&layers, editor.scene().entities.len() > 1);
+    for class in [".back", ".forward"] {
+        if let Some(step) = part(class).and_then(|s| s.dyn_into::<HtmlElement>().ok()) {
+            dom::show(&step, count > 1);
+        }
     }
     if let Some(clear) = part(".clear").and_then(|c| c.dyn_into::<HtmlElement>().ok()) {
         dom::show(&clear, entity.has_motion() && !pinned);
@@ -123,6 +185,7 @@ fn row(i: usize) -> Element {
     let row = base(colour(i));
     dom::set(&row, "data-index", &i.to_string());
     dom::set(&row, "data-testid", &format!("entity-{i}"));
+    let grip = grip(i);
 
     let swatch: HtmlElement = dom::create("button", "swatch");
     dom::set(&swatch, "type", "button");
@@ -160,7 +223,7 @@ fn row(i: usize) -> Element {
 
     let state: HtmlElement = dom::create("span", "state");
     let acts: HtmlElement = dom::create("div", "acts");
-    let layers: HtmlElement = dom::create("div", "layers");
+    let eyes: HtmlElement = dom::create("div", "eyes");
     let button_in = |place: &HtmlElement, icon: &str, class: &str, label: &str| {
         let button: HtmlElement = dom::create("button", &format!("icon {class}"));
         dom::set(&button, "type", "button");
@@ -171,6 +234,14 @@ fn row(i: usize) -> Element {
         dom::append(place, &button);
         button
     };
+    let hide = button_in(&eyes, "eye", "hide", "Hide: it stays part of the picture");
+    dom::listen(&hide, "click", move |_: MouseEvent| {
+        act(move |app| app.done(|e| e.toggle_hidden(i)));
+    });
+    let lock = button_in(&eyes, "open-lock", "lock", "Lock: clicks and drags pass it");
+    dom::listen(&lock, "click", move |_: MouseEvent| {
+        act(move |app| app.done(|e| e.toggle_locked(i)));
+    });
     let button = |icon: &str, class: &str, label: &str| button_in(&acts, icon, class, label);
     let pin = button("pin", "pin", "Pin: hold it where it is");
     dom::listen(&pin, "click", move |_: MouseEvent| {
@@ -184,9 +255,9 @@ fn row(i: usize) -> Element {
     dom::listen(&clear, "click", move |_: MouseEvent| {
         act(move |app| app.done(|e| e.clear_motion(i)));
     });
-    let delete = button("trash", "delete", "Delete");
-    dom::listen(&delete, "click", move |_: MouseEvent| {
-        act(move |app| app.done(|e| e.delete(i)));
+    let double = button("copy", "duplicate", "Have it there twice (Ctrl+D)");
+    dom::listen(&double, "click", move |_: MouseEvent| {
+        act(move |app| app.done(|e| e.duplicate(i)));
     });
     for (class, label, step) in [
         ("back", "Send back, behind what lies next ([)", Step::Back),
@@ -196,34 +267,246 @@ fn row(i: usize) -> Element {
             Step::Forward,
         ),
     ] {
-        let button = button_in(&layers, class, class, label);
+        let button = button(class, class, label);
         dom::listen(&button, "click", move |_: MouseEvent| {
             act(move |app| {
                 let positions = app.editor.scene().stepped(i, step).unwrap_or_default();
                 let to = positions.iter().position(|&from| from == i);
                 app.done(|e| e.step(i, step));
                 // Whoever presses again means the same entity, which is in another row now.
-                let selector = |to| format!("#entities [data-index=\"{to}\"] .{class}");
-                let moved = to.and_then(|to| dom::document().query_selector(&selector(to)).ok()?);
-                if let Some(button) = moved.and_then(|b| b.dyn_into::<HtmlElement>().ok()) {
-                    let _ = button.focus();
+                if let Some(to) = to {
+                    focus(&format!("[data-index=\"{to}\"] .{class}"));
                 }
             });
         });
     }
 
+    let delete = button("trash", "delete", "Delete");
+    dom::listen(&delete, "click", move |_: MouseEvent| {
+        act(move |app| app.done(|e| e.delete(i)));
+    });
+
     let shade = shade_row(i);
     for child in [
+        grip.as_ref(),
         swatch.as_ref(),
         name.as_ref(),
-        &acts,
+        &eyes,
         state.as_ref(),
-        &layers,
+        &acts,
+        &colours_row(i),
+        &pose_row(i),
         &shade,
     ] {
         dom::append(&row, child);
     }
     row
+}
+
+/// What a row is dragged by to another place of the list.
+fn grip(i: usize) -> HtmlElement {
+    let grip: HtmlElement = dom::create("button", "grip");
+    dom::set(&grip, "type", "button");
+    dom::set(&grip, "title", "Drag it to another place of the list");
+    dom::set(&grip, "data-testid", &format!("entity-grip-{i}"));
+    dom::append(&grip, &dom::icon("grip"));
+    let own = grip.clone();
+    dom::listen_with(&grip, "pointerdown", false, move |event: PointerEvent| {
+        if event.button() != 0 {
+            return;
+        }
+        event.prevent_default();
+        let _ = own.focus();
+        let _ = own.set_pointer_capture(event.pointer_id());
+        HELD.set(Some((event.pointer_id(), i)));
+    });
+    let held = |event: &PointerEvent| HELD.get().filter(|(id, _)| *id == event.pointer_id());
+    dom::listen(&grip, "pointermove", move |event: PointerEvent| {
+        if let Some((_, from)) = held(&event) {
+            mark(from, row_at(&event));
+        }
+    });
+    dom::listen(&grip, "pointerup", move |event: PointerEvent| {
+        if let Some((_, from)) = held(&event) {
+            HELD.set(None);
+            mark(from, None);
+            if let Some(to) = row_at(&event).filter(|to| *to != from) {
+                act(move |app| app.done(|e| e.place(from, to)));
+            }
+        }
+    });
+    dom::listen(&grip, "pointercancel", move |event: PointerEvent| {
+        if let Some((_, from)) = held(&event) {
+            HELD.set(None);
+            mark(from, None);
+        }
+    });
+    dom::listen_with(&grip, "keydown", false, move |event: KeyboardEvent| {
+        let last = |app: &App| app.editor.scene().entities.len().saturating_sub(1);
+        let to: fn(usize, usize) -> usize = match event.key().as_str() {
+            "ArrowUp" | "ArrowLeft" => |i, _| i.saturating_sub(1),
+            "ArrowDown" | "ArrowRight" => |i, last| (i + 1).min(last),
+            "Home" => |_, _| 0,
+            "End" => |_, last| last,
+            _ => return,
+        };
+        event.prevent_default();
+        event.stop_propagation();
+        act(move |app| {
+            let to = to(i, last(app));
+            app.done(|e| e.place(i, to));
+            // Whoever presses again means the same entity, which is in another row now.
+            focus(&format!("[data-index=\"{to}\"] .grip"));
+        });
+    });
+    grip
+}
+
+fn focus(within_list: &str) {
+    let selector = format!("#entities {within_list}");
+    let found = dom::document().query_selector(&selector).ok().flatten();
+    if let Some(element) = found.and_then(|found| found.dyn_into::<HtmlElement>().ok()) {
+        let _ = element.focus();
+    }
+}
+
+/// All rows of entities, as they are listed.
+fn rows() -> Vec<Element> {
+    let list: Element = dom::by_id("entities");
+    let Ok(found) = list.query_selector_all("[data-index]") else {
+        return Vec::new();
+    };
+    let rows = (0..found.length()).filter_map(|i| found.item(i)?.dyn_into::<Element>().ok());
+    rows.collect()
+}
+
+/// The row nearest to the pointer.
+fn row_at(event: &PointerEvent) -> Option<usize> {
+    let (x, y) = (f64::from(event.client_x()), f64::from(event.client_y()));
+    let away = |row: &Element| {
+        let r = row.get_bounding_client_rect();
+        let beyond = |at: f64, from: f64, to: f64| (from - at).max(at - to).max(0.0);
+        beyond(x, r.left(), r.right()).hypot(beyond(y, r.top(), r.bottom()))
+    };
+    let away: Vec<f64> = rows().iter().map(away).collect();
+    let near = away.iter().enumerate().min_by(|a, b| a.1.total_cmp(b.1));
+    near.map(|(i, _)| i)
+}
+
+/// Shows where the row that is dragged would go.
+fn mark(from: usize, to: Option<usize>) {
+    for (i, row) in rows().iter().enumerate() {
+        let word = match to {
+            Some(to) if i == to && to < from => "before",
+            Some(to) if i == to && to > from => "after",
+            Some(_) if i == from => "held",
+            _ => "",
+        };
+        dom::set(row, "data-drop", word);
+    }
+}
+
+/// The colours that an entity may be drawn in.
+fn colours_row(i: usize) -> HtmlElement {
+    let colours: HtmlElement = dom::create("div", "colours");
+    dom::set(&colours, "role", "group");
+    dom::set(&colours, "aria-label", "Colour");
+    for (k, name) in COLOUR_NAMES.into_iter().enumerate() {
+        let dot: HtmlElement = dom::create("button", "");
+        dom::set(&dot, "type", "button");
+        dom::set(&dot, "data-colour", &k.to_string());
+        dom::set(&dot, "data-testid", &format!("entity-colour-{i}-{k}"));
+        dom::set(&dot, "aria-label", &format!("Colour: {name}"));
+        dom::set(&dot, "title", name);
+        let css = stage::css(colour(k), 1.0);
+        let _ = dot.style().set_property("--swatch", &css);
+        dom::listen(&dot, "click", move |_: MouseEvent| {
+            act(move |app| app.done(|e| e.set_colour(i, k as u8)));
+        });
+        dom::append(&colours, &dot);
+    }
+    colours
+}
+
+/// What of a pose a field is about: its word in the field's name, its label, the unit, and how many of that are 1.
+const POSE_FIELDS: [(PosePart, &str, &str, &str, f32); 3] = [
+    (PosePart::Turn, "turn", "Turn", "°", 1.0),
+    (PosePart::Scale, "size", "Size", "%", 100.0),
+    (PosePart::Depth, "depth", "Depth", "", 1.0),
+];
+
+/// How an entity is turned and scaled at a moment, and how near it is, as numbers.
+fn pose_row(i: usize) -> HtmlElement {
+    let row: HtmlElement = dom::create("div", "pose");
+    dom::set(&row, "role", "group");
+    dom::set(
+        &row,
+        "aria-label",
+        "Turn, size and depth at the playhead’s moment",
+    );
+    let when: HtmlElement = dom::create("span", "when");
+    dom::append(&row, &when);
+    for (part, word, label, unit, ones) in POSE_FIELDS {
+        let place: HtmlElement = dom::create("label", "");
+        let text: HtmlElement = dom::create("span", "");
+        let name = match unit {
+            "" => label.to_owned(),
+            unit => format!("{label} {unit}"),
+        };
+        text.set_text_content(Some(&name));
+        dom::append(&place, &text);
+        let field: HtmlInputElement = dom::create("input", word);
+        field.set_type("number");
+        dom::set(&field, "step", "1");
+        dom::set(&field, "inputmode", "numeric");
+        dom::set(&field, "data-testid", &format!("entity-{word}-{i}"));
+        let typed = field.clone();
+        dom::listen(&field, "change", move |_: Event| {
+            let value = typed.value_as_number() as f32 / ones;
+            act(move |app| app.take_pose(i, part, value));
+        });
+        dom::append(&place, &field);
+        dom::append(&row, &place);
+    }
+    row
+}
+
+/// Shows the selected entity's pose; `when` in seconds, `None` at the end.
+pub fn show_pose(editor: &Editor, when: Option<f32>) {
+    let row = editor.selected().and_then(|i| {
+        let selector = format!("#entities [data-index=\"{i}\"] .pose");
+        let found = dom::document().query_selector(&selector).ok().flatten()?;
+        Some((found, editor.pose_now(i)))
+    });
+    let Some((row, pose)) = row else { return };
+    let words = when.map_or_else(|| "At the end".into(), |s| format!("At {s:.2} s"));
+    let find = |class: &str| row.query_selector(class).ok().flatten();
+    if let Some(label) = find(".when") {
+        dom::set_text(&label, &words);
+    }
+    for (part, word, _, _, ones) in POSE_FIELDS {
+        let field = find(&format!(".{word}"));
+        let Some(field) = field.and_then(|f| f.dyn_into::<HtmlInputElement>().ok()) else {
+            continue;
+        };
+        let value = format!("{}", (part.of(&pose) * ones).round());
+        let typing = dom::document()
+            .active_element()
+            .is_some_and(|active| active.is_same_node(Some(&field)));
+        if !typing && field.value() != value {
+            field.set_value(&value);
+        }
+    }
+}
+
+impl App {
+    /// A number of a pose was typed: the picture then shows its moment.
+    fn take_pose(&mut self, index: usize, part: PosePart, value: f32) {
+        let t = self.editor.pose_time();
+        self.done(|e| e.set_pose(index, part, value));
+        self.scrub = Some(t);
+        self.draw_soon();
+    }
 }
 
 /// What becomes of an entity's shadow.

@@ -102,6 +102,7 @@ impl App {
         (scene.behind.from.is_some(), plate.map(|plate| &plate.rgb)).hash(&mut hasher);
         for entity in &scene.entities {
             std::mem::discriminant(&entity.shadow).hash(&mut hasher);
+            entity.look.hidden.hash(&mut hasher);
             (entity.is_pinned() && self.editor.tool() != Tool::Bend).hash(&mut hasher);
         }
         Some(hasher.finish())

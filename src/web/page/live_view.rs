@@ -54,6 +54,8 @@ struct Layer {
     person: Option<Person>,
     /// Its motion as of this revision of the scene, and when it was looked at last; none where it is moved as it is.
     rig: Option<(u64, f32, Option<Rig>)>,
+    /// Its motion while it is turned and scaled by hand.
+    posed: Option<Rig>,
     /// Where the bent thing is drawn before it is placed.
     bent: HtmlCanvasElement,
 }
@@ -111,6 +113,7 @@ impl Layer {
             solver: None,
             person: None,
             rig: None,
+            posed: None,
             bent: dom::canvas(1, 1),
         })
     }
@@ -204,7 +207,7 @@ impl Layer {
         revision: u64,
         camera: [f32; 2],
     ) -> Where {
-        if !entity.has_motion() {
+        if !entity.has_motion() || entity.look.hidden {
             return Where::By(camera);
         }
         if self
@@ -227,6 +230,58 @@ impl Layer {
             let (from, to) = (path.start(), path.position(t));
             [to[0] - from[0], to[1] - from[1]]
         }))
+    }
+
+    /// Where it is at a time while it is turned and scaled by hand; `None` where that is as it was.
+    fn posed(
+        &mut self,
+        (entity, picture): (&Entity, &Picture),
+        size: [u32; 2],
+        t: f32,
+        poses: &[Pose],
+    ) -> Option<Where> {
+        if self.posed.is_none() {
+            let turned = Entity {
+                poses: poses.to_vec(),
+                ..entity.clone()
+            };
+            self.posed = Rig::of(&turned, picture, size);
+        }
+        let rig = self.posed.as_mut()?;
+        rig.pose(poses);
+        rig.reset();
+        Some(Where::Bent(rig.mesh().clone(), rig.at(t)))
+    }
+
+    /// Draws it where it is, on a canvas of this size.
+    fn draw(
+        &mut self,
+        ctx: &CanvasRenderingContext2d,
+        [w, h]: [f64; 2],
+        size: [u32; 2],
+        found: Where,
+    ) {
+        let scale = [w / f64::from(size[0]), h / f64::from(size[1])];
+        let place = |placed: &Placed, by: [f32; 2]| {
+            let _ = ctx.draw_image_with_html_canvas_element_and_dw_and_dh(
+                &placed.canvas,
+                placed.at[0] * scale[0] + f64::from(by[0]) * w,
+                placed.at[1] * scale[1] + f64::from(by[1]) * h,
+                f64::from(placed.canvas.width()) * scale[0],
+                f64::from(placed.canvas.height()) * scale[1],
+            );
+        };
+        match found {
+            Where::By(by) => {
+                if let Some((shade, _)) = &self.shade {
+                    place(shade, by);
+                }
+                place(&self.thing, by);
+            }
+            Where::Bent(mesh, vertices) => {
+                self.draw_bent(ctx, scale, size, &mesh, &vertices);
+            }
+        }
     }
 
     /// Draws it bent, in pixels of the canvas that is `scale` times the plate.
@@ -313,7 +368,8 @@ impl LiveView {
         }
     }
 
-    /// Draws a moment of a scene over a canvas of this size, its camera moved by fractions of the picture.
+    /// Draws a moment of a scene over a canvas of this size, its camera moved by fractions of the picture; `posed` are the poses of an
+    /// entity that are being changed.
     pub fn draw(
         &mut self,
         ctx: &CanvasRenderingContext2d,
@@ -321,17 +377,8 @@ impl LiveView {
         scene: &Scene,
         camera: [f32; 2],
         moment: Moment,
+        posed: Option<(usize, &[Pose])>,
     ) {
-        let scale = [w / f64::from(self.size[0]), h / f64::from(self.size[1])];
-        let place = |placed: &Placed, by: [f32; 2]| {
-            let _ = ctx.draw_image_with_html_canvas_element_and_dw_and_dh(
-                &placed.canvas,
-                placed.at[0] * scale[0] + f64::from(by[0]) * w,
-                placed.at[1] * scale[1] + f64::from(by[1]) * h,
-                f64::from(placed.canvas.width()) * scale[0],
-                f64::from(placed.canvas.height()) * scale[1],
-            );
-        };
         let _ = ctx.draw_image_with_html_canvas_element_and_dw_and_dh(
             &self.plate,
             f64::from(camera[0]) * w,
@@ -360,20 +407,42 @@ impl LiveView {
                 Moment::Led(_) => Where::By([0.0; 2]),
                 Moment::Time(t, revision) => {
                     let entity = (entity, &scene.picture);
-                    layer.at(entity, self.size, t, revision, camera)
+                    let posed = posed.filter(|(index, _)| *index == layer.entity);
+                    let turned =
+                        posed.and_then(|(_, poses)| layer.posed(entity, self.size, t, poses));
+                    if posed.is_none() {
+                        layer.posed = None;
+                    }
+                    turned.unwrap_or_else(|| layer.at(entity, self.size, t, revision, camera))
                 }
             };
-            match found {
-                Where::By(by) => {
-                    if let Some((shade, _)) = &layer.shade {
-                        place(shade, by);
-                    }
-                    place(&layer.thing, by);
-                }
-                Where::Bent(mesh, vertices) => {
-                    layer.draw_bent(ctx, scale, self.size, &mesh, &vertices);
-                }
-            }
+            layer.draw(ctx, [w, h], self.size, found);
+        }
+    }
+
+    /// Draws where an entity is at these times, rising, over what is there, of this revision of the scene.
+    pub fn ghosts(
+        &mut self,
+        ctx: &CanvasRenderingContext2d,
+        canvas: [f64; 2],
+        scene: &Scene,
+        index: usize,
+        times: &[f32],
+        revision: u64,
+    ) {
+        let layer = self.layers.iter_mut().find(|layer| layer.entity == index);
+        let Some((layer, entity)) = layer.zip(scene.entities.get(index)) else {
+            return;
+        };
+        for t in times {
+            let found = layer.at(
+                (entity, &scene.picture),
+                self.size,
+                *t,
+                revision,
+                Default::default(),
+            );
+            layer.draw(ctx, canvas, self.size, found);
         }
     }
 }

@@ -4,6 +4,7 @@ mod behind;
 mod canvas;
 mod compute_targets;
 mod events;
+mod exchange;
 mod extend;
 mod job;
 mod keep;
@@ -11,7 +12,9 @@ mod link;
 mod list;
 mod live;
 mod live_view;
+mod menu;
 mod model;
+mod motions;
 mod mp4;
 mod open;
 mod player;
@@ -24,6 +27,7 @@ mod settings;
 mod stage;
 mod status;
 mod timeline;
+mod wipe;
 mod worker;
 mod zoom;
 
@@ -345,6 +349,7 @@ impl App {
         let moving = playing || self.editor.pending().is_some();
         if std::mem::replace(&mut self.dirty, false) || moving {
             self.editor.grasp = self.stage.fraction(HANDLE);
+            self.editor.moment = self.scrub.filter(|_| !playing);
             self.stage.draw(&self.editor, carry, playing, now);
             self.show_time(carry.unwrap_or_default(), playing);
         }

@@ -4,10 +4,11 @@
 use super::canvas::{context, from_rgb};
 use super::dom;
 use super::stage::{self, Pen};
+use super::wipe;
 use crate::web::protocol::View;
 use dragentity_core::Video;
 use dragentity_core::scene::Scene;
-use dragentity_media::overlay::colour;
+use dragentity_media::overlay::colour_of;
 use std::rc::Rc;
 use wasm_bindgen::JsCast;
 use web_sys::{
@@ -127,6 +128,7 @@ impl Player {
 
     /// What is shown from now on is of this scene, whose first frame comes after `before` others.
     pub fn begin(&mut self, scene: Scene, fps: u32, before: u32) {
+        wipe::end();
         self.scene = scene;
         self.before = before;
         self.fps = fps;
@@ -181,6 +183,7 @@ impl Player {
 
     /// Shows nothing any more.
     pub fn clear(&mut self) {
+        wipe::end();
         self.frames.clear();
         self.count = 0;
         (self.video, self.mp4) = (None, None);
@@ -336,9 +339,10 @@ impl Player {
             let since = frame.saturating_sub(self.before);
             let t = since as f32 / (frames - 1).max(1) as f32;
             stage::paths(&pen, &self.scene, frames as usize, None, &[]);
-            for (i, entity) in self.scene.entities.iter().enumerate() {
+            let entities = self.scene.entities.iter().enumerate();
+            for (i, entity) in entities.filter(|(_, entity)| !entity.look.hidden) {
                 for path in entity.held_by() {
-                    pen.dot(path.position(t), 5.5, colour(i), 1.0);
+                    pen.dot(path.position(t), 5.5, colour_of(entity, i), 1.0);
                 }
             }
         }
@@ -382,6 +386,7 @@ impl Player {
             "aria-pressed",
             if self.paths { "true" } else { "false" },
         );
+        dom::by_id::<HtmlButtonElement>("compare").set_disabled(!any);
         for id in ["save-gif", "save-frames"] {
             dom::by_id::<HtmlButtonElement>(id).set_disabled(self.video.is_none());
         }

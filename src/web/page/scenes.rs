@@ -184,7 +184,7 @@ pub(super) async fn open_example() {
 
 /// Opens a preset: on the picture that is there if it is the preset's, else on the sample that is; else it waits for its
 /// picture.
-async fn open_preset(preset: Preset) {
+pub(super) async fn open_preset(preset: Preset) {
     let here = APP.with(|cell| {
         cell.borrow()
             .as_ref()
@@ -286,15 +286,7 @@ impl App {
         let scene = match &preset {
             Some(preset) => match preset.scene(picture.clone()) {
                 Ok(scene) => {
-                    // The page's settings are the job's own; what a preset does not say is as in a new scene. A published model
-                    // has numbers of its own, as in the terminal.
-                    let nothing = Choice::default();
-                    let model = self.own_settings();
-                    let theirs = match self.compute_targets.is_folder() {
-                        true => preset.settings.for_another_model(),
-                        false => preset.settings.clone(),
-                    };
-                    self.editor.settings = Settings::resolve(&nothing, &theirs, &model);
+                    self.take_settings(preset);
                     scene
                 }
                 Err(error) => {
@@ -310,11 +302,28 @@ impl App {
                 ..Scene::default()
             },
         };
+        self.open_scene(scene, sample);
+    }
+
+    /// A scene that was opened, in place of what there is.
+    pub(super) fn open_scene(&mut self, scene: Scene, sample: Option<String>) {
         self.editor.set_scene(scene);
         self.sample = sample;
         self.picture_changed();
         self.show_settings();
         self.update();
+    }
+
+    /// The settings of a preset: they are the job's own; what it does not say is as in a new scene. A published model has numbers of
+    /// its own, as in the terminal.
+    pub(super) fn take_settings(&mut self, preset: &Preset) {
+        let nothing = Choice::default();
+        let model = self.own_settings();
+        let theirs = match self.compute_targets.is_folder() {
+            true => preset.settings.for_another_model(),
+            false => preset.settings.clone(),
+        };
+        self.editor.settings = Settings::resolve(&nothing, &theirs, &model);
     }
 
     /// The preset of everything as it stands.
@@ -365,6 +374,6 @@ impl App {
 }
 
 /// An error's text without its "preset: ".
-fn strip(error: &str) -> &str {
+pub(super) fn strip(error: &str) -> &str {
     error.strip_prefix("preset: ").unwrap_or(error)
 }

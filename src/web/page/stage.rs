@@ -4,11 +4,13 @@ use super::canvas::{context, from_rgb, painted};
 use super::dom;
 use super::live_view::{LiveView, Moment};
 use crate::web::editor::view::View;
-use crate::web::editor::{Editor, Gesture, Grip, Painted, PathOf, Tool, anchor};
+use crate::web::editor::{
+    Editor, Gesture, Grip, Painted, PathOf, PoseHandles, PosePart, Tool, anchor,
+};
 use dragentity_core::scene::settings::MAX_FRAMES;
 use dragentity_core::scene::skeleton::Joint;
 use dragentity_core::scene::{Mask, Picture, Scene, Skeleton, Trajectory};
-use dragentity_media::overlay::colour;
+use dragentity_media::overlay::{colour, colour_of};
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
 
 /// The camera's colour.
@@ -17,6 +19,10 @@ pub const CAMERA: [u8; 3] = [240, 242, 245];
 const GROUND: [u8; 3] = [120, 190, 255];
 /// Longest side, in pixels, of what is drawn from a mask.
 const TINT_SIDE: u32 = 1024;
+
+/// When an entity is shown along its path, and how strongly.
+const GHOSTS: [f32; 4] = [0.25, 0.5, 0.75, 1.0];
+const GHOST: f64 = 0.45;
 
 /// How strongly an entity is tinted.
 const FILL: f32 = 0.34;
@@ -44,6 +50,8 @@ pub struct Stage {
     suggestion: Option<((u64, u32), HtmlCanvasElement)>,
     /// What moves over what while paths are drawn, once it is known.
     pub live: Option<LiveView>,
+    /// Whether the selected entity is shown all along its path.
+    pub onion: bool,
     /// The pointer, for the brush's ring; fractions of the picture.
     pub hover: Option<[f32; 2]>,
 }
@@ -65,6 +73,7 @@ impl Stage {
             ground: None,
             suggestion: None,
             live: None,
+            onion: false,
             hover: None,
         }
     }
@@ -152,7 +161,8 @@ impl Stage {
                 (None, Some(t)) => Moment::Time(t, editor.revision()),
                 _ => Moment::Led(led.as_ref()),
             };
-            live.draw(ctx, [w, h], scene, shift.unwrap_or_default(), moment);
+            let camera = shift.unwrap_or_default();
+            live.draw(ctx, [w, h], scene, camera, moment, editor.posed());
         }
         // Until there is a plate nothing is bent, only moved.
         let carried = |i: usize| match (&led, carry) {
@@ -185,6 +195,16 @@ impl Stage {
                 _ => {}
             }
         }
+        let ghost = editor.selected().filter(|&i| {
+            let still = led.is_none() && carry.is_none();
+            self.onion && still && editor.is_shown(i) && scene.entities[i].moves()
+        });
+        if let (Some(index), Some(live)) = (ghost, &mut self.live) {
+            ctx.set_global_alpha(GHOST);
+            let revision = editor.revision();
+            live.ghosts(ctx, [w, h], scene, index, &GHOSTS, revision);
+            ctx.set_global_alpha(1.0);
+        }
         if let Some(ground) = &self.ground {
             place(ground, [0.0, 0.0]);
         }
@@ -206,6 +226,11 @@ impl Stage {
         if !playing {
             paths(&pen, scene, frames, editor.selected(), &editor.in_hand());
             self.knobs(&pen, editor);
+            if let Some(handles) = editor.pose_handles() {
+                let tint = editor.selected().map(|i| own_colour(scene, i));
+                let under = self.hover.and_then(|at| editor.pose_part_at(at));
+                pen.pose(&handles, tint.unwrap_or([255; 3]), under);
+            }
             let touched = editor.selected_entity().zip(editor.touched());
             if let Some(path) = touched.and_then(|(e, handle)| e.held_by().nth(handle)) {
                 pen.ring(path.start(), 13.0, [255; 3], 0.9);
@@ -213,7 +238,8 @@ impl Stage {
         }
         match editor.gesture() {
             Gesture::Path { index, points, .. } => {
-                pen.line(points.iter().map(|p| [p.x, p.y]), colour(*index), 1.0);
+                let own = own_colour(scene, *index);
+                pen.line(points.iter().map(|p| [p.x, p.y]), own, 1.0);
             }
             Gesture::Camera { points } => pen.line(points.iter().map(|p| [p.x, p.y]), CAMERA, 1.0),
             Gesture::Frame { from, to } => {
@@ -252,7 +278,7 @@ impl Stage {
     fn knobs(&self, pen: &Pen, editor: &Editor) {
         let tint = |of: PathOf| match of {
             PathOf::Camera => CAMERA,
-            PathOf::Handle { index, .. } => colour(index),
+            PathOf::Handle { index, .. } => own_colour(editor.scene(), index),
         };
         let hover = self.hover.and_then(|at| editor.grip_at(at));
         for knob in editor.knobs() {
@@ -282,11 +308,12 @@ impl Stage {
         if self.made_for != (editor.revision(), width) {
             self.made_for = (editor.revision(), width);
             self.layers = scene.layers();
+            self.layers.retain(|&i| editor.is_shown(i));
             self.tints = scene
                 .entities
                 .iter()
                 .enumerate()
-                .map(|(i, e)| tint(&e.mask, size, colour(i), FILL))
+                .map(|(i, e)| tint(&e.mask, size, colour_of(e, i), FILL))
                 .collect();
             // Only what moves is cut out.
             self.cutouts = vec![None; scene.entities.len()];
@@ -313,7 +340,10 @@ impl Stage {
             Gesture::Stroke { index, mask, .. } => Some(tint(
                 mask,
                 size,
-                colour(index.unwrap_or(scene.entities.len())),
+                index.map_or_else(
+                    || colour(editor.free_colour().into()),
+                    |index| own_colour(scene, index),
+                ),
                 FILL,
             )),
             _ => None,
@@ -357,6 +387,12 @@ pub fn smooth(ctx: &CanvasRenderingContext2d) {
     ctx.set_image_smoothing_enabled(true);
     // Not among the properties that web-sys knows.
     let _ = js_sys::Reflect::set(ctx, &"imageSmoothingQuality".into(), &"high".into());
+}
+
+/// The colour of a scene's entity.
+pub fn own_colour(scene: &Scene, index: usize) -> [u8; 3] {
+    let entity = scene.entities.get(index);
+    entity.map_or_else(|| colour(index), |entity| colour_of(entity, index))
 }
 
 fn offset(path: &Trajectory, t: f32) -> [f32; 2] {
@@ -523,6 +559,21 @@ impl<'a> Pen<'a> {
         self.ring(p, radius, rim, 1.0);
     }
 
+    /// What an entity is turned and scaled by; larger under the pointer.
+    fn pose(&self, handles: &PoseHandles, c: [u8; 3], under: Option<PosePart>) {
+        let grown = |part: PosePart| if under == Some(part) { 1.5 } else { 0.0 };
+        for end in [handles.turn, handles.scale] {
+            self.line([handles.pivot, end].into_iter(), c, 0.6);
+        }
+        self.dot(handles.pivot, 3.0, [255; 3], 1.0);
+        let radius = 6.0 + grown(PosePart::Turn);
+        self.dot(handles.turn, radius, [255; 3], 1.0);
+        self.ring(handles.turn, radius, c, 1.0);
+        let half = 5.5 + f64::from(grown(PosePart::Scale));
+        self.square(handles.scale, half, c, 1.0);
+        self.square(handles.scale, half - 2.0, [255; 3], 1.0);
+    }
+
     /// Where a knob would be put in.
     fn ghost(&self, p: [f32; 2], c: [u8; 3]) {
         self.dot(p, 3.8, [255; 3], 0.75);
@@ -620,7 +671,8 @@ pub fn paths(
     if let Some(path) = &scene.background {
         pen.path(now(PathOf::Camera, path), frames, CAMERA, 0.9);
     }
-    for (i, entity) in scene.entities.iter().enumerate() {
+    let entities = scene.entities.iter().enumerate();
+    for (i, entity) in entities.filter(|(_, entity)| !entity.look.hidden) {
         let alpha = if selected.is_none() || selected == Some(i) {
             1.0
         } else {
@@ -628,7 +680,7 @@ pub fn paths(
         };
         for (handle, path) in entity.held_by().enumerate() {
             let path = now(PathOf::Handle { index: i, handle }, path);
-            pen.path(path, frames, colour(i), alpha);
+            pen.path(path, frames, colour_of(entity, i), alpha);
         }
     }
 }
@@ -638,7 +690,8 @@ fn names(pen: &Pen, scene: &Scene) {
     ctx.set_font(&format!("600 {}px system-ui, sans-serif", 12.0 * pen.unit));
     ctx.set_text_align("center");
     ctx.set_text_baseline("middle");
-    for (i, entity) in scene.entities.iter().enumerate() {
+    let entities = scene.entities.iter().enumerate();
+    for (i, entity) in entities.filter(|(_, entity)| !entity.look.hidden) {
         let top = entity
             .mask
             .bounding_box()
@@ -657,7 +710,7 @@ fn names(pen: &Pen, scene: &Scene) {
             6.0 * pen.unit,
         );
         ctx.fill();
-        ctx.set_fill_style_str(&css(colour(i), 1.0));
+        ctx.set_fill_style_str(&css(colour_of(entity, i), 1.0));
         let _ = ctx.fill_text(&entity.name, x, y);
     }
 }

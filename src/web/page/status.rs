@@ -106,11 +106,16 @@ impl App {
         dom::show(&generate, !busy);
         dom::show(&dom::by_id("cancel"), busy);
         let cursor = match (self.editor.gesture(), self.editor.tool()) {
-            (Gesture::Path { .. } | Gesture::Camera { .. } | Gesture::Reshape(_), _) => "grabbing",
-            _ if self
-                .stage
-                .hover
-                .is_some_and(|at| self.editor.grip_at(at).is_some()) =>
+            (
+                Gesture::Path { .. }
+                | Gesture::Camera { .. }
+                | Gesture::Reshape(_)
+                | Gesture::Pose(_),
+                _,
+            ) => "grabbing",
+            _ if self.stage.hover.is_some_and(|at| {
+                self.editor.grip_at(at).is_some() || self.editor.pose_part_at(at).is_some()
+            }) =>
             {
                 "point"
             }

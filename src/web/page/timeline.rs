@@ -1,11 +1,11 @@
 //! The timeline below the picture: a lane for everything that moves, the path buttons, and the playhead. Rows are kept and changed in
 //! place, so that what has the focus, or is being dragged, stays what it is.
 
-use super::{App, act, dom, now, stage};
-use crate::web::editor::{Editor, End, Gesture, Lane, PathAct};
+use super::{App, act, dom, list, now, stage};
+use crate::web::editor::{Editor, End, Gesture, Lane, PathAct, PosePart};
 use dragentity_core::scene::trajectory::Ease;
-use dragentity_media::overlay::colour;
 use std::cell::RefCell;
+use std::rc::Rc;
 use wasm_bindgen::JsCast;
 use web_sys::{
     Element, Event, HtmlButtonElement, HtmlElement, HtmlInputElement, HtmlSelectElement,
@@ -100,6 +100,14 @@ impl App {
         self.draw_soon();
     }
 
+    /// Shows the selected entity all along its path, or no longer.
+    pub(super) fn toggle_onion(&mut self) {
+        self.stage.onion ^= true;
+        let on = if self.stage.onion { "true" } else { "false" };
+        dom::set(&dom::by_id("onion"), "aria-pressed", on);
+        self.draw_soon();
+    }
+
     fn copy_path(&mut self) {
         if let Some(text) = self.editor.copy_path() {
             // Refused or not, this tab has it.
@@ -123,6 +131,10 @@ impl App {
             frame + 1.0,
             steps + 1.0
         );
+        if !playing {
+            let when = self.editor.moment.map(|t| seconds(&self.editor, t));
+            list::show_pose(&self.editor, when);
+        }
         dom::set(&playhead, "aria-valuetext", &text);
         dom::set_text(&dom::by_id("time-now"), &text);
         let section: HtmlElement = dom::by_id("timeline");
@@ -191,7 +203,7 @@ fn fill(row: &Element, lane: Lane, editor: &Editor) {
         ),
         Lane::Entity(index) => (
             editor.scene().entities[index].name.as_str(),
-            colour(index),
+            stage::own_colour(editor.scene(), index),
             editor.selected() == Some(index),
         ),
     };
@@ -254,6 +266,9 @@ fn fill(row: &Element, lane: Lane, editor: &Editor) {
             }
         }
     }
+    if let (Lane::Entity(index), Some(place)) = (lane, part(".keys")) {
+        fill_keys(&place, index, name, editor);
+    }
     if let Some(ease) = part(".ease").and_then(|e| e.dyn_into::<HtmlSelectElement>().ok()) {
         dom::set(&ease, "aria-label", &format!("{name}: rhythm"));
         let value = ease_name(editor.ease(lane));
@@ -261,6 +276,89 @@ fn fill(row: &Element, lane: Lane, editor: &Editor) {
             ease.set_value(value);
         }
     }
+}
+
+/// The key poses of a lane.
+fn fill_keys(place: &Element, index: usize, name: &str, editor: &Editor) {
+    let times = editor.keys(index);
+    while place.child_element_count() > times.len() as u32 {
+        if let Some(last) = place.last_element_child() {
+            last.remove();
+        }
+    }
+    for key in place.child_element_count() as usize..times.len() {
+        dom::append(place, &new_key(index, key));
+    }
+    let poses = editor.scene().entities.get(index).map(|e| &e.poses);
+    let children = place.children();
+    for (key, t) in times.into_iter().enumerate() {
+        let element = children.item(key as u32);
+        let Some(element) = element.and_then(|e| e.dyn_into::<HtmlElement>().ok()) else {
+            continue;
+        };
+        let _ = element.style().set_property("--at", &format!("{t:.4}"));
+        let pose = poses.and_then(|poses| poses.get(key)).copied();
+        let [turn, scale, depth] = PosePart::ALL.map(|part| part.of(&pose.unwrap_or_default()));
+        let words = format!(
+            "{name}: turned {turn:.0} degrees, {:.0} percent large, depth {depth:.0}",
+            100.0 * scale
+        );
+        dom::set(&element, "aria-label", &words);
+        dom::set(&element, "aria-valuemax", &steps(editor).to_string());
+        let frame = (t * steps(editor)).round();
+        dom::set(&element, "aria-valuenow", &frame.to_string());
+        let text = format!("{:.2} s", seconds(editor, t));
+        dom::set(&element, "aria-valuetext", &text);
+    }
+}
+
+/// A key pose: dragged, moved by the arrow keys, deleted by Delete or Alt-click; a click shows its moment.
+fn new_key(index: usize, key: usize) -> Element {
+    let element: HtmlElement = dom::create("div", "key");
+    dom::set(&element, "role", "slider");
+    dom::set(&element, "tabindex", "0");
+    dom::set(&element, "aria-valuemin", "0");
+    dom::set(
+        &element,
+        "title",
+        "Turn and size at this moment: drag it, Delete takes it away",
+    );
+    dom::set(&element, "data-testid", &format!("key-{index}-{key}"));
+    let begin: Begin = Rc::new(move |app| app.done(|e| e.begin_key(index, key)));
+    dragged(&element, Lane::Entity(index), &begin, |app, by| {
+        app.done(|e| e.drag_key(by));
+    });
+    let delete = move || act(move |app| app.done(|e| e.delete_key(index, key)));
+    dom::listen(&element, "click", move |event: MouseEvent| {
+        match event.alt_key() {
+            true => delete(),
+            false => act(move |app| {
+                if let Some(t) = app.editor.keys(index).get(key).copied() {
+                    app.scrub_to(t * steps(&app.editor));
+                }
+            }),
+        }
+    });
+    dom::listen_with(&element, "keydown", false, move |event: KeyboardEvent| {
+        let stride = if event.shift_key() { STRIDE } else { 1.0 };
+        let frames = match event.key().as_str() {
+            "ArrowLeft" | "ArrowDown" => -stride,
+            "ArrowRight" | "ArrowUp" => stride,
+            "Delete" | "Backspace" => {
+                event.prevent_default();
+                // It is this that goes, not what is selected.
+                event.stop_propagation();
+                return delete();
+            }
+            _ => return,
+        };
+        event.prevent_default();
+        act(move |app| {
+            let by = frames / steps(&app.editor);
+            app.done(|e| e.shift_key(index, key, by));
+        });
+    });
+    element.into()
 }
 
 fn new_row(lane: Lane) -> Element {
@@ -295,6 +393,8 @@ fn new_row(lane: Lane) -> Element {
     let ticks: HtmlElement = dom::create("div", "ticks");
     dom::set(&ticks, "aria-hidden", "true");
     dom::append(&rail, &ticks);
+    let keys: HtmlElement = dom::create("div", "keys");
+    dom::append(&rail, &keys);
     dom::append(&track, &rail);
 
     let ease: HtmlSelectElement = dom::create("select", "ease");
@@ -346,23 +446,25 @@ impl App {
         });
     }
 
-    fn bar_dragged(&mut self, by: f32) {
+    /// What of the timeline is in hand is dragged by so much of the whole video.
+    fn time_dragged(&mut self, by: f32, drag: fn(&mut Self, f32)) {
         // From frame to frame.
         let steps = steps(&self.editor);
-        let by = (by * steps).round() / steps;
-        self.done(|e| e.drag_retime(by));
+        drag(self, (by * steps).round() / steps);
         update(&self.editor);
     }
 }
 
-/// A bar, or an end of it, is dragged by the pointer and moved by the arrow keys.
-fn drags(bar: &HtmlElement, lane: Lane, end: End) {
-    let own = bar.clone();
-    dom::listen_with(bar, "pointerdown", false, move |event: PointerEvent| {
-        let rail = own
-            .parent_element()
-            .map(|rail| rail.get_bounding_client_rect());
-        let width = rail.map_or(0.0, |rail| rail.width());
+/// What a press begins.
+type Begin = Rc<dyn Fn(&mut App)>;
+
+/// An element of a rail is dragged by the pointer.
+fn dragged(element: &HtmlElement, lane: Lane, begin: &Begin, drag: fn(&mut App, f32)) {
+    let own = element.clone();
+    let begin = begin.clone();
+    dom::listen_with(element, "pointerdown", false, move |event: PointerEvent| {
+        let rail = own.closest(".rail").ok().flatten();
+        let width = rail.map_or(0.0, |rail| rail.get_bounding_client_rect().width());
         if event.button() != 0 || width <= 0.0 {
             return;
         }
@@ -372,26 +474,27 @@ fn drags(bar: &HtmlElement, lane: Lane, end: End) {
         event.prevent_default();
         let x = f64::from(event.client_x());
         DOWN.with(|down| *down.borrow_mut() = Some(Down { id, x, width }));
+        let begin = begin.clone();
         act(move |app| {
             app.choose(lane);
-            app.done(|e| e.begin_retime(lane, end));
+            begin(app);
         });
     });
-    dom::listen_with(bar, "pointermove", true, move |event: PointerEvent| {
+    dom::listen_with(element, "pointermove", true, move |event: PointerEvent| {
         let by = DOWN.with(|down| {
             let down = down.borrow();
             let down = down.as_ref().filter(|down| down.id == event.pointer_id())?;
             Some((f64::from(event.client_x()) - down.x) / down.width)
         });
         if let Some(by) = by {
-            act(move |app| app.bar_dragged(by as f32));
+            act(move |app| app.time_dragged(by as f32, drag));
         }
     });
     let ours = |event: &PointerEvent| {
         let id = event.pointer_id();
         DOWN.with(|down| down.borrow_mut().take_if(|down| down.id == id).is_some())
     };
-    dom::listen_with(bar, "pointerup", true, move |event: PointerEvent| {
+    dom::listen_with(element, "pointerup", true, move |event: PointerEvent| {
         if ours(&event) {
             act(|app| {
                 app.done(|e| e.release([0.0; 2]));
@@ -399,11 +502,22 @@ fn drags(bar: &HtmlElement, lane: Lane, end: End) {
             });
         }
     });
-    dom::listen_with(bar, "pointercancel", true, move |event: PointerEvent| {
-        if ours(&event) {
-            act(|app| app.done(Editor::cancel));
-        }
-    });
+    dom::listen_with(
+        element,
+        "pointercancel",
+        true,
+        move |event: PointerEvent| {
+            if ours(&event) {
+                act(|app| app.done(Editor::cancel));
+            }
+        },
+    );
+}
+
+/// A bar, or an end of it, is dragged by the pointer and moved by the arrow keys.
+fn drags(bar: &HtmlElement, lane: Lane, end: End) {
+    let begin: Begin = Rc::new(move |app| app.done(|e| e.begin_retime(lane, end)));
+    dragged(bar, lane, &begin, |app, by| app.done(|e| e.drag_retime(by)));
     dom::listen_with(bar, "keydown", false, move |event: KeyboardEvent| {
         let stride = if event.shift_key() { STRIDE } else { 1.0 };
         // Beyond the video it stops by itself.

@@ -2,7 +2,7 @@
 
 use super::{App, act, dom};
 use crate::web::editor::view::View;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use wasm_bindgen::JsCast;
 use web_sys::{
     Element, HtmlButtonElement, HtmlElement, KeyboardEvent, MouseEvent, PointerEvent, WheelEvent,
@@ -19,8 +19,10 @@ const MIDDLE_BUTTON: i16 = 1;
 thread_local! {
     /// The fingers that are down: number, and place on the page.
     static FINGERS: RefCell<Vec<(i32, [f64; 2])>> = const { RefCell::new(Vec::new()) };
-    /// Where the middle button was last, while it is down.
+    /// Where the middle button, or the pointer beside the space bar, was last, while it is down.
     static HAND: RefCell<Option<[f64; 2]>> = const { RefCell::new(None) };
+    /// Whether the space bar is held, and if so, whether something was moved meanwhile.
+    static SPACE: Cell<Option<bool>> = const { Cell::new(None) };
 }
 
 fn frame() -> HtmlElement {
@@ -87,7 +89,8 @@ pub fn wire() {
         let at = [f64::from(event.client_x()), f64::from(event.client_y())];
         if event.pointer_type() == "touch" && event.button() == PRIMARY_OR_NONE {
             FINGERS.with(|fingers| fingers.borrow_mut().push((event.pointer_id(), at)));
-        } else if event.button() == MIDDLE_BUTTON {
+        } else if event.button() == MIDDLE_BUTTON || takes(&event) {
+            SPACE.set(SPACE.get().map(|_| true));
             // No scrolling by itself.
             event.prevent_default();
             HAND.with(|hand| *hand.borrow_mut() = Some(at));
@@ -122,6 +125,12 @@ pub fn wire() {
             }
         });
     });
+    dom::listen(&dom::document(), "keyup", |event: KeyboardEvent| {
+        if event.key() == " " && SPACE.take() == Some(false) {
+            act(App::play);
+        }
+    });
+    dom::listen(&dom::window(), "blur", |_: web_sys::Event| SPACE.set(None));
     for ended in ["pointerup", "pointercancel"] {
         dom::listen(&dom::window(), ended, |event: PointerEvent| {
             FINGERS.with(|f| f.borrow_mut().retain(|f| f.0 != event.pointer_id()));
@@ -157,6 +166,18 @@ pub fn wire() {
     dom::listen(&fit, "click", |_: MouseEvent| {
         act(|app| app.look(View::default()));
     });
+}
+
+/// The space bar goes down where a part of the picture is seen.
+pub fn hold_space() {
+    if SPACE.get().is_none() {
+        SPACE.set(Some(false));
+    }
+}
+
+/// Whether a press moves the part that is seen, because the space bar is held.
+pub fn takes(event: &PointerEvent) -> bool {
+    event.pointer_type() != "touch" && event.button() == 0 && SPACE.get().is_some()
 }
 
 /// Nearer by a factor: about the keyboard's crosshair, or else the middle.

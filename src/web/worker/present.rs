@@ -6,7 +6,7 @@ use crate::web::protocol::View;
 use burn::backend::wgpu::{CubeTensor, WgpuRuntime};
 use burn::tensor::{DType, Tensor};
 use dragentity_core::scene::{Mask, Scene, Trajectory};
-use dragentity_media::overlay::colour;
+use dragentity_media::overlay::colour_of;
 use dragentity_networks::device::Gpu as Backend;
 
 /// The camera's colour.
@@ -110,7 +110,7 @@ impl Presenter {
         let shown = |(i, e): (usize, &dragentity_core::scene::Entity)| Shown {
             mask: self.texture(&e.mask),
             path: e.trajectory.clone(),
-            colour: colour(i),
+            colour: colour_of(e, i),
         };
         self.entities = scene.entities.iter().enumerate().map(shown).collect();
         self.background = scene.background.clone();

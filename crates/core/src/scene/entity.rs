@@ -1,11 +1,55 @@
 //! What an entity's trajectories say together.
 
-use super::{Entity, Pose, Skeleton, Trajectory};
+use super::{Entity, Pose, Scene, Skeleton, Trajectory};
+use serde::{Deserialize, Serialize};
 
 /// Most further trajectories of one entity.
 pub const MAX_HANDLES: usize = 24;
 
+/// How an entity is treated as a layer, whatever it does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Look {
+    /// It is part of the picture for now: jobs leave it out, and its pixels stay where they are.
+    pub hidden: bool,
+    /// Clicks and drags on the picture pass it.
+    pub locked: bool,
+    /// By its number, the colour that it is drawn in; `None` is by its position in the scene.
+    pub colour: Option<u8>,
+}
+
+impl Scene {
+    /// The scene as jobs have it, without what is hidden. The others keep their colours, which are by position else.
+    pub fn without_hidden(mut self) -> Self {
+        if self.entities.iter().any(|entity| entity.look.hidden) {
+            for (entity, position) in self.entities.iter_mut().zip(0..) {
+                entity.look.colour.get_or_insert(position);
+            }
+            self.entities.retain(|entity| !entity.look.hidden);
+        }
+        self
+    }
+}
+
 impl Entity {
+    /// Two of it for one: itself, and the same thing again, which strays from its path by `by` (fractions of the picture) up to
+    /// its end. What nobody leads is held, else nothing would be left of it where the other is led away.
+    pub fn doubled(&self, by: [f32; 2]) -> [Self; 2] {
+        let mut first = self.clone();
+        if !self.has_motion() {
+            let [x, y] = self.mask.centroid().unwrap_or([0.5; 2]);
+            first.trajectory = Some(Trajectory::pin(x, y));
+        }
+        let mut second = self.clone();
+        if self.is_pinned() {
+            // Two that stay are one to the eye: this one waits to be led.
+            (second.trajectory, second.handles) = (None, Vec::new());
+        }
+        for path in second.trajectory.iter_mut().chain(&mut second.handles) {
+            *path = path.straying(by);
+        }
+        [first, second]
+    }
+
     /// All trajectories on it, the first one first.
     pub fn held_by(&self) -> impl Iterator<Item = &Trajectory> {
         self.trajectory.iter().chain(&self.handles)
@@ -50,6 +94,49 @@ impl Entity {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_hidden_is_in_no_job_and_costs_nobody_a_colour() {
+        let entity = |name: &str, hidden| Entity {
+            name: name.into(),
+            look: Look {
+                hidden,
+                ..Look::default()
+            },
+            ..Entity::default()
+        };
+        let scene = |entities| Scene {
+            entities,
+            ..Scene::default()
+        };
+        let all = scene(vec![entity("a", false), entity("b", false)]);
+        assert_eq!(all.clone().without_hidden().entities, all.entities);
+        let some = scene(vec![entity("a", true), entity("b", false)]).without_hidden();
+        assert_eq!(some.entities.len(), 1);
+        assert_eq!(
+            (some.entities[0].name.as_str(), some.entities[0].look.colour),
+            ("b", Some(1))
+        );
+    }
+
+    #[test]
+    fn two_of_one_thing_part() {
+        let led = Entity {
+            trajectory: Some(Trajectory::line([0.2, 0.2], [0.6, 0.2])),
+            ..Entity::default()
+        };
+        let [first, second] = led.doubled([0.05, 0.1]);
+        assert_eq!(first, led);
+        let path = second.trajectory.unwrap();
+        assert_eq!(path.start(), [0.2, 0.2]);
+        let [x, y] = path.position(1.0);
+        assert!((x - 0.65).abs() < 1e-6 && (y - 0.3).abs() < 1e-6);
+        // What stays is held where its copy goes away.
+        let [first, second] = Entity::default().doubled([0.1, 0.1]);
+        assert!(first.is_pinned() && !second.has_motion());
+        let [first, second] = first.doubled([0.1, 0.1]);
+        assert!(first.is_pinned() && !second.has_motion());
+    }
 
     #[test]
     fn what_moves_and_what_is_held() {

@@ -1,6 +1,6 @@
 //! Undo and redo: every change to a scene is an [`Edit`], and applying one gives the edit that takes it back.
 
-use super::{Behind, Entity, Mask, Order, Pose, Scene, Shadow, Skeleton, Trajectory};
+use super::{Behind, Entity, Look, Mask, Order, Pose, Scene, Shadow, Skeleton, Trajectory};
 use crate::error::{Error, Result};
 use std::collections::VecDeque;
 
@@ -32,6 +32,8 @@ pub enum Edit {
         count: usize,
         /// What to put in.
         entities: Vec<Entity>,
+        /// What that is, as words after "Undo".
+        label: &'static str,
     },
     /// Puts the entities into another order.
     Reorder {
@@ -66,6 +68,13 @@ pub enum Edit {
         poses: Vec<Pose>,
         /// The joints that the handles lead, if they do.
         skeleton: Option<Box<Skeleton>>,
+    },
+    /// Hides, locks or colours an entity, or no longer.
+    SetLook {
+        /// Which.
+        index: usize,
+        /// How it is treated from now on.
+        look: Look,
     },
     /// Renames an entity.
     Rename {
@@ -104,7 +113,8 @@ impl Edit {
         match self {
             Edit::Insert { .. } => "add entity",
             Edit::Remove { .. } => "delete entity",
-            Edit::Exchange { .. } => "split into parts",
+            Edit::Exchange { label, .. } => label,
+            Edit::SetLook { .. } => "layer",
             Edit::Reorder { .. } => "reorder",
             Edit::SetMask { .. } => "mask",
             Edit::SetShadow { .. } => "shadow",
@@ -150,6 +160,7 @@ impl Edit {
                 index,
                 count: taken,
                 entities,
+                label,
             } => {
                 let end = index.saturating_add(taken);
                 if end > count {
@@ -161,6 +172,7 @@ impl Edit {
                     index,
                     count: put,
                     entities: before,
+                    label,
                 }
             }
             Edit::Reorder { positions, order } => {
@@ -226,6 +238,13 @@ impl Edit {
                     poses: std::mem::replace(&mut e.poses, poses),
                     skeleton: std::mem::replace(&mut e.skeleton, skeleton.map(|s| *s))
                         .map(Box::new),
+                },
+                None => return missing(index),
+            },
+            Edit::SetLook { index, look } => match scene.entities.get_mut(index) {
+                Some(e) => Edit::SetLook {
+                    index,
+                    look: std::mem::replace(&mut e.look, look),
                 },
                 None => return missing(index),
             },
@@ -405,6 +424,17 @@ mod tests {
             (0usize..4, "[a-z]{3}").prop_map(|(index, name)| Edit::Rename { index, name }),
             (0usize..4, any::<Option<u32>>())
                 .prop_map(|(index, group)| Edit::SetGroup { index, group }),
+            (0usize..4, any::<bool>(), any::<Option<u8>>()).prop_map(|(index, hidden, colour)| {
+                let locked = !hidden;
+                Edit::SetLook {
+                    index,
+                    look: Look {
+                        hidden,
+                        locked,
+                        colour,
+                    },
+                }
+            }),
             (0usize..4, 0u32..3).prop_map(|(index, n)| Edit::SetShadow {
                 index,
                 shadow: match n {

@@ -27,6 +27,7 @@ mod tidy;
 pub mod trajectory;
 
 pub use control::Control;
+pub use entity::Look;
 pub use history::{Edit, History};
 pub use order::Order;
 pub use parts::Part;
@@ -121,6 +122,8 @@ pub struct Entity {
     pub part: Option<Part>,
     /// What goes along with it as its shadow. Networks see none of it.
     pub shadow: Shadow,
+    /// Whether it is hidden or locked, and its colour.
+    pub look: Look,
 }
 
 /// What of the ground goes along with a thing as its shadow.

@@ -1,7 +1,7 @@
 //! The twelve parts a person is divided into, as the paper does: "12 parts encompassing the torso and limbs".
 //! Left and right are the person's own.
 
-use super::{Entity, Mask, Shadow, Trajectory};
+use super::{Entity, Look, Mask, Shadow, Trajectory};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -225,6 +225,7 @@ pub fn split(whole: &Entity, parts: Vec<(Part, Mask)>, group: u32) -> Vec<Entity
                 Shadow::Marked(_) if i > 0 => Shadow::None,
                 other => other.clone(),
             },
+            look: Look::default(),
         })
         .collect()
 }

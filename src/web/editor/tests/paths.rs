@@ -205,6 +205,24 @@ fn a_thing_is_led_anew_from_where_it_was_taken_and_another_from_below_a_path() {
 }
 
 #[test]
+fn a_point_stays_at_the_middle_of_another_thing() {
+    let mut e = led();
+    e.select(None);
+    click(&mut e, 0.9, 0.2);
+    e.select(Some(0));
+    drag_with(&mut e, [0.6, 0.9], [0.904, 0.206], Held::default());
+    let end = places(&e).last().copied().unwrap();
+    let middle = e.scene().entities[1].mask.centroid().unwrap();
+    assert!(near(end, middle), "{end:?} {middle:?}");
+    // Not its own, not that of what is hidden, and not from far away.
+    e.toggle_hidden(1);
+    drag_with(&mut e, middle, [0.7, 0.7], Held::default());
+    drag_with(&mut e, [0.7, 0.7], [0.904, 0.206], Held::default());
+    let end = places(&e).last().copied().unwrap();
+    assert!(near(end, [0.904, 0.206]), "{end:?}");
+}
+
+#[test]
 fn all_of_a_path_is_moved() {
     let mut e = led();
     drag_with(&mut e, [0.45, 0.5], [0.55, 0.5], SHIFT);

@@ -174,6 +174,13 @@ impl Rig {
         }
     }
 
+    /// Turns and scales it so from now on. People who are led by their joints are not turned.
+    pub fn pose(&mut self, to: &[Pose]) {
+        if let Self::Thing { poses, .. } = self {
+            *poses = to.to_vec();
+        }
+    }
+
     /// Goes back to the first frame.
     pub fn reset(&mut self) {
         if let Led::Thing { solver, .. } = &mut self.led {

@@ -10,7 +10,8 @@
 //!  "entities": [{"name": "cat", "mask": {"width": 160, "height": 107, "runs": [1200, 31, 120, 40]},
 //!                "trajectory": [[0.4, 0.5, 0.0], [0.6, 0.45, 1.0]], "handles": [[[0.2, 0.8, 0.0]]],
 //!                "poses": [{"t": 1.0, "rotation": 20.0, "scale": 1.2, "depth": 1.0}],
-//!                "joints": [[0.4, 0.3, 1.0], ...], "group": 1, "part": "head", "shadow": "none"}],
+//!                "joints": [[0.4, 0.3, 1.0], ...], "group": 1, "part": "head", "shadow": "none",
+//!                "hidden": true, "locked": true, "colour": 3}],
 //!  "background": [[0.5, 0.5, 0.0]],
 //!  "fill_from": {"width": 160, "height": 107, "runs": [0, 17120]},
 //!  "settings": {"frames": 8, "seed": 0}}
@@ -19,6 +20,7 @@
 //! Runs are [`Mask::to_runs`]; trajectory points are x, y (fractions of the picture) and t (fraction of the video); handles are
 //! further trajectories, poses are [`Pose`]s. Joints are x, y and visibility of all of [`Joint::ALL`](super::skeleton::Joint::ALL), of a person whose
 //! handles lead them.
+//! What is hidden stays where it is, and is in no job; a colour is a number, without one it is that of the entity's position.
 //! A shadow is `"none"` or a mask; without one it is looked for. What things hide is filled from `fill_from`, else from all the rest.
 //! A plate that was brought along is a picture, of which presets have none.
 //! What is missing takes its default, a setting the model's ([`Settings::resolve`]); what is not known is ignored.
@@ -33,7 +35,7 @@ use super::pose::{MAX_DEPTH, MAX_POSES, MAX_ROTATION, SCALES};
 use super::settings::{Choice, MAX_ENTITIES};
 use super::skeleton::JOINTS;
 use super::{
-    Behind, Entity, Mask, Order, Part, Picture, Pose, Scene, Settings, Shadow, Skeleton,
+    Behind, Entity, Look, Mask, Order, Part, Picture, Pose, Scene, Settings, Shadow, Skeleton,
     Trajectory, TrajectoryPoint, mask, trajectory,
 };
 use crate::error::{Error, Result};
@@ -485,6 +487,12 @@ struct FileEntity {
     part: Option<Part>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     shadow: Option<FileShadow>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    hidden: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    locked: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    colour: Option<u8>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -553,7 +561,8 @@ impl From<&Preset> for File {
             entities: p
                 .entities
                 .iter()
-                .map(|e| FileEntity {
+                .enumerate()
+                .map(|(i, e)| FileEntity {
                     name: e.name.clone(),
                     mask: (&e.mask).into(),
                     trajectory: e.trajectory.as_ref().map(points),
@@ -571,6 +580,10 @@ impl From<&Preset> for File {
                         Shadow::None => Some(FileShadow::Word(ShadowWord::None)),
                         Shadow::Marked(mask) => Some(FileShadow::Mask(mask.into())),
                     },
+                    hidden: e.look.hidden,
+                    locked: e.look.locked,
+                    // Links are to be short: what is drawn by its position anyway needs no word.
+                    colour: e.look.colour.filter(|colour| usize::from(*colour) != i),
                 })
                 .collect(),
             background: p.background.as_ref().map(points),
@@ -679,6 +692,11 @@ fn entity(index: usize, e: FileEntity) -> Result<Entity> {
         skeleton,
         group: e.group,
         shadow,
+        look: Look {
+            hidden: e.hidden,
+            locked: e.locked,
+            colour: e.colour,
+        },
     };
     Ok(read.with_first_handle())
 }

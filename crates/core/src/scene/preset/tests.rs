@@ -25,6 +25,11 @@ fn scene() -> Scene {
         group: Some(3),
         part: Some(Part::Head),
         shadow: Shadow::None,
+        look: Look {
+            hidden: true,
+            locked: true,
+            colour: Some(5),
+        },
     };
     let mut dot = Mask::empty(300, 200);
     dot.alpha[40_000] = 255;
@@ -451,10 +456,33 @@ fn entities() -> impl Strategy<Value = Entity> {
                     group,
                     part: part.or(named),
                     shadow,
+                    look: Look {
+                        hidden: seed % 2 == 0,
+                        locked: seed % 5 == 0,
+                        // Never that of the position, which is not written.
+                        colour: (seed % 3 == 0).then_some(60 + (seed % 100) as u8),
+                    },
                 }
                 .with_first_handle()
             },
         )
+}
+
+#[test]
+fn layers_are_told_where_they_are_other_than_usual() {
+    let text = preset().to_json();
+    assert!(text.contains("\"hidden\":true,\"locked\":true,\"colour\":5"));
+    assert_eq!(text.matches("hidden").count(), 1, "links are to be short");
+    let mut usual = scene();
+    usual.entities[0].look = Look {
+        colour: Some(0),
+        ..Look::default()
+    };
+    let text = Preset::new(&usual, &Settings::default()).to_json();
+    assert!(!text.contains("colour") && !text.contains("locked"));
+    // A file of a time when there was neither.
+    let old = Preset::parse(&text).unwrap();
+    assert_eq!(old.entities[0].look, Look::default());
 }
 
 proptest! {

@@ -4,9 +4,11 @@
 //! speed is continuous, the path goes through every point at its time, and it never overshoots, so that an entity that
 //! is held still by two equal points does stand still.
 
+mod figure;
 mod shape;
 mod timing;
 
+pub use figure::Figure;
 pub use shape::MAX_KNOBS;
 pub use timing::{Ease, LEAST_SPAN, carried_over};
 

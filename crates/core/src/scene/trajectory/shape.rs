@@ -195,6 +195,22 @@ impl Trajectory {
         .cleaned()
     }
 
+    /// The path that begins as this one does and strays from it, more and more, up to `by` at its end.
+    pub fn straying(&self, by: [f32; 2]) -> Self {
+        let mut points = self.cleaned().points;
+        let (from, to) = (points[0].t, points[points.len() - 1].t);
+        for p in &mut points {
+            let share = if to > from {
+                (p.t - from) / (to - from)
+            } else {
+                0.0
+            };
+            p.x += by[0] * share;
+            p.y += by[1] * share;
+        }
+        Self { points }.cleaned()
+    }
+
     /// The path to the other side of where it begins: left and right exchanged, or, if `upright`, up and down.
     pub fn mirrored(&self, upright: bool) -> Self {
         let mut points = self.cleaned().points;

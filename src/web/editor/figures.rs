@@ -1,0 +1,47 @@
+//! Motions to choose from, for a thing and for the camera.
+
+use super::{Editor, Outcome, anchor};
+use dragentity_core::scene::Trajectory;
+use dragentity_core::scene::trajectory::Figure;
+
+/// How wide they are for a thing, as fractions of the picture's longer side; the second one comes first.
+const THING: [f32; 3] = [0.15, 0.28, 0.45];
+/// How wide they are for the camera.
+const CAMERA: [f32; 3] = [0.04, 0.08, 0.14];
+
+impl Editor {
+    /// Has the selected entity move so: over the whole video, and with each further press in the next size.
+    pub fn take_figure(&mut self, figure: Figure) -> Outcome {
+        let Some((index, entity)) = self.selected.zip(self.selected_entity()) else {
+            return Outcome::Say("Select the entity that is to move so: click it first.");
+        };
+        let now = entity.held_by().find(|path| !path.is_pin());
+        let start = now.map_or_else(|| anchor(&entity.mask), Trajectory::start);
+        let path = self.sized(figure, start, THING, now);
+        self.knob = None;
+        self.lead_all(index, &path)
+    }
+
+    /// Has the camera move so.
+    pub fn take_camera_figure(&mut self, figure: Figure) -> Outcome {
+        let now = self.scene.background.as_ref();
+        let start = now.map_or([0.5; 2], Trajectory::start);
+        let path = self.sized(figure, start, CAMERA, now);
+        self.knob = None;
+        self.set_background(Some(path))
+    }
+
+    /// The figure in the size after the one that there is now, or in the middle one.
+    fn sized(
+        &self,
+        figure: Figure,
+        start: [f32; 2],
+        sizes: [f32; 3],
+        now: Option<&Trajectory>,
+    ) -> Trajectory {
+        let paths = sizes.map(|size| figure.path(start, size, self.aspect()));
+        let at = paths.iter().position(|path| Some(path) == now);
+        let next = at.map_or(1, |at| (at + 1) % paths.len());
+        paths[next].clone()
+    }
+}

@@ -1,0 +1,149 @@
+//! Layers and ready motions.
+
+use super::{click, drag, new_editor};
+use crate::web::editor::{Editor, Held, Lane, MAX_ENTITIES, Outcome, Tool};
+use dragentity_core::scene::trajectory::Figure;
+use dragentity_core::scene::{Order, Trajectory};
+
+/// Two things that lie apart, each with a path; the second one is selected.
+fn two() -> Editor {
+    let mut e = new_editor();
+    for x in [0.2, 0.7] {
+        click(&mut e, x, 0.5);
+        drag(&mut e, &[[x, 0.5], [x + 0.1, 0.5], [x + 0.2, 0.5]]);
+        e.select(None);
+    }
+    e.select(Some(1));
+    e
+}
+
+fn names(e: &Editor) -> Vec<&str> {
+    e.scene().entities.iter().map(|e| e.name.as_str()).collect()
+}
+
+fn path(e: &Editor, index: usize) -> &Trajectory {
+    e.scene().entities[index].trajectory.as_ref().unwrap()
+}
+
+#[test]
+fn what_is_hidden_is_part_of_the_picture() {
+    let mut e = two();
+    e.toggle_hidden(1);
+    assert_eq!(e.hit([0.7, 0.5]), None);
+    assert!(e.knobs().is_empty(), "its path is not seen");
+    assert_eq!(e.lanes(), [Lane::Entity(0)]);
+    assert!(e.can_generate());
+    e.toggle_hidden(0);
+    assert!(!e.can_generate(), "nothing else moves");
+    assert_eq!(e.undo_label(), Some("layer"));
+    e.undo();
+    e.undo();
+    assert!(e.is_shown(0) && e.is_shown(1));
+    assert_eq!(e.hit([0.7, 0.5]), Some(1));
+}
+
+#[test]
+fn clicks_and_drags_pass_what_is_locked() {
+    let mut e = two();
+    e.toggle_locked(1);
+    let before = path(&e, 1).clone();
+    assert!(matches!(
+        drag(&mut e, &[[0.7, 0.5], [0.7, 0.7], [0.7, 0.9]]),
+        Outcome::Say(_)
+    ));
+    assert_eq!(path(&e, 1), &before);
+    // It still moves in the video, and has its lane.
+    assert_eq!(e.lanes().len(), 2);
+    // Painting would change it.
+    e.set_tool(Tool::Brush);
+    assert!(matches!(
+        e.press([0.5, 0.5], 0.0, Held::default()),
+        Outcome::Say(_)
+    ));
+    // A click on it is one on what lies there: another thing.
+    e.set_tool(Tool::Move);
+    click(&mut e, 0.7, 0.5);
+    assert_eq!(e.scene().entities.len(), 3);
+    e.toggle_locked(1);
+    e.select(Some(1));
+    assert_eq!(e.hit([0.7, 0.5]), Some(1));
+}
+
+#[test]
+fn what_is_locked_is_not_deleted_by_a_key() {
+    let mut e = two();
+    e.toggle_locked(1);
+    assert!(matches!(e.delete_selected(), Outcome::Say(_)));
+    assert_eq!(e.scene().entities.len(), 2);
+    e.delete(1);
+    assert_eq!(e.scene().entities.len(), 1);
+}
+
+#[test]
+fn a_thing_twice_in_one_step() {
+    let mut e = two();
+    e.duplicate(1);
+    assert_eq!(names(&e), ["Entity 1", "Entity 2", "Entity 3"]);
+    assert_eq!(e.selected(), Some(2));
+    assert_eq!(e.scene().entities[1].mask, e.scene().entities[2].mask);
+    assert_eq!(path(&e, 1).start(), path(&e, 2).start());
+    assert_ne!(path(&e, 1).position(1.0), path(&e, 2).position(1.0));
+    let colours: Vec<_> = e.scene().entities.iter().map(|e| e.look.colour).collect();
+    assert_eq!(colours, [Some(0), Some(1), Some(2)]);
+    assert_eq!(e.undo_label(), Some("duplicate"));
+    e.undo();
+    assert_eq!(names(&e), ["Entity 1", "Entity 2"]);
+    // What does not move is held where its copy is led away.
+    e.clear_motion(0);
+    e.duplicate(0);
+    assert!(e.scene().entities[0].is_pinned() && !e.scene().entities[1].has_motion());
+    while e.scene().entities.len() < MAX_ENTITIES {
+        e.duplicate(0);
+    }
+    assert!(matches!(e.duplicate(0), Outcome::Say(_)));
+}
+
+#[test]
+fn a_row_goes_elsewhere_and_keeps_its_colour() {
+    let mut e = two();
+    e.duplicate(1);
+    e.select(Some(0));
+    e.place(0, 2);
+    assert_eq!(names(&e), ["Entity 2", "Entity 3", "Entity 1"]);
+    assert_eq!((e.scene().order, e.selected()), (Order::AsListed, Some(2)));
+    assert_eq!(e.scene().entities[2].look.colour, Some(0));
+    e.set_colour(2, 5);
+    assert_eq!(e.scene().entities[2].look.colour, Some(5));
+    e.undo();
+    e.undo();
+    assert_eq!(names(&e), ["Entity 1", "Entity 2", "Entity 3"]);
+    assert!(matches!(e.place(0, 9), Outcome::Nothing));
+}
+
+#[test]
+fn a_ready_motion_in_one_step_and_larger_with_each_press() {
+    let mut e = new_editor();
+    assert!(matches!(e.take_figure(Figure::Arc), Outcome::Say(_)));
+    click(&mut e, 0.2, 0.5);
+    let far = |e: &Editor| path(e, 0).position(1.0)[0] - path(e, 0).start()[0];
+    let mut reached = Vec::new();
+    for _ in 0..4 {
+        e.take_figure(Figure::Arc);
+        reached.push(far(&e));
+    }
+    assert!(reached[1] > reached[0] && reached[2] < reached[0] && reached[3] == reached[0]);
+    let [x, y] = path(&e, 0).start();
+    assert!(e.scene().entities[0].mask.contains(x, y));
+    // Another one begins in the middle size.
+    e.take_figure(Figure::Circle);
+    assert_eq!(path(&e, 0).position(1.0), path(&e, 0).start());
+    for _ in 0..5 {
+        e.undo();
+    }
+    assert!(!e.scene().entities[0].has_motion());
+
+    e.take_camera_figure(Figure::Sway);
+    assert!(e.scene().background.is_some());
+    e.undo();
+    assert!(e.scene().background.is_none());
+}

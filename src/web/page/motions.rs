@@ -1,0 +1,98 @@
+//! The menu of ready motions, each with a small picture of its path.
+
+use super::{App, act, dom, menu};
+use crate::web::editor::{Editor, Outcome};
+use dragentity_core::scene::trajectory::Figure;
+use wasm_bindgen::JsCast;
+use web_sys::{Element, HtmlElement, MouseEvent};
+
+/// Width and height of the pictures, in their own units.
+const PICTURE: [f32; 2] = [52.0, 34.0];
+/// What is left free around a path.
+const MARGIN: f32 = 5.0;
+/// Fills the menu of `index.html`.
+pub fn wire() {
+    let group = |id: &str, figures: &[Figure], take: fn(&mut Editor, Figure) -> Outcome| {
+        let place: Element = dom::by_id(id);
+        for &figure in figures {
+            let button: HtmlElement = dom::create("button", "figure");
+            dom::set(&button, "type", "button");
+            let word = figure.name().to_lowercase().replace(' ', "-");
+            dom::set(&button, "data-testid", &format!("{id}-{word}"));
+            dom::append(&button, &picture(figure));
+            let name: HtmlElement = dom::create("span", "");
+            name.set_text_content(Some(figure.name()));
+            dom::append(&button, &name);
+            dom::listen(&button, "click", move |_: MouseEvent| {
+                act(move |app| app.done(|e| take(e, figure)));
+            });
+            dom::append(&place, &button);
+        }
+    };
+    group("figures", &Figure::THINGS, Editor::take_figure);
+    group(
+        "camera-figures",
+        &Figure::CAMERA,
+        Editor::take_camera_figure,
+    );
+    menu::wire("motions-open", "motions");
+}
+
+/// A figure's path, from where it begins.
+fn picture(figure: Figure) -> Element {
+    const SVG: Option<&str> = Some("http://www.w3.org/2000/svg");
+    let line = figure.path([0.25, 0.5], 1.0, 1.0).polyline(8);
+    let [mut low, mut high] = [[f32::MAX; 2], [f32::MIN; 2]];
+    for p in &line {
+        for axis in 0..2 {
+            low[axis] = low[axis].min(p[axis]);
+            high[axis] = high[axis].max(p[axis]);
+        }
+    }
+    let free = PICTURE.map(|side| side - 2.0 * MARGIN);
+    // A straight line has no height.
+    let size = [0, 1].map(|axis| (high[axis] - low[axis]).max(0.05));
+    let scale = (free[0] / size[0]).min(free[1] / size[1]);
+    let place = |p: &[f32; 2]| {
+        [0, 1].map(|axis| PICTURE[axis] / 2.0 + (p[axis] - (low[axis] + high[axis]) / 2.0) * scale)
+    };
+    let mut words = String::new();
+    for (i, p) in line.iter().enumerate() {
+        let [x, y] = place(p);
+        let letter = if i == 0 { 'M' } else { 'L' };
+        words.push_str(&format!("{letter}{x:.1} {y:.1}"));
+    }
+    let create = |tag: &str| dom::document().create_element_ns(SVG, tag);
+    let (Ok(svg), Ok(path), Ok(dot)) = (create("svg"), create("path"), create("circle")) else {
+        return dom::create("span", "");
+    };
+    dom::set(
+        &svg,
+        "viewBox",
+        &format!("0 0 {} {}", PICTURE[0], PICTURE[1]),
+    );
+    dom::set(&svg, "aria-hidden", "true");
+    dom::set(&path, "d", &words);
+    let [x, y] = line.first().map(place).unwrap_or_default();
+    for (name, value) in [("cx", x), ("cy", y), ("r", 2.6)] {
+        dom::set(&dot, name, &format!("{value:.1}"));
+    }
+    let _ = svg.append_child(&path);
+    let _ = svg.append_child(&dot);
+    svg
+}
+
+impl App {
+    /// Opens the menu, or closes it, by its key.
+    pub(super) fn toggle_motions(&mut self) {
+        let opener: HtmlElement = dom::by_id("motions-open");
+        opener.click();
+        let first = dom::document().query_selector("#figures .figure").ok();
+        if let Some(first) = first
+            .flatten()
+            .and_then(|f| f.dyn_into::<HtmlElement>().ok())
+        {
+            let _ = first.focus();
+        }
+    }
+}

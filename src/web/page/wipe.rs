@@ -1,0 +1,56 @@
+//! Before and after: the picture over a part of the video, as far as a line that is dragged.
+
+use super::{App, act, canvas, dom};
+use web_sys::{Element, Event, HtmlCanvasElement, HtmlElement, HtmlInputElement};
+
+/// Connects the line.
+pub fn wire() {
+    let line: HtmlInputElement = dom::by_id("wipe");
+    let moved = line.clone();
+    dom::listen(&line, "input", move |_: Event| {
+        let share = moved.value_as_number();
+        act(move |_| show(share));
+    });
+}
+
+fn show(percent: f64) {
+    let frame: HtmlElement = dom::by_id("result-frame");
+    let _ = frame
+        .style()
+        .set_property("--wipe", &format!("{percent:.1}%"));
+}
+
+impl App {
+    /// Compares the video with its picture, or no longer.
+    pub(super) fn toggle_wipe(&mut self) {
+        let before: HtmlCanvasElement = dom::by_id("before");
+        let shown = before.hidden() && self.player.has_frames();
+        if shown {
+            let picture = &self.video_of;
+            before.set_width(picture.width.max(1));
+            before.set_height(picture.height.max(1));
+            let painted = canvas::from_rgb(picture.width, picture.height, &picture.rgb);
+            let _ =
+                canvas::context(&before).draw_image_with_html_canvas_element(&painted, 0.0, 0.0);
+            let line: HtmlInputElement = dom::by_id("wipe");
+            show(line.value_as_number());
+        }
+        show_wipe(shown);
+    }
+}
+
+fn show_wipe(shown: bool) {
+    dom::show(&dom::by_id("before"), shown);
+    dom::show(&dom::by_id("wipe"), shown);
+    let button: Element = dom::by_id("compare");
+    dom::set(
+        &button,
+        "aria-pressed",
+        if shown { "true" } else { "false" },
+    );
+}
+
+/// Another video, or none: nothing is compared any more.
+pub fn end() {
+    show_wipe(false);
+}

@@ -1,0 +1,107 @@
+// Scenes as files: projects, presets and other programs' paths, saved by the menu, opened by the dialog and by dropping.
+
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { test } from 'node:test';
+import { at, drag, entities, link, paint, said, stage, unpack, until } from './actions.mjs';
+import { open } from './harness.mjs';
+
+const slow = { timeout: 240_000 };
+const tiny = '/?segmenter=models/tiny_sam.safetensors&device=cpu';
+
+async function led(t, options = {}) {
+  const page = await open(t, { at: tiny, ...options });
+  await stage(page);
+  await paint(page, [[0.2, 0.5], [0.3, 0.5]]);
+  await entities(page, 1);
+  await drag(page, [[0.25, 0.5], [0.5, 0.3], [0.7, 0.5]]);
+  await until(async () => /Has a path/.test(await at(page, 'entity-0').textContent()), 'the path');
+  return page;
+}
+
+/** What a button of the menu saves. */
+async function saved(page, id) {
+  await at(page, 'save-open').click();
+  const [download] = await Promise.all([page.waitForEvent('download'), at(page, id).click()]);
+  await page.keyboard.press('Escape');
+  return { name: download.suggestedFilename(), buffer: await readFile(await download.path()), mimeType: '' };
+}
+
+const scene = async (page) => unpack(await link(page));
+/** Things without their masks, whose edges are hard in files. */
+const things = ({ entities }) => entities.map(({ mask, ...rest }) => rest);
+
+/** Closes all that is said. */
+async function quiet(page) {
+  const first = page.locator('.message button').first();
+  while (await first.count()) await first.click();
+}
+
+test('a project brings back picture, things and settings on another picture', slow, async (t) => {
+  const page = await led(t);
+  await at(page, 'entity-lock-0').click();
+  const before = await scene(page);
+  const file = await saved(page, 'save-project');
+  assert.match(file.name, /\.dragentity$/);
+  await at(page, 'sample-coffee').click();
+  await entities(page, 0);
+  await at(page, 'file-input').setInputFiles(file);
+  await entities(page, 1);
+  const after = await scene(page);
+  assert.deepEqual(things(after), things(before));
+  assert.equal(after.picture.hash, before.picture.hash);
+  // A reload has it too.
+  await until(async () => (await page.evaluate(() => document.readyState)) === 'complete', 'the page');
+  await page.waitForTimeout(800);
+  await page.reload();
+  await entities(page, 1);
+  assert.equal((await scene(page)).picture.hash, before.picture.hash);
+});
+
+test('a preset and another program’s paths, by dropping them', slow, async (t) => {
+  const page = await led(t);
+  const before = await scene(page);
+  const [preset, splines, boxes] = [await saved(page, 'save-preset'), await saved(page, 'save-as-kjnodes'), await saved(page, 'save-as-sg-i2v')];
+  const drop = (files) =>
+    page.evaluate((files) => {
+      const data = new DataTransfer();
+      for (const { name, bytes } of files) data.items.add(new File([Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0))], name));
+      window.dispatchEvent(new DragEvent('drop', { dataTransfer: data, cancelable: true }));
+    }, files.map(({ name, buffer }) => ({ name, bytes: buffer.toString('base64') })));
+  await page.keyboard.press('Delete');
+  await entities(page, 0);
+  await drop([preset]);
+  await entities(page, 1);
+  assert.deepEqual(things(await scene(page)), things(before));
+  for (const file of [splines, boxes]) {
+    await drop([file]);
+    await said(page, /^Paths of /);
+    const [{ trajectory }] = (await scene(page)).entities;
+    const ends = [trajectory[0], trajectory.at(-1)].map(([x, y]) => [x, y]);
+    for (const [got, wanted] of [[ends[0], [0.25, 0.5]], [ends[1], [0.7, 0.5]]]) {
+      assert.ok(Math.hypot(got[0] - wanted[0], got[1] - wanted[1]) < 0.08, `${file.name}: ${got} is not ${wanted}`);
+    }
+    await quiet(page);
+  }
+  await at(page, 'undo').click();
+  await at(page, 'undo').click();
+  assert.deepEqual(things(await scene(page)), things(before));
+});
+
+test('what is no scene is refused in a sentence, and nothing is lost', slow, async (t) => {
+  const page = await led(t);
+  const before = await scene(page);
+  const files = [
+    ['broken.dragentity', 'PK\u0003\u0004 and nothing else'],
+    ['other.json', '{"some": "thing"}'],
+    ['preset.json', '{"dragentity": 1, "picture": {"width": 0, "height": 4}}'],
+    ['notes.txt', 'dear diary'],
+    ['cut.npy', '\u0093NUMPY'],
+  ];
+  for (const [name, text] of files) {
+    await at(page, 'file-input').setInputFiles({ name, mimeType: '', buffer: Buffer.from(text, 'latin1') });
+    await until(async () => (await page.locator('.message.error').count()) > 0, `a sentence about ${name}`);
+    await quiet(page);
+  }
+  assert.deepEqual(things(await scene(page)), things(before));
+});

@@ -1,0 +1,164 @@
+// Layers: hidden, locked, there twice, coloured, put elsewhere in the list; ready motions for things and for the camera.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { at, drag, entities, finished, generate, link, paint, pixel, said, settings, stage, unpack, until } from './actions.mjs';
+import { open } from './harness.mjs';
+
+const slow = { timeout: 240_000 };
+const tiny = '/?segmenter=models/tiny_sam.safetensors&device=cpu';
+const phone = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
+
+/** Two things, each with a path; the second one is selected. */
+async function two(t, options = {}) {
+  const page = await open(t, { at: tiny, ...options });
+  await stage(page);
+  for (const [i, y] of [0.3, 0.7].entries()) {
+    if (i) await at(page, 'new-entity').click();
+    await paint(page, [[0.15, y], [0.25, y]]);
+    await entities(page, i + 1);
+    await drag(page, [[0.2, y], [0.4, y], [0.6, y]]);
+    await until(async () => /Has a path/.test(await at(page, `entity-${i}`).textContent()), 'the path');
+  }
+  return page;
+}
+
+const scene = async (page) => unpack(await link(page));
+const names = async (page) => (await scene(page)).entities.map((entity) => entity.name);
+const far = (a, b) => Math.max(...a.map((v, c) => Math.abs(v - b[c])));
+
+test('what is hidden is part of the picture, in the video and after a reload', slow, async (t) => {
+  const page = await two(t);
+  const tinted = await pixel(page, 0.2, 0.32);
+  await at(page, 'entity-hide-0').click();
+  await until(async () => far(await pixel(page, 0.2, 0.32), tinted) > 8, 'the picture without its colour');
+  assert.match(await at(page, 'entity-0').textContent(), /Hidden/);
+  assert.equal(await at(page, 'entity-hide-0').getAttribute('aria-pressed'), 'true');
+  assert.equal(await at(page, 'lane-0').count(), 0, 'it has no lane');
+  assert.ok((await scene(page)).entities[0].hidden);
+  const picture = await pixel(page, 0.2, 0.32);
+
+  await settings(page, { frames: 4 });
+  await generate(page);
+  await finished(page, 120_000);
+  const last = await at(page, 'result').evaluate((canvas) => {
+    const scrub = document.getElementById('scrub');
+    scrub.value = scrub.max;
+    scrub.dispatchEvent(new Event('input'));
+    return new Promise((resolve) => setTimeout(() => {
+      const { data } = canvas.getContext('2d').getImageData(canvas.width * 0.2, canvas.height * 0.32, 1, 1);
+      resolve([...data]);
+    }, 600));
+  });
+  assert.ok(far(last, picture) < 16, `${last} is not ${picture}: it has gone along`);
+
+  await at(page, 'entity-lock-1').click();
+  await page.reload();
+  await entities(page, 2);
+  const { entities: kept } = await scene(page);
+  assert.deepEqual(kept.map((e) => [Boolean(e.hidden), Boolean(e.locked)]), [[true, false], [false, true]]);
+  // All of it can be undone in the page that it was done in, and by the same button.
+  await at(page, 'entity-hide-0').click();
+  assert.equal(await at(page, 'entity-hide-0').getAttribute('aria-pressed'), 'false');
+  await at(page, 'undo').click();
+  assert.equal(await at(page, 'entity-hide-0').getAttribute('aria-pressed'), 'true');
+});
+
+test('drags pass what is locked; a thing is there twice, in another colour', slow, async (t) => {
+  const page = await two(t);
+  await at(page, 'entity-lock-1').click();
+  const before = (await scene(page)).entities[1].trajectory;
+  await drag(page, [[0.2, 0.7], [0.3, 0.9]]);
+  await said(page, /no entity where the drag began/);
+  assert.deepEqual((await scene(page)).entities[1].trajectory, before);
+  await at(page, 'entity-lock-1').click();
+
+  await at(page, 'entity-select-0').click();
+  await page.keyboard.press('Control+D');
+  await entities(page, 3);
+  const { entities: [first, second] } = await scene(page);
+  assert.deepEqual(first.mask, second.mask);
+  assert.notDeepEqual(first.trajectory.at(-1), second.trajectory.at(-1));
+  assert.equal(await at(page, 'entity-1').getAttribute('data-selected'), 'true');
+  await at(page, 'entity-colour-1-5').click();
+  assert.equal((await scene(page)).entities[1].colour, 5);
+  assert.equal(await at(page, 'entity-colour-1-5').getAttribute('aria-pressed'), 'true');
+  for (let i = 0; i < 2; i++) await page.keyboard.press('Control+Z');
+  await entities(page, 2);
+});
+
+test('rows are dragged with the mouse, and moved by the keyboard', slow, async (t) => {
+  const page = await two(t);
+  const [from, to] = [await at(page, 'entity-grip-0').boundingBox(), await at(page, 'entity-1').boundingBox()];
+  await page.mouse.move(from.x + from.width / 2, from.y + from.height / 2);
+  await page.mouse.down();
+  await page.mouse.move(to.x + 20, to.y + to.height - 4, { steps: 6 });
+  assert.equal(await at(page, 'entity-1').getAttribute('data-drop'), 'after');
+  await page.mouse.up();
+  assert.deepEqual(await names(page), ['Entity 2', 'Entity 1']);
+  assert.equal(await at(page, 'entity-1').getAttribute('data-drop'), '');
+  // Both keep their colours.
+  assert.deepEqual((await scene(page)).entities.map((e) => e.colour), [1, 0]);
+  await at(page, 'entity-grip-1').focus();
+  await page.keyboard.press('ArrowUp');
+  assert.equal(await page.evaluate(() => document.activeElement.dataset.testid), 'entity-grip-0', 'the focus goes along');
+  assert.match(await at(page, 'entity-grip-0').getAttribute('aria-label'), /^Entity 1: place 1 of 2/);
+  assert.deepEqual(await names(page), ['Entity 1', 'Entity 2']);
+  await at(page, 'undo').click();
+  assert.deepEqual(await names(page), ['Entity 2', 'Entity 1']);
+});
+
+test('with a finger, too', slow, async (t) => {
+  const page = await two(t, { context: phone });
+  await at(page, 'entity-1').scrollIntoViewIfNeeded();
+  await at(page, 'entity-0').evaluate((row) => row.scrollIntoView({ block: 'center' }));
+  const [from, to] = [await at(page, 'entity-grip-0').boundingBox(), await at(page, 'entity-1').boundingBox()];
+  const client = await page.context().newCDPSession(page);
+  const send = (type, touchPoints) => client.send('Input.dispatchTouchEvent', { type, touchPoints });
+  const [x, y] = [from.x + from.width / 2, from.y + from.height / 2];
+  const end = to.y + to.height / 2;
+  await send('touchStart', [{ x, y }]);
+  for (let i = 1; i <= 8; i++) await send('touchMove', [{ x, y: y + ((end - y) * i) / 8 }]);
+  await send('touchEnd', []);
+  assert.deepEqual(await names(page), ['Entity 2', 'Entity 1']);
+  await at(page, 'entity-hide-0').tap();
+  await until(async () => (await scene(page)).entities[0].hidden, 'the layer to be hidden');
+});
+
+test('a ready motion, larger with a second press, for a thing and for the camera', slow, async (t) => {
+  const page = await two(t);
+  const wide = ({ trajectory }) => Math.max(...trajectory.map(([x]) => x)) - Math.min(...trajectory.map(([x]) => x));
+  const drawn = (await scene(page)).entities[1].trajectory;
+  // Whatever else is clicked closes the menu.
+  const menuOpen = async () => {
+    if (!(await at(page, 'motions').isVisible())) await at(page, 'motions-open').click();
+    await at(page, 'motions').waitFor();
+  };
+  const choose = async (id) => {
+    await menuOpen();
+    await at(page, id).click();
+  };
+  await menuOpen();
+  const menu = await at(page, 'motions').boundingBox();
+  assert.ok(menu.x >= 0 && menu.y >= 0 && menu.x + menu.width <= 1280 && menu.y + menu.height <= 800, JSON.stringify(menu));
+  await choose('figures-wave');
+  const first = (await scene(page)).entities[1];
+  assert.deepEqual(first.trajectory[0].slice(0, 2), drawn[0].slice(0, 2), 'it begins where the path did');
+  assert.deepEqual([first.trajectory[0][2], first.trajectory.at(-1)[2]], [0, 1]);
+  await choose('figures-wave');
+  assert.ok(wide((await scene(page)).entities[1]) > wide(first) * 1.3, 'the second press makes it larger');
+  await choose('camera-figures-sway');
+  const { background } = await scene(page);
+  assert.deepEqual(background.at(-1).slice(0, 2), background[0].slice(0, 2), 'it comes back');
+  await menuOpen();
+  await page.keyboard.press('Escape');
+  await until(async () => !(await at(page, 'motions').isVisible()), 'the menu to close');
+  assert.equal(await at(page, 'entity-1').getAttribute('data-selected'), 'true', 'Escape was the menu’s');
+  for (let i = 0; i < 3; i++) await at(page, 'undo').click();
+  assert.deepEqual((await scene(page)).entities[1].trajectory, drawn);
+  // By the keyboard.
+  await page.keyboard.press('g');
+  assert.equal(await page.evaluate(() => document.activeElement.dataset.testid), 'figures-arc');
+  await page.keyboard.press('Enter');
+  assert.notDeepEqual((await scene(page)).entities[1].trajectory, drawn);
+});

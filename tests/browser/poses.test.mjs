@@ -1,0 +1,112 @@
+// Turns, sizes and depths over time: handles on the picture, numbers in the row, key poses on the timeline.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { at, drag, entities, link, paint, pixel, stage, unpack, until } from './actions.mjs';
+import { open } from './harness.mjs';
+
+const slow = { timeout: 240_000 };
+const tiny = '/?segmenter=models/tiny_sam.safetensors&device=cpu';
+const phone = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
+
+/** A long thing with a path to the right; the playhead at the end, where it has a plate to be seen over. */
+async function thing(t, options = {}) {
+  const page = await open(t, { at: tiny, ...options });
+  await stage(page);
+  await paint(page, [[0.2, 0.5], [0.4, 0.5]]);
+  await entities(page, 1);
+  await drag(page, [[0.3, 0.5], [0.4, 0.5], [0.5, 0.5]]);
+  await until(() => at(page, 'stage').getAttribute('data-live'), 'the plate', 120_000);
+  return page;
+}
+
+const poses = async (page) => unpack(await link(page)).entities[0].poses ?? [];
+const show = (page, frame) =>
+  at(page, 'playhead').evaluate((range, frame) => {
+    range.value = frame;
+    range.dispatchEvent(new Event('input'));
+  }, frame);
+const far = (a, b) => Math.max(...a.map((v, c) => Math.abs(v - b[c])));
+
+test('numbers in the row turn and scale it at the playhead, and the picture shows it', slow, async (t) => {
+  const page = await thing(t);
+  await at(page, 'entity-turn-0').fill('90');
+  await at(page, 'entity-turn-0').press('Tab');
+  await at(page, 'entity-size-0').fill('150');
+  await at(page, 'entity-size-0').press('Tab');
+  assert.deepEqual(await poses(page), [{ t: 1, rotation: 90, scale: 1.5, depth: 0 }]);
+  // Upright now, it is where it was not before.
+  await until(async () => Number(await at(page, 'playhead').inputValue()) > 10, 'the end');
+  const upright = await pixel(page, 0.5, 0.36);
+  await page.keyboard.press('Escape');
+  await until(async () => far(await pixel(page, 0.5, 0.36), upright) > 5, 'the beginning without it there');
+  // Half of the time later it is half turned; another number there is another key pose.
+  const frames = Number(await at(page, 'set-frames').inputValue());
+  await show(page, Math.round((frames - 1) / 2));
+  await until(async () => Math.abs(Number(await at(page, 'entity-turn-0').inputValue()) - 45) < 3, 'half a turn');
+  await at(page, 'entity-depth-0').fill('2');
+  await at(page, 'entity-depth-0').press('Tab');
+  assert.equal((await poses(page)).length, 2);
+  await at(page, 'undo').click();
+  await at(page, 'undo').click();
+  await at(page, 'undo').click();
+  assert.deepEqual(await poses(page), []);
+});
+
+test('the round handle turns it by hand, and its key pose is moved and deleted on the timeline', slow, async (t) => {
+  const page = await thing(t);
+  const frames = Number(await at(page, 'set-frames').inputValue());
+  await show(page, frames - 1);
+  // Above the thing, as far as it is long; a quarter of a turn leads to its right.
+  const size = await at(page, 'stage').evaluate((canvas) => [canvas.clientWidth, canvas.clientHeight]);
+  const handle = await until(async () => {
+    for (let y = 0.45; y > 0.02; y -= 0.01) {
+      await page.mouse.move(...(await screen(page, [0.5, y])));
+      if ((await at(page, 'stage').getAttribute('data-cursor')) === 'point') return [0.5, y - 0.008];
+    }
+    return null;
+  }, 'the round handle');
+  const away = (0.5 - handle[1]) * size[1];
+  await drag(page, [handle, [0.5 + (away * 0.7) / size[0], 0.5 - (away * 0.7) / size[1]], [0.5 + away / size[0], 0.5]]);
+  const [pose] = await poses(page);
+  assert.ok(Math.abs(pose.rotation - 90) < 12 && pose.t === 1, JSON.stringify(pose));
+  assert.ok(Number(await at(page, 'playhead').inputValue()) > 10, 'the playhead stays');
+
+  await at(page, 'key-0-0').focus();
+  await page.keyboard.press('Shift+ArrowLeft');
+  assert.ok(Math.abs((await poses(page))[0].t - (1 - 5 / (frames - 1))) < 0.01);
+  const rail = await at(page, 'key-0-0').evaluate((key) => key.closest('.rail').getBoundingClientRect().width);
+  const box = await at(page, 'key-0-0').boundingBox();
+  await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width / 2 - rail * 0.4, box.y + box.height / 2, { steps: 6 });
+  await page.mouse.up();
+  assert.ok(Math.abs((await poses(page))[0].t - 0.49) < 0.06, JSON.stringify(await poses(page)));
+  await at(page, 'key-0-0').focus();
+  await page.keyboard.press('Delete');
+  assert.deepEqual(await poses(page), []);
+  await entities(page, 1);
+});
+
+test('with a finger, too', slow, async (t) => {
+  const page = await thing(t, { context: phone });
+  await at(page, 'entity-turn-0').fill('40');
+  await at(page, 'entity-turn-0').press('Enter');
+  await at(page, 'key-0-0').evaluate((key) => key.scrollIntoView({ block: 'center' }));
+  const rail = await at(page, 'key-0-0').evaluate((key) => key.closest('.rail').getBoundingClientRect().width);
+  const box = await at(page, 'key-0-0').boundingBox();
+  const client = await page.context().newCDPSession(page);
+  const send = (type, touchPoints) => client.send('Input.dispatchTouchEvent', { type, touchPoints });
+  const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+  await send('touchStart', [{ x, y }]);
+  for (let i = 1; i <= 8; i++) await send('touchMove', [{ x: x - (rail * 0.5 * i) / 8, y }]);
+  await send('touchEnd', []);
+  const [pose] = await poses(page);
+  assert.ok(Math.abs(pose.t - 0.5) < 0.08 && pose.rotation === 40, JSON.stringify(pose));
+});
+
+/** Where a place of the picture is on the screen. */
+async function screen(page, [x, y]) {
+  const box = await at(page, 'stage').boundingBox();
+  return [box.x + x * box.width, box.y + y * box.height];
+}
