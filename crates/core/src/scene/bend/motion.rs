@@ -176,7 +176,7 @@ impl Rig {
 
     /// Turns and scales it so from now on. People who are led by their joints are not turned.
     pub fn pose(&mut self, to: &[Pose]) {
-        if let Self::Thing { poses, .. } = self {
+        if let Led::Thing { poses, .. } = &mut self.led {
             *poses = to.to_vec();
         }
     }
