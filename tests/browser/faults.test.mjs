@@ -48,7 +48,8 @@ const inWorker = (code) => (page) =>
     await route.fulfill({ response: answer, body: `${await answer.text()}\n${code}` });
   });
 
-const worker = (page) => until(() => page.workers().at(-1), 'the worker');
+/** The one that the page started first: others do what the processor does beside it, or are its threads. */
+const worker = (page) => until(() => page.workers().find((one) => one.url().endsWith('/worker.js')), 'the worker');
 
 const LOSABLE = `
   const take = globalThis.GPUAdapter?.prototype.requestDevice;

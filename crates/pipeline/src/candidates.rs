@@ -57,7 +57,7 @@ impl<B: Backend> Candidates<B> {
         Some([left - across, top - down, right + across, bottom + down])
     }
 
-    /// Adds what a wider box has brought, unless it is one of these, or not where the click is.
+    /// Adds what a wider box has brought, the surest first: what is another one than these, has the click, and is no backdrop.
     ///
     /// # Errors
     /// [`Error::Device`] when the device fails.
@@ -70,16 +70,19 @@ impl<B: Backend> Candidates<B> {
         self.widened = true;
         let within = Within::read(&prediction, framing).await?;
         let (sure, inside) = (within.sureness(), within.inside());
-        let Some(best) = (0..sure.len()).max_by(|&a, &b| sure[a].total_cmp(&sure[b])) else {
-            return Ok(());
-        };
-        let known = |&other: &usize| same(&inside[best], &self.inside[other]);
-        if has(&inside[best], self.size, click) && !self.order.iter().any(known) {
+        let mut found: Vec<usize> = (0..sure.len()).collect();
+        found.sort_by(|&a, &b| sure[b].total_cmp(&sure[a]));
+        for mask in found {
+            let known = |&other: &usize| same(&inside[mask], &self.inside[other]);
+            let backdrop = is_backdrop(covered(&inside[mask], self.size));
+            if backdrop || !has(&inside[mask], self.size, click) || self.order.iter().any(known) {
+                continue;
+            }
             self.order.push(self.sure.len());
-            self.sure.push(sure[best]);
-            self.inside.push(inside[best].clone());
-            let found = prediction.masks.narrow(1, best, 1);
-            self.masks = Tensor::cat(vec![self.masks.clone(), found], 1);
+            self.sure.push(sure[mask]);
+            self.inside.push(inside[mask].clone());
+            let logits = prediction.masks.clone().narrow(1, mask, 1);
+            self.masks = Tensor::cat(vec![self.masks.clone(), logits], 1);
         }
         Ok(())
     }
@@ -237,16 +240,18 @@ fn covered(mask: &[bool], [width, height]: [usize; 2]) -> [f32; 2] {
     ]
 }
 
+/// Whether a mask that covers so much of the picture and its border is ground, wall or sky more often than what was meant.
+fn is_backdrop([area, border]: [f32; 2]) -> bool {
+    area > 0.5 && border > 0.5
+}
+
 /// How likely a person means a mask, by its score and by how large people's things are.
-fn likely(score: f32, [area, border]: [f32; 2]) -> f32 {
-    let halvings = (SMALL / area.max(1e-6)).log2().max(0.0);
+fn likely(score: f32, seen: [f32; 2]) -> f32 {
+    let halvings = (SMALL / seen[0].max(1e-6)).log2().max(0.0);
     let small = (HALVED * halvings).min(HALVED_AT_MOST);
-    let large = match (area > 0.5, border > 0.5) {
-        (true, true) => LARGE + BACKDROP,
-        (true, false) => LARGE,
-        _ => 0.0,
-    };
-    score - small - large
+    let large = if seen[0] > 0.5 { LARGE } else { 0.0 };
+    let backdrop = if is_backdrop(seen) { BACKDROP } else { 0.0 };
+    score - small - large - backdrop
 }
 
 /// In which order to offer masks of `size` pixels. The numbers were chosen on 65 clicks into photographs, whose masks were judged by

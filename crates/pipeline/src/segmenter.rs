@@ -448,7 +448,7 @@ mod tests {
         // After the last it begins again; and a mask is the same whatever was asked before.
         let mut again =
             |count: usize| ask(job(count)) == masks[0] && ask(job(count + 1)) == masks[1];
-        assert!((2..5).any(&mut again), "there are four at most");
+        assert!((2..9).any(&mut again), "there are eight at most");
         let framed = |bounds| ClickJob {
             clicks: Vec::new(),
             bounds: Some(bounds),
