@@ -119,7 +119,7 @@ test('a browser that keeps nothing shows the page all the same', { skip, timeout
 
 test('within another page: a picture and its preset', { skip, timeout: 300_000 }, async (t) => {
   const { base, instead } = await host(t);
-  instead['example.html'] = readFileSync(join(root, 'docs/src/embed.html'));
+  instead['example.html'] = readFileSync(join(root, 'docs/embed.html'));
   const page = await open(t, { base, at: '/example.html', expect: [/favicon/, /404/] });
   const frame = page.frameLocator('drag-entity iframe');
   const name = frame.getByTestId('entity-name-0');

@@ -1,21 +1,9 @@
 //! What an entity's trajectories say together.
 
 use super::{Entity, Pose, Scene, Skeleton, Trajectory};
-use serde::{Deserialize, Serialize};
 
 /// Most further trajectories of one entity.
 pub const MAX_HANDLES: usize = 24;
-
-/// How an entity is treated as a layer, whatever it does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Look {
-    /// It is part of the picture for now: jobs leave it out, and its pixels stay where they are.
-    pub hidden: bool,
-    /// Clicks and drags on the picture pass it.
-    pub locked: bool,
-    /// By its number, the colour that it is drawn in; `None` is by its position in the scene.
-    pub colour: Option<u8>,
-}
 
 impl Scene {
     /// The scene as jobs have it, without what is hidden. The others keep their colours, which are by position else.
@@ -94,6 +82,7 @@ impl Entity {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scene::Look;
 
     #[test]
     fn what_is_hidden_is_in_no_job_and_costs_nobody_a_colour() {

@@ -11,6 +11,7 @@ pub mod exchange;
 pub mod history;
 mod lasso;
 pub mod lip;
+mod look;
 pub mod mask;
 mod monotone;
 pub mod order;
@@ -27,8 +28,8 @@ mod tidy;
 pub mod trajectory;
 
 pub use control::Control;
-pub use entity::Look;
 pub use history::{Edit, History};
+pub use look::Look;
 pub use order::Order;
 pub use parts::Part;
 pub use pose::Pose;
