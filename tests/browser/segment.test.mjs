@@ -144,6 +144,8 @@ test('weights that are opened make the masks, and other files are refused', slow
   const letter = { name: 'letter.pth', mimeType: 'application/octet-stream', buffer: Buffer.from('Dear cat, come home.') };
   await at(page, 'segmenter-input').setInputFiles(letter);
   assert.match(await said(page, /letter\.pth/), /safetensors/);
+  // The message may lie over what is pressed next.
+  await at(page, 'dismiss').click();
   await until(async () => (await maker(page)) === 'MobileSAM', 'the weights of the page again', 120_000);
 
   const [chooser] = await Promise.all([page.waitForEvent('filechooser'), at(page, 'open-segmenter').click()]);
