@@ -567,7 +567,7 @@ fn keydown(event: KeyboardEvent) {
         "k" | "K" => act(|app| app.done(Editor::next_knob)),
         "?" => dom::by_id::<HtmlElement>("keys-open").click(),
         "u" | "U" => act(App::toggle_onion),
-        "g" | "G" => act(App::toggle_motions),
+        "g" | "G" => motions::toggle(),
         "p" | "P" => act(|app| app.done(|e| e.split(e.selected()))),
         "ArrowLeft" if on_stage => nudge(-1.0, 0.0),
         "ArrowRight" if on_stage => nudge(1.0, 0.0),

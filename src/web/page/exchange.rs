@@ -192,7 +192,7 @@ impl App {
     }
 
     /// Saves the paths in another program's form.
-    fn save_paths(&mut self, format: Format) {
+    fn save_paths(&self, format: Format) {
         let scene = self.editor.scene().clone().without_hidden();
         let target = Target {
             size: [scene.picture.width, scene.picture.height],

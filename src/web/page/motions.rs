@@ -1,6 +1,6 @@
 //! The menu of ready motions, each with a small picture of its path.
 
-use super::{App, act, dom, menu};
+use super::{act, dom, menu};
 use crate::web::editor::{Editor, Outcome};
 use dragentity_core::scene::trajectory::Figure;
 use wasm_bindgen::JsCast;
@@ -82,17 +82,15 @@ fn picture(figure: Figure) -> Element {
     svg
 }
 
-impl App {
-    /// Opens the menu, or closes it, by its key.
-    pub(super) fn toggle_motions(&mut self) {
-        let opener: HtmlElement = dom::by_id("motions-open");
-        opener.click();
-        let first = dom::document().query_selector("#figures .figure").ok();
-        if let Some(first) = first
-            .flatten()
-            .and_then(|f| f.dyn_into::<HtmlElement>().ok())
-        {
-            let _ = first.focus();
-        }
+/// Opens the menu, or closes it, by its key.
+pub fn toggle() {
+    let opener: HtmlElement = dom::by_id("motions-open");
+    opener.click();
+    let first = dom::document().query_selector("#figures .figure").ok();
+    if let Some(first) = first
+        .flatten()
+        .and_then(|f| f.dyn_into::<HtmlElement>().ok())
+    {
+        let _ = first.focus();
     }
 }
