@@ -77,7 +77,13 @@ for (const when of ['idle', 'generating']) {
       await generate(page);
       await until(async () => /step/i.test(await phase(page)), 'the first step', 240_000);
     }
-    await (await worker(page)).evaluate(() => globalThis.loseGpu());
+    const withGpu = async () => {
+      for (const one of page.workers().filter((one) => one.url().endsWith('/worker.js'))) {
+        if (await one.evaluate(() => typeof globalThis.loseGpu === 'function')) return one;
+      }
+      return null;
+    };
+    await (await until(withGpu, 'the worker that has the GPU')).evaluate(() => globalThis.loseGpu());
     await said(page, /GPU was lost.*scene is kept/);
     await goesOn(page);
   });
