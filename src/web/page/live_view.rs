@@ -52,6 +52,8 @@ struct Layer {
     solver: Option<(Vec<[f32; 2]>, Solver)>,
     /// What leads it where its handles lead the joints of a person.
     person: Option<Person>,
+    /// The border that cuts it off, for handles that are at these places at rest.
+    border: Option<(Vec<[f32; 2]>, Option<Border>)>,
     /// Its motion as of this revision of the scene, and when it was looked at last; none where it is moved as it is.
     rig: Option<(u64, f32, Option<Rig>)>,
     /// Its motion while it is turned and scaled by hand.
@@ -70,12 +72,6 @@ struct Person {
 
 fn scaled(p: [f32; 2], size: [u32; 2]) -> [f32; 2] {
     [p[0] * size[0] as f32, p[1] * size[1] as f32]
-}
-
-/// The border that cuts off an entity, whose handles are given from where to where in fractions of a picture of `size` pixels.
-fn border(entity: &Entity, size: [u32; 2], handles: &[[[f32; 2]; 2]]) -> Option<Border> {
-    let rests = handles.iter().map(|[rest, _]| scaled(*rest, size));
-    Border::of(&entity.mask, size, &rests.collect::<Vec<_>>())
 }
 
 /// Where a layer is.
@@ -112,10 +108,31 @@ impl Layer {
             mesh: None,
             solver: None,
             person: None,
+            border: None,
             rig: None,
             posed: None,
             bent: dom::canvas(1, 1),
         })
+    }
+
+    /// The border that cuts it off while it is led at handles, given from where to where in fractions of a picture of `size` pixels.
+    fn border(
+        &mut self,
+        entity: &Entity,
+        size: [u32; 2],
+        handles: &[[[f32; 2]; 2]],
+    ) -> Option<Border> {
+        let rests = handles.iter().map(|[rest, _]| scaled(*rest, size));
+        let rests: Vec<[f32; 2]> = rests.collect();
+        // All of the mask is looked at for it: once a drag.
+        match &self.border {
+            Some((made_for, border)) if *made_for == rests => *border,
+            _ => {
+                let border = Border::of(&entity.mask, size, &rests);
+                self.border = Some((rests, border));
+                border
+            }
+        }
     }
 
     /// Where it is when the joints of a person are led; `None` where there is nothing to be held.
@@ -137,10 +154,11 @@ impl Layer {
                 rig,
             });
         }
+        let border = self.border(entity, size, handles);
         let Person { rig, .. } = self.person.as_mut()?;
         let by = |[from, to]: &[[f32; 2]; 2]| [to[0] - from[0], to[1] - from[1]];
         let mut vertices = rig.led(&handles.iter().map(by).collect::<Vec<_>>());
-        if let Some(border) = border(entity, size, handles) {
+        if let Some(border) = border {
             border.hold(rig.mesh(), &mut vertices);
         }
         Some(Where::Bent(rig.mesh().clone(), vertices))
@@ -160,7 +178,7 @@ impl Layer {
             let own = by(handle);
             (own[0] - first[0]).abs() + (own[1] - first[1]).abs() < 1e-6
         };
-        let border = border(entity, size, handles);
+        let border = self.border(entity, size, handles);
         let leaves = |border: &Border| {
             border.is_left_by(handles.iter().map(|handle| scaled(by(handle), size)))
         };

@@ -18,7 +18,7 @@ const FURTHER: f32 = 0.05;
 const MOST: f32 = 0.5;
 
 /// Which borders cut a thing off, and how far what they hold reaches into it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Border {
     /// Of the picture, in pixels.
     size: [f32; 2],

@@ -111,41 +111,33 @@ impl Rig {
     /// is led of a person is told apart by the picture's colours; an empty picture has none, and bones alone say it.
     pub fn of(entity: &Entity, picture: &Picture, size: [u32; 2]) -> Option<Self> {
         let mut paths: Vec<Trajectory> = entity.held_by().cloned().collect();
-        let starts = |paths: &[Trajectory]| -> Vec<[f32; 2]> {
-            paths.iter().map(Trajectory::start).collect()
-        };
-        let sides = size.map(|side| side as f32);
-        let border = |paths: &[Trajectory]| {
-            let starts = starts(paths).into_iter().map(|at| scaled(at, sides));
-            Border::of(&entity.mask, size, &starts.collect::<Vec<_>>())
-        };
         if let Some(skeleton) = &entity.skeleton
             && paths.iter().any(|path| !path.is_pin())
-            && let Some(rig) =
-                PersonRig::new(skeleton, &entity.mask, picture, size, &starts(&paths))
         {
-            return Some(Self::person(rig, paths, &entity.mask, size));
+            let starts: Vec<[f32; 2]> = paths.iter().map(Trajectory::start).collect();
+            if let Some(rig) = PersonRig::new(skeleton, &entity.mask, picture, size, &starts) {
+                return Some(Self::person(rig, paths, &entity.mask, size));
+            }
         }
-        let still = entity.poses.iter().all(Pose::is_still);
-        let held = border(&paths);
-        if still && together(&paths) {
-            let offsets = paths.first().map(|path| path.offsets(LOOKS));
-            let offsets = offsets.unwrap_or_default().into_iter();
-            let mut offsets = offsets.map(|by| scaled(by, sides));
-            held.as_ref()
-                .filter(|border| border.is_left_by(&mut offsets))?;
-        }
-        let mesh = mesh_over(&entity.mask, size, |_, _| true)?;
         if paths.is_empty() {
             let [x, y] = entity.mask.centroid()?;
             paths.push(Trajectory::pin(x, y));
         }
-        let starts = starts(&paths).into_iter().map(|at| scaled(at, sides));
-        let solver = Solver::new(Arc::new(mesh), &starts.collect::<Vec<_>>());
+        let sides = size.map(|side| side as f32);
+        let rests = rests(&paths, sides);
+        let border = Border::of(&entity.mask, size, &rests);
+        if entity.poses.iter().all(Pose::is_still) && together(&paths) {
+            let offsets = paths[0].offsets(LOOKS).into_iter();
+            let mut offsets = offsets.map(|by| scaled(by, sides));
+            border
+                .as_ref()
+                .filter(|border| border.is_left_by(&mut offsets))?;
+        }
+        let mesh = mesh_over(&entity.mask, size, |_, _| true)?;
         Some(Self {
-            border: border(&paths),
+            border,
             led: Led::Thing {
-                solver: Box::new(solver),
+                solver: Box::new(Solver::new(Arc::new(mesh), &rests)),
                 paths,
                 poses: entity.poses.clone(),
                 size: sides,
@@ -155,10 +147,9 @@ impl Rig {
 
     /// Of a person under a mask, in a picture of `size` pixels.
     fn person(rig: PersonRig, paths: Vec<Trajectory>, mask: &Mask, size: [u32; 2]) -> Self {
-        let sides = size.map(|side| side as f32);
-        let starts = paths.iter().map(|path| scaled(path.start(), sides));
+        let rests = rests(&paths, size.map(|side| side as f32));
         Self {
-            border: Border::of(mask, size, &starts.collect::<Vec<_>>()),
+            border: Border::of(mask, size, &rests),
             led: Led::Person {
                 rig: Box::new(rig),
                 paths,
@@ -224,6 +215,12 @@ impl Rig {
 
 fn scaled([x, y]: [f32; 2], [w, h]: [f32; 2]) -> [f32; 2] {
     [x * w, y * h]
+}
+
+/// Where trajectories begin, in pixels of a picture of this size.
+fn rests(paths: &[Trajectory], size: [f32; 2]) -> Vec<[f32; 2]> {
+    let starts = paths.iter().map(Trajectory::start);
+    starts.map(|at| scaled(at, size)).collect()
 }
 
 /// At how many times of a trajectory is looked.
