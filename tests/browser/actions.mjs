@@ -17,6 +17,11 @@ export async function until(look, what, milliseconds = 30_000) {
 
 export const at = (page, id) => page.getByTestId(id);
 
+/** The page on the processor, with a network for masks that is there at once. */
+export const tiny = '/?segmenter=models/tiny_sam.safetensors&device=cpu';
+/** A browser on a phone. */
+export const phone = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
+
 /** The picture's canvas, once there is a picture on it. */
 export async function stage(page) {
   const canvas = at(page, 'stage');
@@ -55,6 +60,22 @@ export async function drag(page, points) {
   await page.mouse.down();
   for (const point of points.slice(1)) await page.mouse.move(...(await place(page, point)), { steps: 8 });
   await page.mouse.up();
+}
+
+/** One finger goes down at the first place of the screen, moves through the others in small steps and goes up. */
+export async function swipe(page, [from, ...through]) {
+  const client = await page.context().newCDPSession(page);
+  const send = (type, ...places) =>
+    client.send('Input.dispatchTouchEvent', { type, touchPoints: places.map(([x, y]) => ({ x, y })) });
+  await send('touchStart', from);
+  let last = from;
+  for (const to of through) {
+    for (let step = 1; step <= 8; step++) {
+      await send('touchMove', [0, 1].map((axis) => last[axis] + ((to[axis] - last[axis]) * step) / 8));
+    }
+    last = to;
+  }
+  await send('touchEnd');
 }
 
 /** Waits for so many entities in the list. */

@@ -3,11 +3,10 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { at, drag, entities, link, paint, said, stage, unpack, until } from './actions.mjs';
+import { at, drag, entities, link, paint, said, stage, tiny, unpack, until } from './actions.mjs';
 import { open } from './harness.mjs';
 
 const slow = { timeout: 240_000 };
-const tiny = '/?segmenter=models/tiny_sam.safetensors&device=cpu';
 
 async function led(t, options = {}) {
   const page = await open(t, { at: tiny, ...options });

@@ -2,12 +2,27 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { at, drag, entities, finished, generate, link, paint, pixel, said, settings, stage, unpack, until } from './actions.mjs';
+import {
+  at,
+  drag,
+  entities,
+  finished,
+  generate,
+  link,
+  paint,
+  phone,
+  pixel,
+  said,
+  settings,
+  stage,
+  swipe,
+  tiny,
+  unpack,
+  until,
+} from './actions.mjs';
 import { open } from './harness.mjs';
 
 const slow = { timeout: 240_000 };
-const tiny = '/?segmenter=models/tiny_sam.safetensors&device=cpu';
-const phone = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 
 /** Two things, each with a path; the second one is selected. */
 async function two(t, options = {}) {
@@ -113,13 +128,8 @@ test('with a finger, too', slow, async (t) => {
   await at(page, 'entity-1').scrollIntoViewIfNeeded();
   await at(page, 'entity-0').evaluate((row) => row.scrollIntoView({ block: 'center' }));
   const [from, to] = [await at(page, 'entity-grip-0').boundingBox(), await at(page, 'entity-1').boundingBox()];
-  const client = await page.context().newCDPSession(page);
-  const send = (type, touchPoints) => client.send('Input.dispatchTouchEvent', { type, touchPoints });
-  const [x, y] = [from.x + from.width / 2, from.y + from.height / 2];
-  const end = to.y + to.height / 2;
-  await send('touchStart', [{ x, y }]);
-  for (let i = 1; i <= 8; i++) await send('touchMove', [{ x, y: y + ((end - y) * i) / 8 }]);
-  await send('touchEnd', []);
+  const x = from.x + from.width / 2;
+  await swipe(page, [[x, from.y + from.height / 2], [x, to.y + to.height / 2]]);
   assert.deepEqual(await names(page), ['Entity 2', 'Entity 1']);
   // Browsers take a tap soon after a swipe for one that stops it, now and then, and make no click of it.
   const hidden = async () => (await scene(page)).entities[0].hidden;

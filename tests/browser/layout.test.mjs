@@ -2,11 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { at, drag, entities, paint, stage } from './actions.mjs';
+import { at, drag, entities, paint, stage, tiny } from './actions.mjs';
 import { open } from './harness.mjs';
 
 const slow = { timeout: 240_000 };
-const tiny = '/?segmenter=models/tiny_sam.safetensors&device=cpu';
 
 /** A page of this size with three things that have paths, scrolled to its top. */
 async function full(t, width, height, context = {}) {

@@ -2,11 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { at, drag, entities, finished, generate, paint, pixel, settings, stage, until } from './actions.mjs';
+import { at, drag, entities, finished, generate, paint, pixel, settings, stage, tiny, until } from './actions.mjs';
 import { open } from './harness.mjs';
 
 const slow = { timeout: 240_000 };
-const tiny = '/?segmenter=models/tiny_sam.safetensors&device=cpu';
 
 async function led(t, options = {}) {
   const page = await open(t, { at: tiny, ...options });

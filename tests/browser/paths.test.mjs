@@ -2,12 +2,25 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { at, click, drag, entities, link, paint, pixel, said, stage, unpack, until } from './actions.mjs';
+import {
+  at,
+  click,
+  drag,
+  entities,
+  link,
+  paint,
+  phone,
+  pixel,
+  said,
+  stage,
+  swipe,
+  tiny,
+  unpack,
+  until,
+} from './actions.mjs';
 import { open } from './harness.mjs';
 
 const slow = { timeout: 240_000 };
-const tiny = '/?segmenter=models/tiny_sam.safetensors&device=cpu';
-const phone = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 /** A thing, and a path from it that turns once. */
 const thing = [[0.15, 0.5], [0.22, 0.5]];
 const [begin, corner, end] = [[0.18, 0.5], [0.5, 0.25], [0.8, 0.5]];
@@ -27,20 +40,10 @@ async function led(t, options = {}) {
   return page;
 }
 
-/** One finger goes down, moves in steps and goes up, as the browser itself would report it. */
-async function swipe(page, points) {
+/** A finger goes over the picture. */
+async function stroke(page, points) {
   const box = await at(page, 'stage').boundingBox();
-  const client = await page.context().newCDPSession(page);
-  const place = ([x, y]) => [{ x: box.x + x * box.width, y: box.y + y * box.height }];
-  const send = (type, touchPoints) => client.send('Input.dispatchTouchEvent', { type, touchPoints });
-  await send('touchStart', place(points[0]));
-  for (const [i, to] of points.slice(1).entries()) {
-    const from = points[i];
-    for (let step = 1; step <= 6; step++) {
-      await send('touchMove', place([0, 1].map((axis) => from[axis] + ((to[axis] - from[axis]) * step) / 6)));
-    }
-  }
-  await send('touchEnd', []);
+  await swipe(page, points.map(([x, y]) => [box.x + x * box.width, box.y + y * box.height]));
 }
 
 /** Two taps of a finger a tenth of a second apart, however long this machine takes over each. */
@@ -166,11 +169,11 @@ test('on a phone points are dragged and taken away with a finger', slow, async (
   const box = await at(page, 'stage').boundingBox();
   const beside = [corner[0] + 12 / box.width, corner[1] - 8 / box.height];
   const by = [0, 0.35];
-  await swipe(page, [beside, [beside[0], beside[1] + by[1]]]);
+  await stroke(page, [beside, [beside[0], beside[1] + by[1]]]);
   const moved = await path(page);
   assert.ok(has(moved, [corner[0], corner[1] + by[1]], 0.03), JSON.stringify(moved));
   assert.equal((await at(page, 'stage').boundingBox()).y, box.y, 'the picture stays where it is');
-  await swipe(page, [begin, [0.3, 0.2]]);
+  await stroke(page, [begin, [0.3, 0.2]]);
   assert.ok(near((await path(page)).at(-1), [0.3, 0.2], 0.03), 'a drag from the thing draws anew');
   await at(page, 'undo').click();
   await at(page, 'stage').scrollIntoViewIfNeeded();

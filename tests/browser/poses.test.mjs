@@ -2,12 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { at, drag, entities, link, paint, pixel, stage, unpack, until } from './actions.mjs';
+import { at, drag, entities, link, paint, phone, pixel, stage, swipe, tiny, unpack, until } from './actions.mjs';
 import { open } from './harness.mjs';
 
 const slow = { timeout: 240_000 };
-const tiny = '/?segmenter=models/tiny_sam.safetensors&device=cpu';
-const phone = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 
 /** A long thing with a path to the right; the playhead at the end, where it has a plate to be seen over. */
 async function thing(t, options = {}) {
@@ -95,12 +93,8 @@ test('with a finger, too', slow, async (t) => {
   await at(page, 'key-0-0').evaluate((key) => key.scrollIntoView({ block: 'center' }));
   const rail = await at(page, 'key-0-0').evaluate((key) => key.closest('.rail').getBoundingClientRect().width);
   const box = await at(page, 'key-0-0').boundingBox();
-  const client = await page.context().newCDPSession(page);
-  const send = (type, touchPoints) => client.send('Input.dispatchTouchEvent', { type, touchPoints });
   const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
-  await send('touchStart', [{ x, y }]);
-  for (let i = 1; i <= 8; i++) await send('touchMove', [{ x: x - (rail * 0.5 * i) / 8, y }]);
-  await send('touchEnd', []);
+  await swipe(page, [[x, y], [x - rail * 0.5, y]]);
   const [pose] = await poses(page);
   assert.ok(Math.abs(pose.t - 0.5) < 0.08 && pose.rotation === 40, JSON.stringify(pose));
 });

@@ -2,12 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { at, drag, entities, link, paint, pixel, stage, unpack, until } from './actions.mjs';
+import { at, drag, entities, link, paint, phone, pixel, stage, swipe, tiny, unpack, until } from './actions.mjs';
 import { open } from './harness.mjs';
 
 const slow = { timeout: 240_000 };
-const tiny = '/?segmenter=models/tiny_sam.safetensors&device=cpu';
-const phone = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 
 const times = async (page, index = 0) => {
   const { trajectory } = unpack(await link(page)).entities[index];
@@ -130,12 +128,8 @@ test('the camera has a lane, and on a phone all of it fits and is dragged with a
   const box = await at(page, 'bar-end-camera').boundingBox();
   assert.ok(box.x + box.width <= 390 && box.height >= 36);
   const rail = await at(page, 'bar-end-camera').evaluate((bar) => bar.parentElement.getBoundingClientRect().width);
-  const client = await page.context().newCDPSession(page);
-  const send = (type, touchPoints) => client.send('Input.dispatchTouchEvent', { type, touchPoints });
   const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
-  await send('touchStart', [{ x, y }]);
-  for (let i = 1; i <= 8; i++) await send('touchMove', [{ x: x - (rail * 0.5 * i) / 8, y }]);
-  await send('touchEnd', []);
+  await swipe(page, [[x, y], [x - rail * 0.5, y]]);
   const { background } = unpack(await link(page));
   assert.ok(Math.abs(background.at(-1)[2] - 0.5) < 0.05, JSON.stringify(background));
 });
