@@ -29,6 +29,11 @@ def inside(mask):
     return np.asarray(Image.open(mask).convert("L")) >= 128
 
 
+def pictures(folder):
+    """The frames that the program wrote into a folder, in their order; the file that marks the folder as its own is none."""
+    return sorted(folder.glob("*.png"))
+
+
 def runs(mask):
     """How many pixels are outside, inside, outside and so on, row by row, as presets have them."""
     flat = np.concatenate([[False], mask.ravel()])
