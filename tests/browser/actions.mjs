@@ -30,6 +30,13 @@ export async function stage(page) {
   return canvas;
 }
 
+/** Opens a sample, and waits until it is there. */
+export async function sample(page, name) {
+  const thumb = at(page, `sample-${name}`);
+  await thumb.click();
+  await until(async () => (await thumb.getAttribute('aria-pressed')) === 'true', `the sample ${name}`);
+}
+
 /** Where on the screen; the page is scrolled so that this is one. */
 async function place(page, [x, y]) {
   await at(page, 'stage').scrollIntoViewIfNeeded();

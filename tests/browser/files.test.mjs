@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { at, drag, entities, link, paint, said, stage, tiny, unpack, until } from './actions.mjs';
+import { at, drag, entities, link, paint, said, sample, stage, tiny, unpack, until } from './actions.mjs';
 import { open } from './harness.mjs';
 
 const slow = { timeout: 240_000 };
@@ -42,7 +42,7 @@ test('a project brings back picture, things and settings on another picture', sl
   const before = await scene(page);
   const file = await saved(page, 'save-project');
   assert.match(file.name, /\.dragentity$/);
-  await at(page, 'sample-coffee').click();
+  await sample(page, 'coffee');
   await entities(page, 0);
   await at(page, 'file-input').setInputFiles(file);
   await entities(page, 1);

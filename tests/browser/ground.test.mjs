@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { at, click, drag, entities, link, paint, pack, pixel, pixels, said, stage, unpack, until } from './actions.mjs';
+import { at, click, drag, entities, link, pack, paint, pixel, pixels, said, sample, stage, unpack, until } from './actions.mjs';
 import { open } from './harness.mjs';
 import { png } from './picture.mjs';
 
@@ -18,7 +18,7 @@ const live = (page) => at(page, 'stage').getAttribute('data-live');
 async function coffee(t) {
   const page = await open(t);
   await stage(page);
-  await at(page, 'sample-coffee').click();
+  await sample(page, 'coffee');
   await at(page, 'example').click();
   await entities(page, 1);
   await at(page, 'entity-select-0').click();

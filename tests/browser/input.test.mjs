@@ -26,6 +26,25 @@ test('a sample is there at once, and another one click away', limit, async (t) =
   await until(async () => !(await at(page, 'stage').screenshot()).equals(first), 'the other sample');
 });
 
+test('the example of a sample that is still on its way comes with it', limit, async (t) => {
+  let letGo;
+  const wait = new Promise((resolve) => (letGo = resolve));
+  const page = await open(t, {
+    prepare: (page) => page.route('**/samples/coffee.jpg', async (route) => {
+      await wait;
+      await route.continue();
+    }),
+  });
+  await stage(page);
+  await at(page, 'sample-coffee').click();
+  await at(page, 'example').click();
+  await page.waitForTimeout(300);
+  await entities(page, 0);
+  letGo();
+  await entities(page, 1);
+  assert.equal(await at(page, 'sample-coffee').getAttribute('aria-pressed'), 'true');
+});
+
 test('a picture by the file dialog', limit, async (t) => {
   const page = await open(t);
   await stage(page);

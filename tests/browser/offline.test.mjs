@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { at, click, drag, entities, finished, generate, said, settings, stage, until } from './actions.mjs';
+import { at, click, drag, entities, finished, generate, said, sample, settings, stage, until } from './actions.mjs';
 import { dist, open, root } from './harness.mjs';
 import { host } from './host.mjs';
 
@@ -43,7 +43,7 @@ test('without a network: click, drag, live preview, generate', { skip, timeout: 
 
   await page.reload();
   await stage(page);
-  await at(page, 'sample-coffee').click();
+  await sample(page, 'coffee');
   await click(page, [0.3, 0.3]);
   await entities(page, 1, 240_000);
   await drag(page, [[0.3, 0.3], [0.42, 0.3]]);

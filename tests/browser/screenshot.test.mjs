@@ -3,7 +3,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { at, entities, finished, generate, stage } from './actions.mjs';
+import { at, entities, finished, generate, sample, stage } from './actions.mjs';
 import { open, root } from './harness.mjs';
 
 const wanted = Boolean(process.env.DRAGENTITY_SCREENSHOT);
@@ -11,7 +11,7 @@ const wanted = Boolean(process.env.DRAGENTITY_SCREENSHOT);
 test('the screenshot of the README', { skip: !wanted && 'not asked for', timeout: 900_000 }, async (t) => {
   const page = await open(t, { context: { deviceScaleFactor: 1.5 } });
   await stage(page);
-  await at(page, 'sample-coffee').click();
+  await sample(page, 'coffee');
   await page.locator('#example').click();
   await entities(page, 1);
   await generate(page);

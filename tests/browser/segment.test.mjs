@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { at, click, drag, entities, link, pixel, pixels, said, settings, stage, unpack, until } from './actions.mjs';
+import { at, click, drag, entities, link, pixel, pixels, said, sample, settings, stage, unpack, until } from './actions.mjs';
 import { fixtures, open, root, serve, shots } from './harness.mjs';
 
 const slow = { timeout: 400_000 };
@@ -105,7 +105,7 @@ test('a click before the picture is known waits for it, and another picture take
   await stage(page);
   await click(page, [0.42, 0.45]);
   await until(async () => /waiting|first/.test(await at(page, 'hint').textContent()), 'the click to wait', 5_000);
-  await at(page, 'sample-coffee').click();
+  await sample(page, 'coffee');
   await until(async () => !/waiting|first/.test(await at(page, 'hint').textContent()), 'the click to be dropped');
   await click(page, [0.3, 0.3]);
   await entities(page, 1, 300_000);

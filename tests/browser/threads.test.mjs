@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { at, click, drag, entities, finished, generate, link, paint, said, settings, stage, unpack, until } from './actions.mjs';
+import { at, click, drag, entities, finished, generate, link, paint, said, sample, settings, stage, unpack, until } from './actions.mjs';
 import { dist, open } from './harness.mjs';
 import { host } from './host.mjs';
 
@@ -24,12 +24,12 @@ test('two and three threads make what one makes', { skip, timeout: 900_000 }, as
   for (const threads of [1, 2, 3]) {
     const page = await open(t, { at: `/?device=cpu&threads=${threads}` });
     await stage(page);
-    await at(page, 'sample-coffee').click();
+    await sample(page, 'coffee');
     await until(async () => new RegExp(`${threads} thread`).test(await device(page)), `${threads} threads`, 60_000);
     await click(page, [0.3, 0.3]);
     await entities(page, 1, 240_000);
     const { mask } = unpack(await link(page)).entities[0];
-    await at(page, 'sample-coffee').click();
+    await sample(page, 'coffee');
     await entities(page, 0);
     // The same path each time, as no hand draws it.
     await at(page, 'example').click();

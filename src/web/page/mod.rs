@@ -99,6 +99,8 @@ pub struct App {
     opening: u64,
     /// Which sample is open.
     sample: Option<String>,
+    /// Which sample is being opened.
+    asked_sample: Option<String>,
     /// The picture's pixels as the worker has them.
     sent_picture: u64,
     picture_revision: u64,
@@ -191,6 +193,7 @@ pub fn start() {
         waiting_preset: None,
         opening: 0,
         sample: None,
+        asked_sample: None,
         sent_picture: 0,
         picture_revision: 0,
         touch: dom::matches("(pointer: coarse)"),

@@ -69,7 +69,11 @@ async fn open_named(name: String, linked: &mut Option<Preset>) -> bool {
 
 /// Opens a sample.
 pub(super) async fn open_sample(name: String) {
-    act(|app| app.opening += 1);
+    let asked = name.clone();
+    act(move |app| {
+        app.opening += 1;
+        app.asked_sample = Some(asked);
+    });
     let number = APP.with(|cell| {
         cell.try_borrow()
             .ok()
@@ -81,6 +85,7 @@ pub(super) async fn open_sample(name: String) {
         if number != Some(app.opening) {
             return;
         }
+        app.asked_sample = None;
         match opened {
             Ok(picture) => {
                 keep::sample(&name);
@@ -97,7 +102,10 @@ const CUT_SHORT: &str =
 
 /// Opens a picture of the person's own.
 pub(super) async fn open_own(blob: Blob, name: String) {
-    act(|app| app.opening += 1);
+    act(|app| {
+        app.opening += 1;
+        app.asked_sample = None;
+    });
     let number = APP.with(|cell| {
         cell.try_borrow()
             .ok()
@@ -163,9 +171,10 @@ pub(super) async fn open_link(text: String) {
     }
 }
 
-/// The scene that comes with the sample that is open.
+/// The scene that comes with the sample that is open, or that was asked for and is on its way.
 pub(super) async fn open_example() {
-    let Some(name) = APP.with(|cell| cell.borrow().as_ref().and_then(|a| a.sample.clone())) else {
+    let wanted = |a: &App| a.asked_sample.clone().or(a.sample.clone());
+    let Some(name) = APP.with(|cell| cell.borrow().as_ref().and_then(wanted)) else {
         return;
     };
     let preset = match open::example(&name).await {
@@ -173,6 +182,9 @@ pub(super) async fn open_example() {
         Err(error) => Err(error),
     };
     act(move |app| match preset {
+        Ok(preset) if app.asked_sample.as_deref() == Some(&name) => {
+            app.waiting_preset = Some(preset);
+        }
         Ok(preset) if app.sample.as_deref() == Some(&name) => {
             let picture = app.editor.scene().picture.clone();
             app.set_scene(picture, Some(preset), Some(name));
