@@ -10,13 +10,11 @@ pub use text::{CLIPTextConfig, CLIPTextModel};
 use crate::fields::Fields;
 use crate::nn::attention::scaled_dot_product;
 use crate::nn::layers::{Affine, Convolution};
-use crate::nn::norm::Norm;
+use crate::nn::norm::{LayerNorm, LayerNormConfig, Norm};
 use crate::nn::precision::{as_type, like};
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{
-    Embedding, EmbeddingConfig, Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig,
-};
+use burn::nn::{Embedding, EmbeddingConfig, Initializer, Linear, LinearConfig};
 use burn::tensor::activation::{gelu, sigmoid};
 use burn::tensor::{Tensor, backend::Backend};
 use dragentity_core::error::Result;

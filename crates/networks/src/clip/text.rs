@@ -3,10 +3,10 @@
 
 use super::{CLIPEncoder, HiddenAct, Layers, MAX_TOKENS};
 use crate::fields::Fields;
-use crate::nn::norm::Norm;
+use crate::nn::norm::{LayerNorm, LayerNormConfig, Norm};
 use crate::nn::precision::in_f32;
 use burn::module::Module;
-use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig};
+use burn::nn::{Embedding, EmbeddingConfig};
 use burn::tensor::activation::softmax;
 use burn::tensor::{Bool, Int, Tensor, TensorData, backend::Backend};
 use dragentity_core::error::Result;

@@ -2,8 +2,9 @@
 //! tracks by way of a few virtual ones.
 
 use crate::nn::attention::scaled_dot_product;
+use crate::nn::norm::{LayerNorm, LayerNormConfig, Norm};
 use burn::module::{Module, Param};
-use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::nn::{Linear, LinearConfig};
 use burn::tensor::activation::{gelu, gelu_approximate};
 use burn::tensor::{Tensor, backend::Backend};
 
@@ -123,7 +124,7 @@ impl<B: Backend> CrossAttnBlock<B> {
     }
 
     fn forward(&self, x: Tensor<B, 3>, context: Tensor<B, 3>) -> Tensor<B, 3> {
-        let context = self.norm_context.forward(context);
+        let context = self.norm_context.apply(context);
         let x = x.clone() + self.cross_attn.forward(plain_norm(x), context);
         x.clone() + self.mlp.approximate(plain_norm(x))
     }

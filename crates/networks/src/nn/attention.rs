@@ -8,15 +8,13 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::nn::{
-    Dropout, DropoutConfig, GroupNorm, LayerNorm, LayerNormConfig, Linear, LinearConfig,
-};
+use burn::nn::{Dropout, DropoutConfig, GroupNorm, Linear, LinearConfig};
 use burn::tensor::activation::softmax;
 use burn::tensor::{Int, Tensor, backend::Backend};
 
 use super::embedding::{TimestepEmbedding, TimestepEmbeddingConfig, timesteps};
 use super::layers::{Affine, ScoreBias, attention, geglu};
-use super::norm::Norm;
+use super::norm::{LayerNorm, LayerNormConfig, Norm};
 use super::packed::weight;
 use super::precision::{as_type, in_f32};
 use super::resnet::{AlphaBlender, AlphaBlenderConfig, MergeStrategy, NORM_GROUPS, group_norm};

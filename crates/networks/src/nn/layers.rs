@@ -1,5 +1,5 @@
-//! Layers in two ways: `dragentity_kernels` computes them for tensors of single precision on Burn's CPU backend, Burn
-//! everywhere else (GPUs, half precision, and all that is differentiated).
+//! Layers in three ways: `dragentity_kernels` computes them for tensors of single precision on Burn's CPU backend, kernels of
+//! CubeCL (`cube`) on GPUs, Burn everywhere else (half precision on the CPU, and all that is differentiated).
 //!
 //! On the CPU Burn runs one operation after the other over whole tensors, and puts channels last before each
 //! convolution. The kernels give the same numbers in a half to a quarter of the time; the tests below hold both
@@ -8,6 +8,9 @@
 //! Weights may be held in 8 bits ([`super::packed`]): whatever multiplies with one asks for it by [`weight`].
 
 use super::cpu::{Values, flex, is_dense, on_cpu, same, tensor};
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+use super::cube;
+use super::norm::LayerNorm;
 use super::packed::weight;
 use burn::backend::Flex;
 use burn::module::Param;
@@ -29,6 +32,10 @@ impl<B: Backend> Convolution<B> for Conv2d<B> {
     fn apply(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
         let weight = weight(&self.weight);
         if let Some(y) = convolve(self, &weight, &x) {
+            return y;
+        }
+        #[cfg(any(feature = "wgpu", feature = "cuda"))]
+        if let Some(y) = cube::conv2d(self, &weight, &x) {
             return y;
         }
         // Not `..self.clone()`: a bias that nobody has asked for yet would be drawn anew each time.
@@ -87,6 +94,10 @@ pub(super) fn temporal_conv<B: Backend>(
     weight: &Tensor<B, 5>,
     bias: &Tensor<B, 1>,
 ) -> Option<Tensor<B, 4>> {
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    if let Some(y) = cube::temporal_conv(x, num_frames, weight, bias) {
+        return Some(y);
+    }
     let [n, in_channels, height, width] = x.dims();
     let [out_channels, expected, kernel, ..] = weight.dims();
     if in_channels != expected || num_frames == 0 || n % num_frames != 0 {
@@ -110,6 +121,10 @@ pub(super) fn group_norm<B: Backend, const D: usize>(
     num_frames: usize,
     silu: bool,
 ) -> Option<Tensor<B, D>> {
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    if let Some(y) = cube::group_norm(norm, x, num_frames, silu) {
+        return Some(y);
+    }
     let shape = x.dims();
     let values = Values::of(x)?;
     let gamma = Values::of_parameter(norm.gamma.as_ref())?;
@@ -130,6 +145,20 @@ pub(super) fn group_norm<B: Backend, const D: usize>(
         kernels::group_norm(values.get(), shape[0], &norm),
         shape,
     ))
+}
+
+/// A norm of each row, where the kernels have it.
+pub(super) fn layer_norm<B: Backend, const D: usize>(
+    norm: &LayerNorm<B>,
+    x: &Tensor<B, D>,
+) -> Option<Tensor<B, D>> {
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    return cube::layer_norm(norm, x);
+    #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+    {
+        let _ = (norm, x);
+        None
+    }
 }
 
 /// SiLU, element by element.
@@ -218,6 +247,10 @@ pub(super) fn attention<B: Backend>(
     v: &Tensor<B, 4>,
     bias: Option<&ScoreBias<B>>,
 ) -> Option<Tensor<B, 4>> {
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    if let (None, Some(y)) = (bias, cube::attention(q, k, v)) {
+        return Some(y);
+    }
     let [outer, queries, inner, dim] = q.dims();
     let keys = k.dims()[1];
     if q.shape().num_elements() == 0 || keys == 0 || v.dims() != [outer, keys, inner, dim] {
@@ -263,6 +296,13 @@ pub(super) fn geglu<B: Backend>(x: Tensor<B, 2>, proj: &Linear<B>) -> Tensor<B, 
         let rows = x.dims()[0];
         let y = Values::new(proj.apply(x));
         return tensor(kernels::geglu(y.get(), hidden), [rows, hidden]);
+    }
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    if cube::is_cube::<B>() {
+        let y = x.clone().matmul(weight(&proj.weight));
+        if let Some(y) = cube::geglu(&y, proj.bias.as_ref()) {
+            return y;
+        }
     }
     // Splitting the weights instead of the result keeps both halves contiguous, and keeps
     // gradients from being padded to the full width.

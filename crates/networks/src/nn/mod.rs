@@ -8,6 +8,8 @@ pub mod attention;
 pub mod attention_block;
 pub mod batch_norm;
 mod cpu;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod cube;
 pub mod embedding;
 pub mod layers;
 pub mod norm;

@@ -8,10 +8,10 @@ use super::common::{
 use crate::fields::Fields;
 use crate::nn::attention::biased_dot_product;
 use crate::nn::layers::{Affine, Convolution, ScoreBias};
-use crate::nn::norm::Norm;
+use crate::nn::norm::{LayerNorm, LayerNormConfig, Norm};
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::nn::{Initializer, Linear, LinearConfig};
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 use dragentity_core::error::Result;
 

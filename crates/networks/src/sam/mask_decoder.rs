@@ -5,12 +5,10 @@ use super::common::{LayerNorm2d, MOST, MOST_LAYERS, MlpBlock};
 use crate::fields::Fields;
 use crate::nn::attention::scaled_dot_product;
 use crate::nn::layers::{Affine, gelu};
-use crate::nn::norm::Norm;
+use crate::nn::norm::{LayerNorm, LayerNormConfig, Norm};
 use burn::module::Module;
 use burn::nn::conv::{ConvTranspose2d, ConvTranspose2dConfig};
-use burn::nn::{
-    Embedding, EmbeddingConfig, Gelu, LayerNorm, LayerNormConfig, Linear, LinearConfig,
-};
+use burn::nn::{Embedding, EmbeddingConfig, Gelu, Linear, LinearConfig};
 use burn::tensor::activation::relu;
 use burn::tensor::{Tensor, backend::Backend};
 use dragentity_core::error::Result;

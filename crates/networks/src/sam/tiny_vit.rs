@@ -8,12 +8,10 @@ use crate::fields::Fields;
 use crate::nn::attention::biased_dot_product;
 use crate::nn::batch_norm::FrozenBatchNorm;
 use crate::nn::layers::{Affine, Convolution, ScoreBias, gelu};
-use crate::nn::norm::Norm;
+use crate::nn::norm::{LayerNorm, LayerNormConfig, Norm};
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{
-    Gelu, Initializer, LayerNorm, LayerNormConfig, Linear, LinearConfig, PaddingConfig2d,
-};
+use burn::nn::{Gelu, Initializer, Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
 use dragentity_core::error::Result;
 

@@ -14,9 +14,10 @@ use super::pyramid::{ConvBlock, Pyramid, conv1, conv3, double};
 use crate::fields::Fields;
 use crate::nn::layers::{Convolution, silu};
 use crate::nn::norm::norm_silu;
+use crate::nn::norm::{LayerNorm, LayerNormConfig, Norm};
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
-use burn::nn::{GroupNorm, GroupNormConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::nn::{GroupNorm, GroupNormConfig, Linear, LinearConfig};
 use burn::tensor::backend::Backend;
 use burn::tensor::module::avg_pool2d;
 use burn::tensor::{Tensor, TensorData};
@@ -250,7 +251,7 @@ impl<B: Backend> EntityEncoder<B> {
         let flat = eighth
             .reshape([batch, channels, height * width])
             .swap_dims(1, 2);
-        self.token_norm.forward(
+        self.token_norm.apply(
             self.token_proj
                 .forward(Tensor::cat(vec![flat, position], 2)),
         )
