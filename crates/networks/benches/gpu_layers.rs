@@ -50,7 +50,7 @@ fn measure(criterion: &mut Criterion, name: &str, work: impl Fn() -> Tensor<Wgpu
     criterion.bench_function(name, |bencher| {
         bencher.iter(|| {
             black_box(work());
-            Wgpu::sync(device()).expect("a device that answers");
+            <Wgpu as Backend>::sync(device()).expect("a device that answers");
         });
     });
 }
