@@ -7,8 +7,8 @@
 //! On the GPU that wgpu finds; Mesa's lavapipe is one on the processor. `PIXELS` is the side of the latents at the network's
 //! upper level (32), which halves from level to level. Weights are random.
 
-use burn::backend::Wgpu;
 use burn::backend::wgpu::{RuntimeOptions, WgpuDevice, graphics::AutoGraphicsApi, init_setup};
+use burn::backend::{Autodiff, Wgpu};
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{GroupNorm, GroupNormConfig, PaddingConfig2d};
@@ -19,6 +19,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use dragentity_networks::nn::attention::{Attention, AttentionConfig, TokenAxes};
 use dragentity_networks::nn::layers::Convolution;
 use dragentity_networks::nn::norm::norm_silu;
+use dragentity_networks::svd::unet::UNetConfig;
 use std::hint::black_box;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -46,7 +47,7 @@ fn fixed<M: Module<Wgpu>>(module: M) -> M {
     module.no_grad()
 }
 
-fn measure(criterion: &mut Criterion, name: &str, work: impl Fn() -> Tensor<Wgpu, 1>) {
+fn measure<T>(criterion: &mut Criterion, name: &str, work: impl Fn() -> T) {
     criterion.bench_function(name, |bencher| {
         bencher.iter(|| {
             black_box(work());
@@ -65,10 +66,10 @@ fn convolutions(criterion: &mut Criterion) {
         let x = random([1, channels, side, side]);
         let name = format!("3x3, {channels} channels, {side} x {side}");
         measure(criterion, &format!("{name}, kernel"), || {
-            Convolution::apply(&conv, x.clone()).flatten(0, 3)
+            Convolution::apply(&conv, x.clone())
         });
         measure(criterion, &format!("{name}, Burn"), || {
-            conv.forward(x.clone()).flatten(0, 3)
+            conv.forward(x.clone())
         });
     }
 }
@@ -77,10 +78,10 @@ fn norms(criterion: &mut Criterion) {
     let norm: GroupNorm<Wgpu> = fixed(GroupNormConfig::new(32, 320).init(device()));
     let x = random([4, 320, pixels(), pixels()]);
     measure(criterion, "group norm and SiLU, kernel", || {
-        norm_silu(&norm, x.clone()).flatten(0, 3)
+        norm_silu(&norm, x.clone())
     });
     measure(criterion, "group norm and SiLU, Burn", || {
-        silu(norm.forward(x.clone())).flatten(0, 3)
+        silu(norm.forward(x.clone()))
     });
 }
 
@@ -96,7 +97,7 @@ fn attention(criterion: &mut Criterion) {
     };
     let name = format!("attention over {tokens} pixels");
     measure(criterion, &format!("{name}, kernel"), || {
-        attention.over_pixels(x.clone(), axes).flatten(0, 1)
+        attention.over_pixels(x.clone(), axes)
     });
     measure(criterion, &format!("{name}, Burn"), || {
         let heads_of = |x: Tensor<Wgpu, 2>| x.reshape([1, tokens, heads, dim]).swap_dims(1, 2);
@@ -106,8 +107,44 @@ fn attention(criterion: &mut Criterion) {
         let scores = q.matmul(k.swap_dims(2, 3)) / (dim as f64).sqrt();
         let seen = softmax(scores, 3).matmul(v).swap_dims(1, 2);
         let seen = seen.reshape([tokens, width]);
-        attention.to_out[0].forward(seen).flatten(0, 1)
+        attention.to_out[0].forward(seen)
     });
+}
+
+/// A step of the shipped model's UNet for 8 frames, of random weights. What is differentiated goes by Burn's operations.
+///
+/// How many kernels that is: `CUBECL_DEBUG_LOG=log cargo bench ... -- --test "a step of the mini, kernels"`, where each is a line of
+/// `log`.
+fn step(criterion: &mut Criterion) {
+    measure(
+        criterion,
+        "a step of the mini, kernels",
+        step_of::<Wgpu>(device()),
+    );
+    measure(
+        criterion,
+        "a step of the mini, Burn",
+        step_of::<Autodiff<Wgpu>>(device()),
+    );
+}
+
+fn step_of<B: Backend>(device: &B::Device) -> impl Fn() -> Tensor<B, 5> {
+    const CONFIG: &str = include_str!("../../../models/mini/unet/config.json");
+    let config = UNetConfig::from_json("mini", CONFIG).expect("the shipped configuration");
+    let unet = config
+        .init::<B>(device)
+        .expect("the shipped network")
+        .no_grad();
+    let random =
+        |shape: [usize; 5]| Tensor::<B, 5>::random(shape, Distribution::Normal(0.0, 1.0), device);
+    let sample = random([1, 8, 16, 16, 16]);
+    let time = random([1; 5]).reshape([1]);
+    let context = random([1, 1, 1, 4, 128]).reshape([1, 4, 128]);
+    let ids = random([1, 1, 1, 1, 3]).reshape([1, 3]);
+    move || {
+        let (time, context, ids) = (time.clone(), context.clone(), ids.clone());
+        unet.forward(sample.clone(), time, context, ids, None)
+    }
 }
 
 fn quick() -> Criterion {
@@ -120,6 +157,6 @@ fn quick() -> Criterion {
 criterion_group! {
     name = layers;
     config = quick();
-    targets = convolutions, norms, attention
+    targets = convolutions, norms, attention, step
 }
 criterion_main!(layers);

@@ -1,8 +1,8 @@
-//! Convolutions as products of tiles: of pictures, and along time.
+//! Convolutions of pictures, and along time.
 //!
-//! The product is that of the weights, a row for each channel of the output, with what the window sees, a column for each of its
-//! pixels; the matrix of what it sees is never made. A cube computes a tile of rows and columns, and holds what both factors have for
-//! some steps of the inner sum in shared memory; a unit keeps its part of the tile in registers.
+//! A unit computes some channels of some pixels of the output, and has their sums in registers. All units of a cube compute the same
+//! channels, whose weights are in shared memory: each is read by all of them at once. What a window sees is used by one unit alone
+//! there, and for its neighbours it is in the cache.
 
 use super::Four;
 use burn::tensor::Shape;
@@ -12,13 +12,13 @@ use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
 /// Units of a cube.
-const UNITS: usize = 128;
-/// Columns of a tile: pixels of the output.
-const COLUMNS: usize = 128;
-/// Steps of the inner sum that are in shared memory at once.
-const DEPTH: usize = 16;
-/// Units that share rows of a tile: the columns of each are two fours, half a tile apart, so that neighbours read neighbours.
-const ACROSS: usize = COLUMNS / 8;
+const UNITS: usize = 64;
+/// Most pixels of the output that a unit computes.
+const MAX_PIXELS: usize = 4;
+/// Places of all channels whose weights are in shared memory at once, of 16 channels of the output: 4.5 KiB.
+const PLACES: usize = 72;
+/// Most places of a window.
+const MAX_TAPS: usize = 25;
 
 /// What a kernel is compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,9 +28,22 @@ struct Window {
     stride: [usize; 2],
     /// Rows and columns of zeros above and to the left of the picture.
     padding: [usize; 2],
-    /// Rows of a tile that a unit computes.
+    /// Channels of the output that a unit computes, a multiple of four.
     rows: usize,
+    /// Pixels of the output that a unit computes, [`UNITS`] apart: so neighbours read, and write, neighbours.
+    pixels: usize,
     bias: bool,
+}
+
+impl Window {
+    fn taps(&self) -> usize {
+        self.kernel.iter().product()
+    }
+
+    /// Channels of the input whose weights are in shared memory at once.
+    fn channels(&self) -> usize {
+        (PLACES / self.taps()).max(1)
+    }
 }
 
 /// A convolution: its weights and how they are led over the picture.
@@ -53,13 +66,18 @@ pub(in super::super) struct Convolution<R: CubeRuntime> {
     pub output: [usize; 2],
 }
 
+/// The convolution of `x`; `None` where the window has too many places.
+///
 /// # Shapes
 /// - `x`: `[n, in_channels, height, width]`
 /// - output: `[n, out_channels, output...]`
 pub(in super::super) fn convolve<R: CubeRuntime>(
     x: CubeTensor<R>,
     conv: Convolution<R>,
-) -> CubeTensor<R> {
+) -> Option<CubeTensor<R>> {
+    if conv.kernel.iter().product::<usize>() > MAX_TAPS {
+        return None;
+    }
     let x = into_contiguous(x);
     let weight = into_contiguous(conv.weight);
     let shape = x.meta.shape().clone();
@@ -68,47 +86,49 @@ pub(in super::super) fn convolve<R: CubeRuntime>(
         &x,
         Shape::from(vec![shape[0], conv.out_channels, out_height, out_width]),
     );
-    let rows = match conv.out_channels {
-        ..=8 => 1,
-        ..=16 => 2,
-        ..=32 => 4,
-        _ => 8,
-    };
+    let columns = shape[0] * out_height * out_width;
     let window = Window {
         kernel: conv.kernel,
         stride: conv.stride,
         padding: conv.padding,
-        rows,
+        rows: if conv.out_channels > 8 { 16 } else { 4 },
+        pixels: columns.div_ceil(UNITS).clamp(1, MAX_PIXELS),
         bias: conv.bias.is_some(),
     };
-    let columns = shape[0] * out_height * out_width;
     let bias = conv.bias.map_or_else(|| weight.clone(), into_contiguous);
-    convolution::launch(
-        &x.client.clone(),
-        super::count(
-            columns.div_ceil(COLUMNS),
-            conv.out_channels.div_ceil(8 * rows),
-        ),
-        CubeDim::new_1d(UNITS as u32),
-        x.clone().into_array_arg(),
-        weight.into_array_arg(),
-        bias.into_array_arg(),
-        y.clone().into_array_arg(),
-        shape[0] as u32,
-        shape[1] as u32,
-        shape[2] as u32,
-        shape[3] as u32,
-        conv.out_channels as u32,
-        out_height as u32,
-        out_width as u32,
-        conv.num_frames as u32,
-        window,
-        x.dtype.into(),
-    );
-    y
+    // Every place that is read or written is within its tensor: what is beyond the picture, its channels or the output is left out.
+    #[allow(
+        unsafe_code,
+        reason = "checks of every read take longer than the products"
+    )]
+    unsafe {
+        convolution::launch_unchecked(
+            &x.client.clone(),
+            super::count(
+                columns.div_ceil(UNITS * window.pixels),
+                conv.out_channels.div_ceil(window.rows),
+            ),
+            CubeDim::new_1d(UNITS as u32),
+            x.clone().into_array_arg(),
+            weight.into_array_arg(),
+            bias.into_array_arg(),
+            y.clone().into_array_arg(),
+            shape[0] as u32,
+            shape[1] as u32,
+            shape[2] as u32,
+            shape[3] as u32,
+            conv.out_channels as u32,
+            out_height as u32,
+            out_width as u32,
+            conv.num_frames as u32,
+            window,
+            x.dtype.into(),
+        );
+    }
+    Some(y)
 }
 
-#[cube(launch)]
+#[cube(launch_unchecked)]
 fn convolution<F: Float>(
     x: &Array<F>,
     weight: &Array<F>,
@@ -128,140 +148,147 @@ fn convolution<F: Float>(
     let frames = comptime!(window.kernel[0] as u32);
     let kernel_height = comptime!(window.kernel[1] as u32);
     let kernel_width = comptime!(window.kernel[2] as u32);
-    let down = comptime!(window.stride[0] as u32);
-    let right = comptime!(window.stride[1] as u32);
-    let above = comptime!(window.padding[0] as i32);
-    let before = comptime!(window.padding[1] as i32);
-    let rows = comptime!(window.rows);
-    let tile_rows = comptime!(8 * window.rows);
-    // Beside each other in shared memory, rows of neighbouring steps would lie in the same bank.
-    let step = comptime!(8 * window.rows + 1);
-    let window_size = comptime!(kernel_height * kernel_width);
-    let taps = comptime!(frames * window_size);
+    let taps = comptime!(window.taps() as u32);
+    let rows = comptime!(window.rows as u32);
+    let fours = comptime!(window.rows / 4);
+    // Channels whose weights are in shared memory at once.
+    let at_once = comptime!(window.channels() as u32);
+    let units = comptime!(UNITS as u32);
 
-    let unit = UNIT_POS;
     let pixels_in = height * width;
     let pixels_out = out_height * out_width;
     let columns = pictures * pixels_out;
-    let first_column = CUBE_POS_X * comptime!(COLUMNS as u32);
-    let first_row = CUBE_POS_Y * comptime!(tile_rows as u32);
+    let first_column = CUBE_POS_X * comptime!((UNITS * window.pixels) as u32) + UNIT_POS;
+    let first_row = CUBE_POS_Y * rows;
     let depth = in_channels * taps;
+    // From a frame to the next one.
+    let picture_size = in_channels * pixels_in;
 
-    let mut weights = SharedMemory::<f32>::new(comptime!(DEPTH * step));
-    let mut seen = SharedMemory::<Four>::new(comptime!(DEPTH * COLUMNS / 4));
+    let mut weights = SharedMemory::<Four>::new(comptime!(
+        window.channels() * window.taps() * window.rows / 4
+    ));
 
-    // The four pixels of the output that this unit reads for: where their windows begin.
-    let four = unit % comptime!(COLUMNS as u32 / 4);
-    let read_step = unit / comptime!(COLUMNS as u32 / 4);
-    let mut clip_start = Array::<u32>::new(4usize);
-    let mut frame = Array::<i32>::new(4usize);
-    let mut top = Array::<i32>::new(4usize);
-    let mut left = Array::<i32>::new(4usize);
+    // Of each of this unit's pixels: where its window begins, and which of the window's places are in the picture, a bit each.
+    let mut start = Array::<u32>::new(comptime!(window.pixels));
+    let mut inside = Array::<u32>::new(comptime!(window.pixels));
     #[unroll]
-    for j in 0..4usize {
-        let column = first_column + four * 4 + j as u32;
+    for j in 0..comptime!(window.pixels) {
+        let column = first_column + comptime!((j * UNITS) as u32);
         let picture = column / pixels_out;
         let pixel = column % pixels_out;
-        clip_start[j] = picture * in_channels * pixels_in;
-        frame[j] = (picture % num_frames) as i32 - comptime!(frames as i32 / 2);
-        // What is beyond the last picture sees nothing.
-        let none = select(column < columns, 0i32, -1000000i32);
-        top[j] = (pixel / out_width * down) as i32 - above + none;
-        left[j] = (pixel % out_width * right) as i32 - before;
+        let top = (pixel / out_width * comptime!(window.stride[0] as u32)) as i32
+            - comptime!(window.padding[0] as i32);
+        let left = (pixel % out_width * comptime!(window.stride[1] as u32)) as i32
+            - comptime!(window.padding[1] as i32);
+        let frame = (picture % num_frames) as i32 - comptime!(window.kernel[0] as i32 / 2);
+        let corner = top * width as i32 + left
+            - comptime!(window.kernel[0] as i32 / 2) * picture_size as i32;
+        start[j] = picture * picture_size + corner as u32;
+        let mut bits = 0u32;
+        #[unroll]
+        for t in 0..frames {
+            #[unroll]
+            for i in 0..kernel_height {
+                #[unroll]
+                for k in 0..kernel_width {
+                    let at_frame = frame + t as i32;
+                    let at_row = top + i as i32;
+                    let at_column = left + k as i32;
+                    let is_inside = column < columns
+                        && at_frame >= 0
+                        && at_frame < num_frames as i32
+                        && at_row >= 0
+                        && at_row < height as i32
+                        && at_column >= 0
+                        && at_column < width as i32;
+                    let bit = comptime!(1u32 << ((t * kernel_height + i) * kernel_width + k));
+                    bits += select(is_inside, bit, 0u32);
+                }
+            }
+        }
+        inside[j] = bits;
     }
 
-    let mut sums = Array::<Four>::new(comptime!(2 * rows));
+    let mut sums = Array::<Four>::new(comptime!(window.pixels * window.rows / 4));
     #[unroll]
-    for i in 0..2 * rows {
+    for i in 0..comptime!(window.pixels * window.rows / 4) {
         sums[i] = Four::new(0.0);
     }
-    let across = unit % comptime!(ACROSS as u32);
-    let row = unit / comptime!(ACROSS as u32) * comptime!(rows as u32);
 
-    let mut start = 0u32;
-    while start < depth {
-        #[unroll]
-        for i in 0..rows {
-            let k = start + unit % comptime!(DEPTH as u32);
-            let local = unit / comptime!(DEPTH as u32) + comptime!((i * UNITS / DEPTH) as u32);
-            let r = first_row + local;
-            let mut value = 0.0f32;
-            if r < out_channels && k < depth {
-                value = f32::cast_from(weight[(r * depth + k) as usize]);
-            }
-            weights[(unit % comptime!(DEPTH as u32) * comptime!(step as u32) + local) as usize] =
-                value;
-        }
-        #[unroll]
-        for i in 0..comptime!(DEPTH * COLUMNS / 4 / UNITS) {
-            let local = read_step + comptime!((i * UNITS * 4 / COLUMNS) as u32);
-            let k = start + local;
-            let channel = k / taps;
-            let tap = k % taps;
-            let tap_frame = tap / window_size;
-            let in_window = tap % window_size;
-            let tap_row = (in_window / kernel_width) as i32;
-            let tap_column = (in_window % kernel_width) as i32;
+    let mut channel = 0u32;
+    while channel < in_channels {
+        let first = channel * taps;
+        let mut at = UNIT_POS;
+        while at < comptime!((window.channels() * window.taps() * window.rows / 4) as u32) {
+            // Neighbouring units read neighbouring weights.
+            let k = at % comptime!(at_once * taps);
+            let four = at / comptime!(at_once * taps);
             let mut values = Four::new(0.0);
             #[unroll]
             for j in 0..4usize {
-                let at_row = top[j] + tap_row;
-                let at_column = left[j] + tap_column;
-                let mut inside = k < depth
-                    && at_row >= 0
-                    && at_row < height as i32
-                    && at_column >= 0
-                    && at_column < width as i32;
-                let mut at = clip_start[j] + channel * pixels_in;
-                if comptime!(frames > 1) {
-                    let at_frame = frame[j] + tap_frame as i32;
-                    inside = inside && at_frame >= 0 && at_frame < num_frames as i32;
-                    at = at + tap_frame * in_channels * pixels_in
-                        - comptime!(frames / 2) * in_channels * pixels_in;
-                }
-                if inside {
-                    at += (at_row * width as i32 + at_column) as u32;
-                    values[j] = f32::cast_from(x[at as usize]);
+                let row = first_row + four * 4 + j as u32;
+                if row < out_channels && first + k < depth {
+                    values[j] = f32::cast_from(weight[(row * depth + first + k) as usize]);
                 }
             }
-            seen[(local * comptime!(COLUMNS as u32 / 4) + four) as usize] = values;
+            weights[(k * comptime!(window.rows as u32 / 4) + four) as usize] = values;
+            at += units;
         }
         sync_cube();
 
-        for k in 0..comptime!(DEPTH as u32) {
-            let near = seen[(k * comptime!(COLUMNS as u32 / 4) + across) as usize];
-            let far = seen
-                [(k * comptime!(COLUMNS as u32 / 4) + across + comptime!(ACROSS as u32)) as usize];
+        let end = min(in_channels - channel, at_once);
+        for c in 0..end {
+            let plane = (channel + c) * pixels_in;
             #[unroll]
-            for i in 0..rows {
-                let w = Four::new(weights[(k * comptime!(step as u32) + row) as usize + i]);
-                sums[2 * i] = fma(w, near, sums[2 * i]);
-                sums[2 * i + 1] = fma(w, far, sums[2 * i + 1]);
+            for t in 0..frames {
+                #[unroll]
+                for i in 0..kernel_height {
+                    #[unroll]
+                    for k in 0..kernel_width {
+                        let tap = comptime!((t * kernel_height + i) * kernel_width + k);
+                        let from = plane + t * picture_size + i * width + k;
+                        let weight = (c * taps + tap) * comptime!(window.rows as u32 / 4);
+                        let mut seen = Array::<Four>::new(comptime!(window.pixels));
+                        #[unroll]
+                        for j in 0..comptime!(window.pixels) {
+                            let is_inside = (inside[j] & comptime!(1u32 << tap)) != 0;
+                            let at = select(is_inside, start[j] + from, 0u32);
+                            let value = f32::cast_from(x[at as usize]);
+                            seen[j] = Four::new(select(is_inside, value, 0.0f32));
+                        }
+                        #[unroll]
+                        for r in 0..fours {
+                            let w = weights[weight as usize + r];
+                            #[unroll]
+                            for j in 0..comptime!(window.pixels) {
+                                let sum = comptime!(j * window.rows / 4) + r;
+                                sums[sum] = fma(w, seen[j], sums[sum]);
+                            }
+                        }
+                    }
+                }
             }
         }
         sync_cube();
-        start += comptime!(DEPTH as u32);
+        channel += at_once;
     }
 
     #[unroll]
-    for half in 0..2usize {
-        #[unroll]
-        for j in 0..4usize {
-            let column = first_column + comptime!((half * COLUMNS / 2 + j) as u32) + across * 4;
-            if column < columns {
-                let picture = column / pixels_out;
-                let pixel = column % pixels_out;
-                #[unroll]
-                for i in 0..rows {
-                    let r = first_row + row + i as u32;
-                    if r < out_channels {
-                        let mut sum = sums[2 * i + half][j];
-                        if comptime!(window.bias) {
-                            sum += f32::cast_from(bias[r as usize]);
-                        }
-                        y[((picture * out_channels + r) * pixels_out + pixel) as usize] =
-                            F::cast_from(sum);
+    for j in 0..comptime!(window.pixels) {
+        let column = first_column + comptime!((j * UNITS) as u32);
+        if column < columns {
+            let picture = column / pixels_out;
+            let pixel = column % pixels_out;
+            #[unroll]
+            for i in 0..comptime!(window.rows) {
+                let row = first_row + i as u32;
+                if row < out_channels {
+                    let mut sum = sums[comptime!((j * window.rows + i) / 4)][comptime!(i % 4)];
+                    if comptime!(window.bias) {
+                        sum += f32::cast_from(bias[row as usize]);
                     }
+                    y[((picture * out_channels + row) * pixels_out + pixel) as usize] =
+                        F::cast_from(sum);
                 }
             }
         }

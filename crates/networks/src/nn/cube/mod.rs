@@ -144,7 +144,7 @@ fn conv2d_on<B: Backend, G: Cube<R>, R: CubeRuntime>(
             num_frames: 1,
             output,
         },
-    );
+    )?;
     Some(close::<B, G, R, 4>(y))
 }
 
@@ -182,7 +182,7 @@ fn temporal_conv_on<B: Backend, G: Cube<R>, R: CubeRuntime>(
             num_frames,
             output: [height, width],
         },
-    );
+    )?;
     Some(close::<B, G, R, 4>(y))
 }
 
