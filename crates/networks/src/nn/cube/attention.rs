@@ -8,7 +8,7 @@ use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
 /// Keys whose scores are compared at once.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 4;
 /// Numbers of keys, and of values, that are in shared memory at once: 4 KiB of each.
 const SHARED: usize = 1024;
 /// The widest head: queries and sums are in registers.
@@ -61,22 +61,26 @@ pub(in super::super) fn attention<R: CubeRuntime>(
     );
     if queries < 32 {
         let all = outer * queries * inner;
-        attend_alone::launch(
-            &client,
-            super::count_1d(all.div_ceil(64)),
-            CubeDim::new_1d(64),
-            args.0,
-            args.1,
-            args.2,
-            args.3,
-            sizes.0,
-            sizes.1,
-            sizes.2,
-            all as u32,
-            scale,
-            fours,
-            dtype,
-        );
+        // A unit beyond the last query ends at once; the others read rows of their own head.
+        #[allow(unsafe_code, reason = "every read is within its tensor")]
+        unsafe {
+            attend_alone::launch_unchecked(
+                &client,
+                super::count_1d(all.div_ceil(64)),
+                CubeDim::new_1d(64),
+                args.0,
+                args.1,
+                args.2,
+                args.3,
+                sizes.0,
+                sizes.1,
+                sizes.2,
+                all as u32,
+                scale,
+                fours,
+                dtype,
+            );
+        }
         return Some(y);
     }
     let heads = Heads {
@@ -85,27 +89,31 @@ pub(in super::super) fn attention<R: CubeRuntime>(
         tile: (SHARED / dim / AT_ONCE * AT_ONCE).clamp(AT_ONCE, 32),
     };
     let pieces = queries.div_ceil(heads.units);
-    attend_together::launch(
-        &client,
-        super::count(pieces, outer * inner),
-        CubeDim::new_1d(heads.units as u32),
-        args.0,
-        args.1,
-        args.2,
-        args.3,
-        sizes.0,
-        sizes.1,
-        sizes.2,
-        (outer * inner) as u32,
-        scale,
-        heads,
-        dtype,
-    );
+    // Rows beyond the last query are neither read nor written, keys beyond the last one not read.
+    #[allow(unsafe_code, reason = "every read is within its tensor")]
+    unsafe {
+        attend_together::launch_unchecked(
+            &client,
+            super::count(pieces, outer * inner),
+            CubeDim::new_1d(heads.units as u32),
+            args.0,
+            args.1,
+            args.2,
+            args.3,
+            sizes.0,
+            sizes.1,
+            sizes.2,
+            (outer * inner) as u32,
+            scale,
+            heads,
+            dtype,
+        );
+    }
     Some(y)
 }
 
 /// Queries of one head of one element of the outer axis, a unit each. The keys come by way of shared memory.
-#[cube(launch)]
+#[cube(launch_unchecked)]
 fn attend_together<F: Float>(
     q: &Array<Vector<F, Const<4>>>,
     k: &Array<Vector<F, Const<4>>>,
@@ -186,13 +194,16 @@ fn attend_together<F: Float>(
                 scores[j] = select(start + key < keys, score, f32::new(LOWEST));
                 greatest = max(greatest, scores[j]);
             }
-            let fade = (most - greatest).exp();
-            most = greatest;
-            total *= fade;
-            let fade = Four::new(fade);
-            #[unroll]
-            for i in 0..fours {
-                sums[i] = sums[i] * fade;
+            // Seldom after the first keys.
+            if greatest > most {
+                let fade = (most - greatest).exp();
+                most = greatest;
+                total *= fade;
+                let fade = Four::new(fade);
+                #[unroll]
+                for i in 0..fours {
+                    sums[i] = sums[i] * fade;
+                }
             }
             #[unroll]
             for j in 0..comptime!(AT_ONCE) {
@@ -220,7 +231,7 @@ fn attend_together<F: Float>(
 }
 
 /// Few queries with few keys, in many places: a unit for each query of each place. Neighbouring units have the same keys.
-#[cube(launch)]
+#[cube(launch_unchecked)]
 fn attend_alone<F: Float>(
     q: &Array<Vector<F, Const<4>>>,
     k: &Array<Vector<F, Const<4>>>,

@@ -185,11 +185,8 @@ fn convolution<F: Float>(
             - comptime!(window.kernel[0] as i32 / 2) * picture_size as i32;
         start[j] = picture * picture_size + corner as u32;
         let mut bits = 0u32;
-        #[unroll]
         for t in 0..frames {
-            #[unroll]
             for i in 0..kernel_height {
-                #[unroll]
                 for k in 0..kernel_width {
                     let at_frame = frame + t as i32;
                     let at_row = top + i as i32;
@@ -201,8 +198,8 @@ fn convolution<F: Float>(
                         && at_row < height as i32
                         && at_column >= 0
                         && at_column < width as i32;
-                    let bit = comptime!(1u32 << ((t * kernel_height + i) * kernel_width + k));
-                    bits += select(is_inside, bit, 0u32);
+                    let tap = (t * kernel_height + i) * kernel_width + k;
+                    bits |= select(is_inside, 1u32 << tap, 0u32);
                 }
             }
         }
@@ -239,19 +236,17 @@ fn convolution<F: Float>(
         let end = min(in_channels - channel, at_once);
         for c in 0..end {
             let plane = (channel + c) * pixels_in;
-            #[unroll]
+            // Not unrolled: the driver compiles this while somebody waits, and the products of a place outweigh its index.
             for t in 0..frames {
-                #[unroll]
                 for i in 0..kernel_height {
-                    #[unroll]
                     for k in 0..kernel_width {
-                        let tap = comptime!((t * kernel_height + i) * kernel_width + k);
+                        let tap = (t * kernel_height + i) * kernel_width + k;
                         let from = plane + t * picture_size + i * width + k;
                         let weight = (c * taps + tap) * comptime!(window.rows as u32 / 4);
                         let mut seen = Array::<Four>::new(comptime!(window.pixels));
                         #[unroll]
                         for j in 0..comptime!(window.pixels) {
-                            let is_inside = (inside[j] & comptime!(1u32 << tap)) != 0;
+                            let is_inside = ((inside[j] >> tap) & 1u32) != 0;
                             let at = select(is_inside, start[j] + from, 0u32);
                             let value = f32::cast_from(x[at as usize]);
                             seen[j] = Four::new(select(is_inside, value, 0.0f32));

@@ -15,11 +15,10 @@ use burn::module::Param;
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, PaddingConfig2d};
 use burn::tensor::backend::Backend;
-use burn::tensor::{DType, Shape, Tensor, TensorPrimitive};
+use burn::tensor::{DType, Int, Shape, Tensor, TensorPrimitive};
 use burn_cubecl::CubeRuntime;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
-use std::any::TypeId;
 
 /// Four numbers at once.
 type Four = Vector<f32, Const<4>>;
@@ -63,23 +62,32 @@ fn empty_of<R: CubeRuntime>(like: &CubeTensor<R>, shape: Shape, dtype: DType) ->
 macro_rules! on_cube {
     ($b:ty, $work:ident $([$more:ident])? ($($argument:expr),* $(,)?)) => {{
         #[cfg(feature = "wgpu")]
-        if TypeId::of::<$b>() == TypeId::of::<crate::device::Gpu>() {
+        if std::any::TypeId::of::<$b>() == std::any::TypeId::of::<crate::device::Gpu>() {
             return $work::<$b, crate::device::Gpu, cubecl::wgpu::WgpuRuntime $(, $more)?>($($argument),*);
         }
         #[cfg(all(feature = "cuda", not(target_family = "wasm")))]
-        if TypeId::of::<$b>() == TypeId::of::<burn::backend::Cuda>() {
+        if std::any::TypeId::of::<$b>() == std::any::TypeId::of::<burn::backend::Cuda>() {
             return $work::<$b, burn::backend::Cuda, cubecl::cuda::CudaRuntime $(, $more)?>($($argument),*);
         }
         None
     }};
 }
+pub(super) use on_cube;
 
 /// A backend of CubeCL.
-trait Cube<R: CubeRuntime>: Backend<FloatTensorPrimitive = CubeTensor<R>> {}
-impl<R: CubeRuntime, G: Backend<FloatTensorPrimitive = CubeTensor<R>>> Cube<R> for G {}
+pub(super) trait Cube<R: CubeRuntime>:
+    Backend<FloatTensorPrimitive = CubeTensor<R>, IntTensorPrimitive = CubeTensor<R>>
+{
+}
+impl<R: CubeRuntime, G> Cube<R> for G where
+    G: Backend<FloatTensorPrimitive = CubeTensor<R>, IntTensorPrimitive = CubeTensor<R>>
+{
+}
 
 /// What is behind a tensor of `B`, which is `G`.
-fn open<B: Backend, G: Cube<R>, R: CubeRuntime, const D: usize>(x: &Tensor<B, D>) -> CubeTensor<R> {
+pub(super) fn open<B: Backend, G: Cube<R>, R: CubeRuntime, const D: usize>(
+    x: &Tensor<B, D>,
+) -> CubeTensor<R> {
     let x: Tensor<G, D> = same(x.clone());
     x.into_primitive().tensor()
 }
@@ -91,8 +99,18 @@ fn open_parameter<B: Backend, G: Cube<R>, R: CubeRuntime>(
     x.map(|x| open::<B, G, R, 1>(&x.val()))
 }
 
+/// What is behind a row of whole numbers.
+pub(super) fn open_int<B: Backend, G: Cube<R>, R: CubeRuntime>(
+    x: &Tensor<B, 1, Int>,
+) -> CubeTensor<R> {
+    let x: Tensor<G, 1, Int> = same(x.clone());
+    x.into_primitive()
+}
+
 /// A tensor of `B`, which is `G`.
-fn close<B: Backend, G: Cube<R>, R: CubeRuntime, const D: usize>(x: CubeTensor<R>) -> Tensor<B, D> {
+pub(super) fn close<B: Backend, G: Cube<R>, R: CubeRuntime, const D: usize>(
+    x: CubeTensor<R>,
+) -> Tensor<B, D> {
     same(Tensor::<G, D>::from_primitive(TensorPrimitive::Float(x)))
 }
 

@@ -1,14 +1,13 @@
 //! [`super::Packed::unpack`] on the devices of CubeCL: through wgpu, natively and in the page, and CUDA.
 
-use super::super::cpu::same;
+use super::super::cube::{Cube, close, on_cube, open, open_int};
 use super::Packed;
 use burn::tensor::backend::Backend;
-use burn::tensor::{DType, Int, Tensor, TensorPrimitive};
+use burn::tensor::{DType, Tensor};
 use burn_cubecl::CubeRuntime;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::calculate_cube_count_elemwise;
 use cubecl::prelude::*;
-use std::any::TypeId;
 
 /// One number for each unit: neighbours write to neighbouring places.
 #[cube(launch)]
@@ -31,31 +30,15 @@ fn unpack_number<F: Float>(
 
 /// What [`super::Packed::unpack`] gives, where `B` is a backend of CubeCL.
 pub(super) fn unpack<B: Backend>(packed: &Packed<B>, dtype: DType) -> Option<Tensor<B, 1>> {
-    #[cfg(feature = "wgpu")]
-    if TypeId::of::<B>() == TypeId::of::<crate::device::Gpu>() {
-        return Some(on::<B, crate::device::Gpu, cubecl::wgpu::WgpuRuntime>(
-            packed, dtype,
-        ));
-    }
-    #[cfg(all(feature = "cuda", not(target_family = "wasm")))]
-    if TypeId::of::<B>() == TypeId::of::<burn::backend::Cuda>() {
-        return Some(on::<B, burn::backend::Cuda, cubecl::cuda::CudaRuntime>(
-            packed, dtype,
-        ));
-    }
-    None
+    on_cube!(B, unpack_on(packed, dtype))
 }
 
-/// The same, where `G` is another name of `B`.
-fn on<B, G, R>(packed: &Packed<B>, dtype: DType) -> Tensor<B, 1>
-where
-    B: Backend,
-    G: Backend<FloatTensorPrimitive = CubeTensor<R>, IntTensorPrimitive = CubeTensor<R>>,
-    R: CubeRuntime,
-{
-    let words: Tensor<G, 1, Int> = same(packed.words.clone());
-    let scales: Tensor<G, 1> = same(packed.scales.clone());
-    let (words, scales) = (words.into_primitive(), scales.into_primitive().tensor());
+fn unpack_on<B: Backend, G: Cube<R>, R: CubeRuntime>(
+    packed: &Packed<B>,
+    dtype: DType,
+) -> Option<Tensor<B, 1>> {
+    let words = open_int::<B, G, R>(&packed.words);
+    let scales = open::<B, G, R, 1>(&packed.scales);
     let client = words.client.clone();
     let values = CubeTensor::new_contiguous(
         client.clone(),
@@ -75,7 +58,5 @@ where
         packed.run,
         dtype.into(),
     );
-    same(Tensor::<G, 1>::from_primitive(TensorPrimitive::Float(
-        values,
-    )))
+    Some(close::<B, G, R, 1>(values))
 }
