@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { createServer, request } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { at, drag, entities, finished, generate, paint, said, settings, stage, until } from './actions.mjs';
+import { at, click, drag, entities, finished, generate, paint, said, settings, stage, until } from './actions.mjs';
 import { addModel, fixtures, open, origin } from './harness.mjs';
 
 const slow = { timeout: 600_000 };
@@ -67,6 +67,18 @@ const LOSABLE = `
     return device;
   };`;
 
+/** Takes the GPU away from the worker that has it. */
+async function loseGpu(page) {
+  const withGpu = async () => {
+    for (const one of page.workers().filter((one) => one.url().endsWith('/worker.js'))) {
+      if (await one.evaluate(() => typeof globalThis.loseGpu === 'function')) return one;
+    }
+    return null;
+  };
+  await (await until(withGpu, 'the worker that has the GPU')).evaluate(() => globalThis.loseGpu());
+  await said(page, /GPU was lost.*scene is kept/);
+}
+
 for (const when of ['idle', 'generating']) {
   test(`the GPU is lost while the page is ${when}`, slow, async (t) => {
     const page = await open(t, { webgpu: true, at: `/?device=webgpu&${TINY}`, prepare: inWorker(LOSABLE) });
@@ -77,17 +89,26 @@ for (const when of ['idle', 'generating']) {
       await generate(page);
       await until(async () => /step/i.test(await phase(page)), 'the first step', 240_000);
     }
-    const withGpu = async () => {
-      for (const one of page.workers().filter((one) => one.url().endsWith('/worker.js'))) {
-        if (await one.evaluate(() => typeof globalThis.loseGpu === 'function')) return one;
-      }
-      return null;
-    };
-    await (await until(withGpu, 'the worker that has the GPU')).evaluate(() => globalThis.loseGpu());
-    await said(page, /GPU was lost.*scene is kept/);
+    await loseGpu(page);
     await goesOn(page);
   });
 }
+
+test('the GPU is lost while it looks at the picture', slow, async (t) => {
+  // With MobileSAM, for which an emulated GPU takes minutes.
+  const page = await open(t, { webgpu: true, at: '/?device=webgpu&model=models/faults_tiny/', prepare: inWorker(LOSABLE) });
+  await scene(page);
+  const device = () => at(page, 'device').textContent();
+  await until(async () => /Looking at the picture/.test(await device()), 'the picture to be looked at', 240_000);
+  await loseGpu(page);
+  // The processor looks at it anew, and clicks find things.
+  await until(async () => /Looking at the picture/.test(await device()), 'the processor to look at it', 120_000);
+  await until(async () => !/Looking|Loading/.test(await device()), 'the picture to be known', 300_000);
+  await click(page, [0.7, 0.75]);
+  await entities(page, 2);
+  await at(page, 'undo').click();
+  await goesOn(page);
+});
 
 for (const [what, thrown] of [
   ['is killed', "new Error('killed')"],
