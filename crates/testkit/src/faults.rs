@@ -1,7 +1,7 @@
 //! Calls of the system that fail under a program: strace's fault injection, where there is a strace that may trace. Nothing is put
 //! between the program and its libraries, and no file system has to be mounted.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 /// Which calls fail, and how.
@@ -82,7 +82,7 @@ impl Fault<'_> {
         strace.args(["-e", &inject]);
         let folder = command.get_current_dir().map(Path::to_owned);
         if !self.path.is_empty() {
-            let of = folder.clone().unwrap_or_else(PathBuf::new);
+            let of = folder.clone().unwrap_or_default();
             strace.arg("-P").arg(of.join(self.path));
         }
         strace.arg(command.get_program()).args(command.get_args());
