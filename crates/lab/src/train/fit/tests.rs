@@ -4,8 +4,6 @@ use burn::backend::{Autodiff, Flex};
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{FloatDType, Tensor};
-#[cfg(target_os = "linux")]
-use dragentity_testkit::faults::{Fault, MOVES, SYNCS, WRITES, can_be_injected};
 use image::RgbImage;
 
 type A = Autodiff<Flex>;
@@ -464,70 +462,8 @@ fn a_full_disk_leaves_the_old_checkpoint() {
     assert_ne!(weights(&whole.network), weights(&before.network));
 }
 
-/// Every call by which a checkpoint is written fails in turn: there is an earlier one, or the new one, and training goes on from it.
 #[test]
-#[cfg(target_os = "linux")]
-fn an_error_of_the_disk_leaves_a_checkpoint() {
-    if !can_be_injected() {
-        return;
-    }
-    let run = tempfile::tempdir().unwrap();
-    let device = Default::default();
-    let train = |steps| {
-        fit(
-            &Line::default(),
-            line(),
-            &options(run.path(), steps),
-            &device,
-            &mut |_| {},
-        )
-    };
-    train(2).unwrap();
-    let kept = tempfile::tempdir().unwrap();
-    let copy = |from: &Path, to: &Path| {
-        let _ = std::fs::remove_dir_all(to);
-        let copied = std::process::Command::new("cp")
-            .arg("-r")
-            .args([from, to])
-            .status();
-        assert!(copied.unwrap().success());
-    };
-    let kept = kept.path().join("run");
-    copy(run.path(), &kept);
-    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
-    command
-        .args([
-            "--exact",
-            "train::fit::tests::saves_within_a_limit",
-            "--ignored",
-            "--nocapture",
-        ])
-        .env("DRAGENTITY_TEST_RUN", run.path());
-    // Removing what is no longer needed fails, too.
-    for calls in [WRITES, SYNCS, MOVES, "/^unlink", "/^mkdir"] {
-        let fault = Fault {
-            calls,
-            error: "EIO",
-            path: "",
-        };
-        fault.each(&command, |nth, _| {
-            let what = format!("{calls} {nth:?}");
-            let state = checkpoint::state(run.path()).unwrap();
-            let step = state.expect(&what).step;
-            assert!([2, 3].contains(&step), "{what}: step {step}");
-            assert_eq!(train(4).unwrap().state.step, 4, "{what}");
-            for entry in std::fs::read_dir(run.path()).unwrap() {
-                let name = entry.unwrap().file_name();
-                let left = name.to_string_lossy().starts_with("checkpoint.");
-                assert!(!left, "{what}: {name:?} is left over");
-            }
-            copy(&kept, run.path());
-        });
-    }
-}
-
-#[test]
-#[ignore = "is run by other tests, where the disk is full or broken"]
+#[ignore = "is run by a_full_disk_leaves_the_old_checkpoint, where the disk is full"]
 fn saves_within_a_limit() {
     let Some(run) = std::env::var_os("DRAGENTITY_TEST_RUN") else {
         return;
