@@ -7,6 +7,9 @@ mod bend;
 mod convert;
 #[path = "cli/exchange.rs"]
 mod exchange;
+#[cfg(target_os = "linux")]
+#[path = "cli/faults.rs"]
+mod faults;
 #[path = "cli/fill.rs"]
 mod fill;
 #[cfg(target_os = "linux")]

@@ -1,7 +1,7 @@
 //! `dragentity generate --batch`: many videos from a list, a JSON object a line. Beside the list grows a file with a
 //! line of result for each; started again, only what is not done yet is done.
 
-use super::files::check_output;
+use super::files::{check_output, read};
 use super::request::Request;
 use dragentity_core::error::{Error, Result};
 use dragentity_media::read::frame_files;
@@ -42,20 +42,14 @@ impl Batch {
     /// Reads a list. `defaults` are the settings of the lines that do not say otherwise.
     ///
     /// # Errors
-    /// [`Error::Job`] naming the line that is none or whose video could not be written, and [`Error::Io`].
+    /// [`Error::Job`] naming the line that is none or whose video could not be written, and those of [`read`].
     pub fn open(list: &Path, defaults: &Request) -> Result<Self> {
-        let io = |source| Error::Io {
-            path: list.display().to_string(),
-            source,
-        };
-        if std::fs::metadata(list).map_err(io)?.len() > MAX_LIST {
-            return Err(Error::Job(format!(
-                "{}: is larger than {} MB; split the list",
-                list.display(),
-                MAX_LIST >> 20
-            )));
-        }
-        let text = std::fs::read_to_string(list).map_err(io)?;
+        let text = String::from_utf8(read(list, MAX_LIST, "list")?).map_err(|_| {
+            Error::Job(format!(
+                "{}: is not text; write a JSON object a line",
+                list.display()
+            ))
+        })?;
         let folder = list.parent().unwrap_or(Path::new("")).to_owned();
         let mut requests = Vec::new();
         let mut outputs = HashSet::new();

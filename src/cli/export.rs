@@ -14,7 +14,7 @@ use dragentity_pipeline::at_once::{self, AtOnce};
 use dragentity_pipeline::model::{About, ModelOptions, SceneFrom};
 use dragentity_terminal::interrupt::on_interrupt;
 use dragentity_terminal::options::size;
-use dragentity_terminal::progress::Progress;
+use dragentity_terminal::progress::{Progress, ProgressArgs};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -47,9 +47,8 @@ pub struct Args {
     /// Size that positions are pixels of, for kjnodes, ati and wan-move [default: the picture's]
     #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = size)]
     size: Option<[u32; 2]>,
-    /// Print progress and result as JSON, one object a line
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    progress: ProgressArgs,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -103,7 +102,7 @@ pub fn run(args: Args) -> Result<()> {
     let bytes = read_picture(&args.picture)?;
     let (picture, stored) = Picture::decode_as_stored(&bytes, &file_name(&args.picture))?;
     let plate = generate::plate(args.plate.as_ref())?;
-    let mut progress = Progress::new(args.json);
+    let mut progress = args.progress.start();
     let written = match args.format {
         Form::Paths(format) => {
             let target = Target {

@@ -26,7 +26,7 @@ pub(super) fn read(path: &Path, limit: u64, what: &str) -> Result<Vec<u8>> {
     file.take(limit + 1).read_to_end(&mut bytes).map_err(io)?;
     if bytes.len() as u64 > limit {
         let reason = format!(
-            "is larger than {} MB, too large for a {what}; scale it down",
+            "is larger than {} MB, too large for a {what}; make it smaller",
             limit >> 20
         );
         return Err(Error::Picture {

@@ -8,7 +8,7 @@ use dragentity_core::scene::{Mask, Picture};
 use dragentity_core::{Cancel, JobEvent};
 use dragentity_pipeline::structure::{Structure, filling};
 use dragentity_terminal::interrupt::on_interrupt;
-use dragentity_terminal::progress::Progress;
+use dragentity_terminal::progress::ProgressArgs;
 use std::path::{Path, PathBuf};
 
 /// Options of `dragentity fill`.
@@ -28,9 +28,8 @@ pub struct Args {
     /// Do without the network that guesses what lies behind (models/plate, here or beside the program)
     #[arg(long)]
     without_network: bool,
-    /// Print progress and result as JSON, one object a line
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    progress: ProgressArgs,
 }
 
 /// Fills one picture.
@@ -54,7 +53,7 @@ pub fn run(args: Args) -> Result<()> {
     let cancel = Cancel::new();
     let stop = cancel.clone();
     on_interrupt(move || stop.cancel());
-    let mut progress = Progress::new(args.json);
+    let mut progress = args.progress.start();
     let filled = pollster::block_on(async {
         let structure = match (args.without_network, model::structure()) {
             (false, Some(place)) => Structure::find(&place).await?,

@@ -3,7 +3,7 @@
 use super::batch::Batch;
 use super::demo;
 use super::files::{MAX_PICTURE_FILE, check_output, read, read_picture};
-use super::model::ModelArgs;
+use super::model::{DeviceArgs, ModelArgs};
 use super::request::Request;
 use dragentity_core::Cancel;
 use dragentity_core::Job;
@@ -12,13 +12,12 @@ use dragentity_core::scene::project::Project;
 use dragentity_core::scene::settings::Choice;
 use dragentity_core::scene::{Fit, Picture, Preset, Scene};
 use dragentity_media as media;
-use dragentity_networks::device::Device;
 use dragentity_pipeline::at_once::{self, AtOnce};
 use dragentity_pipeline::interpolate::check_factor;
 use dragentity_pipeline::model::{About, Kind, SceneFrom};
 use dragentity_pipeline::runner::{Runner, with_runner};
 use dragentity_terminal::interrupt::on_interrupt;
-use dragentity_terminal::progress::Progress;
+use dragentity_terminal::progress::{Progress, ProgressArgs};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::io::Read;
@@ -39,14 +38,12 @@ pub struct Args {
     /// Make many videos: a file with a JSON object a line, whose names are those of these options
     #[arg(long, value_name = "FILE", conflicts_with_all = ["image", "preset", "demo", "example", "project", "output"])]
     batch: Option<PathBuf>,
-    /// Where to compute: auto, cuda, vulkan, metal, dx12, wgpu or cpu; cuda:1 is the second GPU, cpu:4 four threads
-    #[arg(long, default_value = "auto")]
-    device: Device,
+    #[command(flatten)]
+    place: DeviceArgs,
     #[command(flatten)]
     model: ModelArgs,
-    /// Print progress and result as JSON, one object a line
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    progress: ProgressArgs,
 }
 
 /// Generates one video, or a batch of them.
@@ -58,13 +55,13 @@ pub fn run(args: Args) -> Result<()> {
     let options = args.model.options();
     let cancel = Cancel::new();
     let stop = cancel.clone();
-    let mut progress = Progress::new(args.json);
+    let mut progress = args.progress.start();
     let result = if let Some(list) = &args.batch {
         let batch = Batch::open(list, &args.request)?;
         let about = pollster::block_on(About::read(&options))?;
         progress.notes(about.note.as_slice());
         on_interrupt(move || stop.cancel());
-        with_runner(args.device, &options, |runner| {
+        with_runner(args.place.device, &options, |runner| {
             batch.run(&mut progress, |request, progress| {
                 let (job, notes) = job(request, &about)?;
                 progress.notes(&notes);
@@ -79,7 +76,7 @@ pub fn run(args: Args) -> Result<()> {
         progress.notes(&notes);
         progress.notes(about.note.as_slice());
         on_interrupt(move || stop.cancel());
-        with_runner(args.device, &options, |runner| {
+        with_runner(args.place.device, &options, |runner| {
             make(&args.request, &job, runner, &cancel, &mut progress).map(drop)
         })
     };
@@ -154,6 +151,14 @@ fn make(
 /// The job that is asked for, and what the person should know about it.
 fn job(args: &Request, about: &About) -> Result<(Job, Vec<String>)> {
     let request = args.choice();
+    let unused = about.unused(&request);
+    let (job, mut notes) = asked(args, request, about)?;
+    notes.extend(unused);
+    Ok((job, notes))
+}
+
+/// The job of a request that asks for these settings, and what is to be said of its scene.
+fn asked(args: &Request, request: Choice, about: &About) -> Result<(Job, Vec<String>)> {
     if let Some(folder) = &args.demo {
         let mut demo = demo::open(folder)?;
         demo.scene.behind.plate = plate(args.plate.as_ref())?;
@@ -272,7 +277,8 @@ pub(super) fn preset_text(given: &str) -> Result<String> {
             source,
         })?;
         bytes
-    } else if path.is_file() {
+    } else if path.exists() {
+        // A pipe, too: `--preset <(...)`.
         read(path, MAX_PRESET_FILE, "preset")?
     } else if given.is_empty()
         || given.starts_with(['{', '#'])

@@ -3,7 +3,7 @@
 use super::demo;
 use super::files::{read, read_picture, writable};
 use super::generate::file_name;
-use super::model::SegmenterArgs;
+use super::model::{DeviceArgs, SegmenterArgs};
 use dragentity_core::error::{Error, Result};
 use dragentity_core::platform::write_whole;
 use dragentity_core::scene::demo::INDEX;
@@ -12,11 +12,10 @@ use dragentity_core::scene::settings::Choice;
 use dragentity_core::scene::{Picture, Preset, Scene, Settings};
 use dragentity_core::{Cancel, Click, ClickJob};
 use dragentity_media as media;
-use dragentity_networks::device::Device;
 use dragentity_pipeline::model::ModelOptions;
 use dragentity_pipeline::runner::with_runner;
 use dragentity_terminal::interrupt::on_interrupt;
-use dragentity_terminal::progress::Progress;
+use dragentity_terminal::progress::{Progress, ProgressArgs};
 use std::path::{Path, PathBuf};
 
 /// Largest file of paths that is read, in bytes.
@@ -41,12 +40,10 @@ pub struct Args {
     segment: bool,
     #[command(flatten)]
     segmenter: SegmenterArgs,
-    /// Where the segmenter runs: auto, cuda, vulkan, metal, dx12, wgpu or cpu; cuda:1 is the second GPU, cpu:4 four threads
-    #[arg(long, default_value = "auto")]
-    device: Device,
-    /// Print progress and result as JSON, one object a line
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    place: DeviceArgs,
+    #[command(flatten)]
+    progress: ProgressArgs,
 }
 
 /// Makes one preset.
@@ -55,7 +52,7 @@ pub struct Args {
 /// [`Error::Preset`], [`Error::Picture`], [`Error::Job`] and [`Error::Io`], naming the file, and those of the runner.
 pub fn run(args: Args) -> Result<()> {
     writable(&args.output)?;
-    let mut progress = Progress::new(args.json);
+    let mut progress = args.progress.start();
     let (form, mut scene, settings, mut notes) = match args.files.as_slice() {
         [folder] if folder.join(INDEX).is_file() => {
             let demo = demo::open(folder)?;
@@ -150,7 +147,7 @@ fn segment(scene: &mut Scene, args: &Args, progress: &mut Progress) -> Result<()
     on_interrupt(move || stop.cancel());
     let options = args.segmenter.on(ModelOptions::default());
     let picture = scene.picture.clone();
-    with_runner(args.device, &options, |runner| {
+    with_runner(args.place.device, &options, |runner| {
         for entity in &mut scene.entities {
             let click = |[x, y]: [f32; 2]| Click {
                 x: x.clamp(0.0, 1.0),

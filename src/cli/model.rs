@@ -1,6 +1,7 @@
 //! Options that say which model, and how it is loaded: the same wherever a model runs.
 
 use dragentity_core::scheduler::SamplerKind;
+use dragentity_networks::device::Device;
 use dragentity_networks::weights::WeightType;
 use dragentity_pipeline::at_once;
 use dragentity_pipeline::model::{ControlNetSource, ModelOptions};
@@ -49,6 +50,14 @@ impl ModelArgs {
             ..ModelOptions::new(self.model.display().to_string())
         }
     }
+}
+
+/// Where networks run.
+#[derive(clap::Args)]
+pub struct DeviceArgs {
+    /// Where to compute: auto, cuda, vulkan, metal, dx12, wgpu or cpu; cuda:1 is the second GPU, cpu:4 four threads
+    #[arg(long, default_value = "auto")]
+    pub device: Device,
 }
 
 /// What makes masks of clicks.

@@ -1,13 +1,13 @@
 //! `dragentity parts`: the parts of a person in a picture, as a preset.
 
 use super::files::writable;
+use super::model::DeviceArgs;
 use super::person::PersonArgs;
 use super::pose::PoseArgs;
 use dragentity_core::error::{Error, Result};
 use dragentity_core::platform::write_whole;
 use dragentity_core::scene::{Entity, Picture, Preset, Scene, Settings, parts};
 use dragentity_media::overlay::{Canvas, colour};
-use dragentity_networks::device::Device;
 use dragentity_pipeline::split::{ParserWeights, split_person};
 use dragentity_terminal::out;
 use std::path::PathBuf;
@@ -31,9 +31,8 @@ pub struct Args {
     model: Option<String>,
     #[command(flatten)]
     pose: PoseArgs,
-    /// Where to compute: auto, cuda, vulkan, metal, dx12, wgpu or cpu; cuda:1 is the second GPU, cpu:4 four threads
-    #[arg(long, default_value = "auto")]
-    device: Device,
+    #[command(flatten)]
+    place: DeviceArgs,
 }
 
 /// Runs the subcommand.
@@ -50,14 +49,14 @@ pub fn run(args: Args) -> Result<()> {
     for path in [&args.output, &args.overlay].into_iter().flatten() {
         writable(path)?;
     }
-    let (picture, mask) = args.person.read(args.device)?;
+    let (picture, mask) = args.person.read(args.place.device)?;
     let pose = args.pose.file();
     let weights = match (&args.schp, &args.model) {
         (Some(file), _) => ParserWeights::Schp(file),
         (None, Some(folder)) => ParserWeights::Model(folder),
         (None, None) => ParserWeights::Pose(&pose),
     };
-    let found = split_person(args.device, weights, &picture, &mask)?;
+    let found = split_person(args.place.device, weights, &picture, &mask)?;
     let area = mask.area().max(1) as f32;
     for (part, own) in &found {
         let share = 100.0 * own.area() as f32 / area;

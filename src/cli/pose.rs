@@ -1,14 +1,13 @@
 //! `dragentity pose`: the joints of a person in a picture, and where they go when some are dragged.
 
 use super::files::writable;
-use super::model::shipped;
+use super::model::{DeviceArgs, shipped};
 use super::person::PersonArgs;
 use dragentity_core::error::{Error, Result};
 use dragentity_core::platform::write_whole;
 use dragentity_core::scene::skeleton::{Areas, Drag, Grip, Joint, Skeleton};
 use dragentity_core::scene::{Entity, Mask, Picture, Preset, Scene, Settings, Trajectory};
 use dragentity_media::overlay::{Canvas, colour};
-use dragentity_networks::device::Device;
 use dragentity_pipeline::split::find_joints;
 use dragentity_terminal::out;
 use std::path::PathBuf;
@@ -35,9 +34,8 @@ pub struct Args {
     overlay: Option<PathBuf>,
     #[command(flatten)]
     weights: PoseArgs,
-    /// Where to compute: auto, cuda, vulkan, metal, dx12, wgpu or cpu; cuda:1 is the second GPU, cpu:4 four threads
-    #[arg(long, default_value = "auto")]
-    device: Device,
+    #[command(flatten)]
+    place: DeviceArgs,
 }
 
 /// What finds people's joints.
@@ -93,8 +91,8 @@ pub fn run(args: Args) -> Result<()> {
     for path in [&args.output, &args.overlay].into_iter().flatten() {
         writable(path)?;
     }
-    let (picture, mask) = args.person.read(args.device)?;
-    let found = find_joints(args.device, &args.weights.file(), &picture, &mask)?;
+    let (picture, mask) = args.person.read(args.place.device)?;
+    let found = find_joints(args.place.device, &args.weights.file(), &picture, &mask)?;
     let aspect = picture.width as f32 / picture.height as f32;
     let pinned = [found.standing(), args.pin].concat();
     let posed = found.posed(aspect, &args.drag, &pinned);

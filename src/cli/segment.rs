@@ -1,7 +1,7 @@
 //! `dragentity segment`: the page's clicks, without the page.
 
 use super::files::{MAX_PICTURE_FILE, read, read_picture, writable};
-use super::model::SegmenterArgs;
+use super::model::{DeviceArgs, SegmenterArgs};
 use dragentity_core::Cancel;
 use dragentity_core::Click;
 use dragentity_core::ClickJob;
@@ -9,11 +9,10 @@ use dragentity_core::JobEvent;
 use dragentity_core::error::Result;
 use dragentity_core::platform::write_whole;
 use dragentity_core::scene::{Mask, Picture};
-use dragentity_networks::device::Device;
 use dragentity_pipeline::model::ModelOptions;
 use dragentity_pipeline::runner::with_runner;
 use dragentity_terminal::interrupt::on_interrupt;
-use dragentity_terminal::progress::Progress;
+use dragentity_terminal::progress::ProgressArgs;
 use std::path::PathBuf;
 
 /// Options of `dragentity segment`.
@@ -41,12 +40,10 @@ pub struct Args {
     output: PathBuf,
     #[command(flatten)]
     segmenter: SegmenterArgs,
-    /// Where to compute: auto, cuda, vulkan, metal, dx12, wgpu or cpu; cuda:1 is the second GPU, cpu:4 four threads
-    #[arg(long, default_value = "auto")]
-    device: Device,
-    /// Print progress and result as JSON, one object a line
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    place: DeviceArgs,
+    #[command(flatten)]
+    progress: ProgressArgs,
 }
 
 /// Reads `0.25,0.5`.
@@ -102,10 +99,10 @@ pub fn run(args: Args) -> Result<()> {
     let cancel = Cancel::new();
     let stop = cancel.clone();
     on_interrupt(move || stop.cancel());
-    let mut progress = Progress::new(args.json);
+    let mut progress = args.progress.start();
     let mut show = |event: JobEvent| progress.show_clicks(&event);
     let options = args.segmenter.on(ModelOptions::default());
-    let mask = with_runner(args.device, &options, |runner| {
+    let mask = with_runner(args.place.device, &options, |runner| {
         runner.segment(&job, &cancel, &mut show)
     });
     progress.finish();

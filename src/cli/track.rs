@@ -1,9 +1,9 @@
 //! `dragentity track`: where the things of a video are in each of its frames.
 
-use super::files::{check_output, writable};
+use super::files::{MAX_PICTURE_FILE, check_output, read as read_file, writable};
 use dragentity_core::Video;
 use dragentity_core::error::{Error, Result};
-use dragentity_core::platform::{read_bytes, write_whole};
+use dragentity_core::platform::write_whole;
 use dragentity_core::scene::{Mask, Preset};
 use dragentity_media as media;
 use dragentity_media::overlay;
@@ -18,6 +18,8 @@ use dragentity_terminal::out;
 use indicatif::ProgressBar;
 use std::path::{Path, PathBuf};
 
+/// Largest file of tracks that is read, in bytes.
+const MAX_TRACKS_FILE: u64 = 64 << 20;
 /// Frames of a contact sheet at most, and in a row of it.
 const SHEET: (usize, usize) = (12, 4);
 /// Longer side, in pixels, of a frame of a contact sheet.
@@ -165,7 +167,7 @@ fn masks(paths: &[PathBuf], video: &Video) -> Result<Vec<(String, Mask)>> {
     }
     let one = |path: PathBuf| {
         let name = path.display().to_string();
-        let bytes = pollster::block_on(read_bytes(&name, &mut |_, _| {}))?;
+        let bytes = read_file(&path, MAX_PICTURE_FILE, "mask")?;
         let mask = Mask::decode(&bytes, &name, "the video", [video.width, video.height])?;
         let stem = path
             .file_stem()
@@ -180,7 +182,7 @@ fn masks(paths: &[PathBuf], video: &Video) -> Result<Vec<(String, Mask)>> {
 /// Tracks from a file, with the masks' names and radii.
 fn given(path: &Path, entities: &[(String, Mask)], video: &Video) -> Result<Tracks> {
     let name = path.display().to_string();
-    let bytes = pollster::block_on(read_bytes(&name, &mut |_, _| {}))?;
+    let bytes = read_file(path, MAX_TRACKS_FILE, "file of tracks")?;
     let text = String::from_utf8_lossy(&bytes);
     let tracks = Tracks::parse(&text, &name, (video.width, video.height))?;
     if tracks.entities.len() != entities.len() {

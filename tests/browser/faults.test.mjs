@@ -67,6 +67,18 @@ const LOSABLE = `
     return device;
   };`;
 
+/** Takes the GPU away from the worker that has it. */
+async function loseGpu(page) {
+  const withGpu = async () => {
+    for (const one of page.workers().filter((one) => one.url().endsWith('/worker.js'))) {
+      if (await one.evaluate(() => typeof globalThis.loseGpu === 'function')) return one;
+    }
+    return null;
+  };
+  await (await until(withGpu, 'the worker that has the GPU')).evaluate(() => globalThis.loseGpu());
+  await said(page, /GPU was lost.*scene is kept/);
+}
+
 for (const when of ['idle', 'generating']) {
   test(`the GPU is lost while the page is ${when}`, slow, async (t) => {
     const page = await open(t, { webgpu: true, at: `/?device=webgpu&${TINY}`, prepare: inWorker(LOSABLE) });
@@ -77,17 +89,25 @@ for (const when of ['idle', 'generating']) {
       await generate(page);
       await until(async () => /step/i.test(await phase(page)), 'the first step', 240_000);
     }
-    const withGpu = async () => {
-      for (const one of page.workers().filter((one) => one.url().endsWith('/worker.js'))) {
-        if (await one.evaluate(() => typeof globalThis.loseGpu === 'function')) return one;
-      }
-      return null;
-    };
-    await (await until(withGpu, 'the worker that has the GPU')).evaluate(() => globalThis.loseGpu());
-    await said(page, /GPU was lost.*scene is kept/);
+    await loseGpu(page);
     await goesOn(page);
   });
 }
+
+test('the GPU is lost while it looks at the picture', slow, async (t) => {
+  // With MobileSAM, for which an emulated GPU takes minutes.
+  const page = await open(t, { webgpu: true, at: '/?device=webgpu&model=models/faults_tiny/', prepare: inWorker(LOSABLE) });
+  await scene(page);
+  const device = () => at(page, 'device').textContent();
+  await until(async () => /Looking at the picture/.test(await device()), 'the picture to be looked at', 240_000);
+  await loseGpu(page);
+  // The processor looks at it anew, and the scene is as it was.
+  await until(async () => /Looking at the picture/.test(await device()), 'the processor to look at it', 120_000);
+  await until(async () => !/Looking|Loading/.test(await device()), 'the picture to be known', 300_000);
+  await entities(page, 1);
+  assert.match(await at(page, 'entity-0').textContent(), /Has a path/);
+  assert.equal((await sentences(page)).length, 1);
+});
 
 for (const [what, thrown] of [
   ['is killed', "new Error('killed')"],

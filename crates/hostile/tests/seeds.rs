@@ -1,5 +1,6 @@
 //! Every reader on its seeds, and on what becomes of them when bytes are changed, cut out and repeated: a moment's fuzzing that
-//! needs no other compiler. `scripts/fuzz` goes on where this ends.
+//! needs no other compiler, or as many runs as `DRAGENTITY_HOSTILE_RUNS` says. `scripts/fuzz` goes on where this ends, and knows
+//! which inputs reach something new.
 #![cfg(not(target_family = "wasm"))]
 
 use dragentity_hostile::{TARGETS, Target};
@@ -8,8 +9,14 @@ use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
 use std::path::{Path, PathBuf};
 
-/// How often each is fed.
+/// How often each is fed, unless the environment says how often.
 const RUNS: u32 = 400;
+
+/// How often each is fed.
+fn runs() -> u32 {
+    let told = std::env::var("DRAGENTITY_HOSTILE_RUNS").ok();
+    told.map_or(RUNS, |told| told.parse().unwrap())
+}
 
 fn fuzz() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz")
@@ -104,7 +111,7 @@ fn feed(name: &str) {
     }
     (target.feed)(&[]);
     let config = Config {
-        cases: RUNS,
+        cases: runs(),
         failure_persistence: None,
         ..Config::default()
     };

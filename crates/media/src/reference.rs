@@ -1,10 +1,10 @@
 //! Time-to-Move's folders: `first_frame.png`, `motion_signal.mp4` (what is followed), `mask.mp4` (white where it is followed
 //! closely) and, for models that take words, `prompt.txt`.
 
-use crate::read::{Reading, read};
+use crate::read::{Reading, read, read_file};
 use crate::{mp4, resized};
 use dragentity_core::Video;
-use dragentity_core::error::{Error, Result};
+use dragentity_core::error::Result;
 use dragentity_core::job::Reference;
 use dragentity_core::platform::{make_dir, write_whole};
 use dragentity_core::scene::picture::encode_png;
@@ -22,13 +22,10 @@ pub const FILES: [&str; 4] = [PICTURE, MOTION, MASK, PROMPT];
 /// Reads a folder, at most `frames` frames of it: the picture, and what is followed.
 ///
 /// # Errors
-/// [`Error::Picture`] and [`Error::Io`], naming the file and what to do about it.
+/// [`dragentity_core::Error::Picture`] and [`dragentity_core::Error::Io`], naming the file and what to do about it.
 pub fn open(folder: &Path, frames: usize) -> Result<(Picture, Reference)> {
     let name = |file: &str| folder.join(file).display().to_string();
-    let bytes = std::fs::read(folder.join(PICTURE)).map_err(|source| Error::Io {
-        path: name(PICTURE),
-        source,
-    })?;
+    let bytes = read_file(&folder.join(PICTURE))?;
     let picture = Picture::decode(&bytes, &name(PICTURE))?;
     let reading = Reading {
         frames,
@@ -56,7 +53,7 @@ pub fn open(folder: &Path, frames: usize) -> Result<(Picture, Reference)> {
 /// Writes a folder, which is made where there is none.
 ///
 /// # Errors
-/// [`Error::Io`] when it cannot be written, and those of the encoder.
+/// [`dragentity_core::Error::Io`] when it cannot be written, and those of the encoder.
 pub fn save(picture: &Picture, reference: &Reference, folder: &Path) -> Result<()> {
     let video = &reference.video;
     let grey = |mask: &Mask| {

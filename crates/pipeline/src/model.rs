@@ -76,10 +76,64 @@ impl About {
         Settings::resolve(request, &chosen, &self.settings)
     }
 
+    /// What was asked for with the job itself and changes nothing in what this model makes, in a sentence. Of presets nothing is
+    /// said: they are made for any model.
+    pub fn unused(&self, request: &Choice) -> Option<String> {
+        let Choice {
+            // Every model heeds these.
+            frames: _,
+            fps: _,
+            size,
+            seed,
+            steps,
+            min_guidance,
+            max_guidance,
+            motion_bucket,
+            noise_augmentation,
+            representation,
+            control,
+            sampler,
+            weak,
+            strong,
+        } = request;
+        let of_networks = [
+            ("seed", seed.is_some()),
+            ("steps", steps.is_some()),
+            ("min_guidance", min_guidance.is_some()),
+            ("max_guidance", max_guidance.is_some()),
+            ("motion_bucket", motion_bucket.is_some()),
+            ("noise_augmentation", noise_augmentation.is_some()),
+            ("representation", representation.is_some()),
+        ];
+        let of_published = [
+            ("control", control.is_some()),
+            ("sampler", sampler.is_some()),
+            ("weak", weak.is_some()),
+            ("strong", strong.is_some()),
+        ];
+        let unused: Vec<&str> = match self.kind {
+            Kind::AtOnce => [&of_networks[..], &of_published].concat(),
+            // Its frames are as large as it was trained for.
+            Kind::DragEntity => [&of_published[..], &[("size", size.is_some())]].concat(),
+            Kind::StableVideoDiffusion => Vec::new(),
+        }
+        .into_iter()
+        .filter_map(|(name, given)| given.then_some(name))
+        .collect();
+        (!unused.is_empty()).then(|| {
+            format!(
+                "not used by this model ({}): {}",
+                self.name,
+                unused.join(", ")
+            )
+        })
+    }
+
     /// Reads what a directory or URL says of itself, and of the ControlNet that is to steer it.
     ///
     /// # Errors
-    /// [`Error::Model`] if it is no model, or none of a known kind, or the ControlNet does not fit it.
+    /// [`Error::Model`] if it is no model, or none of a known kind, or the ControlNet does not fit it; [`Error::Job`] for other
+    /// options that it would not heed.
     pub async fn read(options: &ModelOptions) -> Result<Self> {
         /// `model_index.json`, as far as all kinds have it.
         #[derive(Deserialize)]
@@ -90,35 +144,20 @@ impl About {
 
         const INDEX: &str = "model_index.json";
         if options.location == at_once::NAME {
-            return match &options.controlnet {
-                None => Ok(Self {
-                    kind: Kind::AtOnce,
-                    name: "at once, without a network".into(),
-                    settings: at_once::settings(),
-                    steered: false,
-                    note: None,
-                }),
-                Some(other) => Err(Error::Model {
-                    name: other.location.clone(),
-                    reason: "steers Stable Video Diffusion: name its directory with --model, or leave --controlnet out"
-                        .into(),
-                }),
-            };
+            options.refuse_what_others_have(Kind::AtOnce)?;
+            return Ok(Self {
+                kind: Kind::AtOnce,
+                name: "at once, without a network".into(),
+                settings: at_once::settings(),
+                steered: false,
+                note: None,
+            });
         }
         let dir = ModelDir::new(&options.location);
         let head: Head = dir.read_json("", INDEX).await?;
         match head.class_name.as_str() {
             "DragEntityPipeline" => {
-                if let Some(other) = &options.controlnet {
-                    return Err(Error::Model {
-                        name: other.location.clone(),
-                        reason: format!(
-                            "steers Stable Video Diffusion, and {} has a ControlNet of its own: name the directory of \
-                             Stable Video Diffusion with --model, or leave --controlnet out",
-                            options.location
-                        ),
-                    });
-                }
+                options.refuse_what_others_have(Kind::DragEntity)?;
                 let index: ModelIndex = dir.read_json("", INDEX).await?;
                 Ok(Self {
                     kind: Kind::DragEntity,
@@ -217,6 +256,44 @@ impl ModelOptions {
             ..Self::default()
         }
     }
+
+    /// Refuses what a model of this kind, which is not [`Kind::StableVideoDiffusion`], would not heed: left aside without a word
+    /// it would pass for something that was done.
+    fn refuse_what_others_have(&self, kind: Kind) -> Result<()> {
+        let name = &self.location;
+        if let Some(other) = &self.controlnet {
+            let own = match kind {
+                Kind::DragEntity => format!(", and {name} has a ControlNet of its own"),
+                _ => String::new(),
+            };
+            return Err(Error::Model {
+                name: other.location.clone(),
+                reason: format!(
+                    "steers Stable Video Diffusion{own}: name the directory of Stable Video Diffusion with --model, or leave \
+                     --controlnet out"
+                ),
+            });
+        }
+        let foreign = [
+            ("--unet", self.unet.is_some()),
+            ("--sampler", self.sampler.is_some()),
+        ];
+        if let Some((option, _)) = foreign.iter().find(|(_, given)| *given) {
+            return Err(Error::Job(format!(
+                "{option} is for Stable Video Diffusion, and {name} is none: name the directory of Stable Video Diffusion with \
+                 --model, or leave {option} out"
+            )));
+        }
+        match (self.dtype, kind) {
+            (Some(dtype), Kind::AtOnce) => Err(Error::Job(format!(
+                "{name} runs no model whose weights could be held in {dtype}: name one with --model, or leave --dtype out"
+            ))),
+            (Some(dtype), _) if dtype != WeightType::Float(FloatDType::F32) => Err(Error::Job(
+                format!("{name} computes in f32 only, not in {dtype}: leave --dtype out"),
+            )),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A model on a device, which runs jobs one after another.
@@ -251,15 +328,10 @@ impl<B: Backend> Model<B> {
         }
         match About::read(options).await?.kind {
             Kind::AtOnce => Ok(Self::AtOnce(AtOnce::new(options.structure.clone()))),
-            Kind::DragEntity => match options.dtype {
-                None | Some(WeightType::Float(FloatDType::F32)) => {
-                    let engine = Engine::load(location, device, device_name, observer).await?;
-                    Ok(Self::DragEntity(engine))
-                }
-                Some(dtype) => Err(Error::Job(format!(
-                    "{location} computes in f32 only, not in {dtype}: leave --dtype out"
-                ))),
-            },
+            Kind::DragEntity => {
+                let engine = Engine::load(location, device, device_name, observer).await?;
+                Ok(Self::DragEntity(engine))
+            }
             Kind::StableVideoDiffusion => {
                 let (on, location) = (device.clone(), location.as_str());
                 let dtypes = match options.dtype {
@@ -356,6 +428,56 @@ mod tests {
         let published = Kind::StableVideoDiffusion;
         assert_eq!(told(published, &Choice::default()), (25, 25, 7, 90));
         assert_eq!(told(published, &request), (3, 25, 7, 90));
+    }
+
+    #[test]
+    fn what_a_model_does_not_heed_is_named_or_refused() {
+        let request = Choice {
+            frames: Some(9),
+            steps: Some(3),
+            size: Some([64, 48]),
+            weak: Some(0.1),
+            ..Choice::default()
+        };
+        let unused = |kind, request: &Choice| about(kind).unused(request);
+        assert_eq!(
+            unused(Kind::AtOnce, &request).unwrap(),
+            "not used by this model (a model): steps, weak"
+        );
+        assert_eq!(
+            unused(Kind::DragEntity, &request).unwrap(),
+            "not used by this model (a model): weak, size"
+        );
+        assert_eq!(unused(Kind::StableVideoDiffusion, &request), None);
+        assert_eq!(unused(Kind::AtOnce, &Choice::default()), None);
+
+        let refused = |options: ModelOptions, option: &str| {
+            let why = pollster::block_on(About::read(&options)).unwrap_err();
+            assert!(why.to_string().contains(option), "{why}");
+        };
+        let at_once = || ModelOptions::new(at_once::NAME);
+        refused(
+            ModelOptions {
+                unet: Some("a.safetensors".into()),
+                ..at_once()
+            },
+            "leave --unet out",
+        );
+        refused(
+            ModelOptions {
+                sampler: Some(SamplerKind::Euler),
+                ..at_once()
+            },
+            "leave --sampler out",
+        );
+        refused(
+            ModelOptions {
+                dtype: Some(WeightType::Float(FloatDType::F32)),
+                ..at_once()
+            },
+            "leave --dtype out",
+        );
+        assert!(pollster::block_on(About::read(&at_once())).is_ok());
     }
 
     #[test]

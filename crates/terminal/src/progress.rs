@@ -8,6 +8,21 @@ use serde_json::{Value, json};
 use std::fmt::Display;
 use std::time::Duration;
 
+/// How it is told what happens.
+#[derive(clap::Args)]
+pub struct ProgressArgs {
+    /// Print progress and result as JSON, one object a line
+    #[arg(long)]
+    json: bool,
+}
+
+impl ProgressArgs {
+    /// What tells it so.
+    pub fn start(&self) -> Progress {
+        Progress::new(self.json)
+    }
+}
+
 /// Shows events. Bars go to standard error, and only where that is a terminal; what is planned goes there anyhow, as a
 /// log wants to know it. JSON goes to standard output.
 pub struct Progress {

@@ -1,5 +1,6 @@
 //! What the tests of several files share: one test body for each backend, synthetic weights, goldens.
 
+pub mod faults;
 pub mod program;
 pub mod steer;
 pub mod svd;

@@ -86,7 +86,7 @@ pub fn published_directory() -> tempfile::TempDir {
     folder
 }
 
-/// Writes a directory as published, with synthetic weights, into an empty one.
+/// Writes a directory as published, with synthetic weights, into an empty one: its `fp16` variant, as most people have it.
 pub fn write_published(root: &Path) {
     let device = Default::default();
     let expected = svd_config();
@@ -97,7 +97,13 @@ pub fn write_published(root: &Path) {
     let encoder = expected.image_encoder.init(&device).unwrap();
     let vae = expected.vae.init(&device).unwrap();
     let unet = expected.unet.init(&device).unwrap();
-    write_part(root, "image_encoder", "model.safetensors", "clip", &encoder);
+    write_part(
+        root,
+        "image_encoder",
+        "model.fp16.safetensors",
+        "clip",
+        &encoder,
+    );
     write_part(root, "vae", weights, "vae", &vae);
     write_part(root, "unet", weights, "unet", &unet);
     for (part, file) in [

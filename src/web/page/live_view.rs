@@ -7,7 +7,7 @@ use crate::web::protocol::SpriteData;
 use dragentity_compositor::cutout::Sprite;
 use dragentity_compositor::place::Place;
 use dragentity_compositor::warp::Bendable;
-use dragentity_core::scene::bend::{Border, Mesh, PersonRig, Rig, Solver, mesh_over};
+use dragentity_core::scene::bend::{Mesh, Rig};
 use dragentity_core::scene::{Entity, Picture, Pose, Scene, Skeleton};
 use std::sync::Arc;
 use wasm_bindgen::Clamped;
@@ -47,13 +47,8 @@ struct Layer {
     sprite: Sprite,
     /// Made when it is first bent.
     bendable: Option<Bendable>,
-    mesh: Option<Arc<Mesh>>,
-    /// What leads it, for handles that are at these places at rest.
-    solver: Option<(Vec<[f32; 2]>, Solver)>,
-    /// What leads it where its handles lead the joints of a person.
-    person: Option<Person>,
-    /// The border that cuts it off, for handles that are at these places at rest.
-    border: Option<(Vec<[f32; 2]>, Option<Border>)>,
+    /// What leads it by hand.
+    held: Option<Held>,
     /// Its motion as of this revision of the scene, and when it was looked at last; none where it is moved as it is.
     rig: Option<(u64, f32, Option<Rig>)>,
     /// Its motion while it is turned and scaled by hand.
@@ -62,16 +57,14 @@ struct Layer {
     bent: HtmlCanvasElement,
 }
 
-/// A person that is led by its joints.
-struct Person {
-    skeleton: Skeleton,
+/// Something that was taken hold of.
+struct Held {
+    /// Of a person whose joints are led.
+    skeleton: Option<Skeleton>,
     /// Where its handles are at rest.
     rests: Vec<[f32; 2]>,
-    rig: PersonRig,
-}
-
-fn scaled(p: [f32; 2], size: [u32; 2]) -> [f32; 2] {
-    [p[0] * size[0] as f32, p[1] * size[1] as f32]
+    /// None where it is moved as it is.
+    rig: Option<Rig>,
 }
 
 /// Where a layer is.
@@ -105,115 +98,37 @@ impl Layer {
                 rgba: thing.rgba.to_vec(),
             },
             bendable: None,
-            mesh: None,
-            solver: None,
-            person: None,
-            border: None,
+            held: None,
             rig: None,
             posed: None,
             bent: dom::canvas(1, 1),
         })
     }
 
-    /// The border that cuts it off while it is led at handles, given from where to where in fractions of a picture of `size` pixels.
-    fn border(
-        &mut self,
-        entity: &Entity,
-        size: [u32; 2],
-        handles: &[[[f32; 2]; 2]],
-    ) -> Option<Border> {
-        let rests = handles.iter().map(|[rest, _]| scaled(*rest, size));
-        let rests: Vec<[f32; 2]> = rests.collect();
-        // All of the mask is looked at for it: once a drag.
-        match &self.border {
-            Some((made_for, border)) if *made_for == rests => *border,
-            _ => {
-                let border = Border::of(&entity.mask, size, &rests);
-                self.border = Some((rests, border));
-                border
-            }
-        }
-    }
-
-    /// Where it is when the joints of a person are led; `None` where there is nothing to be held.
-    fn led_person(
-        &mut self,
-        (entity, picture): (&Entity, &Picture),
-        skeleton: &Skeleton,
-        size: [u32; 2],
-        handles: &[[[f32; 2]; 2]],
-    ) -> Option<Where> {
-        let rests: Vec<[f32; 2]> = handles.iter().map(|[rest, _]| *rest).collect();
-        let same = |known: &Person| known.skeleton == *skeleton && known.rests == rests;
-        if !self.person.as_ref().is_some_and(same) {
-            let rig = PersonRig::new(skeleton, &entity.mask, picture, size, &rests)?;
-            let skeleton = skeleton.clone();
-            self.person = Some(Person {
-                skeleton,
-                rests,
-                rig,
-            });
-        }
-        let border = self.border(entity, size, handles);
-        let Person { rig, .. } = self.person.as_mut()?;
-        let by = |[from, to]: &[[f32; 2]; 2]| [to[0] - from[0], to[1] - from[1]];
-        let mut vertices = rig.led(&handles.iter().map(by).collect::<Vec<_>>());
-        if let Some(border) = border {
-            border.hold(rig.mesh(), &mut vertices);
-        }
-        Some(Where::Bent(rig.mesh().clone(), vertices))
-    }
-
     /// Where it is when its handles are led.
     fn led(&mut self, (entity, picture): (&Entity, &Picture), size: [u32; 2], led: &Led) -> Where {
-        let handles = &led.handles;
-        if let Some(skeleton) = &led.skeleton
-            && let Some(found) = self.led_person((entity, picture), skeleton, size, handles)
-        {
-            return found;
-        }
-        let by = |[from, to]: &[[f32; 2]; 2]| [to[0] - from[0], to[1] - from[1]];
-        let first = handles.first().map(by).unwrap_or_default();
-        let same = |handle| {
-            let own = by(handle);
-            (own[0] - first[0]).abs() + (own[1] - first[1]).abs() < 1e-6
-        };
-        let border = self.border(entity, size, handles);
-        let leaves = |border: &Border| {
-            border.is_left_by(handles.iter().map(|handle| scaled(by(handle), size)))
-        };
-        if handles.iter().all(same) && !border.as_ref().is_some_and(leaves) {
-            return Where::By(first);
-        }
-        if self.mesh.is_none() {
-            self.mesh = mesh_over(&entity.mask, size, |_, _| true).map(Arc::new);
-        }
-        let Some(mesh) = &self.mesh else {
-            return Where::By(first);
-        };
-        let rests: Vec<[f32; 2]> = handles
-            .iter()
-            .map(|[rest, _]| scaled(*rest, size))
-            .collect();
-        let targets: Vec<[f32; 2]> = handles.iter().map(|[_, to]| scaled(*to, size)).collect();
-        if self
-            .solver
-            .as_ref()
-            .is_none_or(|(made_for, _)| *made_for != rests)
-        {
-            let solver = Solver::new(mesh.clone(), &rests);
-            self.solver = Some((rests, solver));
-        }
-        match &mut self.solver {
-            Some((_, solver)) => {
-                let mut vertices = solver.step(&targets, &Pose::default());
-                if let Some(border) = border {
-                    border.hold(mesh, &mut vertices);
-                }
-                Where::Bent(mesh.clone(), vertices)
+        let (rests, to): (Vec<_>, Vec<_>) =
+            led.handles.iter().map(|[rest, to]| (*rest, *to)).unzip();
+        let same = |held: &&mut Held| held.skeleton == led.skeleton && held.rests == rests;
+        let first = rests.first().zip(to.first());
+        let first = first.map_or([0.0; 2], |(from, to)| [to[0] - from[0], to[1] - from[1]]);
+        let held = match self.held.as_mut().filter(same) {
+            Some(held) => held,
+            None => {
+                let rig = Rig::held(&entity.mask, led.skeleton.as_ref(), picture, size, &rests);
+                let skeleton = led.skeleton.clone();
+                self.held.insert(Held {
+                    skeleton,
+                    rests,
+                    rig,
+                })
             }
-            None => Where::By(first),
-        }
+        };
+        let bent = held.rig.as_mut().and_then(|rig| {
+            let vertices = rig.lead(&to)?;
+            Some(Where::Bent(rig.mesh().clone(), vertices))
+        });
+        bent.unwrap_or(Where::By(first))
     }
 
     /// Where it is at a time; `camera` for what has no motion of its own.

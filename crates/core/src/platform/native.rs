@@ -6,7 +6,7 @@ use serde::Serialize;
 use std::cell::Cell;
 use std::fs::File;
 use std::future::poll_fn;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::{Path, PathBuf};
 use std::sync::{Once, OnceLock};
@@ -19,7 +19,7 @@ const CHUNK: u64 = 1 << 20;
 /// Reads a whole file, with `progress(bytes read, bytes in all)`.
 ///
 /// # Errors
-/// [`Error::Io`] if it cannot be read or is no ordinary file.
+/// [`Error::Io`] if it cannot be read, is no ordinary file, or grows faster than it is read.
 pub async fn read_bytes(location: &str, progress: &mut dyn FnMut(u64, u64)) -> Result<Vec<u8>> {
     let io = |source| Error::Io {
         path: location.to_owned(),
@@ -40,6 +40,11 @@ pub async fn read_bytes(location: &str, progress: &mut dyn FnMut(u64, u64)) -> R
             return Ok(bytes);
         }
         let done = bytes.len() as u64;
+        // Whoever looked at its length first was told of no more.
+        if done > total + CHUNK {
+            let grows = "another program writes into it; try again when that is done";
+            return Err(io(std::io::Error::other(grows)));
+        }
         progress(done, total.max(done));
         yield_now().await;
     }
@@ -73,13 +78,18 @@ fn open_file(location: &str) -> std::io::Result<(File, u64)> {
 }
 
 /// Writes a file beside its place, then moves it there, so that a full disk or an interruption leaves no half file
-/// under its name.
+/// under its name. Some disks say only at the end what did not fit: it is waited for.
 ///
 /// # Errors
 /// [`Error::Io`], also when its directory does not exist.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let part = part_of(path);
-    let written = std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, path));
+    let written = File::create(&part)
+        .and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_data()
+        })
+        .and_then(|()| std::fs::rename(&part, path));
     written.map_err(|source| {
         // The part may not exist; the first error is the one to tell.
         let _ = std::fs::remove_file(&part);
@@ -220,6 +230,29 @@ mod tests {
         let error = opened.read_at(6, &mut piece).unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
         std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_grows_while_it_is_read_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        std::fs::write(&path, vec![1; 100]).unwrap();
+        let mut grown = std::fs::OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .unwrap();
+        // As fast as it is read.
+        let more = vec![2; CHUNK as usize];
+        let read = pollster::block_on(read_bytes(path.to_str().unwrap(), &mut |_, _| {
+            if grown.metadata().unwrap().len() < 20 * CHUNK {
+                grown.write_all(&more).unwrap();
+            }
+        }));
+        let said = read.unwrap_err().to_string();
+        assert!(
+            said.contains("log") && said.contains("another program"),
+            "{said}"
+        );
     }
 
     #[test]

@@ -106,10 +106,12 @@ where
     write_record::<B, _>(&file(&fresh, "optimizer"), optimizer.to_record())?;
     let text = serde_json::to_string(state).map_err(|e| failed(&fresh, e))?;
     write_through(&fresh.join("state.json"), text.as_bytes())?;
-    if old.exists() {
-        std::fs::remove_dir_all(&old).map_err(|e| failed(&old, e))?;
-    }
+    // At any moment there is a whole one under a name that is looked for: if a save was stopped between its renames, the old one
+    // is all there is until the new one is in its place.
     if current.exists() {
+        if old.exists() {
+            std::fs::remove_dir_all(&old).map_err(|e| failed(&old, e))?;
+        }
         std::fs::rename(&current, &old).map_err(|e| failed(&current, e))?;
     }
     std::fs::rename(&fresh, &current).map_err(|e| failed(&current, e))?;

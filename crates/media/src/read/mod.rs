@@ -150,7 +150,8 @@ impl Kind {
     }
 }
 
-fn read_file(path: &Path) -> Result<Vec<u8>> {
+/// The bytes of a file that is no larger than any that is read.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>> {
     let name = path.display().to_string();
     if std::fs::metadata(path).is_ok_and(|meta| meta.len() > MAX_FILE) {
         let reason = format!("is larger than {} GB; cut it", MAX_FILE >> 30);

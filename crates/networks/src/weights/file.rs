@@ -10,6 +10,7 @@ use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use safetensors::Dtype;
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 /// Elements that are read and made `f32` at a time.
@@ -240,8 +241,17 @@ impl Shard {
     fn new(name: &str, contents: Contents) -> Result<(Self, BTreeMap<String, TensorInfo>)> {
         let read_at = |at: u64, into: &mut [u8]| contents.read_at(at, into);
         let mut first = [0; 4];
-        // One that is shorter is not taken for anything.
-        let zip = read_at(0, &mut first).is_ok() && torch::is_zip(&first);
+        let zip = match read_at(0, &mut first) {
+            Ok(()) => torch::is_zip(&first),
+            // One that is shorter is not taken for anything.
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => false,
+            Err(source) => {
+                return Err(Error::Io {
+                    path: name.to_owned(),
+                    source,
+                });
+            }
+        };
         let tensors = match zip {
             true => torch::read_header(name, contents.len(), &read_at)?,
             false => read_header(name, contents.len(), &read_at)?,

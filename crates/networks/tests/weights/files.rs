@@ -321,6 +321,40 @@ fn eight_bit_tensors_are_read_with_their_scale_or_not_at_all() {
     assert!(text.contains("holds NaN at element 3"), "{text}");
 }
 
+/// Another program writes into the files after they were opened.
+#[test]
+fn a_file_that_changes_while_it_is_read_is_named() {
+    let sharded = Sharded::new();
+    let location = sharded.path(INDEX).display().to_string();
+    let weights = pollster::block_on(Weights::open(&location, &mut |_, _| {})).unwrap();
+    let shard = std::fs::File::options()
+        .write(true)
+        .open(sharded.path(&format!("unet/{SECOND}")))
+        .unwrap();
+    let length = shard.metadata().unwrap().len();
+    let last = NAMES[NAMES.len() - 1];
+    for left in [length - 1, length / 2, 1, 0] {
+        shard.set_len(left).unwrap();
+        let failed: Vec<String> = NAMES
+            .iter()
+            .filter_map(|name| Some(weights.read(name).err()?.to_string()))
+            .collect();
+        assert!(!failed.is_empty(), "{left} bytes are left");
+        for said in failed {
+            assert!(said.contains(SECOND), "{said}");
+        }
+    }
+    // Longer again, and full of zeros: other numbers, which are none of ours to judge.
+    shard.set_len(2 * length).unwrap();
+    let (values, shape) = weights.read(last).unwrap();
+    assert_eq!(values.len(), shape.iter().product::<usize>());
+    // What is in the other file is as it was.
+    assert_eq!(
+        weights.read("linears.0.bias").unwrap().0,
+        parameter("linears.0.bias", &[5])
+    );
+}
+
 proptest! {
     #[test]
     fn no_index_panics(

@@ -14,10 +14,8 @@ mod similarity;
 mod skyline;
 mod solver;
 
-pub use border::Border;
 pub use mesh::{Anchor, MAX_VERTICES, Mesh, mesh_over};
 pub use motion::{BehindArms, Motion, Rig};
-pub use person::PersonRig;
 pub use similarity::{Fit, Pair, Similarity};
 pub use solver::{Guess, Solver};
 

@@ -5,7 +5,7 @@ use super::mesh::{Mesh, mesh_over};
 use super::person::PersonRig;
 use super::solver::Solver;
 use crate::scene::skeleton::{Areas, Puppet};
-use crate::scene::{Entity, Mask, Picture, Pose, Trajectory};
+use crate::scene::{Entity, Mask, Picture, Pose, Skeleton, Trajectory};
 use std::sync::Arc;
 
 /// Where a thing is in each frame, in pixels of the picture.
@@ -80,6 +80,8 @@ impl BehindArms {
 #[derive(Clone, Debug)]
 pub struct Rig {
     led: Led,
+    /// Its paths.
+    paths: Vec<Trajectory>,
     /// The border that cuts it off.
     border: Option<Border>,
 }
@@ -90,20 +92,13 @@ enum Led {
     Thing {
         /// Its mesh, held there.
         solver: Box<Solver>,
-        /// Its paths.
-        paths: Vec<Trajectory>,
         /// How it is turned and scaled.
         poses: Vec<Pose>,
         /// Of the picture, in pixels.
         size: [f32; 2],
     },
-    /// By its joints.
-    Person {
-        /// Its mesh, taken hold of where its paths begin.
-        rig: Box<PersonRig>,
-        /// Its paths.
-        paths: Vec<Trajectory>,
-    },
+    /// By its joints: its mesh, taken hold of there.
+    Person(Box<PersonRig>),
 }
 
 impl Rig {
@@ -133,15 +128,50 @@ impl Rig {
                 .as_ref()
                 .filter(|border| border.is_left_by(&mut offsets))?;
         }
-        let mesh = mesh_over(&entity.mask, size, |_, _| true)?;
+        Self::thing(&entity.mask, paths, entity.poses.clone(), border, size)
+    }
+
+    /// Of what is led by hand, whatever paths it has: a mask taken hold of at places in fractions of the picture, by its joints where a
+    /// skeleton is given. Otherwise as [`Self::of`]; `None` where it is moved as it is, wherever it is led.
+    pub fn held(
+        mask: &Mask,
+        skeleton: Option<&Skeleton>,
+        picture: &Picture,
+        size: [u32; 2],
+        taken: &[[f32; 2]],
+    ) -> Option<Self> {
+        let pins: Vec<Trajectory> = taken.iter().map(|[x, y]| Trajectory::pin(*x, *y)).collect();
+        if let Some(skeleton) = skeleton
+            && let Some(rig) = PersonRig::new(skeleton, mask, picture, size, taken)
+        {
+            return Some(Self::person(rig, pins, mask, size));
+        }
+        let border = Border::of(mask, size, &rests(&pins, size.map(|side| side as f32)));
+        match (&border, pins.len()) {
+            (None, 0 | 1) => None,
+            _ => Self::thing(mask, pins, Vec::new(), border, size),
+        }
+    }
+
+    /// Of a thing that is led at the places where its paths begin.
+    fn thing(
+        mask: &Mask,
+        paths: Vec<Trajectory>,
+        poses: Vec<Pose>,
+        border: Option<Border>,
+        size: [u32; 2],
+    ) -> Option<Self> {
+        let mesh = mesh_over(mask, size, |_, _| true)?;
+        let size = size.map(|side| side as f32);
+        let solver = Box::new(Solver::new(Arc::new(mesh), &rests(&paths, size)));
         Some(Self {
-            border,
             led: Led::Thing {
-                solver: Box::new(Solver::new(Arc::new(mesh), &rests)),
-                paths,
-                poses: entity.poses.clone(),
-                size: sides,
+                solver,
+                poses,
+                size,
             },
+            paths,
+            border,
         })
     }
 
@@ -150,10 +180,8 @@ impl Rig {
         let rests = rests(&paths, size.map(|side| side as f32));
         Self {
             border: Border::of(mask, size, &rests),
-            led: Led::Person {
-                rig: Box::new(rig),
-                paths,
-            },
+            led: Led::Person(Box::new(rig)),
+            paths,
         }
     }
 
@@ -161,7 +189,7 @@ impl Rig {
     pub fn mesh(&self) -> &Arc<Mesh> {
         match &self.led {
             Led::Thing { solver, .. } => solver.mesh(),
-            Led::Person { rig, .. } => rig.mesh(),
+            Led::Person(rig) => rig.mesh(),
         }
     }
 
@@ -188,23 +216,48 @@ impl Rig {
             true => path.position(t),
             false => path.start(),
         };
+        let to: Vec<[f32; 2]> = self.paths.iter().map(now).collect();
+        let pose = match &self.led {
+            Led::Thing { poses, .. } => Pose::at(poses, t),
+            Led::Person(_) => Pose::default(),
+        };
+        self.led_to(&to, &pose)
+    }
+
+    /// Where its vertices are when the places where its paths begin are led to these instead, in fractions of the picture, neither
+    /// turned nor scaled; `None` where it is moved as it is.
+    pub fn lead(&mut self, to: &[[f32; 2]]) -> Option<Vec<[f32; 2]>> {
+        let offsets = self.offsets(to);
+        if let Led::Thing { size, .. } = &self.led {
+            let [first, ..] = offsets[..] else {
+                return None;
+            };
+            let apart = |by: &[f32; 2]| (by[0] - first[0]).abs() + (by[1] - first[1]).abs();
+            let mut pixels = offsets.iter().map(|by| scaled(*by, *size));
+            let left = |border: &Border| border.is_left_by(&mut pixels);
+            if offsets.iter().all(|by| apart(by) < 1e-6) && !self.border.as_ref().is_some_and(left)
+            {
+                return None;
+            }
+        }
+        Some(self.led_to(to, &Pose::default()))
+    }
+
+    /// How far it is from where its paths begin.
+    fn offsets(&self, to: &[[f32; 2]]) -> Vec<[f32; 2]> {
+        let starts = self.paths.iter().map(Trajectory::start);
+        let by = |([x, y], to): ([f32; 2], &[f32; 2])| [to[0] - x, to[1] - y];
+        starts.zip(to).map(by).collect()
+    }
+
+    fn led_to(&mut self, to: &[[f32; 2]], pose: &Pose) -> Vec<[f32; 2]> {
+        let offsets = self.offsets(to);
         let mut vertices = match &mut self.led {
-            Led::Thing {
-                solver,
-                paths,
-                poses,
-                size,
-            } => {
-                let targets = paths.iter().map(|path| scaled(now(path), *size));
-                solver.step(&targets.collect::<Vec<_>>(), &Pose::at(poses, t))
+            Led::Thing { solver, size, .. } => {
+                let targets = to.iter().map(|to| scaled(*to, *size));
+                solver.step(&targets.collect::<Vec<_>>(), pose)
             }
-            Led::Person { rig, paths } => {
-                let offset = |path: &Trajectory| {
-                    let ([x, y], [to_x, to_y]) = (path.start(), now(path));
-                    [to_x - x, to_y - y]
-                };
-                rig.led(&paths.iter().map(offset).collect::<Vec<_>>())
-            }
+            Led::Person(rig) => rig.led(&offsets),
         };
         if let Some(border) = &self.border {
             border.hold(self.mesh(), &mut vertices);

@@ -337,6 +337,36 @@ fn led_rig(mask: Mask, [from, to]: [[f32; 2]; 2]) -> Option<Rig> {
 }
 
 #[test]
+fn what_is_led_by_hand_goes_as_along_a_path() {
+    let at = |[x, y]: [f32; 2]| [x / SIZE[0] as f32, y / SIZE[1] as f32];
+    let held = |mask: &Mask, taken: &[[f32; 2]]| {
+        let taken: Vec<[f32; 2]> = taken.iter().copied().map(at).collect();
+        Rig::held(mask, None, &Picture::default(), SIZE, &taken)
+    };
+    // Within the picture, a single handle moves all of it.
+    let ball = mask(|x, y| (x - 200.0).hypot(y - 150.0) < 60.0);
+    assert!(held(&ball, &[[200.0, 150.0]]).is_none());
+    let mut two = held(&ball, &[[160.0, 150.0], [240.0, 150.0]]).unwrap();
+    assert_eq!(two.lead(&[[170.0, 155.0], [250.0, 155.0]].map(at)), None);
+    let turned = two.lead(&[[160.0, 150.0], [200.0, 190.0]].map(at));
+    let turned = turned.unwrap();
+    let moved = |vertices: &[[f32; 2]], rest: &[[f32; 2]]| {
+        let way = |(a, b): (&[f32; 2], &[f32; 2])| (a[0] - b[0]).hypot(a[1] - b[1]);
+        vertices.iter().zip(rest).map(way).fold(0.0, f32::max)
+    };
+    assert!(moved(&turned, two.mesh().vertices()) > 30.0);
+
+    let (from, to) = ([200.0, 150.0], [220.0, 110.0]);
+    let mut rig = held(&bust(), &[from]).unwrap();
+    // Along the border it goes as it is, away from it it is stretched, as its path will stretch it.
+    assert_eq!(rig.lead(&[at([230.0, 150.0])]), None);
+    let led = rig.lead(&[at(to)]).unwrap();
+    let along = led_rig(bust(), [from, to]).unwrap().at(1.0);
+    assert!(moved(&led, &along) < 0.5, "{}", moved(&led, &along));
+    assert!(moved(&led, rig.mesh().vertices()) > 30.0);
+}
+
+#[test]
 fn what_the_border_cuts_off_stays_there_while_the_rest_moves_in() {
     let mut rig = led_rig(bust(), [[200.0, 150.0], [220.0, 110.0]]).unwrap();
     let rest = rig.mesh().vertices().to_vec();
