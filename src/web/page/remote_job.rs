@@ -1,6 +1,7 @@
 //! A job that a server runs: sent, followed, fetched.
 
 use super::messages::{Kind, say};
+use super::queue::Wanted;
 use super::remote::{Server, Trouble};
 use super::{APP, App, act, dom};
 use dragentity_core::JobEvent;
@@ -47,11 +48,16 @@ struct Follower {
 
 impl App {
     /// Sends job `number` of the scene as it is to a server.
-    pub fn hand_over(&self, number: u64, server: Server) -> Result<RemoteJob, String> {
+    pub fn hand_over(
+        &self,
+        number: u64,
+        server: Server,
+        wanted: &Wanted,
+    ) -> Result<RemoteJob, String> {
         let abort = AbortController::new().map_err(|e| dom::reason(&e))?;
-        let scene = self.editor.scene();
+        let scene = &wanted.scene;
         let picture = scene.picture.clone();
-        let preset = Preset::whole(scene, &self.editor.settings).to_json();
+        let preset = Preset::whole(scene, &wanted.settings).to_json();
         let plate = scene.behind.plate.clone();
         let follower = Follower {
             number,
