@@ -102,7 +102,7 @@ impl App {
         self.jobs += 1;
         let number = self.jobs;
         let at = match wanted.server.clone() {
-            Some(server) => self.hand_over(number, server, &wanted).map(At::Server),
+            Some(server) => RemoteJob::begin(number, server, &wanted).map(At::Server),
             None => Ok(self.generate_here(number, &wanted)),
         };
         let at = match at {
