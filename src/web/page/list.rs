@@ -453,7 +453,7 @@ fn pose_row(i: usize) -> HtmlElement {
             "" => label.to_owned(),
             unit => format!("{label} {unit}"),
         };
-        text.set_text_content(Some(&name));
+        dom::set_text(&text, &name);
         dom::append(&place, &text);
         let field: HtmlInputElement = dom::create("input", word);
         field.set_type("number");
