@@ -11,7 +11,8 @@ extern "C" {
 
 thread_local! {
     static IS_ENGLISH: bool = {
-        let page = super::dom::document().document_element();
+        let document = web_sys::window().and_then(|window| window.document());
+        let page = document.and_then(|document| document.document_element());
         page.and_then(|p| p.get_attribute("lang")).is_none_or(|lang| lang == "en")
     };
 }
