@@ -87,7 +87,7 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// What is expected where: for each neighbourhood how likely its pixel is inside, in 65536ths, and by how many it was learned.
+/// What is expected where: for each neighbourhood how likely its pixel is inside, in parts of 65,536, and by how many it was learned.
 struct Model(Box<[(u16, u16); 1 << 10]>);
 
 impl Model {
@@ -106,7 +106,7 @@ impl Model {
         model
     }
 
-    /// Goes over the pixels of a mask: `bit` is given how likely one is inside, in 65536ths, and its index, and says whether it is.
+    /// Goes over the pixels of a mask: `bit` is given how likely one is inside, in parts of 65,536, and its index, and says whether it is.
     fn each(&mut self, width: u32, height: u32, mut bit: impl FnMut(u16, usize) -> bool) {
         let width = width as usize;
         // The rows above, with two pixels of the outside at either end.
