@@ -1,13 +1,22 @@
 // Starts the module on the page. Everything else is in src/web.
 import init from './dragentity.js';
 import { ready } from './offline.js';
+import { speak } from './words.js';
 
 // The page makes no markup and no script of texts, and what it starts is its own: the policy in index.html has the browser see to it.
 globalThis.trustedTypes?.createPolicy('default', {
   createScriptURL: (url) => (new URL(url, location.href).origin === location.origin ? url : null),
 });
 
+// Before anything is seen: the module comes later. Some browsers keep nothing, and throw.
 try {
+  const chosen = localStorage.getItem('dragentity-colours');
+  if (chosen) document.documentElement.dataset.colours = chosen;
+} catch {}
+
+try {
+  // The blind comparison is English.
+  if (document.body.dataset.page !== 'compare') await speak();
   await ready();
   await init();
 } catch (error) {

@@ -1,5 +1,6 @@
 //! Elements and events, with less ceremony.
 
+use super::words;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
@@ -60,17 +61,22 @@ pub fn append(parent: &Element, child: &Element) {
     let _ = parent.append_child(child);
 }
 
-/// Sets an attribute, unless it has that value already.
+/// Sets an attribute, unless it has that value already; one that people read is in the page's language.
 pub fn set(element: &Element, name: &str, value: &str) {
-    if element.get_attribute(name).as_deref() != Some(value) {
-        let _ = element.set_attribute(name, value);
+    let value = match name {
+        "title" | "aria-label" | "aria-valuetext" => words::said(value),
+        _ => value.into(),
+    };
+    if element.get_attribute(name).as_deref() != Some(&*value) {
+        let _ = element.set_attribute(name, &value);
     }
 }
 
-/// Sets the text, unless it is that already (screen readers would say it again).
+/// Sets the text, in the page's language, unless it is that already (screen readers would say it again).
 pub fn set_text(element: &Element, text: &str) {
-    if element.text_content().as_deref() != Some(text) {
-        element.set_text_content(Some(text));
+    let text = words::said(text);
+    if element.text_content().as_deref() != Some(&*text) {
+        element.set_text_content(Some(&text));
     }
 }
 
@@ -104,6 +110,25 @@ pub fn listen_with<E: JsCast + 'static>(
         &options,
     );
     closure.forget();
+}
+
+/// A button that opens the dialog of a field for files, and what is done with those that are chosen.
+pub fn file_dialog(button: &str, field: &str, take: fn(web_sys::FileList)) {
+    let field: HtmlInputElement = by_id(field);
+    let opened = field.clone();
+    listen(
+        &by_id::<Element>(button),
+        "click",
+        move |_: web_sys::MouseEvent| opened.click(),
+    );
+    let chosen = field.clone();
+    listen(&field, "change", move |_: web_sys::Event| {
+        if let Some(list) = chosen.files() {
+            take(list);
+        }
+        // The same file may be chosen again. Not before it was taken: this empties the list.
+        chosen.set_value("");
+    });
 }
 
 /// Whether a media query is true now.

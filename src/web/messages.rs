@@ -1,6 +1,7 @@
 //! Sentences for the person: each stays until it is dismissed (errors) or a while (everything else).
 
-use super::dom;
+use super::{dom, words};
+use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlElement, MouseEvent};
 
 /// What kind of sentence.
@@ -17,8 +18,9 @@ pub enum Kind {
 /// Most messages at a time; the oldest goes.
 const MOST: u32 = 4;
 
-/// Says it.
+/// Says it, in the page's language.
 pub fn say(kind: Kind, text: &str) {
+    let text = &*words::said(text);
     let place: Element = dom::by_id("messages");
     let children = place.children();
     // The same sentence twice is one.
@@ -74,6 +76,17 @@ pub fn close_errors() {
     let place: Element = dom::by_id("messages");
     while let Ok(Some(old)) = place.query_selector(".message.error") {
         old.remove();
+    }
+}
+
+/// Tells the style sheet how high the messages are: what they would lie over ends above them, or can be scrolled out from beneath.
+pub fn make_room() {
+    let messages: HtmlElement = dom::by_id("messages");
+    let high = messages.offset_height();
+    let said = if high == 0 { 0 } else { high + 28 };
+    if let Some(page) = dom::document().document_element() {
+        let page: HtmlElement = page.unchecked_into();
+        let _ = page.style().set_property("--said", &format!("{said}px"));
     }
 }
 

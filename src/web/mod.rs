@@ -21,6 +21,8 @@ mod protocol;
 pub mod selftest;
 pub mod wire;
 #[cfg(target_family = "wasm")]
+mod words;
+#[cfg(target_family = "wasm")]
 mod worker;
 
 /// Starts whichever of these this is.

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { deflateSync, inflateSync } from 'node:zlib';
+import { deflateSync } from 'node:zlib';
 
 /** Waits until `look()` returns something true, and returns it. */
 export async function until(look, what, milliseconds = 30_000) {
@@ -121,13 +121,18 @@ export async function said(page, pattern, milliseconds = 60_000) {
 /** The link that "Copy link" puts on the clipboard. */
 export async function link(page) {
   await page.evaluate(() => navigator.clipboard.writeText(''));
+  await at(page, 'share-open').click();
   await at(page, 'copy-link').click();
-  return until(() => page.evaluate(() => navigator.clipboard.readText()), 'a link on the clipboard');
+  const copied = await until(() => page.evaluate(() => navigator.clipboard.readText()), 'a link on the clipboard');
+  await page.keyboard.press('Escape');
+  return copied;
 }
 
-/** What a link holds; its form is described in crates/core/src/scene/preset/mod.rs. */
-export function unpack(url) {
-  return JSON.parse(inflateSync(Buffer.from(new URL(url).hash.replace(/^#s=/, ''), 'base64url')));
+/** The preset that "Save" makes of the scene; its form is described in crates/core/src/scene/preset/mod.rs. Nothing gets the focus. */
+export async function savedScene(page) {
+  const click = at(page, 'save-preset').evaluate((button) => button.click());
+  const [download] = await Promise.all([page.waitForEvent('download'), click]);
+  return JSON.parse(await readFile(await download.path(), 'utf8'));
 }
 
 /** The fragment of a link that holds this. */

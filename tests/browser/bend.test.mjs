@@ -2,7 +2,21 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { at, click, drag, entities, finished, generate, link, paint, pixel, savedGif, settings, stage, unpack, until } from './actions.mjs';
+import {
+  at,
+  click,
+  drag,
+  entities,
+  finished,
+  generate,
+  paint,
+  pixel,
+  savedGif,
+  savedScene,
+  settings,
+  stage,
+  until,
+} from './actions.mjs';
 import { open } from './harness.mjs';
 import { png } from './picture.mjs';
 
@@ -83,7 +97,7 @@ test('clicks hold, drags lead, the thing bends meanwhile and in the frames', slo
   await page.mouse.up();
   await until(async () => /3 handles/.test(await row(page)), 'three');
 
-  const [entity] = unpack(await link(page)).entities;
+  const [entity] = (await savedScene(page)).entities;
   assert.deepEqual([entity.trajectory.length, entity.handles.length], [1, 2]);
   assert.ok(entity.handles[0].length === 1 && entity.handles[1].length > 1, 'one is held, one is led');
 
@@ -105,7 +119,7 @@ test('a click on a pin takes it away, Delete the handle last touched, and undo b
   await click(page, left);
   await drag(page, [right, [0.6, 0.6]]);
   await until(async () => /2 handles/.test(await row(page)), 'two');
-  const made = unpack(await link(page)).entities[0];
+  const made = (await savedScene(page)).entities[0];
   await click(page, left);
   await until(async () => /Has a path/.test(await row(page)), 'the pin gone');
   await page.keyboard.press('Control+Z');
@@ -116,11 +130,11 @@ test('a click on a pin takes it away, Delete the handle last touched, and undo b
   await entities(page, 1);
   await page.keyboard.press('Control+Z');
   await until(async () => /2 handles/.test(await row(page)), 'the path back');
-  assert.deepEqual(unpack(await link(page)).entities[0], made);
+  assert.deepEqual((await savedScene(page)).entities[0], made);
 
   // A handle that is taken up near its beginning is led anew.
   await drag(page, [[0.585, 0.405], [0.6, 0.2]]);
-  await until(async () => unpack(await link(page)).entities[0].handles[0].at(-1)[1] < 0.3, 'the other path');
+  await until(async () => (await savedScene(page)).entities[0].handles[0].at(-1)[1] < 0.3, 'the other path');
   assert.match(await row(page), /2 handles/);
 });
 

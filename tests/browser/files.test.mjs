@@ -2,9 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { at, drag, entities, link, paint, said, sample, stage, tiny, unpack, until } from './actions.mjs';
-import { open } from './harness.mjs';
+import { at, drag, entities, paint, said, sample, savedScene, stage, tiny, until } from './actions.mjs';
+import { open, root } from './harness.mjs';
 
 const slow = { timeout: 240_000 };
 
@@ -26,7 +27,6 @@ async function saved(page, id) {
   return { name: download.suggestedFilename(), buffer: await readFile(await download.path()), mimeType: '' };
 }
 
-const scene = async (page) => unpack(await link(page));
 /** Things without their masks, whose edges are hard in files. */
 const things = ({ entities }) => entities.map(({ mask, ...rest }) => rest);
 
@@ -39,14 +39,14 @@ async function quiet(page) {
 test('a project brings back picture, things and settings on another picture', slow, async (t) => {
   const page = await led(t);
   await at(page, 'entity-lock-0').click();
-  const before = await scene(page);
+  const before = await savedScene(page);
   const file = await saved(page, 'save-project');
   assert.match(file.name, /\.dragentity$/);
   await sample(page, 'coffee');
   await entities(page, 0);
   await at(page, 'file-input').setInputFiles(file);
   await entities(page, 1);
-  const after = await scene(page);
+  const after = await savedScene(page);
   assert.deepEqual(things(after), things(before));
   assert.equal(after.picture.hash, before.picture.hash);
   // A reload has it too.
@@ -54,12 +54,12 @@ test('a project brings back picture, things and settings on another picture', sl
   await page.waitForTimeout(800);
   await page.reload();
   await entities(page, 1);
-  assert.equal((await scene(page)).picture.hash, before.picture.hash);
+  assert.equal((await savedScene(page)).picture.hash, before.picture.hash);
 });
 
 test('a preset and another program’s paths, by dropping them', slow, async (t) => {
   const page = await led(t);
-  const before = await scene(page);
+  const before = await savedScene(page);
   const [preset, splines, boxes] = [await saved(page, 'save-preset'), await saved(page, 'save-as-kjnodes'), await saved(page, 'save-as-sg-i2v')];
   const drop = (files) =>
     page.evaluate((files) => {
@@ -71,11 +71,11 @@ test('a preset and another program’s paths, by dropping them', slow, async (t)
   await entities(page, 0);
   await drop([preset]);
   await entities(page, 1);
-  assert.deepEqual(things(await scene(page)), things(before));
+  assert.deepEqual(things(await savedScene(page)), things(before));
   for (const file of [splines, boxes]) {
     await drop([file]);
     await said(page, /^Paths of /);
-    const [{ trajectory }] = (await scene(page)).entities;
+    const [{ trajectory }] = (await savedScene(page)).entities;
     const ends = [trajectory[0], trajectory.at(-1)].map(([x, y]) => [x, y]);
     for (const [got, wanted] of [[ends[0], [0.25, 0.5]], [ends[1], [0.7, 0.5]]]) {
       assert.ok(Math.hypot(got[0] - wanted[0], got[1] - wanted[1]) < 0.08, `${file.name}: ${got} is not ${wanted}`);
@@ -84,12 +84,12 @@ test('a preset and another program’s paths, by dropping them', slow, async (t)
   }
   await at(page, 'undo').click();
   await at(page, 'undo').click();
-  assert.deepEqual(things(await scene(page)), things(before));
+  assert.deepEqual(things(await savedScene(page)), things(before));
 });
 
 test('what is no scene is refused in a sentence, and nothing is lost', slow, async (t) => {
   const page = await led(t);
-  const before = await scene(page);
+  const before = await savedScene(page);
   const files = [
     ['broken.dragentity', 'PK\u0003\u0004 and nothing else'],
     ['other.json', '{"some": "thing"}'],
@@ -102,5 +102,28 @@ test('what is no scene is refused in a sentence, and nothing is lost', slow, asy
     await until(async () => (await page.locator('.message.error').count()) > 0, `a sentence about ${name}`);
     await quiet(page);
   }
-  assert.deepEqual(things(await scene(page)), things(before));
+  assert.deepEqual(things(await savedScene(page)), things(before));
+});
+
+test('each scene of the gallery opens on its picture, and can be generated', slow, async (t) => {
+  const page = await open(t, { at: tiny });
+  await stage(page);
+  const scenes = ['turn', 'slide', 'launch', 'lean', 'both', 'nearer'];
+  for (const name of scenes) {
+    await at(page, 'gallery-open').click();
+    const button = at(page, `scene-${name}`);
+    assert.ok(await button.locator('img').evaluate((image) => image.decode().then(() => image.naturalWidth > 100)), name);
+    const wanted = JSON.parse(await readFile(join(root, `www/samples/gallery/${name}.json`), 'utf8'));
+    await button.press('Enter');
+    await entities(page, wanted.entities.length);
+    await until(async () => (await savedScene(page)).picture.hash === wanted.picture.hash, `the picture of ${name}`);
+    const { entities: made, background = null } = await savedScene(page);
+    assert.deepEqual(made.map((e) => e.name), wanted.entities.map((e) => e.name));
+    assert.deepEqual(background, wanted.background ?? null);
+    assert.ok(await at(page, 'gallery').isHidden());
+    assert.ok(await at(page, 'generate').isEnabled(), name);
+  }
+  // Nothing is lost by looking.
+  await at(page, 'undo').click();
+  await until(async () => (await savedScene(page)).entities.length === 2, 'the scene before');
 });

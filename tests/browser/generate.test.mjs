@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { at, click, drag, entities, finished, generate, paint, savedGif, savedMp4, settings, stage, until } from './actions.mjs';
+import { at, click, drag, entities, finished, generate, paint, said, savedGif, savedMp4, settings, stage, until } from './actions.mjs';
 import { open } from './harness.mjs';
 
 test('at once: click, drag, generate, save', { timeout: 600_000 }, async (t) => {
@@ -95,4 +95,34 @@ test('cancel stops a generation, and the page can generate again', { timeout: 60
   await settings(page, { steps: 1, frames: 2 });
   await generate(page);
   await finished(page, 240_000);
+});
+
+test('what is asked for while a job runs waits for its turn, as it is then', { timeout: 600_000 }, async (t) => {
+  const page = await open(t);
+  await stage(page);
+  await paint(page, [[0.35, 0.5], [0.45, 0.5]]);
+  await entities(page, 1);
+  await drag(page, [[0.4, 0.5], [0.6, 0.4]]);
+  // Long enough to be there for all of this.
+  await settings(page, { model: true, steps: 50, frames: 4 });
+  await generate(page);
+  await at(page, 'queue-add').click();
+  await said(page, /being made already/);
+  await settings(page, { model: false, frames: 3 });
+  await at(page, 'queue-add').click();
+  await settings(page, { frames: 4 });
+  await page.keyboard.press('Control+Enter');
+  const rows = at(page, 'queue').locator('li');
+  await until(async () => (await rows.count()) === 2, 'two scenes that wait');
+  await settings(page, { frames: 5 });
+  await rows.first().getByTestId('queue-delete').click();
+  assert.equal(await rows.count(), 1);
+  assert.match(await rows.first().textContent(), /frames: 4/);
+  // The one that runs ends, the one that is left is made by itself, with the settings that it was asked for with.
+  await at(page, 'cancel').click();
+  await until(async () => (await rows.count()) === 0 && (await at(page, 'queue-box').isHidden()), 'the next to begin');
+  await finished(page, 240_000);
+  assert.match(await at(page, 'frame-number').textContent(), /\/ ?4$/);
+  assert.equal(await at(page, 'set-frames').inputValue(), '5');
+  assert.ok(await at(page, 'queue-add').isHidden());
 });

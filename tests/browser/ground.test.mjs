@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { at, click, drag, entities, link, pack, paint, pixel, pixels, said, sample, stage, unpack, until } from './actions.mjs';
+import { at, click, drag, entities, link, pack, paint, pixel, pixels, said, sample, savedScene, stage, until } from './actions.mjs';
 import { open } from './harness.mjs';
 import { png } from './picture.mjs';
 
@@ -27,7 +27,7 @@ async function coffee(t) {
 
 test('a shadow is marked by a click, painted, left, and all of it undone', slow, async (t) => {
   const page = await coffee(t);
-  const shadow = async () => unpack(await link(page)).entities[0].shadow;
+  const shadow = async () => (await savedScene(page)).entities[0].shadow;
   assert.equal(await shadow(), undefined);
   const along = at(page, 'entity-along-0');
   assert.match(await along.textContent(), /if it is found/);
@@ -68,7 +68,7 @@ test('a picture of the background is seen behind what is dragged', slow, async (
   await at(page, 'behind').locator('summary').click();
   assert.match(await at(page, 'behind-state').textContent(), /filled by itself/);
 
-  const preset = unpack(await link(page));
+  const preset = await savedScene(page);
   const { width, height } = preset.picture;
   const file = (buffer) => ({ name: 'plate.png', mimeType: 'image/png', buffer });
   await at(page, 'plate-input').setInputFiles(file(png(width, height * 2, green)));
@@ -97,11 +97,11 @@ test('where holes are filled from is painted, and comes with a link', slow, asyn
   await at(page, 'behind').locator('summary').click();
   await at(page, 'tool-from').click();
   await drag(page, [[0.1, 0.1], [0.3, 0.1]]);
-  const preset = unpack(await link(page));
+  const preset = await savedScene(page);
   assert.ok(holds(preset.fill_from, [0.2, 0.1]) && !holds(preset.fill_from, [0.8, 0.8]));
   assert.match(await at(page, 'behind-state').textContent(), /what you painted/);
   await at(page, 'from-all').click();
-  assert.equal(unpack(await link(page)).fill_from, undefined);
+  assert.equal((await savedScene(page)).fill_from, undefined);
 
   await page.evaluate((hash) => (location.hash = hash), pack(preset));
   await until(async () => /what you painted/.test(await at(page, 'behind-state').textContent()), 'the link');

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { at, entities, pack, paint, pixel, said, stage, unpack, until, link } from './actions.mjs';
+import { at, entities, link, pack, paint, pixel, said, savedScene, stage, until } from './actions.mjs';
 import { open } from './harness.mjs';
 import { blackPng, png } from './picture.mjs';
 
@@ -116,7 +116,7 @@ test('a link for a picture of another size says so and keeps what is there', lim
   await stage(page);
   await paint(page, [[0.4, 0.5], [0.5, 0.5]]);
   await entities(page, 1);
-  const preset = unpack(await link(page));
+  const preset = await savedScene(page);
   // The same scene, made on a tall picture.
   preset.picture = { ...preset.picture, width: 300, height: 1000, hash: '0123456789abcdef' };
   await page.evaluate((hash) => {

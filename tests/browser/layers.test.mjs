@@ -8,16 +8,15 @@ import {
   entities,
   finished,
   generate,
-  link,
   paint,
   phone,
   pixel,
   said,
+  savedScene,
   settings,
   stage,
   swipe,
   tiny,
-  unpack,
   until,
 } from './actions.mjs';
 import { open } from './harness.mjs';
@@ -38,8 +37,7 @@ async function two(t, options = {}) {
   return page;
 }
 
-const scene = async (page) => unpack(await link(page));
-const names = async (page) => (await scene(page)).entities.map((entity) => entity.name);
+const names = async (page) => (await savedScene(page)).entities.map((entity) => entity.name);
 const far = (a, b) => Math.max(...a.map((v, c) => Math.abs(v - b[c])));
 
 test('what is hidden is part of the picture, in the video and after a reload', slow, async (t) => {
@@ -50,7 +48,7 @@ test('what is hidden is part of the picture, in the video and after a reload', s
   assert.match(await at(page, 'entity-0').textContent(), /Hidden/);
   assert.equal(await at(page, 'entity-hide-0').getAttribute('aria-pressed'), 'true');
   assert.equal(await at(page, 'lane-0').count(), 0, 'it has no lane');
-  assert.ok((await scene(page)).entities[0].hidden);
+  assert.ok((await savedScene(page)).entities[0].hidden);
   const picture = await pixel(page, 0.2, 0.32);
 
   await settings(page, { frames: 4 });
@@ -70,7 +68,7 @@ test('what is hidden is part of the picture, in the video and after a reload', s
   await at(page, 'entity-lock-1').click();
   await page.reload();
   await entities(page, 2);
-  const { entities: kept } = await scene(page);
+  const { entities: kept } = await savedScene(page);
   assert.deepEqual(kept.map((e) => [Boolean(e.hidden), Boolean(e.locked)]), [[true, false], [false, true]]);
   // All of it can be undone in the page that it was done in, and by the same button.
   await at(page, 'entity-hide-0').click();
@@ -82,21 +80,21 @@ test('what is hidden is part of the picture, in the video and after a reload', s
 test('drags pass what is locked; a thing is there twice, in another colour', slow, async (t) => {
   const page = await two(t);
   await at(page, 'entity-lock-1').click();
-  const before = (await scene(page)).entities[1].trajectory;
+  const before = (await savedScene(page)).entities[1].trajectory;
   await drag(page, [[0.2, 0.7], [0.3, 0.9]]);
   await said(page, /no entity where the drag began/);
-  assert.deepEqual((await scene(page)).entities[1].trajectory, before);
+  assert.deepEqual((await savedScene(page)).entities[1].trajectory, before);
   await at(page, 'entity-lock-1').click();
 
   await at(page, 'entity-select-0').click();
   await page.keyboard.press('Control+D');
   await entities(page, 3);
-  const { entities: [first, second] } = await scene(page);
+  const { entities: [first, second] } = await savedScene(page);
   assert.deepEqual(first.mask, second.mask);
   assert.notDeepEqual(first.trajectory.at(-1), second.trajectory.at(-1));
   assert.equal(await at(page, 'entity-1').getAttribute('data-selected'), 'true');
   await at(page, 'entity-colour-1-5').click();
-  assert.equal((await scene(page)).entities[1].colour, 5);
+  assert.equal((await savedScene(page)).entities[1].colour, 5);
   assert.equal(await at(page, 'entity-colour-1-5').getAttribute('aria-pressed'), 'true');
   for (let i = 0; i < 2; i++) await page.keyboard.press('Control+Z');
   await entities(page, 2);
@@ -113,7 +111,7 @@ test('rows are dragged with the mouse, and moved by the keyboard', slow, async (
   assert.deepEqual(await names(page), ['Entity 2', 'Entity 1']);
   assert.equal(await at(page, 'entity-1').getAttribute('data-drop'), '');
   // Both keep their colours.
-  assert.deepEqual((await scene(page)).entities.map((e) => e.colour), [1, 0]);
+  assert.deepEqual((await savedScene(page)).entities.map((e) => e.colour), [1, 0]);
   await at(page, 'entity-grip-1').focus();
   await page.keyboard.press('ArrowUp');
   assert.equal(await page.evaluate(() => document.activeElement.dataset.testid), 'entity-grip-0', 'the focus goes along');
@@ -132,7 +130,7 @@ test('with a finger, too', slow, async (t) => {
   await swipe(page, [[x, from.y + from.height / 2], [x, to.y + to.height / 2]]);
   assert.deepEqual(await names(page), ['Entity 2', 'Entity 1']);
   // Browsers take a tap soon after a swipe for one that stops it, now and then, and make no click of it.
-  const hidden = async () => (await scene(page)).entities[0].hidden;
+  const hidden = async () => (await savedScene(page)).entities[0].hidden;
   await until(async () => {
     await at(page, 'entity-hide-0').tap();
     await page.waitForTimeout(500);
@@ -143,7 +141,7 @@ test('with a finger, too', slow, async (t) => {
 test('a ready motion, larger with a second press, for a thing and for the camera', slow, async (t) => {
   const page = await two(t);
   const wide = ({ trajectory }) => Math.max(...trajectory.map(([x]) => x)) - Math.min(...trajectory.map(([x]) => x));
-  const drawn = (await scene(page)).entities[1].trajectory;
+  const drawn = (await savedScene(page)).entities[1].trajectory;
   // Whatever else is clicked closes the menu.
   const menuOpen = async () => {
     if (!(await at(page, 'motions').isVisible())) await at(page, 'motions-open').click();
@@ -157,23 +155,23 @@ test('a ready motion, larger with a second press, for a thing and for the camera
   const menu = await at(page, 'motions').boundingBox();
   assert.ok(menu.x >= 0 && menu.y >= 0 && menu.x + menu.width <= 1280 && menu.y + menu.height <= 800, JSON.stringify(menu));
   await choose('figures-wave');
-  const first = (await scene(page)).entities[1];
+  const first = (await savedScene(page)).entities[1];
   assert.deepEqual(first.trajectory[0].slice(0, 2), drawn[0].slice(0, 2), 'it begins where the path did');
   assert.deepEqual([first.trajectory[0][2], first.trajectory.at(-1)[2]], [0, 1]);
   await choose('figures-wave');
-  assert.ok(wide((await scene(page)).entities[1]) > wide(first) * 1.3, 'the second press makes it larger');
+  assert.ok(wide((await savedScene(page)).entities[1]) > wide(first) * 1.3, 'the second press makes it larger');
   await choose('camera-figures-sway');
-  const { background } = await scene(page);
+  const { background } = await savedScene(page);
   assert.deepEqual(background.at(-1).slice(0, 2), background[0].slice(0, 2), 'it comes back');
   await menuOpen();
   await page.keyboard.press('Escape');
   await until(async () => !(await at(page, 'motions').isVisible()), 'the menu to close');
   assert.equal(await at(page, 'entity-1').getAttribute('data-selected'), 'true', 'Escape was the menu’s');
   for (let i = 0; i < 3; i++) await at(page, 'undo').click();
-  assert.deepEqual((await scene(page)).entities[1].trajectory, drawn);
+  assert.deepEqual((await savedScene(page)).entities[1].trajectory, drawn);
   // By the keyboard.
   await page.keyboard.press('g');
   assert.equal(await page.evaluate(() => document.activeElement.dataset.testid), 'figures-arc');
   await page.keyboard.press('Enter');
-  assert.notDeepEqual((await scene(page)).entities[1].trajectory, drawn);
+  assert.notDeepEqual((await savedScene(page)).entities[1].trajectory, drawn);
 });

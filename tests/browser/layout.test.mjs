@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { at, drag, entities, paint, stage, tiny } from './actions.mjs';
+import { at, drag, entities, paint, said, stage, tiny } from './actions.mjs';
 import { open } from './harness.mjs';
 
 const slow = { timeout: 240_000 };
@@ -36,6 +36,23 @@ for (const [width, height] of [[1366, 768], [1280, 720]]) {
     assert.ok((await box(page, 'stage')).width > 430, 'the picture is large');
   });
 }
+
+test('messages lie over nothing that is needed in 1280 x 800', slow, async (t) => {
+  const page = await full(t, 1280, 800);
+  await page.evaluate(() => {
+    const dataTransfer = new DataTransfer();
+    dataTransfer.setData('text/plain', 'nothing that can be opened');
+    window.dispatchEvent(new DragEvent('drop', { dataTransfer }));
+  });
+  await said(page, /dropped/);
+  const others = ['stage', 'generate', 'timeline', 'player', 'zoom-in', 'lane-0', 'lane-2', 'entity-0'];
+  const message = await at(page, 'message').boundingBox();
+  for (const id of others) assert.ok(!overlap(message, await box(page, id)), `a message lies over ${id}`);
+  // What is at the end of the list's column can be reached above it.
+  await at(page, 'settings').locator('summary').click();
+  await at(page, 'set-token').scrollIntoViewIfNeeded();
+  assert.ok(!overlap(message, await box(page, 'set-token')), 'a message lies over the settings');
+});
 
 const finger = { hasTouch: true, isMobile: true };
 for (const [width, height, context] of [[390, 844, finger], [320, 640, finger], [683, 384, {}]]) {

@@ -5,7 +5,7 @@ import { cpSync, mkdtempSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { at, click, drag, entities, finished, generate, link, paint, said, savedGif, settings, stage, until } from './actions.mjs';
+import { at, click, drag, entities, finished, generate, pack, paint, said, savedGif, savedScene, settings, stage, until } from './actions.mjs';
 import { addModel, fixtures, open } from './harness.mjs';
 
 /** Looking at a picture with MobileSAM takes an emulated GPU minutes. */
@@ -76,7 +76,7 @@ test('WebGPU and the processor make the same video with a small random model', {
   await entities(cpu, 1);
   await drag(cpu, [[0.4, 0.5], [0.6, 0.4]]);
   await settings(cpu, { steps: 2, frames: 3, seed: 7 });
-  const hash = new URL(await link(cpu)).hash;
+  const hash = pack(await savedScene(cpu));
   await generate(cpu);
   await finished(cpu, 240_000);
   const onCpu = await savedGif(cpu);

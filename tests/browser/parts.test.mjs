@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { at, click, drag, entities, link, paint, pixels, said, settings, stage, unpack, until } from './actions.mjs';
+import { at, click, drag, entities, link, paint, pixels, said, savedScene, settings, stage, until } from './actions.mjs';
 import { fixtures, open, root } from './harness.mjs';
 
 const slow = { timeout: 300_000 };
@@ -13,7 +13,7 @@ async function withPicture(t, file, width) {
   const page = await open(t);
   await stage(page);
   await at(page, 'file-input').setInputFiles(file);
-  await until(async () => (await unpack(await link(page))).picture.width === width, 'the picture');
+  await until(async () => (await savedScene(page)).picture.width === width, 'the picture');
   return page;
 }
 
@@ -47,7 +47,7 @@ test('a person becomes a group of parts, which moves as one and can be one again
   await until(async () => (await names.count()) >= 2, 'the parts', 120_000);
   const list = await names.evaluateAll((inputs) => inputs.map((input) => input.value));
   for (const name of ['head', 'torso']) assert.ok(list.includes(name), `no ${name} in ${list}`);
-  const before = unpack(await link(page)).entities;
+  const before = (await savedScene(page)).entities;
   assert.ok(before.every((part) => part.group === before[0].group && part.group > 0));
 
   // Parts lie beside each other: a link's masks are small, so that only their edges may be in two.
@@ -68,7 +68,7 @@ test('a person becomes a group of parts, which moves as one and can be one again
   );
   const from = [middle[0] / middle[2] / torso.mask.width, middle[1] / middle[2] / torso.mask.height];
   await drag(page, [from, [from[0] + 0.1, from[1]]]);
-  const moved = unpack(await link(page)).entities;
+  const moved = (await savedScene(page)).entities;
   assert.equal(moved.filter((part) => part.trajectory).length, 1);
   await settings(page, { frames: 2 });
   await at(page, 'generate').click();
@@ -102,7 +102,7 @@ test('a person that is bent shows its joints, and a drag of the head leans the t
   await page.keyboard.press('n');
   await until(async () => /Drag a joint/.test(await at(page, 'hint').textContent()), 'the joints', 120_000);
   await drag(page, [[0.44, 0.23], [0.5, 0.23], [0.58, 0.26]]);
-  const [entity] = unpack(await link(page)).entities;
+  const [entity] = (await savedScene(page)).entities;
   assert.equal(entity.joints.length, 19);
   assert.ok(entity.trajectory.length > 1 && !entity.handles);
   // It began at the joint, not where it was taken.

@@ -2,22 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-  at,
-  click,
-  drag,
-  entities,
-  link,
-  paint,
-  phone,
-  pixel,
-  said,
-  stage,
-  swipe,
-  tiny,
-  unpack,
-  until,
-} from './actions.mjs';
+import { at, click, drag, entities, link, paint, phone, pixel, said, savedScene, stage, swipe, tiny, until } from './actions.mjs';
 import { open } from './harness.mjs';
 
 const slow = { timeout: 240_000 };
@@ -26,7 +11,7 @@ const thing = [[0.15, 0.5], [0.22, 0.5]];
 const [begin, corner, end] = [[0.18, 0.5], [0.5, 0.25], [0.8, 0.5]];
 
 /** The path that the link has of an entity. */
-const path = async (page, index = 0) => unpack(await link(page)).entities[index].trajectory;
+const path = async (page, index = 0) => (await savedScene(page)).entities[index].trajectory;
 const near = ([x, y], place, most = 0.015) => Math.hypot(x - place[0], y - place[1]) < most;
 const has = (points, place, most) => points.some((point) => near(point, place, most));
 
@@ -118,7 +103,7 @@ test('all of a path is moved with Shift, and the camera’s by its beginning', s
   await page.keyboard.press('c');
   await drag(page, [[0.4, 0.4], [0.5, 0.8]]);
   await drag(page, [[0.4, 0.4], [0.6, 0.4]]);
-  const { background } = unpack(await link(page));
+  const { background } = await savedScene(page);
   assert.ok(near(background[0], [0.6, 0.4]) && near(background.at(-1), [0.7, 0.8]), JSON.stringify(background));
 });
 
@@ -159,7 +144,7 @@ test('buttons and keys turn, close, mirror and copy a path, and it is pasted on 
   // By the button, on the camera.
   await page.keyboard.press('c');
   await at(page, 'paste-path').click();
-  assert.ok(near(way(unpack(await link(page)).background), way(drawn), 0.002));
+  assert.ok(near(way((await savedScene(page)).background), way(drawn), 0.002));
 });
 
 test('on a phone points are dragged and taken away with a finger', slow, async (t) => {

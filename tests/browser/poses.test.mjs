@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { at, drag, entities, link, paint, phone, pixel, stage, swipe, tiny, unpack, until } from './actions.mjs';
+import { at, drag, entities, paint, phone, pixel, savedScene, stage, swipe, tiny, until } from './actions.mjs';
 import { open } from './harness.mjs';
 
 const slow = { timeout: 240_000 };
@@ -18,7 +18,7 @@ async function thing(t, options = {}) {
   return page;
 }
 
-const poses = async (page) => unpack(await link(page)).entities[0].poses ?? [];
+const poses = async (page) => (await savedScene(page)).entities[0].poses ?? [];
 const show = (page, frame) =>
   at(page, 'playhead').evaluate((range, frame) => {
     range.value = frame;

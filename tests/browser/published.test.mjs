@@ -7,7 +7,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { test } from 'node:test';
-import { at, drag, entities, finished, generate, link, pack, paint, settings, stage, unpack, until } from './actions.mjs';
+import { at, drag, entities, finished, generate, link, pack, paint, savedScene, settings, stage, until } from './actions.mjs';
 import { open, root } from './harness.mjs';
 import { png } from './picture.mjs';
 
@@ -45,7 +45,7 @@ test('a step of the published sizes', { ...hours, skip: !folder && 'not asked fo
   await at(page, 'model-input').setInputFiles(resolve(root, folder));
   await until(() => at(page, 'place-model').isChecked(), 'the model to be chosen', 300_000);
   t.diagnostic(`opened and compared after ${seconds()} s`);
-  const preset = unpack(await link(page));
+  const preset = await savedScene(page);
   preset.settings = { ...preset.settings, size: [64, 64], seed: 7 };
   await page.evaluate((hash) => { location.hash = hash; }, pack(preset));
   await until(async () => (await at(page, 'set-size').inputValue()) === '', 'the size of the link');

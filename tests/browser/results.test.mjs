@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { at, drag, entities, finished, generate, link, paint, pixels, settings, stage, unpack, until } from './actions.mjs';
+import { at, drag, entities, finished, generate, paint, pixels, savedScene, settings, stage, until } from './actions.mjs';
 import { open } from './harness.mjs';
 
 const rows = (page) => page.locator('#results li');
@@ -78,7 +78,7 @@ test('a video goes on from its last frame, and its frames are saved', { timeout:
   await until(async () => /open/.test(await at(page, 'undo').getAttribute('title')), 'the last frame to be opened');
   // The thing is where it has gone, without a path.
   await entities(page, 1);
-  const [entity] = unpack(await link(page)).entities;
+  const [entity] = (await savedScene(page)).entities;
   assert.ok(!entity.trajectory, 'a path of the picture that was');
   const { width, height } = entity.mask;
   const inside = pixels(entity.mask);

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { at, click, drag, entities, link, pixel, pixels, said, sample, settings, stage, unpack, until } from './actions.mjs';
+import { at, click, drag, entities, link, pixel, pixels, said, sample, savedScene, settings, stage, until } from './actions.mjs';
 import { fixtures, open, root, serve, shots } from './harness.mjs';
 
 const slow = { timeout: 400_000 };
@@ -16,7 +16,7 @@ const device = (page) => at(page, 'device').textContent();
 
 /** The entity's mask as the link has it. */
 async function mask(page, index = 0) {
-  return unpack(await link(page)).entities[index].mask;
+  return (await savedScene(page)).entities[index].mask;
 }
 
 /** Intersection over union of two masks of one shape. */

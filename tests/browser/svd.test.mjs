@@ -7,7 +7,22 @@ import { appendFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { at, click, drag, entities, finished, generate, link, pack, paint, said, settings, stage, unpack, until } from './actions.mjs';
+import {
+  at,
+  click,
+  drag,
+  entities,
+  finished,
+  generate,
+  link,
+  pack,
+  paint,
+  said,
+  savedScene,
+  settings,
+  stage,
+  until,
+} from './actions.mjs';
 import { fixtures, open, root, shots } from './harness.mjs';
 import { png } from './picture.mjs';
 
@@ -58,13 +73,13 @@ const disc = png(96, 64, (x, y) => (Math.hypot(x - 36, y - 32) < 14 ? [230, 120,
 
 /** Opens the page's scene again by a link that says how large the video is to be, which none of the page's own sizes is. */
 async function small(page) {
-  const preset = unpack(await link(page));
+  const preset = await savedScene(page);
   preset.settings = { ...preset.settings, size: [72, 48], seed: 7 };
   const scene = pack(preset);
   await page.evaluate((hash) => {
     location.hash = hash;
   }, scene);
-  await until(async () => unpack(await link(page)).settings.size?.[0] === 72, 'the size of the link');
+  await until(async () => (await savedScene(page)).settings.size?.[0] === 72, 'the size of the link');
   return scene;
 }
 

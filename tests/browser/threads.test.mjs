@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { at, click, drag, entities, finished, generate, link, paint, said, sample, settings, stage, unpack, until } from './actions.mjs';
+import { at, click, drag, entities, finished, generate, paint, said, sample, savedScene, settings, stage, until } from './actions.mjs';
 import { dist, open } from './harness.mjs';
 import { host } from './host.mjs';
 
@@ -28,7 +28,7 @@ test('two and three threads make what one makes', { skip, timeout: 900_000 }, as
     await until(async () => new RegExp(`${threads} thread`).test(await device(page)), `${threads} threads`, 60_000);
     await click(page, [0.3, 0.3]);
     await entities(page, 1, 240_000);
-    const { mask } = unpack(await link(page)).entities[0];
+    const { mask } = (await savedScene(page)).entities[0];
     await sample(page, 'coffee');
     await entities(page, 0);
     // The same path each time, as no hand draws it.

@@ -2,13 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { at, drag, entities, link, paint, phone, pixel, stage, swipe, tiny, unpack, until } from './actions.mjs';
+import { at, drag, entities, link, paint, phone, pixel, savedScene, stage, swipe, tiny, until } from './actions.mjs';
 import { open } from './harness.mjs';
 
 const slow = { timeout: 240_000 };
 
 const times = async (page, index = 0) => {
-  const { trajectory } = unpack(await link(page)).entities[index];
+  const { trajectory } = (await savedScene(page)).entities[index];
   return [trajectory[0][2], trajectory.at(-1)[2]];
 };
 const about = (got, wanted, most = 0.03) => got.every((v, i) => Math.abs(v - wanted[i]) < most);
@@ -77,7 +77,7 @@ test('a lane by the keyboard, and its rhythm', slow, async (t) => {
 
   /** How far along it is after half of its time. */
   const half = async () => {
-    const { trajectory } = unpack(await link(page)).entities[0];
+    const { trajectory } = (await savedScene(page)).entities[0];
     const to = trajectory.at(-1)[2];
     const next = trajectory.findIndex(([, , when]) => when >= to / 2);
     const [a, b] = [trajectory[next - 1], trajectory[next]];
@@ -130,6 +130,6 @@ test('the camera has a lane, and on a phone all of it fits and is dragged with a
   const rail = await at(page, 'bar-end-camera').evaluate((bar) => bar.parentElement.getBoundingClientRect().width);
   const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
   await swipe(page, [[x, y], [x - rail * 0.5, y]]);
-  const { background } = unpack(await link(page));
+  const { background } = await savedScene(page);
   assert.ok(Math.abs(background.at(-1)[2] - 0.5) < 0.05, JSON.stringify(background));
 });

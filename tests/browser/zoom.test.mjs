@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { at, drag, entities, link, paint, pixels, stage, unpack, until } from './actions.mjs';
+import { at, drag, entities, link, paint, pixels, savedScene, stage, until } from './actions.mjs';
 import { open } from './harness.mjs';
 
 /** Where a place of the picture is on the page, and how many times larger than its frame the picture is. */
@@ -32,7 +32,7 @@ test('the wheel looks nearer, and what is drawn lies where it was seen', { timeo
   await paint(page, [[0.28, 0.6], [0.34, 0.6]]);
   await entities(page, 1);
   await drag(page, [[0.3, 0.6], [0.4, 0.55]]);
-  const [entity] = unpack(await link(page)).entities;
+  const [entity] = (await savedScene(page)).entities;
   const { width, height } = entity.mask;
   const inside = [...pixels(entity.mask).entries()].filter(([, on]) => on).map(([i]) => [i % width, Math.floor(i / width)]);
   const mean = (of) => inside.reduce((sum, p) => sum + of(p), 0) / inside.length;

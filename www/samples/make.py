@@ -97,15 +97,16 @@ def mask_of(shape, name, size):
     return {"width": small.width, "height": small.height, "runs": runs(np.asarray(small) >= 128)}
 
 
-for name, (source, entities) in SAMPLES.items():
-    if "--pictures" in sys.argv:
-        picture(source).save(f"www/samples/{name}.jpg", quality=90)
-    image = Image.open(f"www/samples/{name}.jpg").convert("RGB")
-    lines = [
-        "    " + json.dumps({"name": n, "mask": mask_of(p, name, image.size), "trajectory": t}, separators=(",", ":"))
-        for n, p, t in entities
-    ]
-    head = {"width": image.width, "height": image.height, "hash": picture_hash(image)}
-    with open(f"www/samples/{name}.json", "w") as f:
-        f.write('{\n  "dragentity": 1,\n  "picture": %s,\n  "entities": [\n' % json.dumps(head, separators=(",", ":")))
-        f.write(",\n".join(lines) + "\n  ]\n}\n")
+if __name__ == "__main__":
+    for name, (source, entities) in SAMPLES.items():
+        if "--pictures" in sys.argv:
+            picture(source).save(f"www/samples/{name}.jpg", quality=90)
+        image = Image.open(f"www/samples/{name}.jpg").convert("RGB")
+        lines = [
+            "    " + json.dumps({"name": n, "mask": mask_of(p, name, image.size), "trajectory": t}, separators=(",", ":"))
+            for n, p, t in entities
+        ]
+        head = {"width": image.width, "height": image.height, "hash": picture_hash(image)}
+        with open(f"www/samples/{name}.json", "w") as f:
+            f.write('{\n  "dragentity": 1,\n  "picture": %s,\n  "entities": [\n' % json.dumps(head, separators=(",", ":")))
+            f.write(",\n".join(lines) + "\n  ]\n}\n")

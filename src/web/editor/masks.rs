@@ -142,9 +142,9 @@ impl Editor {
                 .scene
                 .entities
                 .iter()
-                .any(|e| e.name == format!("Entity {n}"))
+                .any(|e| e.name == format!("{} {n}", self.entity))
         };
-        let name = format!("Entity {}", (1..).find(taken).unwrap_or(1));
+        let name = format!("{} {}", self.entity, (1..).find(taken).unwrap_or(1));
         let index = self.scene.entities.len();
         let look = Look {
             colour: Some(self.free_colour()),

@@ -268,6 +268,8 @@ pub struct Editor {
     pub settings: Settings,
     selected: Option<usize>,
     tool: Tool,
+    /// What new entities are called, before their number.
+    pub entity: String,
     /// Radius of the brush, a fraction of the picture's longer side.
     pub brush_radius: f32,
     gesture: Gesture,
@@ -314,6 +316,7 @@ impl Default for Editor {
             settings: Settings::default(),
             selected: None,
             tool: Tool::Move,
+            entity: "Entity".into(),
             brush_radius: 0.035,
             gesture: Gesture::Idle,
             grasp: [0.02; 2],

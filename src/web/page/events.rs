@@ -1,10 +1,10 @@
 //! Events in, calls of [`App`] out.
 
 use super::compute_targets::Site;
-use super::messages::{Kind, say};
+use super::messages::{self, Kind, say};
 use super::{
     APP, App, act, dom, exchange, menu, model, motions, now, open_example, open_link, open_own,
-    open_plate, open_sample, timeline, wipe, zoom,
+    open_plate, open_sample, open_scene, preferences, share, timeline, wipe, zoom,
 };
 use crate::web::editor::{Editor, Held, Tool};
 use dragentity_core::scene::order::Step;
@@ -36,8 +36,8 @@ thread_local! {
 pub fn wire() {
     click("undo", |app| app.travel(Editor::undo));
     click("redo", |app| app.travel(Editor::redo));
-    click("copy-link", App::copy_link);
     click("generate", App::generate);
+    click("queue-add", App::generate);
     click("cancel", App::cancel_job);
     click("play", |app| app.player_does(super::Player::toggle));
     click("show-paths", |app| {
@@ -70,6 +70,11 @@ pub fn wire() {
                 app.done(|e| e.set_tool(tool));
             }
         });
+    });
+    menu::wire("gallery-open", "gallery");
+    buttons("[data-scene]", "data-scene", |name| {
+        let _ = dom::by_id::<HtmlElement>("gallery").hide_popover();
+        spawn_local(open_scene(name));
     });
     buttons("[data-sample]", "data-sample", |name| {
         spawn_local(open_sample(name));
@@ -133,6 +138,8 @@ pub fn wire() {
     timeline::wire();
     motions::wire();
     menu::wire("save-open", "saves");
+    share::wire();
+    preferences::wire();
     exchange::wire();
     wipe::wire();
     model::wire();
@@ -170,10 +177,14 @@ pub fn wire() {
             });
         });
     }
-    let resized = Closure::<dyn FnMut()>::new(|| act(App::draw_soon));
+    let resized = Closure::<dyn FnMut()>::new(|| {
+        messages::make_room();
+        act(App::draw_soon);
+    });
     if let Ok(observer) = web_sys::ResizeObserver::new(resized.as_ref().unchecked_ref()) {
         observer.observe(&dom::by_id::<Element>("stage-frame"));
         observer.observe(&dom::by_id::<Element>("result-frame"));
+        observer.observe(&dom::by_id::<Element>("messages"));
         #[allow(clippy::mem_forget, reason = "it observes as long as the page lives")]
         std::mem::forget(observer);
     }
@@ -210,50 +221,17 @@ fn buttons(selector: &str, attribute: &'static str, f: fn(String)) {
 
 /// Pictures by dialog, drop and paste.
 fn files() {
-    let input: HtmlInputElement = dom::by_id("file-input");
-    let dialog = input.clone();
-    dom::listen(
-        &dom::by_id::<Element>("open-picture"),
-        "click",
-        move |_: MouseEvent| dialog.click(),
-    );
-    let chosen = input.clone();
-    dom::listen(&input, "change", move |_: Event| {
-        if let Some(list) = chosen.files() {
-            take_files(&list, "picture");
-        }
-        // The same file may be chosen again.
-        chosen.set_value("");
+    dom::file_dialog("open-picture", "file-input", |list| {
+        take_files(&list, "picture");
     });
-
-    let plate: HtmlInputElement = dom::by_id("plate-input");
-    let dialog = plate.clone();
-    dom::listen(
-        &dom::by_id::<Element>("open-plate"),
-        "click",
-        move |_: MouseEvent| dialog.click(),
-    );
-    let chosen = plate.clone();
-    dom::listen(&plate, "change", move |_: Event| {
-        if let Some(file) = chosen.files().and_then(|f| f.get(0)) {
+    dom::file_dialog("open-plate", "plate-input", |list| {
+        if let Some(file) = list.get(0) {
             let name = file.name();
             spawn_local(open_plate(file.into(), name));
         }
-        chosen.set_value("");
     });
-
-    let weights: HtmlInputElement = dom::by_id("segmenter-input");
-    let dialog = weights.clone();
-    dom::listen(
-        &dom::by_id::<Element>("open-segmenter"),
-        "click",
-        move |_: MouseEvent| dialog.click(),
-    );
-    let chosen = weights.clone();
-    dom::listen(&weights, "change", move |_: Event| {
-        let file = chosen.files().and_then(|files| files.get(0));
-        chosen.set_value("");
-        if let Some(file) = file {
+    dom::file_dialog("open-segmenter", "segmenter-input", |list| {
+        if let Some(file) = list.get(0) {
             act(move |app| app.take_segmenter(Some(file)));
         }
     });

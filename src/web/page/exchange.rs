@@ -85,7 +85,7 @@ pub fn wire() {
             "data-testid",
             &format!("save-as-{}", format.name()),
         );
-        button.set_text_content(Some(words(format)));
+        dom::set_text(&button, words(format));
         dom::listen(&button, "click", move |_: MouseEvent| {
             act(move |app| app.save_paths(format));
         });

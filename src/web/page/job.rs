@@ -1,6 +1,7 @@
 //! A generation as the page sees it: begin, progress, previews, end.
 
 use super::messages::{Kind, amount, close_errors, say, sentence};
+use super::queue::Wanted;
 use super::remote_job::RemoteJob;
 use super::results::Ended;
 use super::{App, act, dom, mp4, now};
@@ -75,7 +76,7 @@ impl Running {
 impl App {
     /// Begins to generate.
     pub fn generate(&mut self) {
-        if self.job.is_some() || self.editor.scene().picture.is_empty() {
+        if self.editor.scene().picture.is_empty() {
             return;
         }
         if !self.editor.can_generate() {
@@ -85,24 +86,38 @@ impl App {
             );
             return;
         }
+        let wanted = self.wanted();
+        if let Some(job) = self.job.take() {
+            self.queue_up(wanted, (job.revision, &job.settings));
+            self.job = Some(job);
+            return;
+        }
         close_errors();
         self.carry_since = None;
+        self.begin(wanted);
+    }
+
+    /// Begins to make what was asked for, now or a while ago.
+    pub(super) fn begin(&mut self, wanted: Wanted) {
         self.jobs += 1;
         let number = self.jobs;
-        let at = match self.compute_targets.for_jobs() {
-            Some(server) => self.hand_over(number, server).map(At::Server),
-            None => Ok(self.generate_here(number)),
+        let at = match wanted.server.clone() {
+            Some(server) => RemoteJob::begin(number, server, &wanted).map(At::Server),
+            None => Ok(self.generate_here(number, &wanted)),
         };
         let at = match at {
             Ok(at) => at,
             Err(why) => return say(Kind::Error, &sentence(&why)),
         };
+        self.player
+            .begin(without_picture(&wanted.scene), wanted.settings.fps, 0);
+        self.video_of = wanted.scene.picture;
         self.job = Some(Running {
             number,
             at,
-            revision: self.editor.revision(),
+            revision: wanted.revision,
             aspect: self.editor.aspect(),
-            settings: self.editor.settings.clone(),
+            settings: wanted.settings,
             sample: self.sample.clone(),
             phase: "Starting".into(),
             fraction: 0.0,
@@ -110,37 +125,26 @@ impl App {
             before_steps: now(),
             cancelled: false,
         });
-        let scene = self.scene_without_picture();
-        self.player.begin(scene, self.editor.settings.fps, 0);
-        self.video_of = self.editor.scene().picture.clone();
         self.show_job();
         self.update();
     }
 
     /// The scene as the player and the worker need it: both have the picture, or need none.
     pub(super) fn scene_without_picture(&self) -> Scene {
-        let mut scene = self.editor.scene().clone();
-        scene.picture = Picture::default();
-        scene
+        without_picture(self.editor.scene())
     }
 
     /// Has the worker begin with job `number`.
-    fn generate_here(&mut self, number: u64) -> At {
+    fn generate_here(&mut self, number: u64, wanted: &Wanted) -> At {
         if self.gone {
             // It may start by now.
             self.crashes = 0;
             self.start_worker();
         }
         self.send_picture();
-        let opened = self.compute_targets.is_folder();
-        let settings = opened.then(|| self.model_settings()).flatten();
-        let maker = match settings {
-            Some(_) => Maker::Opened,
-            None if self.by_model => Maker::Model,
-            None => Maker::AtOnce,
-        };
-        let settings = settings.as_ref().unwrap_or(&self.editor.settings);
-        let job = JobData::new(&self.scene_without_picture(), settings);
+        let settings = wanted.opened.as_ref().unwrap_or(&wanted.settings);
+        let maker = wanted.maker;
+        let job = JobData::new(&without_picture(&wanted.scene), settings);
         self.link.send(&ToWorker::Generate { number, job, maker });
         At::Worker(maker)
     }
@@ -208,8 +212,11 @@ impl App {
         match event {
             JobEvent::Queued { ahead: 0 } => progress("Waiting for the server".into(), 0.0),
             JobEvent::Queued { ahead } => {
-                let jobs = if ahead == 1 { "job is" } else { "jobs are" };
-                progress(format!("Waiting: {ahead} {jobs} before this one"), 0.0);
+                let before = match ahead {
+                    1 => "Waiting: one job is before this one".to_owned(),
+                    _ => format!("Waiting: {ahead} jobs are before this one"),
+                };
+                progress(before, 0.0);
             }
             JobEvent::Loading { part, done, total } => {
                 let share = if total > 0 {
@@ -346,6 +353,7 @@ impl App {
     pub fn show_job(&mut self) {
         dom::show(&dom::by_id("progress"), self.job.is_some());
         let Some(job) = &self.job else {
+            self.begin_next_soon();
             return self.show_status();
         };
         dom::set_text(&dom::by_id("phase"), &job.phase);
@@ -434,6 +442,13 @@ impl App {
             });
         });
     }
+}
+
+/// A scene for whoever has the picture.
+fn without_picture(scene: &Scene) -> Scene {
+    let mut scene = scene.clone();
+    scene.picture = Picture::default();
+    scene
 }
 
 /// Says whether a file was saved.

@@ -453,7 +453,7 @@ fn pose_row(i: usize) -> HtmlElement {
             "" => label.to_owned(),
             unit => format!("{label} {unit}"),
         };
-        text.set_text_content(Some(&name));
+        dom::set_text(&text, &name);
         dom::append(&place, &text);
         let field: HtmlInputElement = dom::create("input", word);
         field.set_type("number");
@@ -513,7 +513,7 @@ impl App {
 fn shade_row(i: usize) -> HtmlElement {
     let shade: HtmlElement = dom::create("div", "shade");
     let label: HtmlElement = dom::create("span", "");
-    label.set_text_content(Some("Shadow"));
+    dom::set_text(&label, "Shadow");
     dom::append(&shade, &label);
     let button = |class: &str, title: &str| {
         let button: HtmlElement = dom::create("button", &format!("text {class}"));
@@ -528,7 +528,7 @@ fn shade_row(i: usize) -> HtmlElement {
         act(move |app| app.done(|e| e.toggle_shadow(i)));
     });
     let mark = button("mark", "Click the shadow in the picture, or paint it (S)");
-    mark.set_text_content(Some("mark it"));
+    dom::set_text(&mark, "mark it");
     dom::listen(&mark, "click", move |_: MouseEvent| {
         act(move |app| {
             app.done(|e| {
@@ -547,9 +547,9 @@ fn camera_row() -> Element {
     dom::set(&row, "data-testid", "entity-camera");
     let swatch: HtmlElement = dom::create("span", "swatch");
     let name: HtmlElement = dom::create("span", "name");
-    name.set_text_content(Some("Camera"));
+    dom::set_text(&name, "Camera");
     let state: HtmlElement = dom::create("span", "state");
-    state.set_text_content(Some("Has a path"));
+    dom::set_text(&state, "Has a path");
     let acts: HtmlElement = dom::create("div", "acts");
     let delete: HtmlElement = dom::create("button", "icon delete");
     dom::set(&delete, "type", "button");

@@ -18,12 +18,15 @@ mod motions;
 mod mp4;
 mod open;
 mod player;
+mod preferences;
+mod queue;
 mod remote;
 mod remote_job;
 mod results;
 mod scenes;
 mod segmenter;
 mod settings;
+mod share;
 mod stage;
 mod status;
 mod timeline;
@@ -35,7 +38,7 @@ use super::editor::view::View;
 use super::editor::{Editor, Outcome};
 use super::messages::{Kind, say};
 use super::protocol::{DeviceChoice, Pixels, ToWorker};
-use super::{dom, messages};
+use super::{dom, messages, words};
 use compute_targets::ComputeTargets;
 use dragentity_core::Video;
 use dragentity_core::scene::Picture;
@@ -45,8 +48,9 @@ use link::Link;
 use live::Live;
 use model::OwnModel;
 use player::Player;
+use queue::Queue;
 use results::Results;
-use scenes::{first_scene, open_example, open_link, open_own, open_plate, open_sample};
+use scenes::{first_scene, open_example, open_link, open_own, open_plate, open_sample, open_scene};
 use segmenter::Segmenter;
 use stage::Stage;
 use std::cell::RefCell;
@@ -83,6 +87,8 @@ pub struct App {
     /// Frames, frames a second and steps of what makes the videos: those in the settings until somebody chooses others.
     own_numbers: [u32; 3],
     job: Option<Running>,
+    /// Scenes that wait for it.
+    queue: Queue,
     /// The videos that were made.
     results: Results,
     /// The video that the scene goes on from, and the picture that it begins with.
@@ -185,6 +191,7 @@ pub fn start() {
         by_model,
         own_numbers: [0; 3],
         job: None,
+        queue: Queue::default(),
         results: Results::default(),
         goes_on: None,
         jobs: 0,
@@ -211,6 +218,7 @@ pub fn start() {
         let own = app.own_settings();
         app.own_numbers = [own.frames, own.fps, own.steps];
         app.editor.settings = own;
+        app.editor.entity = words::said("Entity").into();
         app.show_settings();
         app.ask_server(false);
         app.update();
@@ -245,6 +253,7 @@ impl App {
             .set_property("--ratio", &format!("{aspect:.4}"));
         if self.video_of != *picture {
             // A video of another picture says nothing of this one.
+            self.empty_queue();
             self.cancel_job();
             self.player.clear();
         }

@@ -140,9 +140,8 @@ impl App {
 
     /// What a job of the opened model is run with: its own settings, but for what the person chose, and what of a link does not
     /// depend on how a model was trained.
-    pub fn model_settings(&self) -> Option<Settings> {
+    pub fn model_settings(&self, chosen: &Settings) -> Option<Settings> {
         let model = self.model.settings()?;
-        let chosen = &self.editor.settings;
         let request = Choice {
             frames: Some(chosen.frames),
             fps: Some(chosen.fps),
@@ -164,7 +163,7 @@ impl App {
         if !self.compute_targets.is_folder() || picture.is_empty() || self.model.opening.is_some() {
             return;
         }
-        let Some(settings) = self.model_settings() else {
+        let Some(settings) = self.model_settings(&self.editor.settings) else {
             return;
         };
         let question = Some((settings.clone(), size));
@@ -344,24 +343,11 @@ async fn by_callbacks(
 
 /// Connects what opens a model.
 pub fn wire() {
-    let input: HtmlInputElement = dom::by_id("model-input");
-    let dialog = input.clone();
-    dom::listen(
-        &dom::by_id::<HtmlElement>("open-model"),
-        "click",
-        move |_: web_sys::MouseEvent| dialog.click(),
-    );
-    let chosen = input.clone();
-    dom::listen(&input, "change", move |_: web_sys::Event| {
-        let list = chosen.files();
-        let files = list.map_or_else(Vec::new, |list| {
-            (0..list.length())
-                .filter_map(|at| list.get(at))
-                .map(|file| (relative_path(&file), file))
-                .collect()
-        });
-        // The same folder may be chosen again.
-        chosen.set_value("");
+    dom::file_dialog("open-model", "model-input", |list| {
+        let files: Vec<_> = (0..list.length())
+            .filter_map(|at| list.get(at))
+            .map(|file| (relative_path(&file), file))
+            .collect();
         if !files.is_empty() {
             act(move |app| app.open_model(files));
         }

@@ -21,7 +21,7 @@ pub fn wire() {
             dom::set(&button, "data-testid", &format!("{id}-{word}"));
             dom::append(&button, &picture(figure));
             let name: HtmlElement = dom::create("span", "");
-            name.set_text_content(Some(figure.name()));
+            dom::set_text(&name, figure.name());
             dom::append(&button, &name);
             dom::listen(&button, "click", move |_: MouseEvent| {
                 act(move |app| app.done(|e| take(e, figure)));

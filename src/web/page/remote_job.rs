@@ -1,6 +1,7 @@
 //! A job that a server runs: sent, followed, fetched.
 
 use super::messages::{Kind, say};
+use super::queue::Wanted;
 use super::remote::{Server, Trouble};
 use super::{APP, App, act, dom};
 use dragentity_core::JobEvent;
@@ -23,6 +24,27 @@ pub struct RemoteJob {
 }
 
 impl RemoteJob {
+    /// Sends job `number` to a server.
+    pub fn begin(number: u64, server: Server, wanted: &Wanted) -> Result<Self, String> {
+        let abort = AbortController::new().map_err(|e| dom::reason(&e))?;
+        let scene = &wanted.scene;
+        let picture = scene.picture.clone();
+        let preset = Preset::whole(scene, &wanted.settings).to_json();
+        let plate = scene.behind.plate.clone();
+        let follower = Follower {
+            number,
+            server: server.clone(),
+            signal: abort.signal(),
+            fetching: Rc::default(),
+        };
+        spawn_local(follower.run(picture, preset, plate));
+        Ok(Self {
+            server,
+            id: None,
+            abort,
+        })
+    }
+
     /// Tells the server that nobody wants the job any more.
     pub fn forget(&self) {
         if let Some(id) = &self.id {
@@ -46,27 +68,6 @@ struct Follower {
 }
 
 impl App {
-    /// Sends job `number` of the scene as it is to a server.
-    pub fn hand_over(&self, number: u64, server: Server) -> Result<RemoteJob, String> {
-        let abort = AbortController::new().map_err(|e| dom::reason(&e))?;
-        let scene = self.editor.scene();
-        let picture = scene.picture.clone();
-        let preset = Preset::whole(scene, &self.editor.settings).to_json();
-        let plate = scene.behind.plate.clone();
-        let follower = Follower {
-            number,
-            server: server.clone(),
-            signal: abort.signal(),
-            fetching: Rc::default(),
-        };
-        spawn_local(follower.run(picture, preset, plate));
-        Ok(RemoteJob {
-            server,
-            id: None,
-            abort,
-        })
-    }
-
     /// The job has a name at its server.
     fn job_taken(&mut self, number: u64, server: &Server, id: String) {
         let cancelled = matches!(&self.job, Some(job) if job.is_cancelled());

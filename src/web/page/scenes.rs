@@ -6,8 +6,7 @@ use dragentity_core::error::Result;
 use dragentity_core::scene::preset::{FRAGMENT, Fit, Preset};
 use dragentity_core::scene::settings::Choice;
 use dragentity_core::scene::{Picture, Scene, Settings};
-use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, spawn_local};
+use wasm_bindgen::JsValue;
 use web_sys::Blob;
 
 /// What the page opens with: the picture that its address names, the link's scene, or what was there before a reload, or the first
@@ -194,6 +193,15 @@ pub(super) async fn open_example() {
     });
 }
 
+/// Opens a scene of the gallery, with the sample that it was made on.
+pub(super) async fn open_scene(name: String) {
+    let text = open::example(&format!("gallery/{name}")).await;
+    match text.and_then(|text| Preset::parse(&text)) {
+        Ok(preset) => open_preset(preset).await,
+        Err(error) => say(Kind::Error, &sentence(&error.to_string())),
+    }
+}
+
 /// Opens a preset: on the picture that is there if it is the preset's, else on the sample that is; else it waits for its
 /// picture.
 pub(super) async fn open_preset(preset: Preset) {
@@ -355,33 +363,6 @@ impl App {
         if !self.editor.scene().picture.is_empty() {
             keep::scene(&self.preset().to_fragment());
         }
-    }
-
-    pub(super) fn copy_link(&mut self) {
-        let location = dom::window().location();
-        let link = self.preset().to_link(&location.href().unwrap_or_default());
-        let promise = dom::window().navigator().clipboard().write_text(&link);
-        spawn_local(async move {
-            match JsFuture::from(promise).await {
-                Ok(_) => say(
-                    Kind::Done,
-                    "Link copied. It restores entities, paths and settings; the picture itself is not in it.",
-                ),
-                Err(_) => {
-                    let placed = dom::window()
-                        .history()
-                        .and_then(|h| h.replace_state_with_url(&JsValue::NULL, "", Some(&link)));
-                    say(
-                        Kind::Error,
-                        if placed.is_ok() {
-                            "The browser does not let the page copy. The link is in the address bar: copy it from there."
-                        } else {
-                            "The browser does not let the page copy, and the link is too long for the address bar."
-                        },
-                    );
-                }
-            }
-        });
     }
 }
 

@@ -23,14 +23,17 @@ impl App {
         timeline::update(&self.editor);
         self.show_behind();
         self.show_extend();
-        let history = |id: &str, word: &str, label: Option<&str>, keys: &str| {
+        let history = |id: &str, label: Option<String>, nothing: &str| {
             let button: HtmlButtonElement = dom::by_id(id);
             button.set_disabled(label.is_none());
-            let label = label.map(|l| format!(" {l}")).unwrap_or_default();
-            dom::set(&button, "title", &format!("{word}{label} ({keys})"));
+            dom::set(&button, "title", label.as_deref().unwrap_or(nothing));
         };
-        history("undo", "Undo:", self.editor.undo_label(), "Ctrl+Z");
-        history("redo", "Redo:", self.editor.redo_label(), "Ctrl+Y");
+        let undo = self.editor.undo_label();
+        let undo = undo.map(|label| format!("Undo: {label} (Ctrl+Z)"));
+        history("undo", undo, "Undo (Ctrl+Z)");
+        let redo = self.editor.redo_label();
+        let redo = redo.map(|label| format!("Redo: {label} (Ctrl+Y)"));
+        history("redo", redo, "Redo (Ctrl+Y)");
         let tool = self.editor.tool().name();
         if let Ok(tools) = dom::document().query_selector_all("[data-tool]") {
             for i in 0..tools.length() {
@@ -105,6 +108,9 @@ impl App {
             || (self.editor.pending().is_some() && self.segmenter.doing().is_some());
         dom::show(&generate, !busy);
         dom::show(&dom::by_id("cancel"), busy);
+        let queue: HtmlButtonElement = dom::by_id("queue-add");
+        queue.set_disabled(!self.editor.can_generate());
+        dom::show(&queue, self.job.is_some());
         let cursor = match (self.editor.gesture(), self.editor.tool()) {
             (
                 Gesture::Path { .. }

@@ -410,7 +410,7 @@ fn new_row(lane: Lane) -> Element {
     for (own, words) in names {
         let option: HtmlElement = dom::create("option", "");
         dom::set(&option, "value", ease_name(own));
-        option.set_text_content(Some(words));
+        dom::set_text(&option, words);
         if own.is_none() {
             // It is told, not chosen: what was drawn is gone.
             dom::set(&option, "disabled", "");
