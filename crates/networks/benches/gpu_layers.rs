@@ -57,14 +57,19 @@ fn measure<T>(criterion: &mut Criterion, name: &str, work: impl Fn() -> T) {
 }
 
 fn convolutions(criterion: &mut Criterion) {
-    for (channels, side) in [(320, pixels()), (640, pixels() / 2), (1280, pixels() / 4)] {
+    // As many pixels at the lowest level as units that want some each.
+    for (channels, side, frames) in [
+        (320, pixels(), 1),
+        (640, pixels() / 2, 1),
+        (1280, pixels() / 4, 4),
+    ] {
         let conv: Conv2d<Wgpu> = fixed(
             Conv2dConfig::new([channels, channels], [3, 3])
                 .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
                 .init(device()),
         );
-        let x = random([1, channels, side, side]);
-        let name = format!("3x3, {channels} channels, {side} x {side}");
+        let x = random([frames, channels, side, side]);
+        let name = format!("3x3, {channels} channels, {frames} of {side} x {side}");
         measure(criterion, &format!("{name}, kernel"), || {
             Convolution::apply(&conv, x.clone())
         });

@@ -10,7 +10,7 @@
 use super::cpu::{Values, flex, is_dense, on_cpu, same, tensor};
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 use super::cube;
-use super::norm::LayerNorm;
+use super::layer_norm::LayerNorm;
 use super::packed::weight;
 use burn::backend::Flex;
 use burn::module::Param;

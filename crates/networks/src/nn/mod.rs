@@ -11,6 +11,7 @@ mod cpu;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod cube;
 pub mod embedding;
+mod layer_norm;
 pub mod layers;
 pub mod norm;
 pub mod packed;

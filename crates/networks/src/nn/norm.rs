@@ -1,10 +1,10 @@
 //! Norms of any precision, over a picture or over the frames of a clip, alone and with the SiLU that follows most of
 //! them.
 
+pub use super::layer_norm::{LayerNorm, LayerNormConfig};
 use super::layers::{group_norm, layer_norm, silu};
 use super::precision::in_f32;
-use burn::config::Config;
-use burn::module::{Initializer, Module, Param};
+use burn::module::Param;
 use burn::nn::GroupNorm;
 use burn::tensor::{Tensor, TensorPrimitive, backend::Backend};
 
@@ -71,38 +71,6 @@ pub fn over_clips<B: Backend, const D: usize>(
         }
         y.reshape(shape)
     })
-}
-
-/// Configuration of a [`LayerNorm`].
-#[derive(Config, Debug)]
-pub struct LayerNormConfig {
-    /// Width of a row.
-    pub width: usize,
-    /// Added to the variance.
-    #[config(default = 1e-5)]
-    pub epsilon: f64,
-}
-
-impl LayerNormConfig {
-    /// The norm that changes neither size nor place.
-    pub fn init<B: Backend>(&self, device: &B::Device) -> LayerNorm<B> {
-        LayerNorm {
-            gamma: Initializer::Ones.init([self.width], device),
-            beta: Initializer::Zeros.init([self.width], device),
-            epsilon: self.epsilon,
-        }
-    }
-}
-
-/// A norm of each row. Burn's own keeps its epsilon to itself, which kernels have to know.
-#[derive(Module, Debug)]
-pub struct LayerNorm<B: Backend> {
-    /// `[width]`
-    pub gamma: Param<Tensor<B, 1>>,
-    /// `[width]`
-    pub beta: Param<Tensor<B, 1>>,
-    /// Added to the variance.
-    pub epsilon: f64,
 }
 
 impl<B: Backend> Norm<B> for LayerNorm<B> {

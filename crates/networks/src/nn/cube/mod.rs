@@ -10,7 +10,7 @@ mod convolution;
 mod norm;
 
 use super::cpu::same;
-use super::norm::LayerNorm;
+use super::layer_norm::LayerNorm;
 use burn::module::Param;
 use burn::nn::conv::Conv2d;
 use burn::nn::{GroupNorm, PaddingConfig2d};
