@@ -163,6 +163,10 @@ pub(super) fn layer_norm<B: Backend, const D: usize>(
 
 /// SiLU, element by element.
 pub fn silu<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    if let Some(y) = cube::silu(&x) {
+        return y;
+    }
     match on_cpu(&x) {
         true => in_place(x, kernels::silu),
         false => burn::tensor::activation::silu(x),
@@ -297,16 +301,13 @@ pub(super) fn geglu<B: Backend>(x: Tensor<B, 2>, proj: &Linear<B>) -> Tensor<B, 
         let y = Values::new(proj.apply(x));
         return tensor(kernels::geglu(y.get(), hidden), [rows, hidden]);
     }
+    let weight = weight(&proj.weight);
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
-    if cube::is_cube::<B>() {
-        let y = x.clone().matmul(weight(&proj.weight));
-        if let Some(y) = cube::geglu(&y, proj.bias.as_ref()) {
-            return y;
-        }
+    if let Some(y) = cube::geglu(&x, &weight, proj.bias.as_ref()) {
+        return y;
     }
     // Splitting the weights instead of the result keeps both halves contiguous, and keeps
     // gradients from being padded to the full width.
-    let weight = weight(&proj.weight);
     let half = |start: usize| {
         let y = x.clone().matmul(weight.clone().narrow(1, start, hidden));
         match &proj.bias {

@@ -64,3 +64,32 @@ fn gate<F: Float>(
     let half_root = comptime!(std::f32::consts::FRAC_1_SQRT_2);
     y[at] = F::cast_from(value * gate * 0.5 * (1.0 + Erf::erf(gate * half_root)));
 }
+
+/// `x / (1 + exp(-x))`, element by element.
+pub(in super::super) fn silu<R: CubeRuntime>(x: CubeTensor<R>) -> CubeTensor<R> {
+    let x = into_contiguous(x);
+    let shape = x.meta.shape().clone();
+    let count = shape.num_elements();
+    let y = super::empty(&x, shape);
+    let client = x.client.clone();
+    let units = CubeDim::new(&client, count);
+    swish::launch(
+        &client,
+        calculate_cube_count_elemwise(&client, count, units),
+        units,
+        x.clone().into_array_arg(),
+        y.clone().into_array_arg(),
+        x.dtype.into(),
+    );
+    y
+}
+
+#[cube(launch)]
+fn swish<F: Float>(x: &Array<F>, y: &mut Array<F>, #[define(F)] _dtype: StorageType) {
+    let at = ABSOLUTE_POS;
+    if at >= y.len() {
+        terminate!();
+    }
+    let value = f32::cast_from(x[at]);
+    y[at] = F::cast_from(value / (1.0 + (-value).exp()));
+}

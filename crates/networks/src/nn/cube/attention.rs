@@ -61,7 +61,7 @@ pub(in super::super) fn attention<R: CubeRuntime>(
     );
     if queries < 32 {
         let all = outer * queries * inner;
-        // A unit beyond the last query ends at once; the others read rows of their own head.
+        // SAFETY: a unit beyond the last query ends at once; the others read and write rows of their own head.
         #[allow(unsafe_code, reason = "every read is within its tensor")]
         unsafe {
             attend_alone::launch_unchecked(
@@ -89,7 +89,7 @@ pub(in super::super) fn attention<R: CubeRuntime>(
         tile: (SHARED / dim / AT_ONCE * AT_ONCE).clamp(AT_ONCE, 32),
     };
     let pieces = queries.div_ceil(heads.units);
-    // Rows beyond the last query are neither read nor written, keys beyond the last one not read.
+    // SAFETY: rows beyond the last query are neither read nor written, keys beyond the last one not read.
     #[allow(unsafe_code, reason = "every read is within its tensor")]
     unsafe {
         attend_together::launch_unchecked(

@@ -96,11 +96,8 @@ pub(in super::super) fn convolve<R: CubeRuntime>(
         bias: conv.bias.is_some(),
     };
     let bias = conv.bias.map_or_else(|| weight.clone(), into_contiguous);
-    // Every place that is read or written is within its tensor: what is beyond the picture, its channels or the output is left out.
-    #[allow(
-        unsafe_code,
-        reason = "checks of every read take longer than the products"
-    )]
+    // SAFETY: what is beyond the picture, its channels or the output is neither read nor written.
+    #[allow(unsafe_code, reason = "every read is within its tensor")]
     unsafe {
         convolution::launch_unchecked(
             &x.client.clone(),

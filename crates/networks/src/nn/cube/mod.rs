@@ -185,7 +185,7 @@ fn temporal_conv_on<B: Backend, G: Cube<R>, R: CubeRuntime>(
     let [n, in_channels, height, width] = x.dims();
     let [out_channels, expected, kernel, ..] = weight.dims();
     let one_type = x.dtype() == weight.dtype() && x.dtype() == bias.dtype();
-    if in_channels != expected || num_frames == 0 || n % num_frames != 0 || !one_type {
+    if in_channels != expected || num_frames == 0 || !n.is_multiple_of(num_frames) || !one_type {
         return None;
     }
     let y = convolution::convolve(
@@ -227,7 +227,8 @@ fn group_norm_on<B: Backend, G: Cube<R>, R: CubeRuntime, const D: usize>(
             .as_ref()
             .is_none_or(|values| values.val().dtype() == x.dtype())
     });
-    let whole = num_frames > 0 && shape[0] % num_frames == 0 && shape.iter().all(|&side| side > 0);
+    let whole =
+        num_frames > 0 && shape[0].is_multiple_of(num_frames) && shape.iter().all(|&side| side > 0);
     if shape[1] != norm.num_channels || !whole || !one_type {
         return None;
     }
@@ -298,35 +299,47 @@ fn attention_on<B: Backend, G: Cube<R>, R: CubeRuntime>(
     Some(close::<B, G, R, 4>(y))
 }
 
-/// What [`super::layers::geglu`] makes of `x`, which lacks the bias, where the kernel has it.
+/// A linear layer whose output is a value and a gate, see [`super::layers::geglu`], where the kernel has the second part.
 ///
 /// # Shapes
-/// - `x`: `[rows, 2 * hidden]`
+/// - `x`: `[rows, width]`
+/// - `weight`: `[width, 2 * hidden]`
 /// - output: `[rows, hidden]`
 pub(super) fn geglu<B: Backend>(
     x: &Tensor<B, 2>,
+    weight: &Tensor<B, 2>,
     bias: Option<&Param<Tensor<B, 1>>>,
 ) -> Option<Tensor<B, 2>> {
-    on_cube!(B, geglu_on(x, bias))
+    on_cube!(B, geglu_on(x, weight, bias))
 }
 
 fn geglu_on<B: Backend, G: Cube<R>, R: CubeRuntime>(
     x: &Tensor<B, 2>,
+    weight: &Tensor<B, 2>,
     bias: Option<&Param<Tensor<B, 1>>>,
 ) -> Option<Tensor<B, 2>> {
-    let y = activation::geglu(open::<B, G, R, 2>(x), open_parameter::<B, G, R>(bias));
+    let one_type = bias.is_none_or(|bias| bias.val().dtype() == x.dtype());
+    if !weight.dims()[1].is_multiple_of(2) || x.shape().num_elements() == 0 || !one_type {
+        return None;
+    }
+    let both = x.clone().matmul(weight.clone());
+    let y = activation::geglu(open::<B, G, R, 2>(&both), open_parameter::<B, G, R>(bias));
     Some(close::<B, G, R, 2>(y))
 }
 
-/// Whether tensors of `B` lie on a device of CubeCL.
-pub(super) fn is_cube<B: Backend>() -> bool {
-    fn yes<B, G, R>() -> Option<()> {
-        Some(())
+/// SiLU, element by element, where the kernel has it.
+pub(super) fn silu<B: Backend, const D: usize>(x: &Tensor<B, D>) -> Option<Tensor<B, D>> {
+    on_cube!(B, silu_on[D](x))
+}
+
+fn silu_on<B: Backend, G: Cube<R>, R: CubeRuntime, const D: usize>(
+    x: &Tensor<B, D>,
+) -> Option<Tensor<B, D>> {
+    if x.shape().num_elements() == 0 {
+        return None;
     }
-    fn asked<B: Backend>() -> Option<()> {
-        on_cube!(B, yes())
-    }
-    asked::<B>().is_some()
+    let y = activation::silu(open::<B, G, R, D>(x));
+    Some(close::<B, G, R, D>(y))
 }
 
 #[cfg(all(test, feature = "wgpu", not(target_family = "wasm")))]

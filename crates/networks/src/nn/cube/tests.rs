@@ -152,6 +152,12 @@ fn attention_over_many_keys_and_over_few() {
 
 #[test]
 fn gates() {
+    let (x, same_x) = random([3, 7, 5]);
+    assert!(silu(&x).is_some());
+    agree(
+        layers::silu((x - 0.5) * 20.0),
+        layers::silu((same_x - 0.5) * 20.0),
+    );
     for bias in [true, false] {
         let config = LinearConfig::new(10, 24).with_bias(bias);
         let mut ours: Linear<Gpu> = config.init(wgpu_device());

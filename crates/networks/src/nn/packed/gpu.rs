@@ -33,6 +33,10 @@ pub(super) fn unpack<B: Backend>(packed: &Packed<B>, dtype: DType) -> Option<Ten
     on_cube!(B, unpack_on(packed, dtype))
 }
 
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "as all that `on_cube` calls: most of it has cases that it leaves out"
+)]
 fn unpack_on<B: Backend, G: Cube<R>, R: CubeRuntime>(
     packed: &Packed<B>,
     dtype: DType,
