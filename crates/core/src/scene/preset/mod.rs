@@ -2,7 +2,7 @@
 //!
 //! The file is JSON, the link carries the same JSON packed (zlib, then base64url) behind `#s=`, so that it never reaches
 //! a server. One codec serves the page, the command line and the shipped samples. Links that are to be short ([`Preset::to_link`]) are base64url of
-//! a byte 1, the length of what follows in two bytes, the JSON without its runs, deflated, and all the masks ([`coded`]), in the order in
+//! a byte 1, the length of what follows in two bytes, the JSON without its runs, deflated, and all the masks (`coded`), in the order in
 //! which the JSON names them. Version 1:
 //!
 //! ```json
