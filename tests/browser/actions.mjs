@@ -128,11 +128,28 @@ export async function link(page) {
   return copied;
 }
 
-/** The preset that "Save" makes of the scene; its form is described in crates/core/src/scene/preset/mod.rs. Nothing gets the focus. */
+/**
+ * The preset that "Save" makes of the scene; its form is described in crates/core/src/scene/preset/mod.rs. Nothing gets the focus, and
+ * the file is taken before it is downloaded: browsers stop a page that saves ten files in a row.
+ */
 export async function savedScene(page) {
-  const click = at(page, 'save-preset').evaluate((button) => button.click());
-  const [download] = await Promise.all([page.waitForEvent('download'), click]);
-  return JSON.parse(await readFile(await download.path(), 'utf8'));
+  const text = await at(page, 'save-preset').evaluate(async (button) => {
+    const [make, click] = [URL.createObjectURL, HTMLElement.prototype.click];
+    const file = new Promise((resolve) => {
+      URL.createObjectURL = (blob) => {
+        resolve(blob);
+        return make.call(URL, blob);
+      };
+    });
+    HTMLElement.prototype.click = () => {};
+    try {
+      button.dispatchEvent(new MouseEvent('click', { bubbles: true }));
+      return await (await file).text();
+    } finally {
+      [URL.createObjectURL, HTMLElement.prototype.click] = [make, click];
+    }
+  });
+  return JSON.parse(text);
 }
 
 /** The fragment of a link that holds this. */

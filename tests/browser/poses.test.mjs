@@ -36,6 +36,7 @@ test('numbers in the row turn and scale it at the playhead, and the picture show
   // Upright now, it is where it was not before.
   await until(async () => Number(await at(page, 'playhead').inputValue()) > 10, 'the end');
   const upright = await pixel(page, 0.5, 0.36);
+  await at(page, 'stage').focus();
   await page.keyboard.press('Escape');
   await until(async () => far(await pixel(page, 0.5, 0.36), upright) > 5, 'the beginning without it there');
   // Half of the time later it is half turned; another number there is another key pose.
