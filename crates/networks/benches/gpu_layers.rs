@@ -118,8 +118,7 @@ fn attention(criterion: &mut Criterion) {
 
 /// A step of the shipped model's UNet for 8 frames, of random weights. What is differentiated goes by Burn's operations.
 ///
-/// How many kernels that is: `CUBECL_DEBUG_LOG=log cargo bench ... -- --test "a step of the mini, kernels"`, where each is a line of
-/// `log`.
+/// How many kernels that starts: docs/src/bench.md.
 fn step(criterion: &mut Criterion) {
     measure(
         criterion,
