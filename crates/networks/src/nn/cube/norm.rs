@@ -132,6 +132,37 @@ fn sum_of_cube(value: f32, #[comptime] units: usize) -> f32 {
     sum
 }
 
+/// The mean of `count` neighbours; the same for all units of a cube.
+#[cube]
+fn mean_of_cube<F: Float>(x: &Array<F>, first: u32, count: u32, #[comptime] units: usize) -> f32 {
+    let mut sum = 0.0f32;
+    let mut i = UNIT_POS;
+    while i < count {
+        sum += f32::cast_from(x[(first + i) as usize]);
+        i += comptime!(units as u32);
+    }
+    sum_of_cube(sum, units) / count as f32
+}
+
+/// The sum of their squared distances from `mean`; the same for all units of a cube.
+#[cube]
+fn squares_of_cube<F: Float>(
+    x: &Array<F>,
+    first: u32,
+    count: u32,
+    mean: f32,
+    #[comptime] units: usize,
+) -> f32 {
+    let mut squares = 0.0f32;
+    let mut i = UNIT_POS;
+    while i < count {
+        let value = f32::cast_from(x[(first + i) as usize]) - mean;
+        squares += value * value;
+        i += comptime!(units as u32);
+    }
+    sum_of_cube(squares, units)
+}
+
 #[cube]
 fn finished<F: Float>(
     value: f32,
@@ -221,21 +252,8 @@ fn measure_groups<F: Float>(
         terminate!();
     }
     let first = cube * size;
-    let mut sum = 0.0f32;
-    let mut i = UNIT_POS;
-    while i < size {
-        sum += f32::cast_from(x[(first + i) as usize]);
-        i += comptime!(UNITS as u32);
-    }
-    let mean = sum_of_cube(sum, UNITS) / size as f32;
-    let mut squares = 0.0f32;
-    let mut i = UNIT_POS;
-    while i < size {
-        let value = f32::cast_from(x[(first + i) as usize]) - mean;
-        squares += value * value;
-        i += comptime!(UNITS as u32);
-    }
-    let squares = sum_of_cube(squares, UNITS);
+    let mean = mean_of_cube(x, first, size, UNITS);
+    let squares = squares_of_cube(x, first, size, mean, UNITS);
     if UNIT_POS == 0 {
         moments[(2 * cube) as usize] = mean;
         moments[(2 * cube + 1) as usize] = squares;
@@ -347,21 +365,8 @@ fn norm_rows<F: Float>(
         terminate!();
     }
     let first = row * width;
-    let mut sum = 0.0f32;
-    let mut i = UNIT_POS;
-    while i < width {
-        sum += f32::cast_from(x[(first + i) as usize]);
-        i += comptime!(ROW_UNITS as u32);
-    }
-    let mean = sum_of_cube(sum, ROW_UNITS) / width as f32;
-    let mut squares = 0.0f32;
-    let mut i = UNIT_POS;
-    while i < width {
-        let value = f32::cast_from(x[(first + i) as usize]) - mean;
-        squares += value * value;
-        i += comptime!(ROW_UNITS as u32);
-    }
-    let variance = sum_of_cube(squares, ROW_UNITS) / width as f32;
+    let mean = mean_of_cube(x, first, width, ROW_UNITS);
+    let variance = squares_of_cube(x, first, width, mean, ROW_UNITS) / width as f32;
     let scale = 1.0 / (variance + epsilon).sqrt();
     let mut i = UNIT_POS;
     while i < width {
