@@ -2,13 +2,14 @@
 # Trains on a machine that has nothing but this folder (scripts/pack-gpu packs it, as train.sh), bash and tar:
 #   ./train.sh OUT [--minutes N] [--total N] [--runs DIR] [--device D] [--stages a,b,..] [--batch-times N]
 #                  [--part-size SIZE] [--warm]
-# Three stages take their turns: vae, encoder, denoiser, in the proportions of models/TRAINING.md.
+# Stages take their turns: vae, encoder, denoiser, in the proportions of models/TRAINING.md; parser and plate where asked for (plate
+# where photographs were packed).
 #   OUT            what to take home: the model, its curves and samples, the log; written anew by each call
 #   --minutes      how long this call may take; what is unfinished goes on with the next call          (9)
 #   --total        minutes of training in all, over all calls; the learning rates fall towards its end (25)
 #   --runs         where checkpoints live between calls                                    (runs, beside this)
 #   --device       cuda or cpu                                                                       (cuda)
-#   --stages       only these                                                     (vae,encoder,denoiser)
+#   --stages       these                                                          (vae,encoder,denoiser)
 #   --batch-times  batches of this many times the recipe's size                                         (1)
 #   --part-size    cut the model into files of at most this size, as `split -b` has it             (uncut)
 #   --warm         start from the packed weights (packed with --warm) instead of from scratch
@@ -82,13 +83,20 @@ find_cuda() {
 }
 [ "$device" != cuda ] || find_cuda
 
+# LPIPS is looked for here. Compiled kernels are kept: a first step takes half a minute without them.
+cd "$here"
+printf '[compilation]\ncache = { file = "%s" }\n' "$runs/kernels" >cubecl.toml
+photos="$(find photos -mindepth 1 -maxdepth 1 2>/dev/null | sort | paste -sd, -)"
+
 # What the recipe gives each stage: share of the time, batch, and the rest.
 recipe() {
     case "$1" in
         vae) echo 60 4 --learning-rate 1.5e-3 --ema 0.998 ;;
         encoder) echo 60 12 --learning-rate 1.5e-3 --ema 0.998 --sizes 128x128,96x96,64x64 ;;
         denoiser) echo 90 8 --learning-rate 4e-4 ;;
-        *) die "no stage $1: use vae, encoder, denoiser" ;;
+        parser) echo 40 8 --learning-rate 1.5e-3 --ema 0.998 ;;
+        plate) echo 60 48 --learning-rate 1e-3 --ema 0.999 ;;
+        *) die "no stage $1: use vae, encoder, denoiser, parser, plate" ;;
     esac
 }
 # Seconds that a stage has trained so far.
@@ -106,7 +114,7 @@ collect() {
     fi
     # Curves, and the last picture of samples of each stage; checkpoints are ten times the model and stay.
     local files=() stage
-    for stage in vae encoder denoiser; do
+    for stage in vae encoder denoiser parser plate; do
         [ -d "$runs/$stage" ] || continue
         while read -r file; do files+=("${file#"$runs"/}"); done < <(
             ls "$runs/$stage"/loss.* 2>/dev/null
@@ -118,6 +126,8 @@ collect() {
 }
 
 touch "$runs/log.txt"
+# A plate's network is a model of its own.
+[ -z "$photos" ] || [ -d "$runs/model/plate" ] || { mkdir -p "$runs/model/plate" && cp -R "$here/plate/." "$runs/model/plate/" 2>/dev/null || true; }
 IFS=, read -ra wanted <<<"$stages"
 shares=0
 for stage in "${wanted[@]}"; do
@@ -137,11 +147,16 @@ for stage in "${wanted[@]}"; do
         break
     fi
     in_minutes() { awk "BEGIN { printf \"%.3f\", $1 / 60 }"; }
+    model="$runs/model" more=()
+    if [ "$stage" = plate ]; then
+        [ -n "$photos" ] || die "no photographs for plates were packed: scripts/pack-gpu --photos"
+        model="$runs/model/plate" more=(--photos "$photos")
+    fi
     echo "== $stage: $(trained "$stage") of $goal s trained, $left s left in this call" | tee -a "$runs/log.txt"
     status=0
-    "$here/dragentity-lab" train "$stage" --device "$device" --model "$runs/model" --data "$here/clips.pack" \
+    "$here/dragentity-lab" train "$stage" --device "$device" --model "$model" --data "$here/clips.pack" \
         --run "$runs/$stage" --minutes "$(in_minutes "$goal")" --session-minutes "$(in_minutes "$left")" \
-        --checkpoint-minutes 2 --batch $((batch * times)) "${rest[@]}" "${warm[@]}" 2>&1 | tee -a "$runs/log.txt" || status=$?
+        --checkpoint-minutes 2 --batch $((batch * times)) "${rest[@]}" "${more[@]}" "${warm[@]}" 2>&1 | tee -a "$runs/log.txt" || status=$?
     collect
     [ "$status" = 0 ] || die "training of $stage failed, see above; $out has what there is"
     if [ "$(trained "$stage")" -lt $((goal - 1)) ]; then

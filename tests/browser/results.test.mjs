@@ -10,10 +10,10 @@ const rows = (page) => page.locator('#results li');
 const count = async (page) => Number((await at(page, 'frame-number').textContent()).split('/')[1]);
 
 /** Pixels of a frame of the player, from a canvas that is as large for all. */
-async function shown(page, frame) {
+async function shown(page, frame, canvas = 'result') {
   await at(page, 'scrub').fill(String(frame));
   await until(async () => Number.parseInt(await at(page, 'frame-number').textContent(), 10) === frame + 1, `frame ${frame}`);
-  return at(page, 'result').evaluate(async (canvas) => {
+  return at(page, canvas).evaluate(async (canvas) => {
     await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
     const small = new OffscreenCanvas(96, 64).getContext('2d');
     small.drawImage(canvas, 0, 0, 96, 64);
@@ -43,6 +43,18 @@ test('results are kept over a reload, opened with their scene, and deleted', { t
   await until(async () => (await rows(page).count()) === 2, 'the second result');
   const second = await shown(page, 4);
   assert.ok(apart(first, second) > 1, 'both look alike');
+  // The first one beside the second, in step with it.
+  await rows(page).nth(1).hover();
+  await at(page, 'result-compare').click();
+  await until(() => at(page, 'before').isVisible(), 'the other video');
+  assert.ok(await at(page, 'result-compare').evaluate((button) => button === document.activeElement), 'the keyboard stays');
+  // Its canvas is as large as the video, the other as large as it is shown: both are made smaller, each in its way.
+  const beside = await shown(page, 3, 'before');
+  const [own, other] = [apart(first, beside), apart(await shown(page, 3), beside)];
+  assert.ok(own < 1 && own < other / 2, `${own} of 255 away from the first video, ${other} from the second`);
+  assert.equal(await at(page, 'result-compare').getAttribute('aria-pressed'), 'true');
+  await at(page, 'result-compare').press('Enter');
+  await until(async () => !(await at(page, 'before').isVisible()), 'the other video to go');
   // Both are written before the page is left.
   const kept = () => page.evaluate(async () => (await (await caches.open('dragentity-results')).keys()).map((r) => r.url));
   await until(async () => (await kept()).filter((url) => url.endsWith('/about')).length === 2, 'both to be kept');

@@ -230,15 +230,16 @@ mod tests {
         let (one, other) = (free.next_back().unwrap(), free.next().unwrap());
         let change = |related: bool, joint: Joint| {
             let mut moved = made.clone();
-            moved.places[0][joint as usize][0] += 0.1;
+            moved.places[0][joint as usize][0] += 1.0;
             let [a, b] = [&made, &moved]
                 .map(|made| network.places(made, 2, related, &device).unwrap()[other as usize]);
             (a[0] - b[0]).abs() + (a[1] - b[1]).abs()
         };
         assert_eq!(change(false, one), 0.0);
-        assert!(change(true, one) > 1e-6, "{}", change(true, one));
+        // How much depends on the weights, which are drawn anew each time.
+        assert!(change(true, one) > 0.0, "{}", change(true, one));
         // Of what is led all hear, by the head.
-        assert!(change(false, made.led[0]) > 1e-6);
+        assert!(change(false, made.led[0]) > 0.0);
         let led = made.led[0] as usize;
         let found = network.places(&made, 2, true, &device).unwrap();
         assert_eq!(found[led], made.places[2][led]);

@@ -4,7 +4,7 @@
 //! cargo bench --no-default-features --features wgpu -p dragentity-networks --bench gpu_layers
 //! ```
 //!
-//! On the GPU that wgpu finds; Mesa's lavapipe is one on the processor. `PIXELS` is the side of the latents at the network's
+//! On the GPU that wgpu finds, and with the feature `cuda` through CUDA as well; Mesa's lavapipe is a GPU on the processor. `PIXELS` is the side of the latents at the network's
 //! upper level (32), which halves from level to level. Weights are random.
 
 use burn::backend::wgpu::{RuntimeOptions, WgpuDevice, graphics::AutoGraphicsApi, init_setup};
@@ -38,98 +38,125 @@ fn pixels() -> usize {
     asked.and_then(|n| n.parse().ok()).unwrap_or(32)
 }
 
-fn random<const D: usize>(shape: [usize; D]) -> Tensor<Wgpu, D> {
-    Tensor::random(shape, Distribution::Normal(0.0, 1.0), device())
+/// What is measured, on one device.
+struct Bench<'a, B: Backend> {
+    criterion: &'a mut Criterion,
+    device: B::Device,
+    name: &'static str,
 }
 
 /// The networks never learn here: parameters that ask for no gradients are used as they are.
-fn fixed<M: Module<Wgpu>>(module: M) -> M {
+fn fixed<B: Backend, M: Module<B>>(module: M) -> M {
     module.no_grad()
 }
 
-fn measure<T>(criterion: &mut Criterion, name: &str, work: impl Fn() -> T) {
-    criterion.bench_function(name, |bencher| {
-        bencher.iter(|| {
-            black_box(work());
-            <Wgpu as Backend>::sync(device()).expect("a device that answers");
-        });
-    });
-}
+impl<B: Backend> Bench<'_, B> {
+    fn random<const D: usize>(&self, shape: [usize; D]) -> Tensor<B, D> {
+        Tensor::random(shape, Distribution::Normal(0.0, 1.0), &self.device)
+    }
 
-fn convolutions(criterion: &mut Criterion) {
-    // As many pixels at the lowest level as units that want some each.
-    for (channels, side, frames) in [
-        (320, pixels(), 1),
-        (640, pixels() / 2, 1),
-        (1280, pixels() / 4, 4),
-    ] {
-        let conv: Conv2d<Wgpu> = fixed(
-            Conv2dConfig::new([channels, channels], [3, 3])
-                .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
-                .init(device()),
-        );
-        let x = random([frames, channels, side, side]);
-        let name = format!("3x3, {channels} channels, {frames} of {side} x {side}");
-        measure(criterion, &format!("{name}, kernel"), || {
-            Convolution::apply(&conv, x.clone())
-        });
-        measure(criterion, &format!("{name}, Burn"), || {
-            conv.forward(x.clone())
+    fn measure<T>(&mut self, name: &str, work: impl Fn() -> T) {
+        let device = &self.device;
+        let name = format!("{}: {name}", self.name);
+        self.criterion.bench_function(&name, |bencher| {
+            bencher.iter(|| {
+                black_box(work());
+                B::sync(device).expect("a device that answers");
+            });
         });
     }
-}
 
-fn norms(criterion: &mut Criterion) {
-    let norm: GroupNorm<Wgpu> = fixed(GroupNormConfig::new(32, 320).init(device()));
-    let x = random([4, 320, pixels(), pixels()]);
-    measure(criterion, "group norm and SiLU, kernel", || {
-        norm_silu(&norm, x.clone())
-    });
-    measure(criterion, "group norm and SiLU, Burn", || {
-        silu(norm.forward(x.clone()))
-    });
-}
+    fn convolutions(&mut self) {
+        // As many pixels at the lowest level as units that want some each.
+        for (channels, side, frames) in [
+            (320, pixels(), 1),
+            (640, pixels() / 2, 1),
+            (1280, pixels() / 4, 4),
+        ] {
+            let conv: Conv2d<B> = fixed(
+                Conv2dConfig::new([channels, channels], [3, 3])
+                    .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+                    .init(&self.device),
+            );
+            let x = self.random([frames, channels, side, side]);
+            let name = format!("3x3, {channels} channels, {frames} of {side} x {side}");
+            self.measure(&format!("{name}, kernel"), || {
+                Convolution::apply(&conv, x.clone())
+            });
+            self.measure(&format!("{name}, Burn"), || conv.forward(x.clone()));
+        }
+    }
 
-fn attention(criterion: &mut Criterion) {
-    let (heads, dim, tokens) = (5, 64, pixels() * pixels());
-    let width = heads * dim;
-    let attention: Attention<Wgpu> = fixed(AttentionConfig::new(width, heads, dim).init(device()));
-    let x = random([tokens, width]);
-    let axes = TokenAxes {
-        batch: 1,
-        frames: 1,
-        pixels: tokens,
-    };
-    let name = format!("attention over {tokens} pixels");
-    measure(criterion, &format!("{name}, kernel"), || {
-        attention.over_pixels(x.clone(), axes)
-    });
-    measure(criterion, &format!("{name}, Burn"), || {
-        let heads_of = |x: Tensor<Wgpu, 2>| x.reshape([1, tokens, heads, dim]).swap_dims(1, 2);
-        let q = heads_of(attention.to_q.forward(x.clone()));
-        let k = heads_of(attention.to_k.forward(x.clone()));
-        let v = heads_of(attention.to_v.forward(x.clone()));
-        let scores = q.matmul(k.swap_dims(2, 3)) / (dim as f64).sqrt();
-        let seen = softmax(scores, 3).matmul(v).swap_dims(1, 2);
-        let seen = seen.reshape([tokens, width]);
-        attention.to_out[0].forward(seen)
-    });
+    fn norms(&mut self) {
+        let norm: GroupNorm<B> = fixed(GroupNormConfig::new(32, 320).init(&self.device));
+        let x = self.random([4, 320, pixels(), pixels()]);
+        self.measure("group norm and SiLU, kernel", || {
+            norm_silu(&norm, x.clone())
+        });
+        self.measure("group norm and SiLU, Burn", || {
+            silu(norm.forward(x.clone()))
+        });
+    }
+
+    fn attention(&mut self) {
+        let (heads, dim, tokens) = (5, 64, pixels() * pixels());
+        let width = heads * dim;
+        let attention: Attention<B> =
+            fixed(AttentionConfig::new(width, heads, dim).init(&self.device));
+        let x = self.random([tokens, width]);
+        let axes = TokenAxes {
+            batch: 1,
+            frames: 1,
+            pixels: tokens,
+        };
+        let name = format!("attention over {tokens} pixels");
+        self.measure(&format!("{name}, kernel"), || {
+            attention.over_pixels(x.clone(), axes)
+        });
+        self.measure(&format!("{name}, Burn"), || {
+            let heads_of = |x: Tensor<B, 2>| x.reshape([1, tokens, heads, dim]).swap_dims(1, 2);
+            let q = heads_of(attention.to_q.forward(x.clone()));
+            let k = heads_of(attention.to_k.forward(x.clone()));
+            let v = heads_of(attention.to_v.forward(x.clone()));
+            let scores = q.matmul(k.swap_dims(2, 3)) / (dim as f64).sqrt();
+            let seen = softmax(scores, 3).matmul(v).swap_dims(1, 2);
+            let seen = seen.reshape([tokens, width]);
+            attention.to_out[0].forward(seen)
+        });
+    }
 }
 
 /// A step of the shipped model's UNet for 8 frames, of random weights. What is differentiated goes by Burn's operations.
 ///
 /// How many kernels that starts: docs/src/bench.md.
-fn step(criterion: &mut Criterion) {
-    measure(
+fn step<B: Backend>(bench: &mut Bench<'_, B>) {
+    let device = bench.device.clone();
+    bench.measure("a step of the mini, kernels", step_of::<B>(&device));
+    let work = step_of::<Autodiff<B>>(&device);
+    bench.measure("a step of the mini, Burn", work);
+}
+
+fn all<B: Backend>(criterion: &mut Criterion, device: B::Device, name: &'static str) {
+    let mut bench = Bench::<B> {
         criterion,
-        "a step of the mini, kernels",
-        step_of::<Wgpu>(device()),
-    );
-    measure(
-        criterion,
-        "a step of the mini, Burn",
-        step_of::<Autodiff<Wgpu>>(device()),
-    );
+        device,
+        name,
+    };
+    bench.convolutions();
+    bench.norms();
+    bench.attention();
+    step(&mut bench);
+}
+
+fn on_wgpu(criterion: &mut Criterion) {
+    all::<Wgpu>(criterion, device().clone(), "wgpu");
+}
+
+fn on_cuda(criterion: &mut Criterion) {
+    #[cfg(feature = "cuda")]
+    all::<burn::backend::Cuda>(criterion, Default::default(), "CUDA");
+    #[cfg(not(feature = "cuda"))]
+    let _ = criterion;
 }
 
 fn step_of<B: Backend>(device: &B::Device) -> impl Fn() -> Tensor<B, 5> {
@@ -161,6 +188,6 @@ fn quick() -> Criterion {
 criterion_group! {
     name = layers;
     config = quick();
-    targets = convolutions, norms, attention, step
+    targets = on_wgpu, on_cuda
 }
 criterion_main!(layers);

@@ -3,7 +3,7 @@
 
 use super::transfer::{pictures, read};
 use burn::tensor::{Tensor, TensorData};
-use dragentity_compositor::plate::{Filling, Guide};
+use dragentity_compositor::plate::{Filling, Guide, continued};
 use dragentity_core::error::Result;
 use dragentity_core::scene::draft::smooth_fill;
 use dragentity_core::scene::{Mask, Picture};
@@ -59,10 +59,10 @@ impl Structure {
             area[3],
             cropped(&hidden.alpha, hidden.width, 1, area),
         )?;
-        // Made smaller, the thing's colours would reach beyond its mask. Filled again, as it was trained with.
+        // Made smaller, the thing's colours would reach beyond its mask.
         let part = smooth_fill(&part, &hidden).resized(size[0], size[1]);
         let hidden = hidden.resized(size[0], size[1]);
-        let part = smooth_fill(&part, &hidden);
+        let part = continued(&part, &hidden);
         let rgb = part.rgb.iter().map(|&v| f32::from(v) / 127.5 - 1.0);
         let hole = hidden.alpha.iter();
         let hole: Vec<f32> = hole.map(|&a| if a > 0 { 1.0 } else { 0.0 }).collect();
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
     use dragentity_networks::weights::{Precision, save_file};
 
-    /// A directory with a network that was never trained: it guesses what a smooth fill shows.
+    /// A directory with a network that was never trained: it guesses that lines go on.
     fn directory() -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         let config = PlateStructureConfig {

@@ -46,6 +46,8 @@ pub struct Player {
     scene: Scene,
     /// How many frames come before the scene's first.
     before: u32,
+    /// Another video to compare it with, and which of its frames is shown.
+    beside: Option<(Rc<Video>, Option<usize>)>,
     playing: bool,
     /// In frames.
     position: f64,
@@ -76,6 +78,7 @@ impl Player {
             encodes: false,
             scene: Scene::default(),
             before: 0,
+            beside: None,
             playing: false,
             position: 0.0,
             last: None,
@@ -128,6 +131,7 @@ impl Player {
 
     /// What is shown from now on is of this scene, whose first frame comes after `before` others.
     pub fn begin(&mut self, scene: Scene, fps: u32, before: u32) {
+        self.set_beside(None);
         wipe::end();
         self.scene = scene;
         self.before = before;
@@ -183,6 +187,7 @@ impl Player {
 
     /// Shows nothing any more.
     pub fn clear(&mut self) {
+        self.set_beside(None);
         wipe::end();
         self.frames.clear();
         self.count = 0;
@@ -195,6 +200,29 @@ impl Player {
     /// The browser has emptied the canvas.
     pub fn canvas_lost(&mut self) {
         self.drawn = None;
+        if let Some((_, shown)) = &mut self.beside {
+            *shown = None;
+        }
+    }
+
+    /// Plays another video in step with this one, on the other side of the line, or none.
+    pub fn set_beside(&mut self, video: Option<Rc<Video>>) {
+        self.beside = video
+            .filter(|video| !video.frames.is_empty())
+            .map(|video| (video, None));
+    }
+
+    /// Shows what the other video has at the time of `frame`.
+    fn draw_beside(&mut self, frame: u32) {
+        let Some((video, shown)) = &mut self.beside else {
+            return;
+        };
+        let seconds = f64::from(frame) / f64::from(self.fps.max(1));
+        let at = (seconds * f64::from(video.fps) + 1e-6) as usize;
+        let at = at.min(video.frames.len() - 1);
+        if shown.replace(at) != Some(at) {
+            wipe::lay(video.width, video.height, &video.frames[at]);
+        }
     }
 
     /// A new canvas for the worker, in place of the one there may be.
@@ -303,6 +331,7 @@ impl Player {
         if self.count == 0 {
             return None;
         }
+        self.draw_beside(frame);
         if self.on_gpu {
             let gpu = self.gpu.as_ref()?;
             let scale = dom::window().device_pixel_ratio().clamp(1.0, 3.0);

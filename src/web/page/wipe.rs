@@ -1,4 +1,4 @@
-//! Before and after: the picture over a part of the video, as far as a line that is dragged.
+//! Before and after: the picture, or another video, over a part of the video, as far as a line that is dragged.
 
 use super::{App, act, canvas, dom};
 use web_sys::{Element, Event, HtmlCanvasElement, HtmlElement, HtmlInputElement};
@@ -25,18 +25,33 @@ impl App {
     pub(super) fn toggle_wipe(&mut self) {
         let before: HtmlCanvasElement = dom::by_id("before");
         let shown = before.hidden() && self.player.has_frames();
+        self.compare_with(None);
         if shown {
             let picture = &self.video_of;
-            before.set_width(picture.width.max(1));
-            before.set_height(picture.height.max(1));
-            let painted = canvas::from_rgb(picture.width, picture.height, &picture.rgb);
-            let _ =
-                canvas::context(&before).draw_image_with_html_canvas_element(&painted, 0.0, 0.0);
-            let line: HtmlInputElement = dom::by_id("wipe");
-            show(line.value_as_number());
+            lay(picture.width, picture.height, &picture.rgb);
+            self.begin_wipe();
+        } else {
+            end();
         }
-        show_wipe(shown);
     }
+
+    /// Shows the line, where it was last.
+    pub(super) fn begin_wipe(&self) {
+        let line: HtmlInputElement = dom::by_id("wipe");
+        show(line.value_as_number());
+        show_wipe(true);
+    }
+}
+
+/// Puts a picture of `[height, width, 3]` bytes on the other side of the line.
+pub fn lay(width: u32, height: u32, rgb: &[u8]) {
+    let before: HtmlCanvasElement = dom::by_id("before");
+    if (before.width(), before.height()) != (width.max(1), height.max(1)) {
+        before.set_width(width.max(1));
+        before.set_height(height.max(1));
+    }
+    let painted = canvas::from_rgb(width, height, rgb);
+    let _ = canvas::context(&before).draw_image_with_html_canvas_element(&painted, 0.0, 0.0);
 }
 
 fn show_wipe(shown: bool) {

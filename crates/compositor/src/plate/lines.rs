@@ -2,7 +2,7 @@
 //! Bornemann and Maerz 2007), in a picture so small that nothing else is seen.
 
 use super::guide::Rough;
-use dragentity_core::scene::Picture;
+use dragentity_core::scene::{Mask, Picture};
 use std::sync::Arc;
 
 /// Longer side of the guess, in pixels.
@@ -20,6 +20,25 @@ const AROUND: f32 = 3.0;
 const WINDOW: i32 = 7;
 /// A pixel of the guess of which less is known is made up.
 const KNOWN: f32 = 0.75;
+
+/// A picture with such a guess where `hidden` marks something (any alpha above 0; of the picture's size): what a network that
+/// guesses better begins with.
+pub fn continued(picture: &Picture, hidden: &Mask) -> Picture {
+    let unknown: Vec<bool> = hidden.alpha.iter().map(|&alpha| alpha > 0).collect();
+    let (width, height) = (picture.width, picture.height);
+    let Some(guess) = guess(picture, &unknown, [0, 0, width, height]) else {
+        return picture.clone();
+    };
+    let guess = guess.resized(width, height);
+    let mut rgb = picture.rgb.to_vec();
+    for (at, _) in unknown.iter().enumerate().filter(|(_, unknown)| **unknown) {
+        rgb[at * 3..][..3].copy_from_slice(&guess.rgb[at * 3..][..3]);
+    }
+    Picture {
+        rgb: Arc::new(rgb),
+        ..*picture
+    }
+}
 
 /// Of the part of a picture at `area` (left, top, width, height): what is known of it, and a guess at the rest. `None` if nothing
 /// is known.

@@ -31,6 +31,7 @@ use dragentity_core::{Cancel, Error, Result};
 use guide::Guidance;
 pub use guide::Guide;
 use level::Level;
+pub use lines::continued;
 use patch::{SCALE, SIDE};
 use std::sync::Arc;
 

@@ -7,8 +7,8 @@ use super::appearance::Tint;
 use super::dataset::Split;
 use super::pack::Pack;
 use super::sprite::{Sprite, Surface};
+use dragentity_compositor::plate::continued;
 use dragentity_core::error::{Error, Result};
-use dragentity_core::scene::draft::smooth_fill;
 use dragentity_core::scene::{Mask, Picture};
 use image::{GrayImage, Rgba, RgbaImage};
 use rand::{Rng, SeedableRng};
@@ -47,8 +47,8 @@ pub struct Holed {
     pub rgb: Vec<f32>,
     /// `[height, width]`, 1 where something is hidden, else 0.
     pub hole: Vec<f32>,
-    /// As `rgb`, with the hole filled as smoothly as can be.
-    pub smooth: Vec<f32>,
+    /// As `rgb`, with the lines and borders that meet the hole continued through it.
+    pub continued: Vec<f32>,
 }
 
 impl Holes {
@@ -135,8 +135,12 @@ impl Holes {
         };
         let wanted = SHARE[0] + (SHARE[1] - SHARE[0]) * rng.random_range(0.0_f32..1.0).powf(1.5);
         let hole = self.hole(&mut rng, wanted, width, height)?;
-        let smooth = smooth(&rgb, &hole, width, height);
-        Ok(Holed { rgb, hole, smooth })
+        let continued = begun(&rgb, &hole, width, height);
+        Ok(Holed {
+            rgb,
+            hole,
+            continued,
+        })
     }
 
     fn hole(
@@ -284,8 +288,8 @@ fn view(rng: &mut ChaCha8Rng, surface: &Surface, width: usize, height: usize) ->
     rgb
 }
 
-/// A picture with its hole filled smoothly.
-fn smooth(rgb: &[f32], hole: &[f32], width: usize, height: usize) -> Vec<f32> {
+/// A picture with lines continued through its hole.
+fn begun(rgb: &[f32], hole: &[f32], width: usize, height: usize) -> Vec<f32> {
     let (width, height) = (width as u32, height as u32);
     let byte = |v: &f32| ((v + 1.0) * 127.5).round() as u8;
     let picture = Picture {
@@ -298,7 +302,7 @@ fn smooth(rgb: &[f32], hole: &[f32], width: usize, height: usize) -> Vec<f32> {
         height,
         alpha: hole.iter().map(|&v| (v * 255.0) as u8).collect(),
     };
-    let filled = smooth_fill(&picture, &hidden);
+    let filled = continued(&picture, &hidden);
     let pairs = rgb.iter().zip(filled.rgb.iter()).enumerate();
     pairs
         .map(|(at, (&own, &filled))| {
@@ -463,7 +467,7 @@ mod tests {
             let mut sizes = BTreeSet::new();
             for made in &batch {
                 assert_eq!((made.rgb.len(), made.hole.len()), (48 * 32 * 3, 48 * 32));
-                let pairs = made.rgb.iter().zip(&made.smooth).enumerate();
+                let pairs = made.rgb.iter().zip(&made.continued).enumerate();
                 let differ = |(at, (a, b))| made.hole[at / 3] == 0.0 && a != b;
                 assert!(!pairs.clone().any(differ), "outside of the hole");
                 assert!(

@@ -1,6 +1,6 @@
 //! The structure of a plate: what may lie behind a thing, roughly, of a small picture with a hole. Patches are copied to where it
-//! says (`dragentity_compositor::plate`), so that it need not know what anything looks like from near. It begins with the hole
-//! filled smoothly, and says what is otherwise: an untrained network changes nothing.
+//! says (`dragentity_compositor::plate`), so that it need not know what anything looks like from near. It begins with a hole
+//! into which lines and borders go on, and says what is otherwise: an untrained network changes nothing.
 //!
 //! An encoder and a decoder at strides 2 and 4 around blocks at stride 8, some dilated, some of which look at all of the picture
 //! by attention: what a hole hides is most often like something far away from it.
@@ -135,7 +135,7 @@ impl<B: Backend> PlateStructure<B> {
     /// The picture with what may be in its hole; outside of the hole it is the one that was given.
     ///
     /// # Shapes
-    /// - picture: `[batch, 3, height, width]`, -1..1, its hole filled smoothly (`dragentity_core::scene::draft::smooth_fill`)
+    /// - picture: `[batch, 3, height, width]`, -1..1, what meets its hole continued (`dragentity_compositor::plate::continued`)
     /// - hole: `[batch, 1, height, width]`, 1 where something is hidden, else 0
     /// - output: `[batch, 3, height, width]`
     ///

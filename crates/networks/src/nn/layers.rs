@@ -12,6 +12,8 @@ use super::cpu::{Values, flex, is_dense, on_cpu, same, tensor};
 use super::cube;
 use super::layer_norm::LayerNorm;
 use super::packed::weight;
+#[cfg(feature = "cuda")]
+use super::product;
 use burn::backend::Flex;
 use burn::module::Param;
 use burn::nn::conv::Conv2d;
@@ -36,6 +38,10 @@ impl<B: Backend> Convolution<B> for Conv2d<B> {
         }
         #[cfg(any(feature = "wgpu", feature = "cuda"))]
         if let Some(y) = cube::conv2d(self, &weight, &x) {
+            return y;
+        }
+        #[cfg(feature = "cuda")]
+        if let Some(y) = as_product(self, &weight, &x) {
             return y;
         }
         // Not `..self.clone()`: a bias that nobody has asked for yet would be drawn anew each time.
@@ -85,6 +91,29 @@ fn convolve<B: Backend>(
     let [out_height, out_width] = conv.output([height, width])?;
     let y = kernels::conv2d(Values::of(x)?.get(), n, [height, width], &conv);
     Some(tensor(y, [n, out_channels, out_height, out_width]))
+}
+
+/// Where that is the better way, see [`product`].
+#[cfg(feature = "cuda")]
+fn as_product<B: Backend>(
+    conv: &Conv2d<B>,
+    weight: &Tensor<B, 4>,
+    x: &Tensor<B, 4>,
+) -> Option<Tensor<B, 4>> {
+    let padding = match conv.padding {
+        PaddingConfig2d::Valid => [0; 4],
+        PaddingConfig2d::Explicit(top, left, bottom, right) => [top, left, bottom, right],
+        PaddingConfig2d::Same => return None,
+    };
+    if !product::wanted::<B>(&x.device()) || conv.groups != 1 {
+        return None;
+    }
+    let steps = product::Steps {
+        stride: conv.stride,
+        padding,
+        dilation: conv.dilation,
+    };
+    product::convolve(x, weight, conv.bias.as_ref(), &steps)
 }
 
 /// A convolution along time where the kernels have it, see [`super::TemporalConv::forward`].

@@ -10,6 +10,8 @@ use burn::tensor::ops::PaddedConvOptions;
 
 use super::layers::temporal_conv;
 use super::packed::weight;
+#[cfg(feature = "cuda")]
+use super::product;
 
 /// Configuration of a [`TemporalConv`].
 #[derive(Config, Debug)]
@@ -92,6 +94,17 @@ impl<B: Backend> TemporalConv<B> {
         });
         let weight = Tensor::cat(taps.collect(), 1);
         let x = with_neighbours(x, k, num_frames);
+        #[cfg(feature = "cuda")]
+        if product::wanted::<B>(&x.device()) {
+            let steps = product::Steps {
+                stride: [1, 1],
+                padding: [0; 4],
+                dilation: [1, 1],
+            };
+            if let Some(y) = product::convolve(&x, &weight, Some(&self.bias), &steps) {
+                return y;
+            }
+        }
         let options = PaddedConvOptions::asymmetric([1, 1], [0, 0], [0, 0], [1, 1], 1);
         conv2d(x, weight, Some(self.bias.val()), options)
     }

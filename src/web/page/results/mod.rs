@@ -4,7 +4,7 @@
 mod store;
 
 use super::messages::{Kind, say, sentence};
-use super::{App, act, canvas, dom, open};
+use super::{App, act, canvas, dom, open, wipe};
 use dragentity_core::Video;
 use dragentity_core::scene::preset::Preset;
 use dragentity_core::scene::{Picture, Scene, Settings};
@@ -55,6 +55,8 @@ pub struct Results {
     made: Vec<Made>,
     /// Which one is shown.
     shown: Option<f64>,
+    /// Which one it is compared with.
+    beside: Option<f64>,
     /// The picture that was kept last, and under which name.
     picture: Option<(Picture, String)>,
     /// It has been said that the browser keeps nothing.
@@ -130,6 +132,7 @@ impl App {
             },
         );
         self.results.shown = Some(made);
+        self.results.beside = None;
         self.results.let_go();
         self.show_results();
         spawn_local(async move {
@@ -208,6 +211,7 @@ impl App {
         self.player.rewind();
         self.shown_revision = Some(self.editor.revision());
         self.results.shown = Some(about.made);
+        self.results.beside = None;
         self.save_soon();
         if about.sample.is_none() {
             self.keep_picture();
@@ -216,11 +220,82 @@ impl App {
         self.update();
     }
 
+    /// Compares the video that is shown with one of the list, or no longer.
+    fn compare_result(&mut self, made: f64) {
+        if self.results.beside == Some(made) {
+            self.compare_with(None);
+            wipe::end();
+            return self.focus_on(made, ".compare");
+        }
+        if !self.player.has_frames() {
+            return self.restore_result(made);
+        }
+        let Some(Made { about, video }) = self.results.find(made) else {
+            return;
+        };
+        let (about, held) = (about.clone(), video.clone());
+        self.opening += 1;
+        let number = self.opening;
+        spawn_local(async move {
+            let video = match held {
+                Some(video) => Ok(video),
+                None => store::frames(&about).await.map(Rc::new),
+            };
+            act(move |app| {
+                if number != app.opening || !app.player.has_frames() {
+                    return;
+                }
+                match video {
+                    Ok(video) => {
+                        app.compare_with(Some((made, video)));
+                        app.begin_wipe();
+                        app.focus_on(made, ".compare");
+                        app.update();
+                    }
+                    Err(why) => say(
+                        Kind::Error,
+                        &sentence(&format!(
+                            "this video cannot be opened again ({why}); delete it from the list"
+                        )),
+                    ),
+                }
+            });
+        });
+    }
+
+    /// What is on the other side of the line: a video of the list, or none of them.
+    pub(super) fn compare_with(&mut self, other: Option<(f64, Rc<Video>)>) {
+        let (made, video) = other.unzip();
+        let label = match video {
+            Some(_) => "The video it is compared with",
+            None => "The picture it was made of",
+        };
+        dom::set(&dom::by_id::<Element>("before"), "aria-label", label);
+        self.player.set_beside(video);
+        self.results.beside = made;
+        self.show_results();
+    }
+
+    /// The list is drawn anew: the keyboard goes on where it was.
+    fn focus_on(&self, made: f64, part: &str) {
+        let at = self.results.made.iter().position(|m| m.about.made == made);
+        let rows = dom::by_id::<Element>("results").children();
+        let row = at.and_then(|at| rows.item(at as u32));
+        let button = row.and_then(|row| row.query_selector(part).ok().flatten());
+        if let Some(button) = button.and_then(|b| b.dyn_into::<HtmlElement>().ok()) {
+            let _ = button.focus();
+        }
+    }
+
     fn delete_result(&mut self, made: f64) {
         let Some(at) = self.results.made.iter().position(|m| m.about.made == made) else {
             return;
         };
         let gone = self.results.made.remove(at).about;
+        if self.results.beside == Some(made) {
+            self.compare_with(None);
+            wipe::end();
+        }
         let others = &self.results.made;
         let needed = others.iter().any(|m| m.about.picture == gone.picture);
         if !needed
@@ -290,6 +365,25 @@ impl App {
             });
             dom::append(&row, &open);
             dom::append(&row, &delete);
+            if !shown {
+                let compare: HtmlElement = dom::create("button", "icon compare");
+                dom::set(&compare, "type", "button");
+                dom::set(&compare, "data-testid", "result-compare");
+                let label = format!("Compare with the video of {words}");
+                dom::set(&compare, "aria-label", &label);
+                dom::set(&compare, "title", "Compare with the video that is shown");
+                let beside = self.results.beside == Some(made);
+                dom::set(
+                    &compare,
+                    "aria-pressed",
+                    if beside { "true" } else { "false" },
+                );
+                dom::append(&compare, &dom::icon("wipe"));
+                dom::listen(&compare, "click", move |_: MouseEvent| {
+                    act(move |app| app.compare_result(made));
+                });
+                dom::append(&row, &compare);
+            }
             dom::append(&list, &row);
         }
     }

@@ -66,7 +66,7 @@ pub(in super::super) struct Convolution<R: CubeRuntime> {
     pub output: [usize; 2],
 }
 
-/// The convolution of `x`; `None` where the window has too many places.
+/// The convolution of `x`; `None` where the window has too many places, or the output more pixels than can be asked for at once.
 ///
 /// # Shapes
 /// - `x`: `[n, in_channels, height, width]`
@@ -75,24 +75,26 @@ pub(in super::super) fn convolve<R: CubeRuntime>(
     x: CubeTensor<R>,
     conv: Convolution<R>,
 ) -> Option<CubeTensor<R>> {
-    if conv.kernel.iter().product::<usize>() > MAX_TAPS {
+    let shape = x.meta.shape().clone();
+    let [out_height, out_width] = conv.output;
+    let columns = shape[0] * out_height * out_width;
+    let pixels = columns.div_ceil(UNITS).clamp(1, MAX_PIXELS);
+    let cubes = columns.div_ceil(UNITS * pixels);
+    if conv.kernel.iter().product::<usize>() > MAX_TAPS || cubes > super::MOST {
         return None;
     }
     let x = into_contiguous(x);
     let weight = into_contiguous(conv.weight);
-    let shape = x.meta.shape().clone();
-    let [out_height, out_width] = conv.output;
     let y = super::empty(
         &x,
         Shape::from(vec![shape[0], conv.out_channels, out_height, out_width]),
     );
-    let columns = shape[0] * out_height * out_width;
     let window = Window {
         kernel: conv.kernel,
         stride: conv.stride,
         padding: conv.padding,
         rows: if conv.out_channels > 8 { 16 } else { 4 },
-        pixels: columns.div_ceil(UNITS).clamp(1, MAX_PIXELS),
+        pixels,
         bias: conv.bias.is_some(),
     };
     let bias = conv.bias.map_or_else(|| weight.clone(), into_contiguous);
@@ -101,10 +103,7 @@ pub(in super::super) fn convolve<R: CubeRuntime>(
     unsafe {
         convolution::launch_unchecked(
             &x.client.clone(),
-            super::count(
-                columns.div_ceil(UNITS * window.pixels),
-                conv.out_channels.div_ceil(window.rows),
-            ),
+            super::count(cubes, conv.out_channels.div_ceil(window.rows)),
             CubeDim::new_1d(UNITS as u32),
             x.clone().into_array_arg(),
             weight.into_array_arg(),

@@ -342,5 +342,5 @@ fn silu_on<B: Backend, G: Cube<R>, R: CubeRuntime, const D: usize>(
     Some(close::<B, G, R, D>(y))
 }
 
-#[cfg(all(test, feature = "wgpu", not(target_family = "wasm")))]
+#[cfg(all(test, not(target_family = "wasm")))]
 mod tests;
