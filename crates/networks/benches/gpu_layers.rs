@@ -148,15 +148,10 @@ fn all<B: Backend>(criterion: &mut Criterion, device: B::Device, name: &'static 
     step(&mut bench);
 }
 
-fn on_wgpu(criterion: &mut Criterion) {
+fn layers(criterion: &mut Criterion) {
     all::<Wgpu>(criterion, device().clone(), "wgpu");
-}
-
-fn on_cuda(criterion: &mut Criterion) {
     #[cfg(feature = "cuda")]
     all::<burn::backend::Cuda>(criterion, Default::default(), "CUDA");
-    #[cfg(not(feature = "cuda"))]
-    let _ = criterion;
 }
 
 fn step_of<B: Backend>(device: &B::Device) -> impl Fn() -> Tensor<B, 5> {
@@ -186,8 +181,8 @@ fn quick() -> Criterion {
 }
 
 criterion_group! {
-    name = layers;
+    name = gpu_layers;
     config = quick();
-    targets = on_wgpu, on_cuda
+    targets = layers
 }
-criterion_main!(layers);
+criterion_main!(gpu_layers);

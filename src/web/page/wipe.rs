@@ -29,18 +29,18 @@ impl App {
         if shown {
             let picture = &self.video_of;
             lay(picture.width, picture.height, &picture.rgb);
-            self.begin_wipe();
+            begin();
         } else {
             end();
         }
     }
+}
 
-    /// Shows the line, where it was last.
-    pub(super) fn begin_wipe(&self) {
-        let line: HtmlInputElement = dom::by_id("wipe");
-        show(line.value_as_number());
-        show_wipe(true);
-    }
+/// Shows the line, where it was last.
+pub fn begin() {
+    let line: HtmlInputElement = dom::by_id("wipe");
+    show(line.value_as_number());
+    show_wipe(true);
 }
 
 /// Puts a picture of `[height, width, 3]` bytes on the other side of the line.

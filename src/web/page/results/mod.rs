@@ -248,7 +248,7 @@ impl App {
                 match video {
                     Ok(video) => {
                         app.compare_with(Some((made, video)));
-                        app.begin_wipe();
+                        wipe::begin();
                         app.focus_on(made, ".compare");
                         app.update();
                     }
