@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// Batches that figures are measured on, of [`AT_ONCE`] pictures each.
 const MEASURED: u64 = 12;
 const AT_ONCE: usize = 8;
-/// What LPIPS counts beside the absolute error of the hole's pixels. More teaches dots, which nobody sees but LPIPS.
+/// What LPIPS counts beside the absolute error of the hole's pixels. Twice as much taught dots.
 const LPIPS_WEIGHT: f64 = 0.5;
 
 /// The stage.
