@@ -51,7 +51,7 @@ test('results are kept over a reload, opened with their scene, and deleted', { t
   // Its canvas is as large as the video, the other as large as it is shown: both are made smaller, each in its way.
   const beside = await shown(page, 3, 'before');
   const [own, other] = [apart(first, beside), apart(await shown(page, 3), beside)];
-  assert.ok(own < 1 && own < other / 2, `${own} of 255 away from the first video, ${other} from the second`);
+  assert.ok(own < 1 && own < 0.7 * other, `${own} of 255 away from the first video, ${other} from the second`);
   assert.equal(await at(page, 'result-compare').getAttribute('aria-pressed'), 'true');
   await at(page, 'result-compare').press('Enter');
   await until(async () => !(await at(page, 'before').isVisible()), 'the other video to go');
