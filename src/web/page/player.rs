@@ -46,8 +46,8 @@ pub struct Player {
     scene: Scene,
     /// How many frames come before the scene's first.
     before: u32,
-    /// Another video to compare it with, and which of its frames is shown.
-    beside: Option<(Rc<Video>, Option<usize>)>,
+    /// Another video to compare it with.
+    beside: Option<Beside>,
     playing: bool,
     /// In frames.
     position: f64,
@@ -56,6 +56,14 @@ pub struct Player {
     sent: Option<View>,
     /// What the canvas shows, if it is still that.
     drawn: Option<View>,
+}
+
+/// A video that is compared with the one that is played.
+struct Beside {
+    name: f64,
+    video: Rc<Video>,
+    /// Which of its frames is shown.
+    drawn: Option<usize>,
 }
 
 impl Player {
@@ -200,27 +208,35 @@ impl Player {
     /// The browser has emptied the canvas.
     pub fn canvas_lost(&mut self) {
         self.drawn = None;
-        if let Some((_, shown)) = &mut self.beside {
-            *shown = None;
+        if let Some(beside) = &mut self.beside {
+            beside.drawn = None;
         }
     }
 
-    /// Plays another video in step with this one, on the other side of the line, or none.
-    pub fn set_beside(&mut self, video: Option<Rc<Video>>) {
-        self.beside = video
-            .filter(|video| !video.frames.is_empty())
-            .map(|video| (video, None));
+    /// Plays another video, known by a name, in step with this one, on the other side of the line, or none.
+    pub fn set_beside(&mut self, other: Option<(f64, Rc<Video>)>) {
+        let other = other.filter(|(_, video)| !video.frames.is_empty());
+        self.beside = other.map(|(name, video)| Beside {
+            name,
+            video,
+            drawn: None,
+        });
+    }
+
+    /// The name of the video that is played beside this one.
+    pub fn beside(&self) -> Option<f64> {
+        self.beside.as_ref().map(|beside| beside.name)
     }
 
     /// Shows what the other video has at the time of `frame`.
     fn draw_beside(&mut self, frame: u32) {
-        let Some((video, shown)) = &mut self.beside else {
+        let Some(Beside { video, drawn, .. }) = &mut self.beside else {
             return;
         };
         let seconds = f64::from(frame) / f64::from(self.fps.max(1));
         let at = (seconds * f64::from(video.fps) + 1e-6) as usize;
         let at = at.min(video.frames.len() - 1);
-        if shown.replace(at) != Some(at) {
+        if drawn.replace(at) != Some(at) {
             wipe::lay(video.width, video.height, &video.frames[at]);
         }
     }

@@ -55,8 +55,6 @@ pub struct Results {
     made: Vec<Made>,
     /// Which one is shown.
     shown: Option<f64>,
-    /// Which one it is compared with.
-    beside: Option<f64>,
     /// The picture that was kept last, and under which name.
     picture: Option<(Picture, String)>,
     /// It has been said that the browser keeps nothing.
@@ -132,7 +130,6 @@ impl App {
             },
         );
         self.results.shown = Some(made);
-        self.results.beside = None;
         self.results.let_go();
         self.show_results();
         spawn_local(async move {
@@ -170,12 +167,9 @@ impl App {
                 "A video is being made. Cancel it, or wait for it; then open this one.",
             );
         }
-        let Some(Made { about, video }) = self.results.find(made) else {
+        let Some((about, held, number)) = self.begin_opening(made) else {
             return;
         };
-        let (about, held) = (about.clone(), video.clone());
-        self.opening += 1;
-        let number = self.opening;
         spawn_local(async move {
             let opened = opened(&about, held).await;
             act(move |app| {
@@ -184,15 +178,18 @@ impl App {
                 }
                 match opened {
                     Ok((picture, video)) => app.take_result(about, picture, video),
-                    Err(why) => say(
-                        Kind::Error,
-                        &sentence(&format!(
-                            "this video cannot be opened again ({why}); delete it from the list"
-                        )),
-                    ),
+                    Err(why) => say_lost(&why),
                 }
             });
         });
+    }
+
+    /// A video of the list that is about to be read, and the number by which it is known whether another one was asked for since.
+    fn begin_opening(&mut self, made: f64) -> Option<(About, Option<Rc<Video>>, u64)> {
+        let Made { about, video } = self.results.find(made)?;
+        let (about, held) = (about.clone(), video.clone());
+        self.opening += 1;
+        Some((about, held, self.opening))
     }
 
     fn take_result(&mut self, about: About, picture: Picture, video: Rc<Video>) {
@@ -211,7 +208,6 @@ impl App {
         self.player.rewind();
         self.shown_revision = Some(self.editor.revision());
         self.results.shown = Some(about.made);
-        self.results.beside = None;
         self.save_soon();
         if about.sample.is_none() {
             self.keep_picture();
@@ -222,7 +218,7 @@ impl App {
 
     /// Compares the video that is shown with one of the list, or no longer.
     fn compare_result(&mut self, made: f64) {
-        if self.results.beside == Some(made) {
+        if self.player.beside() == Some(made) {
             self.compare_with(None);
             wipe::end();
             return self.focus_on(made, ".compare");
@@ -230,17 +226,11 @@ impl App {
         if !self.player.has_frames() {
             return self.restore_result(made);
         }
-        let Some(Made { about, video }) = self.results.find(made) else {
+        let Some((about, held, number)) = self.begin_opening(made) else {
             return;
         };
-        let (about, held) = (about.clone(), video.clone());
-        self.opening += 1;
-        let number = self.opening;
         spawn_local(async move {
-            let video = match held {
-                Some(video) => Ok(video),
-                None => store::frames(&about).await.map(Rc::new),
-            };
+            let video = frames(&about, held).await;
             act(move |app| {
                 if number != app.opening || !app.player.has_frames() {
                     return;
@@ -252,12 +242,7 @@ impl App {
                         app.focus_on(made, ".compare");
                         app.update();
                     }
-                    Err(why) => say(
-                        Kind::Error,
-                        &sentence(&format!(
-                            "this video cannot be opened again ({why}); delete it from the list"
-                        )),
-                    ),
+                    Err(why) => say_lost(&why),
                 }
             });
         });
@@ -265,14 +250,12 @@ impl App {
 
     /// What is on the other side of the line: a video of the list, or none of them.
     pub(super) fn compare_with(&mut self, other: Option<(f64, Rc<Video>)>) {
-        let (made, video) = other.unzip();
-        let label = match video {
+        let label = match other {
             Some(_) => "The video it is compared with",
             None => "The picture it was made of",
         };
         dom::set(&dom::by_id::<Element>("before"), "aria-label", label);
-        self.player.set_beside(video);
-        self.results.beside = made;
+        self.player.set_beside(other);
         self.show_results();
     }
 
@@ -280,11 +263,7 @@ impl App {
     fn focus_on(&self, made: f64, part: &str) {
         let at = self.results.made.iter().position(|m| m.about.made == made);
         let rows = dom::by_id::<Element>("results").children();
-        let row = at.and_then(|at| rows.item(at as u32));
-        let button = row.and_then(|row| row.query_selector(part).ok().flatten());
-        if let Some(button) = button.and_then(|b| b.dyn_into::<HtmlElement>().ok()) {
-            let _ = button.focus();
-        }
+        focus(at.and_then(|at| rows.item(at as u32)), part);
     }
 
     fn delete_result(&mut self, made: f64) {
@@ -292,7 +271,7 @@ impl App {
             return;
         };
         let gone = self.results.made.remove(at).about;
-        if self.results.beside == Some(made) {
+        if self.player.beside() == Some(made) {
             self.compare_with(None);
             wipe::end();
         }
@@ -315,10 +294,7 @@ impl App {
             .children()
             .item(at as u32)
             .or_else(|| rows.last_element_child());
-        let button = next.and_then(|row| row.query_selector(".thumb").ok().flatten());
-        if let Some(button) = button.and_then(|b| b.dyn_into::<HtmlElement>().ok()) {
-            let _ = button.focus();
-        }
+        focus(next, ".thumb");
     }
 
     /// The list.
@@ -372,7 +348,7 @@ impl App {
                 let label = format!("Compare with the video of {words}");
                 dom::set(&compare, "aria-label", &label);
                 dom::set(&compare, "title", "Compare with the video that is shown");
-                let beside = self.results.beside == Some(made);
+                let beside = self.player.beside() == Some(made);
                 dom::set(
                     &compare,
                     "aria-pressed",
@@ -405,12 +381,30 @@ impl Results {
     }
 }
 
+/// Gives the keyboard to a part of a row of the list.
+fn focus(row: Option<Element>, part: &str) {
+    let button = row.and_then(|row| row.query_selector(part).ok().flatten());
+    if let Some(button) = button.and_then(|b| b.dyn_into::<HtmlElement>().ok()) {
+        let _ = button.focus();
+    }
+}
+
+fn say_lost(why: &str) {
+    let text = format!("this video cannot be opened again ({why}); delete it from the list");
+    say(Kind::Error, &sentence(&text));
+}
+
+/// Its frames, which are read where they are not held.
+async fn frames(about: &About, held: Option<Rc<Video>>) -> Result<Rc<Video>, String> {
+    match held {
+        Some(video) => Ok(video),
+        None => store::frames(about).await.map(Rc::new),
+    }
+}
+
 /// Its picture and its frames.
 async fn opened(about: &About, held: Option<Rc<Video>>) -> Result<(Picture, Rc<Video>), String> {
-    let video = match held {
-        Some(video) => video,
-        None => Rc::new(store::frames(about).await?),
-    };
+    let video = frames(about, held).await?;
     let picture = match &about.sample {
         Some(name) => match open::sample(name).await {
             Ok(blob) => open::picture(&blob, name).await,
