@@ -3,9 +3,8 @@
 
 use super::transfer::{pictures, read};
 use burn::tensor::{Tensor, TensorData};
-use dragentity_compositor::plate::{Filling, Guide, continued};
+use dragentity_compositor::plate::{Filling, Guess, Guide};
 use dragentity_core::error::Result;
-use dragentity_core::scene::draft::smooth_fill;
 use dragentity_core::scene::{Mask, Picture};
 use dragentity_networks::device::Cpu;
 use dragentity_networks::dragentity::plate_structure::{
@@ -41,37 +40,27 @@ impl Structure {
         }))
     }
 
-    /// What may lie where `hidden` marks something (any alpha above 0; of the picture's size), as a small picture of `area`: left,
-    /// top, width and height in pixels, within the picture.
+    /// A better one than `guess`, of its size.
     ///
     /// # Errors
     /// [`Error::Device`](dragentity_core::Error::Device) when the result cannot be read.
-    pub async fn guess(&self, picture: &Picture, hidden: &Mask, area: [u32; 4]) -> Result<Picture> {
-        let [width, height] = shown(area, self.side);
-        let size = [width, height].map(|side| side as u32);
-        let part = Picture::from_rgb(
-            area[2],
-            area[3],
-            cropped(&picture.rgb, picture.width, 3, area),
-        )?;
-        let hidden = Mask::from_alpha(
-            area[2],
-            area[3],
-            cropped(&hidden.alpha, hidden.width, 1, area),
-        )?;
-        // Made smaller, the thing's colours would reach beyond its mask.
-        let part = smooth_fill(&part, &hidden).resized(size[0], size[1]);
-        let hidden = hidden.resized(size[0], size[1]);
-        let part = continued(&part, &hidden);
-        let rgb = part.rgb.iter().map(|&v| f32::from(v) / 127.5 - 1.0);
-        let hole = hidden.alpha.iter();
-        let hole: Vec<f32> = hole.map(|&a| if a > 0 { 1.0 } else { 0.0 }).collect();
+    pub async fn improve(&self, guess: &Guess) -> Result<Picture> {
+        let size = [guess.picture.width, guess.picture.height];
+        let [width, height] = size.map(|side| (side as usize).next_multiple_of(SIZE_MULTIPLE));
+        let rgb = widened(&guess.picture.rgb, size, [width, height], 3, |v| {
+            f32::from(v) / 127.5 - 1.0
+        });
+        let hole = widened(&guess.hidden.alpha, size, [width, height], 1, |alpha| {
+            if alpha > 0 { 1.0 } else { 0.0 }
+        });
         let device = Default::default();
         let made = self.network.forward(
-            pictures(&[rgb.collect()], width, height, &device),
+            pictures(&[rgb], width, height, &device),
             Tensor::from_data(TensorData::new(hole, [1, 1, height, width]), &device),
         );
-        // Channels last, as pictures have them.
+        // Channels last, as pictures have them, and without what was added.
+        let [across, down] = size.map(|side| side as usize);
+        let made = made.narrow(2, 0, down).narrow(3, 0, across);
         let made = read(made.permute([0, 2, 3, 1])).await?;
         let byte = |v: f32| ((v + 1.0) * 127.5).round().clamp(0.0, 255.0) as u8;
         Picture::from_rgb(size[0], size[1], made.into_iter().map(byte).collect())
@@ -81,7 +70,7 @@ impl Structure {
 /// [`Filling::new`], guided by a network if there is one, else by lines that are continued ([`Filling::guessed`]).
 ///
 /// # Errors
-/// Those, and of [`Structure::guess`].
+/// Those, and of [`Structure::improve`].
 pub async fn filling(
     structure: Option<&Structure>,
     picture: &Picture,
@@ -89,36 +78,36 @@ pub async fn filling(
     source: Option<&Mask>,
 ) -> Result<Filling> {
     let filling = Filling::new(picture, hole, source)?;
-    let (Some(structure), Some(area)) = (structure, filling.around()) else {
+    let Some(structure) = structure else {
         return Ok(filling.guessed());
     };
-    let guess = structure.guess(picture, &filling.hidden(), area).await?;
+    let Some(guess) = filling.guess(structure.side) else {
+        return Ok(filling);
+    };
+    let better = structure.improve(&guess).await?;
     filling.guided(&Guide {
-        picture: &guess,
-        area,
+        picture: &better,
+        area: guess.area,
     })
 }
 
-/// What an area shows of a picture `width` pixels wide, of `depth` bytes each.
-fn cropped(pixels: &[u8], width: u32, depth: usize, area: [u32; 4]) -> Vec<u8> {
-    let [left, top, across, down] = area.map(|side| side as usize);
-    let rows = pixels.chunks_exact(width as usize * depth);
-    rows.skip(top)
-        .take(down)
-        .flat_map(|row| &row[left * depth..(left + across) * depth])
-        .copied()
-        .collect()
-}
-
-/// The size at which the network is shown an area: `side` pixels along the longer side.
-fn shown([_, _, width, height]: [u32; 4], side: usize) -> [usize; 2] {
-    let longer = width.max(height) as f32;
-    [width, height].map(|length| {
-        let scaled = side as f32 * length as f32 / longer;
-        // As few as leave something to look at, whatever the shape.
-        let steps = (scaled / SIZE_MULTIPLE as f32).round().max(2.0);
-        (steps as usize * SIZE_MULTIPLE).min(side.max(2 * SIZE_MULTIPLE))
-    })
+/// Rows of `depth` values a pixel made longer, and more of them, by what stands at their ends.
+fn widened(
+    pixels: &[u8],
+    size: [u32; 2],
+    [width, height]: [usize; 2],
+    depth: usize,
+    value: impl Fn(u8) -> f32,
+) -> Vec<f32> {
+    let [across, down] = size.map(|side| side as usize);
+    let mut wide = Vec::with_capacity(width * height * depth);
+    for y in 0..height {
+        for x in 0..width {
+            let at = y.min(down - 1) * across + x.min(across - 1);
+            wide.extend(pixels[at * depth..][..depth].iter().map(|&v| value(v)));
+        }
+    }
+    wide
 }
 
 #[cfg(test)]
@@ -167,19 +156,19 @@ mod tests {
     }
 
     #[test]
-    fn a_guess_shows_what_is_around_and_nothing_of_the_thing() {
+    fn a_network_that_learned_nothing_changes_no_guess_whatever_its_shape() {
         let dir = directory();
         let structure = find(&dir).unwrap().unwrap();
         let (picture, hole) = scene();
-        let area = [20, 20, 80, 80];
-        let guess = || pollster::block_on(structure.guess(&picture, &hole, area)).unwrap();
-        let guessed = guess();
-        assert_eq!((guessed.width, guessed.height), (32, 32));
-        assert!(guessed.rgb.chunks_exact(3).all(|p| p[0] < 20));
-        // Above the thing it is blue, below it green.
-        let at = |x: usize, y: usize| &guessed.rgb[(y * 32 + x) * 3..][..3];
-        assert!(at(16, 4)[2] > 180 && at(16, 28)[1] > 180);
-        assert_eq!(guess(), guessed);
+        // 32 x 24 pixels and less, most of them no multiple of what the network takes.
+        for (width, height) in [(160, 120), (160, 97), (77, 120), (9, 120), (70, 3)] {
+            let part = picture.resized(width, height);
+            let filling = Filling::new(&part, &hole.resized(width, height), None).unwrap();
+            let guess = filling.guess(structure.side).unwrap();
+            assert!(guess.hidden.alpha.contains(&255) && guess.hidden.alpha.contains(&0));
+            let better = pollster::block_on(structure.improve(&guess)).unwrap();
+            assert_eq!(better, guess.picture, "{width} x {height}");
+        }
     }
 
     #[test]
@@ -199,14 +188,6 @@ mod tests {
                 made[0] < 20
             });
         }
-    }
-
-    #[test]
-    fn areas_are_shown_whatever_their_shape() {
-        assert_eq!(shown([0, 0, 300, 200], 64), [64, 40]);
-        assert_eq!(shown([0, 0, 200, 300], 64), [40, 64]);
-        assert_eq!(shown([0, 0, 4000, 3], 64), [64, 16]);
-        assert_eq!(shown([0, 0, 1, 1], 8), [16, 16]);
     }
 
     #[test]

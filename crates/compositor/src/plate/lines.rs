@@ -6,7 +6,7 @@ use dragentity_core::scene::{Mask, Picture};
 use std::sync::Arc;
 
 /// Longer side of the guess, in pixels.
-const SIDE: usize = 64;
+pub(super) const SIDE: usize = 64;
 /// How far around a pixel those are that it is averaged of. Twice as far makes lines run on where there is none.
 const REACH: i32 = 4;
 /// How much more those count that lie along a line, at most.
@@ -21,15 +21,25 @@ const WINDOW: i32 = 7;
 /// A pixel of the guess of which less is known is made up.
 const KNOWN: f32 = 0.75;
 
+/// A part of a picture, made small, with a guess at what is hidden.
+pub struct Guess {
+    /// What is around, and the guess.
+    pub picture: Picture,
+    /// Of the same size, 255 where it is a guess.
+    pub hidden: Mask,
+    /// Left, top, width and height of what it shows, in pixels of the picture that was made small.
+    pub area: [u32; 4],
+}
+
 /// A picture with such a guess where `hidden` marks something (any alpha above 0; of the picture's size): what a network that
 /// guesses better begins with.
 pub fn continued(picture: &Picture, hidden: &Mask) -> Picture {
     let unknown: Vec<bool> = hidden.alpha.iter().map(|&alpha| alpha > 0).collect();
     let (width, height) = (picture.width, picture.height);
-    let Some(guess) = guess(picture, &unknown, [0, 0, width, height]) else {
+    let Some(guess) = guess(picture, &unknown, [0, 0, width, height], SIDE) else {
         return picture.clone();
     };
-    let guess = guess.resized(width, height);
+    let guess = guess.picture.resized(width, height);
     let mut rgb = picture.rgb.to_vec();
     for (at, _) in unknown.iter().enumerate().filter(|(_, unknown)| **unknown) {
         rgb[at * 3..][..3].copy_from_slice(&guess.rgb[at * 3..][..3]);
@@ -40,9 +50,14 @@ pub fn continued(picture: &Picture, hidden: &Mask) -> Picture {
     }
 }
 
-/// Of the part of a picture at `area` (left, top, width, height): what is known of it, and a guess at the rest. `None` if nothing
-/// is known.
-pub(super) fn guess(picture: &Picture, unknown: &[bool], area: [u32; 4]) -> Option<Picture> {
+/// Of the part of a picture at `area` (left, top, width, height), with `side` pixels along its longer side: what is known of it,
+/// and a guess at the rest. `None` if nothing is known.
+pub(super) fn guess(
+    picture: &Picture,
+    unknown: &[bool],
+    area: [u32; 4],
+    side: usize,
+) -> Option<Guess> {
     let [left, top, width, height] = area.map(|side| side as usize);
     let colours = (0..width * height).map(|at| {
         let from = (top + at / width) * picture.width as usize + left + at % width;
@@ -58,7 +73,7 @@ pub(super) fn guess(picture: &Picture, unknown: &[bool], area: [u32; 4]) -> Opti
         colours: colours.collect(),
     };
     let longer = width.max(height);
-    let scaled = |side: usize| (side * SIDE.min(longer)).div_ceil(longer).max(1);
+    let scaled = |length: usize| (length * side.min(longer)).div_ceil(longer).max(1);
     let small = whole.scaled(scaled(width), scaled(height));
     let mut sketch = Sketch {
         width: small.width as i32,
@@ -73,15 +88,26 @@ pub(super) fn guess(picture: &Picture, unknown: &[bool], area: [u32; 4]) -> Opti
     if !sketch.known.contains(&true) {
         return None;
     }
+    let known = sketch.known.iter();
+    let hidden = known.map(|&known| if known { 0 } else { 255 }).collect();
     for at in sketch.order() {
         sketch.colours[at] = sketch.continued(at);
         sketch.known[at] = true;
     }
     let rgb = sketch.colours.iter().flatten();
-    Some(Picture {
-        width: small.width as u32,
-        height: small.height as u32,
-        rgb: Arc::new(rgb.map(|v| v.round().clamp(0.0, 255.0) as u8).collect()),
+    let (width, height) = (small.width as u32, small.height as u32);
+    Some(Guess {
+        picture: Picture {
+            width,
+            height,
+            rgb: Arc::new(rgb.map(|v| v.round().clamp(0.0, 255.0) as u8).collect()),
+        },
+        hidden: Mask {
+            width,
+            height,
+            alpha: hidden,
+        },
+        area,
     })
 }
 

@@ -31,7 +31,7 @@ use dragentity_core::{Cancel, Error, Result};
 use guide::Guidance;
 pub use guide::Guide;
 use level::Level;
-pub use lines::continued;
+pub use lines::{Guess, continued};
 use patch::{SCALE, SIDE};
 use std::sync::Arc;
 
@@ -167,23 +167,22 @@ impl Filling {
     /// Fills it with what looks from afar as if lines and borders that meet the hole went on through it. To be said before the
     /// first [`Self::advance`].
     pub fn guessed(self) -> Self {
-        let Some(area) = self.around() else {
+        let Some(guess) = self.guess(lines::SIDE) else {
             return self;
         };
-        let Some(guess) = lines::guess(&self.picture, &self.unknown, area) else {
-            return self;
-        };
-        let whole = Guide {
-            picture: &guess,
-            area,
-        };
-        self.guided(&whole)
+        self.guided(&Guide::from(&guess))
             .expect("it shows what is around the hole")
+    }
+
+    /// The guess that [`Self::guessed`] goes by, with `side` pixels along its longer side, for whoever has a better one. `None` if
+    /// nothing is hidden, or nothing is known.
+    pub fn guess(&self, side: usize) -> Option<Guess> {
+        lines::guess(&self.picture, &self.unknown, self.around()?, side)
     }
 
     /// What a guide should show: left, top, width and height of what is made up and some of what is around it, in pixels. `None` if
     /// nothing is hidden.
-    pub fn around(&self) -> Option<[u32; 4]> {
+    fn around(&self) -> Option<[u32; 4]> {
         let PixelBox { x0, y0, x1, y1 } = self.hidden().bounding_box()?;
         let around = ((x1 - x0).max(y1 - y0) as f32 * AROUND) as u32;
         let around = around.max(LEAST_AROUND);
