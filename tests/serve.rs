@@ -5,6 +5,9 @@
 mod client;
 #[path = "serve/comfyui.rs"]
 mod comfyui;
+#[cfg(target_os = "linux")]
+#[path = "serve/faults.rs"]
+mod faults;
 #[path = "serve/hostile_clients.rs"]
 mod hostile_clients;
 

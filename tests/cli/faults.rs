@@ -4,10 +4,11 @@
 use super::full_disk::files;
 use super::{Desk, assert_refused, tiny};
 use dragentity_testkit::faults::{Fault, MOVES, READS, SYNCS, WRITES, can_be_injected};
+use dragentity_testkit::program::ended;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Command;
 
 const GENERATE: [&str; 8] = [
     "generate",
@@ -19,13 +20,6 @@ const GENERATE: [&str; 8] = [
     "2",
     "--output",
 ];
-
-/// Exit code, and what was said on standard error.
-fn ending(output: &Output) -> (i32, String) {
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!said.contains("panicked"), "{said}");
-    (output.status.code().expect("ended by itself"), said)
-}
 
 impl Desk {
     fn command(&self, args: &[&str]) -> Command {
@@ -50,7 +44,7 @@ impl Desk {
     fn fails_to_write(&self, args: &[&str], output: &str) {
         let before = files(&self.path("."));
         let command = self.command(args);
-        let whole = ending(&self.command(args).output().unwrap());
+        let whole = ended(&self.command(args).output().unwrap());
         assert_eq!(whole.0, 0, "{}", whole.1);
         let after = files(&self.path("."));
         self.reset(&before, output);
@@ -60,8 +54,8 @@ impl Desk {
                 error: "EIO",
                 path: "",
             };
-            fault.each(&command, |nth, ended| {
-                let (code, said) = ending(&ended);
+            fault.each(&command, |nth, made| {
+                let (code, said) = ended(&made);
                 let what = format!("{output}, {calls} {nth:?}: {said}");
                 let now = files(&self.path("."));
                 // Whatever has failed, a file is the whole one, the earlier one, or none.
@@ -90,8 +84,8 @@ impl Desk {
             error: "EINTR",
             path: "",
         };
-        let (ended, failed) = interrupted.inject("1+2", &command);
-        let (code, said) = ending(&ended);
+        let (made, failed) = interrupted.inject("1+2", &command);
+        let (code, said) = ended(&made);
         assert!(code == 0 && failed > 0, "{output}: {said}");
         assert!(files(&self.path(".")) == after, "{output}: {said}");
         self.reset(&before, output);
@@ -105,20 +99,20 @@ impl Desk {
             error,
             path: input,
         };
-        fault("EIO").each(&command, |nth, ended| {
-            let (ended, said) = ending(&ended);
+        fault("EIO").each(&command, |nth, output| {
+            let (code, said) = ended(&output);
             match nth {
                 Some(_) => {
                     // Weights and what belongs to them have a code of their own.
-                    assert!([3, 4].contains(&ended), "{ended}: {said}");
-                    assert_refused((ended, said), ended, &[input, "Input/output error"]);
+                    assert!([3, 4].contains(&code), "{code}: {said}");
+                    assert_refused((code, said), code, &[input, "Input/output error"]);
                 }
-                None => assert_eq!(ended, 0, "{input}: {said}"),
+                None => assert_eq!(code, 0, "{input}: {said}"),
             }
         });
-        let (ended, failed) = fault("EINTR").inject("1+2", &command);
-        let (ended, said) = ending(&ended);
-        assert!(ended == 0 && failed > 0, "{input}: {said}");
+        let (output, failed) = fault("EINTR").inject("1+2", &command);
+        let (code, said) = ended(&output);
+        assert!(code == 0 && failed > 0, "{input}: {said}");
     }
 }
 
@@ -128,7 +122,7 @@ fn what_cannot_be_written_is_not_there() {
         return;
     }
     let desk = Desk::new();
-    for output in ["a.gif", "a.zip", "frames"] {
+    for output in ["a.gif", "a.zip", "a.webp", "a.mp4", "frames"] {
         desk.fails_to_write(&[&GENERATE[..], &[output]].concat(), output);
     }
     // An earlier one stays.
@@ -158,6 +152,12 @@ fn what_cannot_be_read_is_named() {
     let track = ["track", "a.gif", "--masks", "mask.png", "-o", "tracks.json"];
     desk.fails_to_read(&track, "a.gif");
     desk.fails_to_read(&track, "mask.png");
+    for film in ["a.webp", "a.mp4"] {
+        let made = desk.command(&[&GENERATE[..], &[film]].concat()).output();
+        assert_eq!(ended(&made.unwrap()).0, 0);
+        let track = ["track", film, "--masks", "mask.png", "-o", "tracks.json"];
+        desk.fails_to_read(&track, film);
+    }
     let export = ["export", "preset.json", "--picture", "picture.png"];
     let project = [&export[..], &["--format", "project", "-o", "a.dragentity"]].concat();
     desk.command(&project).output().unwrap();
@@ -203,7 +203,7 @@ fn a_batch_goes_on_after_an_error_of_the_disk() {
     let batch = ["generate", "--batch", "jobs.jsonl"];
     let made = ["a.gif", "b.gif"];
     let whole = |desk: &Desk| {
-        let (code, said) = ending(&desk.command(&batch).output().unwrap());
+        let (code, said) = ended(&desk.command(&batch).output().unwrap());
         assert_eq!(code, 0, "{said}");
         made.map(|file| std::fs::read(desk.path(file)).unwrap())
     };
@@ -217,8 +217,8 @@ fn a_batch_goes_on_after_an_error_of_the_disk() {
         for file in made.iter().chain(&["jobs.results.jsonl"]) {
             std::fs::remove_file(desk.path(file)).unwrap();
         }
-        fault.each(&desk.command(&batch), |nth, ended| {
-            let (code, said) = ending(&ended);
+        fault.each(&desk.command(&batch), |nth, output| {
+            let (code, said) = ended(&output);
             assert!([0, 3].contains(&code), "{calls} {nth:?}: {said}");
             // The same command does the rest, whatever went wrong.
             assert!(whole(&desk) == expected, "{calls} {nth:?}");
@@ -235,7 +235,7 @@ fn a_batch_goes_on_after_an_error_of_the_disk() {
 fn pipes_are_read_to_their_end() {
     let desk = Desk::new();
     let args = [&GENERATE[..], &["a.gif"]].concat();
-    assert_eq!(ending(&desk.command(&args).output().unwrap()).0, 0);
+    assert_eq!(ended(&desk.command(&args).output().unwrap()).0, 0);
     for (pipe, source, piece) in [
         ("slow.png", "picture.png", 7),
         ("slow.json", "preset.json", 1),
@@ -263,7 +263,7 @@ fn pipes_are_read_to_their_end() {
         "-o",
         "b.gif",
     ];
-    let (code, said) = ending(&desk.command(&args).output().unwrap());
+    let (code, said) = ended(&desk.command(&args).output().unwrap());
     assert_eq!(code, 0, "{said}");
     let read = |file: &str| std::fs::read(desk.path(file)).unwrap();
     assert!(read("a.gif") == read("b.gif"));
@@ -274,5 +274,5 @@ fn pipes_are_read_to_their_end() {
 fn a_list_that_never_ends_is_refused() {
     let desk = Desk::new();
     let output = desk.command(&["generate", "--batch", "/dev/zero"]).output();
-    assert_refused(ending(&output.unwrap()), 3, &["/dev/zero", "64 MB"]);
+    assert_refused(ended(&output.unwrap()), 3, &["/dev/zero", "64 MB"]);
 }

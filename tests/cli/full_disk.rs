@@ -2,7 +2,7 @@
 //! half under its name, and what was there before stays.
 
 use super::{Desk, assert_refused, tiny};
-use dragentity_testkit::program::ending;
+use dragentity_testkit::program::{ended, ending};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -33,9 +33,7 @@ impl Desk {
             .current_dir(self.path("."))
             .output()
             .unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert!(!said.contains("panicked"), "{said}");
-        (output.status.code().expect("ended by itself"), said)
+        ended(&output)
     }
 
     /// Runs the program with room for less and less of what it writes: for about `times` lengths, all of them if that is enough.

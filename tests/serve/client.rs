@@ -120,6 +120,11 @@ impl Program {
         }
     }
 
+    /// Its number among the machine's processes.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// As Ctrl-C, or what stops services, does.
     pub fn ask_to_stop(&self) {
         let asked = Command::new("kill")

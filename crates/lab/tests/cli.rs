@@ -1,5 +1,9 @@
 //! The lab's program, as a person would call it.
 
+#[cfg(target_os = "linux")]
+#[path = "cli/faults.rs"]
+mod faults;
+
 use dragentity_testkit::program::{Desk, assert_refused, ending};
 use dragentity_testkit::tiny;
 

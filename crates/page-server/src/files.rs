@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use dragentity_core::error::{Error, Result};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tower_http::compression::CompressionLayer;
@@ -88,8 +89,18 @@ impl Page {
 
 /// The page's start, read anew: it may have been built again.
 async fn index(State(page): State<Arc<Page>>) -> Response {
-    let Ok(html) = tokio::fs::read_to_string(page.index()).await else {
-        return StatusCode::NOT_FOUND.into_response();
+    let html = match tokio::fs::read_to_string(page.index()).await {
+        Ok(html) => html,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let why = "There is no page here any more; build it again, then reload.\n";
+            return (StatusCode::NOT_FOUND, why).into_response();
+        }
+        Err(error) => {
+            // What is wrong with the disk is for who runs the server; who asks can only come again.
+            eprintln!("error: {}: {error}", page.index().display());
+            let why = "The page's index.html cannot be read here; try again later.\n";
+            return (StatusCode::INTERNAL_SERVER_ERROR, why).into_response();
+        }
     };
     let mark = match page.jobs {
         Jobs::Nowhere => "<head>",

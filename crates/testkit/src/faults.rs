@@ -1,8 +1,9 @@
 //! Calls of the system that fail under a program: strace's fault injection, where there is a strace that may trace. Nothing is put
 //! between the program and its libraries, and no file system has to be mounted.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 /// Which calls fail, and how.
 #[derive(Clone, Debug)]
@@ -34,6 +35,17 @@ pub fn can_be_injected() -> bool {
         eprintln!("there is no strace here that may trace: nothing is made to fail");
     }
     can
+}
+
+/// A program whose calls fail. It goes on unhurt when this is dropped.
+pub struct Attached(Child);
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        // A program whose tracer is killed is let go.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 impl Fault<'_> {
@@ -74,17 +86,41 @@ impl Fault<'_> {
         assert!(nth > 1, "{self:?}: there is no such call");
     }
 
-    fn under_strace(&self, when: &str, command: &Command, traced: &Path) -> Command {
+    /// Makes calls of a program that runs fail, as [`Self::inject`] does, until what is returned is dropped. `path` is a whole one.
+    /// `None` where strangers may not be traced, which is said.
+    pub fn attach(&self, when: &str, process: u32) -> Option<Attached> {
+        let mut strace = self.strace(when, Path::new("/"));
+        let mut strace = strace
+            .args(["-o", "/dev/null", "-p", &process.to_string()])
+            .stderr(Stdio::piped())
+            .spawn()
+            .ok()?;
+        let mut lines = BufReader::new(strace.stderr.take()?).lines();
+        let first = lines.next().and_then(Result::ok).unwrap_or_default();
+        if first.contains("attached") {
+            return Some(Attached(strace));
+        }
+        let _ = strace.wait();
+        eprintln!("strace may not trace a program that runs: nothing is made to fail ({first})");
+        None
+    }
+
+    /// What fails; `path` is within `folder`.
+    fn strace(&self, when: &str, folder: &Path) -> Command {
         let mut strace = Command::new("strace");
-        strace.args(["-f", "-qq", "-o"]).arg(traced);
-        strace.args(["-e", &format!("trace={}", self.calls)]);
+        strace.args(["-f", "-e", &format!("trace={}", self.calls)]);
         let inject = format!("inject={}:error={}:when={when}", self.calls, self.error);
         strace.args(["-e", &inject]);
-        let folder = command.get_current_dir().map(Path::to_owned);
         if !self.path.is_empty() {
-            let of = folder.clone().unwrap_or_default();
-            strace.arg("-P").arg(of.join(self.path));
+            strace.arg("-P").arg(folder.join(self.path));
         }
+        strace
+    }
+
+    fn under_strace(&self, when: &str, command: &Command, traced: &Path) -> Command {
+        let folder = command.get_current_dir().map(Path::to_owned);
+        let mut strace = self.strace(when, &folder.clone().unwrap_or_default());
+        strace.args(["-qq", "-o"]).arg(traced);
         strace.arg(command.get_program()).args(command.get_args());
         if let Some(folder) = folder {
             strace.current_dir(folder);

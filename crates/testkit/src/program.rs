@@ -2,6 +2,7 @@
 
 use assert_cmd::Command;
 use std::path::PathBuf;
+use std::process::Output;
 
 /// A folder with a picture, a preset for it, and a model folder without weights.
 pub struct Desk {
@@ -71,8 +72,12 @@ impl Desk {
 
 /// Runs a program: its exit code, and what it said on standard error.
 pub fn ending(mut command: Command) -> (i32, String) {
-    let output = command.output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
+    ended(&command.output().unwrap())
+}
+
+/// Exit code of a program that has run, and what it said on standard error, which is no panic.
+pub fn ended(output: &Output) -> (i32, String) {
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!said.contains("panicked"), "{said}");
     (output.status.code().expect("ended by itself"), said)
 }
