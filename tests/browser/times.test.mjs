@@ -2,8 +2,9 @@
 // two threads take turns.
 
 import { test } from 'node:test';
-import { at, click, drag, entities, finished, generate, paint, settings, stage, until } from './actions.mjs';
+import { at, click, drag, entities, finished, generate, paint, settings, stage, tiny, until } from './actions.mjs';
 import { open } from './harness.mjs';
+import { png } from './picture.mjs';
 
 const wanted = Boolean(process.env.DRAGENTITY_TIMES);
 const rounds = Array.from({ length: Number(process.env.DRAGENTITY_TIMES) || 1 }, (_, i) => i + 1);
@@ -68,4 +69,63 @@ test('what showing costs', { skip: !wanted && 'not asked for', timeout: 600_000 
   await until(async () => /step/i.test(await at(page, 'phase').textContent()), 'the first step', 240_000);
   await share('the mini generates');
   await at(page, 'cancel').click();
+});
+
+test('how smooth six things of a picture of 2,000 pixels move', { skip: !wanted && 'not asked for', timeout: 900_000 }, async (t) => {
+  const page = await open(t, { at: tiny });
+  await stage(page);
+  const photo = png(2000, 1334, (x, y) => [(x * 7 + y) % 256, (x + y * 3) % 256, (x ^ y) % 256]);
+  await at(page, 'file-input').setInputFiles({ name: 'large.png', mimeType: 'image/png', buffer: photo });
+  await until(() => at(page, 'stage').evaluate((canvas) => canvas.width / canvas.height > 1.4), 'the picture');
+  for (let i = 0; i < 6; i++) {
+    const [x, y] = [0.15 + 0.3 * (i % 3), 0.25 + 0.45 * Math.floor(i / 3)];
+    if (i > 0) await at(page, 'new-entity').click();
+    await paint(page, [[x, y], [x + 0.08, y]]);
+    await entities(page, i + 1);
+    await drag(page, [[x + 0.04, y], [x + 0.1, y + 0.08]]);
+  }
+  await until(() => at(page, 'stage').getAttribute('data-live'), 'the plate', 600_000);
+  /** Frames a second, the longest of them, and what kept the page's thread for more than 50 ms, while `work` goes on. */
+  const smooth = async (what, work) => {
+    await page.evaluate(() => {
+      const seen = { ticks: [], tasks: [], on: true };
+      const observer = new PerformanceObserver((list) => seen.tasks.push(...list.getEntries().map((task) => task.duration)));
+      observer.observe({ type: 'longtask' });
+      const tick = (now) => {
+        seen.ticks.push(now);
+        if (seen.on) requestAnimationFrame(tick);
+      };
+      requestAnimationFrame(tick);
+      window.smooth = seen;
+    });
+    await work();
+    const { ticks, tasks } = await page.evaluate(() => {
+      window.smooth.on = false;
+      return window.smooth;
+    });
+    const between = ticks.slice(1).map((tick, i) => tick - ticks[i]).sort((a, b) => a - b);
+    const rate = (1000 * between.length) / (ticks.at(-1) - ticks[0]);
+    t.diagnostic(
+      `${what}: ${rate.toFixed(1)} frames a second, half of them after ${between[between.length >> 1].toFixed(1)} ms, the longest after ` +
+        `${between.at(-1).toFixed(0)} ms; ${tasks.length} tasks over 50 ms${tasks.length ? `, the longest ${Math.max(...tasks).toFixed(0)} ms` : ''}`,
+    );
+  };
+  await smooth('nothing', () => page.waitForTimeout(3000));
+  const box = await at(page, 'stage').boundingBox();
+  const on = ([x, y]) => [box.x + x * box.width, box.y + y * box.height];
+  await smooth('a thing is dragged', async () => {
+    await page.mouse.move(...on([0.19, 0.25]));
+    await page.mouse.down();
+    for (let i = 0; i < 200; i++) await page.mouse.move(...on([0.3 + 0.12 * Math.cos(i / 15), 0.4 + 0.12 * Math.sin(i / 15)]));
+    await page.mouse.up();
+  });
+  await smooth('all of them play', async () => {
+    await page.keyboard.press('Space');
+    await page.waitForTimeout(4000);
+  });
+  await page.keyboard.press('Space');
+  await smooth('a video is made', async () => {
+    await generate(page);
+    await finished(page, 600_000);
+  });
 });
