@@ -458,12 +458,14 @@ pub enum FromWorker {
         /// Its frames.
         video: Video,
     },
-    /// A job's result.
-    Video {
+    /// Some frames of a job's result, in their order: the page draws between one message and the next.
+    Frames {
         /// Which job.
         number: u64,
-        /// Its frames.
-        video: Video,
+        /// How many frames there will be in all.
+        count: u32,
+        /// These frames.
+        part: Video,
     },
     /// A job has newer frames, which stay on the GPU, where the worker draws them.
     OnGpu {

@@ -2,18 +2,16 @@
 
 use dragentity_core::Video;
 
-/// All frames, each but the first as its difference from the one before.
-pub fn of(video: &Video) -> Vec<u8> {
-    let mut out = Vec::with_capacity(video.frames.iter().map(Vec::len).sum());
-    let mut before: Option<&[u8]> = None;
-    for frame in &video.frames {
-        match before {
-            None => out.extend(frame),
-            Some(before) => out.extend(frame.iter().zip(before).map(|(a, b)| a.wrapping_sub(*b))),
-        }
-        before = Some(frame);
-    }
-    out
+/// All frames, one after the other, each but the first as its difference from the one before.
+pub fn of(video: &Video) -> impl Iterator<Item = Vec<u8>> {
+    let before = std::iter::once(None).chain(video.frames.iter().map(Some));
+    video.frames.iter().zip(before).map(|(frame, before)| {
+        let pairs = |before: &Vec<u8>| {
+            let pairs = frame.iter().zip(before);
+            pairs.map(|(a, b)| a.wrapping_sub(*b)).collect()
+        };
+        before.map_or_else(|| frame.clone(), pairs)
+    })
 }
 
 /// The frames again: `count` of `length` bytes each; `None` for bytes of another number.
@@ -44,7 +42,7 @@ mod tests {
     #[test]
     fn frames_come_back_as_they_were_and_what_rests_is_nothing() {
         let video = moving_disc(40, 30, 4);
-        let packed = of(&video);
+        let packed: Vec<u8> = of(&video).flatten().collect();
         let length = 40 * 30 * 3;
         assert_eq!(frames(&packed, 4, length).unwrap(), video.frames);
         let nothing = packed[length..].iter().filter(|&&b| b == 0).count();

@@ -10,6 +10,8 @@
 use burn::backend::wgpu::{RuntimeOptions, WgpuDevice, graphics::AutoGraphicsApi, init_setup};
 use burn::backend::{Autodiff, Wgpu};
 use burn::module::Module;
+#[cfg(feature = "cuda")]
+use burn::module::{Param, ParamId};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{GroupNorm, GroupNormConfig, PaddingConfig2d};
 use burn::tensor::activation::{silu, softmax};
@@ -19,6 +21,8 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use dragentity_networks::nn::attention::{Attention, AttentionConfig, TokenAxes};
 use dragentity_networks::nn::layers::Convolution;
 use dragentity_networks::nn::norm::norm_silu;
+#[cfg(feature = "cuda")]
+use dragentity_networks::nn::product;
 use dragentity_networks::svd::unet::UNetConfig;
 use std::hint::black_box;
 use std::sync::OnceLock;
@@ -87,6 +91,37 @@ impl<B: Backend> Bench<'_, B> {
         }
     }
 
+    /// The convolutions of 14 frames of 576 x 320 in half precision: by the kernel, and as products of matrices, which run on tensor
+    /// cores where there are some.
+    #[cfg(feature = "cuda")]
+    fn halves(&mut self) {
+        for (channels, [height, width]) in [(320, [40, 72]), (640, [20, 36]), (1280, [10, 18])] {
+            let half = burn::tensor::DType::F16;
+            let weight = self.random([channels, channels, 3, 3]).cast(half);
+            let bias = Param::initialized(ParamId::new(), self.random([channels]).cast(half));
+            let mut conv: Conv2d<B> = fixed(
+                Conv2dConfig::new([channels, channels], [3, 3])
+                    .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+                    .init(&self.device),
+            );
+            conv.weight = Param::initialized(ParamId::new(), weight.clone());
+            conv.bias = Some(bias.clone());
+            let x = self.random([14, channels, height, width]).cast(half);
+            let name = format!("3x3, f16, {channels} channels, 14 of {height} x {width}");
+            self.measure(&format!("{name}, kernel"), || {
+                Convolution::apply(&conv, x.clone())
+            });
+            let steps = product::Steps {
+                stride: [1, 1],
+                padding: [1; 4],
+                dilation: [1, 1],
+            };
+            self.measure(&format!("{name}, product"), || {
+                product::convolve(&x, &weight, Some(&bias), &steps)
+            });
+        }
+    }
+
     fn norms(&mut self) {
         let norm: GroupNorm<B> = fixed(GroupNormConfig::new(32, 320).init(&self.device));
         let x = self.random([4, 320, pixels(), pixels()]);
@@ -151,7 +186,15 @@ fn all<B: Backend>(criterion: &mut Criterion, device: B::Device, name: &'static 
 fn layers(criterion: &mut Criterion) {
     all::<Wgpu>(criterion, device().clone(), "wgpu");
     #[cfg(feature = "cuda")]
-    all::<burn::backend::Cuda>(criterion, Default::default(), "CUDA");
+    {
+        all::<burn::backend::Cuda>(criterion, Default::default(), "CUDA");
+        let mut bench = Bench::<burn::backend::Cuda> {
+            criterion,
+            device: Default::default(),
+            name: "CUDA",
+        };
+        bench.halves();
+    }
 }
 
 fn step_of<B: Backend>(device: &B::Device) -> impl Fn() -> Tensor<B, 5> {

@@ -11,7 +11,7 @@ use dragentity_core::{JobEvent, Video};
 use dragentity_media as media;
 use dragentity_media::archive::Archive;
 use dragentity_pipeline::page::Maker;
-use std::rc::Rc;
+use std::sync::Arc;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{HtmlButtonElement, HtmlProgressElement};
 
@@ -46,6 +46,8 @@ pub struct Running {
     /// When it was last heard of, if not at a step.
     before_steps: f64,
     cancelled: bool,
+    /// What has come of its video.
+    arrived: Option<Video>,
 }
 
 impl Running {
@@ -124,6 +126,7 @@ impl App {
             first_step: None,
             before_steps: now(),
             cancelled: false,
+            arrived: None,
         });
         self.show_job();
         self.update();
@@ -271,7 +274,7 @@ impl App {
                         self.player.leave_gpu();
                     }
                     self.player.set_aspect(aspect);
-                    self.player.preview(video);
+                    self.player.preview(video.clone());
                 }
             }
             JobEvent::Stopping => say(
@@ -286,6 +289,24 @@ impl App {
         self.show_job();
     }
 
+    /// A part of a job's video has come, of which there are `count` frames in all.
+    pub fn job_frames(&mut self, number: u64, count: u32, part: Video) {
+        let Some(job) = self.job.as_mut().filter(|j| j.number == number) else {
+            return;
+        };
+        let arrived = match &mut job.arrived {
+            Some(arrived) => {
+                arrived.frames.extend(part.frames);
+                arrived
+            }
+            none => none.insert(part),
+        };
+        if arrived.frames.len() >= count as usize {
+            let video = std::mem::take(arrived);
+            self.job_done(number, video);
+        }
+    }
+
     /// A job has ended with a video.
     pub fn job_done(&mut self, number: u64, video: Video) {
         let Some(job) = self.job.take_if(|j| j.number == number) else {
@@ -295,7 +316,7 @@ impl App {
         if !job.is_worker() || before > 0 {
             self.player.leave_gpu();
         }
-        let video = Rc::new(video);
+        let video = Arc::new(video);
         let mut scene = self.player.scene().clone();
         self.player.set_aspect(job.aspect);
         self.player.begin(scene.clone(), video.fps, before);
@@ -430,7 +451,7 @@ impl App {
             act(move |app| {
                 button.set_disabled(false);
                 // Meanwhile another one may be shown; this one was asked for all the same.
-                let shown = app.player.video().is_some_and(|v| Rc::ptr_eq(v, &video));
+                let shown = app.player.video().is_some_and(|v| Arc::ptr_eq(v, &video));
                 let offered = made.and_then(|bytes| {
                     dom::offer(&bytes, "dragentity.mp4", "video/mp4")?;
                     if shown {

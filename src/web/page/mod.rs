@@ -54,7 +54,7 @@ use scenes::{first_scene, open_example, open_link, open_own, open_plate, open_sa
 use segmenter::Segmenter;
 use stage::Stage;
 use std::cell::RefCell;
-use std::rc::Rc;
+use std::sync::Arc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use worker::Device;
@@ -92,7 +92,7 @@ pub struct App {
     /// The videos that were made.
     results: Results,
     /// The video that the scene goes on from, and the picture that it begins with.
-    goes_on: Option<(Picture, Rc<Video>)>,
+    goes_on: Option<(Picture, Arc<Video>)>,
     /// Number of the last job.
     jobs: u64,
     /// The revision of the scene that the finished video shows.

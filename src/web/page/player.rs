@@ -9,7 +9,7 @@ use crate::web::protocol::View;
 use dragentity_core::Video;
 use dragentity_core::scene::Scene;
 use dragentity_media::overlay::colour_of;
-use std::rc::Rc;
+use std::sync::Arc;
 use wasm_bindgen::JsCast;
 use web_sys::{
     CanvasRenderingContext2d, Element, HtmlButtonElement, HtmlCanvasElement, HtmlElement,
@@ -33,11 +33,11 @@ pub struct Player {
     gpu: Option<HtmlCanvasElement>,
     /// Whether the worker has the frames that are played.
     on_gpu: bool,
-    frames: Vec<HtmlCanvasElement>,
+    frames: Option<Frames>,
     count: u32,
     fps: u32,
     /// The finished video.
-    video: Option<Rc<Video>>,
+    video: Option<Arc<Video>>,
     /// Its MP4, from a server or made here.
     mp4: Option<Vec<u8>>,
     /// Whether this browser can make one.
@@ -58,10 +58,33 @@ pub struct Player {
     drawn: Option<View>,
 }
 
+/// What is played, if it is drawn here. Each frame becomes a canvas when it is shown for the first time: all at once would keep the page
+/// from doing anything else for as long as that takes.
+struct Frames {
+    video: Arc<Video>,
+    painted: Vec<Option<HtmlCanvasElement>>,
+}
+
+impl Frames {
+    fn of(video: Arc<Video>) -> Self {
+        Self {
+            painted: vec![None; video.frames.len()],
+            video,
+        }
+    }
+
+    fn get(&mut self, frame: usize) -> Option<&HtmlCanvasElement> {
+        let Video { width, height, .. } = *self.video;
+        let rgb = self.video.frames.get(frame)?;
+        let painted = self.painted.get_mut(frame)?;
+        Some(painted.get_or_insert_with(|| from_rgb(width, height, rgb)))
+    }
+}
+
 /// A video that is compared with the one that is played.
 struct Beside {
     name: f64,
-    video: Rc<Video>,
+    video: Arc<Video>,
     /// Which of its frames is shown.
     drawn: Option<usize>,
 }
@@ -78,7 +101,7 @@ impl Player {
             ctx,
             gpu: None,
             on_gpu: false,
-            frames: Vec::new(),
+            frames: None,
             count: 0,
             fps: 8,
             video: None,
@@ -97,7 +120,7 @@ impl Player {
     }
 
     /// The finished video.
-    pub fn video(&self) -> Option<&Rc<Video>> {
+    pub fn video(&self) -> Option<&Arc<Video>> {
         self.video.as_ref()
     }
 
@@ -149,25 +172,21 @@ impl Player {
     }
 
     /// Shows the frames as they are so far.
-    pub fn preview(&mut self, video: &Video) {
+    pub fn preview(&mut self, video: Arc<Video>) {
         self.set_frames(video);
         self.video = None;
     }
 
     /// Shows the finished video.
-    pub fn finish(&mut self, video: Rc<Video>) {
-        self.set_frames(&video);
+    pub fn finish(&mut self, video: Arc<Video>) {
+        self.set_frames(video.clone());
         self.video = Some(video);
     }
 
-    fn set_frames(&mut self, video: &Video) {
-        self.frames = video
-            .frames
-            .iter()
-            .map(|f| from_rgb(video.width, video.height, f))
-            .collect();
+    fn set_frames(&mut self, video: Arc<Video>) {
         self.fps = video.fps;
         self.set_count(video.frames.len() as u32);
+        self.frames = Some(Frames::of(video));
         self.mp4 = None;
         self.drawn = None;
     }
@@ -176,7 +195,7 @@ impl Player {
     pub fn set_on_gpu(&mut self, frames: u32) {
         self.on_gpu = self.gpu.is_some();
         if self.on_gpu {
-            self.frames.clear();
+            self.frames = None;
             self.set_count(frames);
         }
         self.sent = None;
@@ -197,7 +216,7 @@ impl Player {
     pub fn clear(&mut self) {
         self.set_beside(None);
         wipe::end();
-        self.frames.clear();
+        self.frames = None;
         self.count = 0;
         (self.video, self.mp4) = (None, None);
         self.on_gpu = false;
@@ -214,7 +233,7 @@ impl Player {
     }
 
     /// Plays another video, known by a name, in step with this one, on the other side of the line, or none.
-    pub fn set_beside(&mut self, other: Option<(f64, Rc<Video>)>) {
+    pub fn set_beside(&mut self, other: Option<(f64, Arc<Video>)>) {
         let other = other.filter(|(_, video)| !video.frames.is_empty());
         self.beside = other.map(|(name, video)| Beside {
             name,
@@ -376,7 +395,7 @@ impl Player {
         }
         let ctx = &self.ctx;
         stage::smooth(ctx);
-        let image = self.frames.get(frame as usize)?;
+        let image = self.frames.as_mut()?.get(frame as usize)?;
         let _ = ctx.draw_image_with_html_canvas_element_and_dw_and_dh(image, 0.0, 0.0, w, h);
         if self.paths {
             let pen = Pen::new(ctx, w, h);

@@ -133,7 +133,11 @@ impl App {
             FromWorker::Preview { number, video } => {
                 self.job_event(number, JobEvent::Preview(Preview::new(video)));
             }
-            FromWorker::Video { number, video } => self.job_done(number, video),
+            FromWorker::Frames {
+                number,
+                count,
+                part,
+            } => self.job_frames(number, count, part),
             FromWorker::OnGpu { number, frames } => self.frames_on_gpu(number, frames),
             FromWorker::Lost(why) => {
                 self.choice = DeviceChoice::Cpu;

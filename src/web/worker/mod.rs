@@ -12,7 +12,7 @@ pub mod threads;
 use super::protocol::{DeviceChoice, FromWorker, JobData, ModelData, Of, Pixels, ToWorker, to_js};
 use dragentity_core::error::{Error, Result};
 use dragentity_core::scene::{Mask, Picture, Scene, Settings, Skeleton};
-use dragentity_core::{Cancel, Click, ClickJob, Job, JobEvent};
+use dragentity_core::{Cancel, Click, ClickJob, Job, JobEvent, Video};
 use dragentity_pipeline::page::{Addresses, Maker};
 use place::Place;
 #[cfg(feature = "wgpu")]
@@ -526,10 +526,27 @@ async fn does(place: &mut Place, task: Task) {
             let video = place.generate(number, &job, maker, &cancel).await;
             with(|s| s.cancel = None);
             match video {
-                Ok(video) => post(&FromWorker::Video { number, video }),
+                Ok(video) => hand_over(number, video),
                 Err(error) => failed(Of::Job(number), &error),
             }
         }
+    }
+}
+
+/// Gives the page a job's video, a frame a message.
+fn hand_over(number: u64, mut video: Video) {
+    let frames = std::mem::take(&mut video.frames);
+    let count = frames.len() as u32;
+    for frame in frames {
+        let part = Video {
+            frames: vec![frame],
+            ..video
+        };
+        post(&FromWorker::Frames {
+            number,
+            count,
+            part,
+        });
     }
 }
 

@@ -59,16 +59,21 @@ impl<B: Backend> Convolution<B> for Conv2d<B> {
     }
 }
 
+/// Zeros above, left of, below and right of each picture; `None` where as many as the output needs to be as large.
+pub(super) fn padding<B: Backend>(conv: &Conv2d<B>) -> Option<[usize; 4]> {
+    match conv.padding {
+        PaddingConfig2d::Valid => Some([0; 4]),
+        PaddingConfig2d::Explicit(top, left, bottom, right) => Some([top, left, bottom, right]),
+        PaddingConfig2d::Same => None,
+    }
+}
+
 fn convolve<B: Backend>(
     conv: &Conv2d<B>,
     weight: &Tensor<B, 4>,
     x: &Tensor<B, 4>,
 ) -> Option<Tensor<B, 4>> {
-    let padding = match conv.padding {
-        PaddingConfig2d::Valid => [[0, 0], [0, 0]],
-        PaddingConfig2d::Explicit(top, left, bottom, right) => [[top, bottom], [left, right]],
-        PaddingConfig2d::Same => return None,
-    };
+    let [top, left, bottom, right] = padding(conv)?;
     if conv.dilation != [1, 1] || conv.groups != 1 {
         return None;
     }
@@ -86,7 +91,7 @@ fn convolve<B: Backend>(
         out_channels,
         kernel: conv.kernel_size,
         stride: conv.stride,
-        padding,
+        padding: [[top, bottom], [left, right]],
     };
     let [out_height, out_width] = conv.output([height, width])?;
     let y = kernels::conv2d(Values::of(x)?.get(), n, [height, width], &conv);
@@ -100,17 +105,12 @@ fn as_product<B: Backend>(
     weight: &Tensor<B, 4>,
     x: &Tensor<B, 4>,
 ) -> Option<Tensor<B, 4>> {
-    let padding = match conv.padding {
-        PaddingConfig2d::Valid => [0; 4],
-        PaddingConfig2d::Explicit(top, left, bottom, right) => [top, left, bottom, right],
-        PaddingConfig2d::Same => return None,
-    };
     if !product::wanted::<B>(&x.device()) || conv.groups != 1 {
         return None;
     }
     let steps = product::Steps {
         stride: conv.stride,
-        padding,
+        padding: padding(conv)?,
         dilation: conv.dilation,
     };
     product::convolve(x, weight, conv.bias.as_ref(), &steps)

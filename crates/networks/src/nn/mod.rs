@@ -17,7 +17,7 @@ pub mod norm;
 pub mod packed;
 pub mod precision;
 #[cfg(any(test, feature = "cuda"))]
-mod product;
+pub mod product;
 pub mod resnet;
 pub mod temporal_conv;
 pub mod transformer_2d;

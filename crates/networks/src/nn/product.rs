@@ -15,7 +15,7 @@ pub(super) fn wanted<B: Backend>(device: &B::Device) -> bool {
 }
 
 /// How a kernel goes over pictures.
-pub(super) struct Steps {
+pub struct Steps {
     /// Rows and columns from one output to the next.
     pub stride: [usize; 2],
     /// Zeros above, left of, below and right of each picture.
@@ -31,7 +31,7 @@ pub(super) struct Steps {
 /// - weight: `[out_channels, in_channels, kernel_height, kernel_width]`
 /// - bias: `[out_channels]`
 /// - output: `[n, out_channels, ...]`
-pub(super) fn convolve<B: Backend>(
+pub fn convolve<B: Backend>(
     x: &Tensor<B, 4>,
     weight: &Tensor<B, 4>,
     bias: Option<&Param<Tensor<B, 1>>>,

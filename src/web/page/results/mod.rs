@@ -9,7 +9,7 @@ use dragentity_core::Video;
 use dragentity_core::scene::preset::Preset;
 use dragentity_core::scene::{Picture, Scene, Settings};
 use serde::{Deserialize, Serialize};
-use std::rc::Rc;
+use std::sync::Arc;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{Element, HtmlElement, MouseEvent};
@@ -46,7 +46,7 @@ pub struct About {
 struct Made {
     about: About,
     /// Its frames, unless the browser keeps them.
-    video: Option<Rc<Video>>,
+    video: Option<Arc<Video>>,
 }
 
 /// All of them, the newest first.
@@ -68,7 +68,7 @@ pub struct Ended {
     /// Its settings.
     pub settings: Settings,
     /// The video.
-    pub video: Rc<Video>,
+    pub video: Arc<Video>,
     /// Width by height, as it is shown.
     pub aspect: f32,
     /// How many of its frames come before the scene's first.
@@ -185,14 +185,14 @@ impl App {
     }
 
     /// A video of the list that is about to be read, and the number by which it is known whether another one was asked for since.
-    fn begin_opening(&mut self, made: f64) -> Option<(About, Option<Rc<Video>>, u64)> {
+    fn begin_opening(&mut self, made: f64) -> Option<(About, Option<Arc<Video>>, u64)> {
         let Made { about, video } = self.results.find(made)?;
         let (about, held) = (about.clone(), video.clone());
         self.opening += 1;
         Some((about, held, self.opening))
     }
 
-    fn take_result(&mut self, about: About, picture: Picture, video: Rc<Video>) {
+    fn take_result(&mut self, about: About, picture: Picture, video: Arc<Video>) {
         let preset = match Preset::parse(&about.preset) {
             Ok(preset) => preset,
             Err(error) => return say(Kind::Error, &sentence(&error.to_string())),
@@ -249,7 +249,7 @@ impl App {
     }
 
     /// What is on the other side of the line: a video of the list, or none of them.
-    pub(super) fn compare_with(&mut self, other: Option<(f64, Rc<Video>)>) {
+    pub(super) fn compare_with(&mut self, other: Option<(f64, Arc<Video>)>) {
         let label = match other {
             Some(_) => "The video it is compared with",
             None => "The picture it was made of",
@@ -374,7 +374,7 @@ impl Results {
     fn let_go(&mut self) {
         let mut held = 0;
         self.made.retain(|made| {
-            let bytes = |video: &Rc<Video>| video.frames.iter().map(Vec::len).sum();
+            let bytes = |video: &Arc<Video>| video.frames.iter().map(Vec::len).sum();
             held += made.video.as_ref().map_or(0, bytes);
             made.video.is_none() || held <= HELD
         });
@@ -395,15 +395,15 @@ fn say_lost(why: &str) {
 }
 
 /// Its frames, which are read where they are not held.
-async fn frames(about: &About, held: Option<Rc<Video>>) -> Result<Rc<Video>, String> {
+async fn frames(about: &About, held: Option<Arc<Video>>) -> Result<Arc<Video>, String> {
     match held {
         Some(video) => Ok(video),
-        None => store::frames(about).await.map(Rc::new),
+        None => store::frames(about).await.map(Arc::new),
     }
 }
 
 /// Its picture and its frames.
-async fn opened(about: &About, held: Option<Rc<Video>>) -> Result<(Picture, Rc<Video>), String> {
+async fn opened(about: &About, held: Option<Arc<Video>>) -> Result<(Picture, Arc<Video>), String> {
     let video = frames(about, held).await?;
     let picture = match &about.sample {
         Some(name) => match open::sample(name).await {

@@ -87,7 +87,7 @@ async fn keep_in(
         let response = Response::new_with_opt_blob(Some(&blob)).map_err(|e| dom::reason(&e))?;
         put(cache, &about.picture, &response).await?;
     }
-    let raw = dom::blob(&differences::of(video), "application/octet-stream")?;
+    let raw = packed(video).await?;
     let compressor: JsValue = CompressionStream::new("gzip")
         .map_err(|e| dom::reason(&e))?
         .into();
@@ -97,6 +97,20 @@ async fn keep_in(
     let text = serde_json::to_string(about).map_err(|e| e.to_string())?;
     let response = Response::new_with_opt_str(Some(&text)).map_err(|e| dom::reason(&e))?;
     put(cache, &format!("{}{ABOUT}", about.made), &response).await
+}
+
+/// The frames as one file. A page that is seen goes on between one and the next: all at once takes seconds. Hidden ones wait for nothing,
+/// as browsers let them wait for long.
+async fn packed(video: &Video) -> Result<Blob, String> {
+    let parts = js_sys::Array::new();
+    for frame in differences::of(video) {
+        let blob: JsValue = dom::blob(&frame, "")?.into();
+        parts.push(&blob);
+        if !dom::document().hidden() {
+            dom::sleep(0).await;
+        }
+    }
+    Blob::new_with_blob_sequence(&parts).map_err(|e| dom::reason(&e))
 }
 
 fn through(response: &Result<Response, JsValue>, what: &JsValue) -> Result<Response, String> {

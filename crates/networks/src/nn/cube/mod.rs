@@ -11,9 +11,10 @@ mod norm;
 
 use super::cpu::same;
 use super::layer_norm::LayerNorm;
+use super::layers::padding;
 use burn::module::Param;
+use burn::nn::GroupNorm;
 use burn::nn::conv::Conv2d;
-use burn::nn::{GroupNorm, PaddingConfig2d};
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Int, Shape, Tensor, TensorPrimitive};
 use burn_cubecl::CubeRuntime;
@@ -128,11 +129,7 @@ fn conv2d_on<B: Backend, G: Cube<R>, R: CubeRuntime>(
     weight: &Tensor<B, 4>,
     x: &Tensor<B, 4>,
 ) -> Option<Tensor<B, 4>> {
-    let [top, left, bottom, right] = match conv.padding {
-        PaddingConfig2d::Valid => [0; 4],
-        PaddingConfig2d::Explicit(top, left, bottom, right) => [top, left, bottom, right],
-        PaddingConfig2d::Same => return None,
-    };
+    let [top, left, bottom, right] = padding(conv)?;
     let [_, in_channels, height, width] = x.dims();
     let [out_channels, expected, ..] = weight.dims();
     let one_type = x.dtype() == weight.dtype()
