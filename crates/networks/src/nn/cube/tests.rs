@@ -7,7 +7,7 @@ use super::super::{TemporalConv, TemporalConvConfig};
 use super::*;
 use burn::backend::Flex;
 use burn::nn::conv::Conv2dConfig;
-use burn::nn::{GroupNormConfig, Linear, LinearConfig};
+use burn::nn::{GroupNormConfig, Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::{Distribution, Tolerance};
 
 #[cfg(feature = "cuda")]
