@@ -1,7 +1,6 @@
 //! What somebody who has an idea of the whole says: of patches that fit their surroundings, those are taken that also look like
 //! it from afar.
 
-use super::lines::Guess;
 use super::parallel::rows;
 use super::patch::{RADIUS, SCALE, SIDE};
 use dragentity_core::scene::Picture;
@@ -22,15 +21,6 @@ pub struct Guide<'a> {
     pub picture: &'a Picture,
     /// Left, top, width and height in pixels of the picture to be filled.
     pub area: [u32; 4],
-}
-
-impl<'a> From<&'a Guess> for Guide<'a> {
-    fn from(guess: &'a Guess) -> Self {
-        Self {
-            picture: &guess.picture,
-            area: guess.area,
-        }
-    }
 }
 
 impl Guide<'_> {

@@ -1,7 +1,7 @@
 //! A guess of what is hidden without any network: the lines and borders that meet a hole go on through it (coherence transport,
 //! Bornemann and Maerz 2007), in a picture so small that nothing else is seen.
 
-use super::guide::Rough;
+use super::guide::{Guide, Rough};
 use dragentity_core::scene::{Mask, Picture};
 use std::sync::Arc;
 
@@ -29,6 +29,15 @@ pub struct Guess {
     pub hidden: Mask,
     /// Left, top, width and height of what it shows, in pixels of the picture that was made small.
     pub area: [u32; 4],
+}
+
+impl<'a> From<&'a Guess> for Guide<'a> {
+    fn from(guess: &'a Guess) -> Self {
+        Self {
+            picture: &guess.picture,
+            area: guess.area,
+        }
+    }
 }
 
 /// A picture with such a guess where `hidden` marks something (any alpha above 0; of the picture's size): what a network that

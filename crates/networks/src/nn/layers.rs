@@ -12,12 +12,13 @@ use super::cpu::{Values, flex, is_dense, on_cpu, same, tensor};
 use super::cube;
 use super::layer_norm::LayerNorm;
 use super::packed::weight;
+use super::padding::padding;
 #[cfg(feature = "cuda")]
 use super::product;
 use burn::backend::Flex;
 use burn::module::Param;
 use burn::nn::conv::Conv2d;
-use burn::nn::{GroupNorm, Linear, PaddingConfig2d};
+use burn::nn::{GroupNorm, Linear};
 use burn::tensor::module;
 use burn::tensor::{Tensor, TensorPrimitive, backend::Backend};
 use dragentity_kernels as kernels;
@@ -56,15 +57,6 @@ impl<B: Backend> Convolution<B> for Conv2d<B> {
             padding: self.padding.clone(),
         };
         unpacked.forward(x)
-    }
-}
-
-/// Zeros above, left of, below and right of each picture; `None` where as many as the output needs to be as large.
-pub(super) fn padding<B: Backend>(conv: &Conv2d<B>) -> Option<[usize; 4]> {
-    match conv.padding {
-        PaddingConfig2d::Valid => Some([0; 4]),
-        PaddingConfig2d::Explicit(top, left, bottom, right) => Some([top, left, bottom, right]),
-        PaddingConfig2d::Same => None,
     }
 }
 
@@ -353,7 +345,7 @@ mod tests {
     use super::*;
     use burn::backend::Autodiff;
     use burn::nn::conv::Conv2dConfig;
-    use burn::nn::{GroupNormConfig, LinearConfig};
+    use burn::nn::{GroupNormConfig, LinearConfig, PaddingConfig2d};
     use burn::tensor::{Distribution, Tolerance};
 
     /// The same layer and input, and so the same numbers, on both ways: what is differentiated goes Burn's.

@@ -15,6 +15,7 @@ mod layer_norm;
 pub mod layers;
 pub mod norm;
 pub mod packed;
+mod padding;
 pub mod precision;
 #[cfg(any(test, feature = "cuda"))]
 pub mod product;

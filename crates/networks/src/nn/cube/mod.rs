@@ -11,7 +11,7 @@ mod norm;
 
 use super::cpu::same;
 use super::layer_norm::LayerNorm;
-use super::layers::padding;
+use super::padding::padding;
 use burn::module::Param;
 use burn::nn::GroupNorm;
 use burn::nn::conv::Conv2d;
