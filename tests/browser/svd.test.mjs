@@ -104,7 +104,11 @@ async function listening(page) {
       constructor(...args) {
         super(...args);
         this.addEventListener('message', ({ data }) => {
-          if (data?.Video) window.lastVideo = data.Video.video;
+          if (!data?.Frames) return;
+          const { number, count, part } = data.Frames;
+          const frames = [...(window.arriving?.number === number ? window.arriving.frames : []), ...part.frames];
+          window.arriving = { number, frames };
+          if (frames.length === count) window.lastVideo = { ...part, frames };
         });
       }
     };
