@@ -6,8 +6,7 @@ use dragentity_testkit::program::{Desk, assert_refused, ended};
 use std::path::Path;
 use std::process::Command;
 
-/// Four steps of the smallest network that there is, the same each time; as many of them in this session as are not yet done, or
-/// `more`.
+/// Trains the smallest network that there is for four steps, or goes on with it; `more` are other options.
 fn train(desk: &Desk, more: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dragentity-lab"));
     command
@@ -37,14 +36,20 @@ fn remove(folder: &Path) {
     }
 }
 
+/// Trains until all steps are done, and returns the weights; `before` is what came before, for whoever reads that it failed.
+fn trained(desk: &Desk, before: &str) -> Vec<u8> {
+    let (code, said) = ended(&train(desk, &[]).output().unwrap());
+    assert_eq!(code, 0, "{before}{said}");
+    std::fs::read(desk.path("made/model.safetensors")).unwrap()
+}
+
 /// A run of which two steps of four are done, as `begun`, and the weights that all four end with.
 fn begun(desk: &Desk) -> Vec<u8> {
     let first = train(desk, &["--session-steps", "2"]).output().unwrap();
-    assert_eq!(ended(&first).0, 0, "{}", ended(&first).1);
+    let (code, said) = ended(&first);
+    assert_eq!(code, 0, "{said}");
     copy(&desk.path("run"), &desk.path("begun"));
-    let rest = train(desk, &[]).output().unwrap();
-    assert_eq!(ended(&rest).0, 0, "{}", ended(&rest).1);
-    let whole = std::fs::read(desk.path("made/model.safetensors")).unwrap();
+    let whole = trained(desk, "");
     reset(desk);
     whole
 }
@@ -77,9 +82,7 @@ fn a_run_goes_on_after_an_error_of_the_disk() {
                 assert!(nth.is_some(), "{what}");
                 assert_refused(ending, 3, &["Input/output error"]);
             }
-            let again = train(&desk, &[]).output().unwrap();
-            assert_eq!(ended(&again).0, 0, "{what}; then {}", ended(&again).1);
-            let made = std::fs::read(desk.path("made/model.safetensors")).unwrap();
+            let made = trained(&desk, &format!("{what}; then "));
             assert!(made == whole, "another network after {what}");
             reset(&desk);
         });
