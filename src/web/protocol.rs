@@ -4,8 +4,8 @@ use super::editor::SegmentRequest;
 use dragentity_compositor::cutout::Sprite;
 use dragentity_core::error::Result;
 use dragentity_core::scene::{
-    Behind, Entity, Look, Mask, Order, Part, Picture, Pose, Scene, Settings, Shadow, Skeleton,
-    Trajectory,
+    self, Behind, Entity, Look, Mask, Order, Part, Picture, Pose, Scene, Settings, Shadow,
+    Skeleton, Strength, Trajectory,
 };
 use dragentity_core::{Click, ClickJob, Job, JobEvent, Video};
 use dragentity_pipeline::page::Maker;
@@ -86,6 +86,7 @@ struct EntityData {
     group: Option<u32>,
     part: Option<Part>,
     shadow: ShadowData,
+    strength: f32,
     look: Look,
 }
 
@@ -102,6 +103,7 @@ pub struct JobData {
     entities: Vec<EntityData>,
     order: Order,
     background: Option<Trajectory>,
+    view: scene::View,
     plate: Option<Pixels>,
     from: Option<Pixels>,
     settings: Settings,
@@ -125,11 +127,13 @@ impl JobData {
                 Shadow::Marked(mask) => ShadowData::Marked(Pixels::of_mask(mask)),
             },
             look: e.look,
+            strength: e.strength.share(),
         };
         Self {
             entities: scene.entities.iter().map(entity).collect(),
             order: scene.order,
             background: scene.background.clone(),
+            view: scene.view.clone(),
             plate: scene.behind.plate.as_ref().map(Pixels::of_picture),
             from: scene.behind.from.as_ref().map(Pixels::of_mask),
             settings: settings.clone(),
@@ -167,6 +171,7 @@ impl JobData {
                     ShadowData::Marked(mask) => Shadow::Marked(mask.mask()?),
                 },
                 look: e.look,
+                strength: Strength::new(e.strength),
             })
         };
         let entities = self.entities.into_iter().map(entity);
@@ -175,6 +180,7 @@ impl JobData {
             entities: entities.collect::<Result<_>>()?,
             order: self.order,
             background: self.background,
+            view: self.view,
             behind: Behind {
                 plate: self.plate.map(Pixels::picture).transpose()?,
                 from: self.from.map(Pixels::mask).transpose()?,

@@ -221,18 +221,18 @@ export async function finished(page, milliseconds) {
   return [...phases];
 }
 
-/** Saves the MP4, and plays it in a page of its own: how long it is, its size, and its first frame's pixels. */
-export async function savedMp4(page) {
+/** Saves the film, and plays it in a page of its own: how long it is, its size, and its first frame's pixels. */
+export async function savedFilm(page, kind = 'mp4') {
   const [download] = await Promise.all([page.waitForEvent('download'), at(page, 'save-mp4').click()]);
-  assert.match(download.suggestedFilename(), /\.mp4$/);
+  assert.equal(download.suggestedFilename(), `dragentity.${kind}`);
   const bytes = (await readFile(await download.path())).toString('base64');
   const player = await page.context().newPage();
-  const played = await player.evaluate(async (bytes) => {
+  const played = await player.evaluate(async ([bytes, kind]) => {
     const video = document.createElement('video');
     await new Promise((resolve, reject) => {
       video.onloadeddata = resolve;
       video.onerror = () => reject(new Error(video.error?.message));
-      video.src = `data:video/mp4;base64,${bytes}`;
+      video.src = `data:video/${kind};base64,${bytes}`;
     });
     const size = [video.videoWidth, video.videoHeight];
     // A film that was never shown has no pixels yet.
@@ -250,7 +250,7 @@ export async function savedMp4(page) {
     const canvas = new OffscreenCanvas(...size).getContext('2d');
     canvas.drawImage(video, 0, 0);
     return { seconds: video.duration, size, rgba: [...canvas.getImageData(0, 0, ...size).data] };
-  }, bytes);
+  }, [bytes, kind]);
   await player.close();
   return played;
 }

@@ -105,6 +105,49 @@ test('what is no scene is refused in a sentence, and nothing is lost', slow, asy
   assert.deepEqual(things(await savedScene(page)), things(before));
 });
 
+test('DragAnything’s folder opens with its picture, from all of its files together', slow, async (t) => {
+  const page = await open(t, { at: tiny });
+  await stage(page);
+  const jpeg = await readFile(join(root, 'www/samples/coffee.jpg'));
+  const [width, height] = await page.evaluate(async (bytes) => {
+    const image = await createImageBitmap(new Blob([Uint8Array.from(bytes)]));
+    return [image.width, image.height];
+  }, [...jpeg]);
+  // White in the middle.
+  const mask = Buffer.from(
+    await page.evaluate(
+      async ([width, height]) => {
+        const canvas = new OffscreenCanvas(width, height);
+        const context = canvas.getContext('2d');
+        context.fillRect(0, 0, width, height);
+        context.fillStyle = '#fff';
+        context.fillRect(width * 0.4, height * 0.4, width * 0.2, height * 0.2);
+        return [...new Uint8Array(await (await canvas.convertToBlob({ type: 'image/png' })).arrayBuffer())];
+      },
+      [width, height],
+    ),
+  );
+  const way = Array.from({ length: 14 }, (_, i) => [width * (0.5 + 0.02 * i), height * 0.5]);
+  const index = JSON.stringify({ 1: { comment: 'cup', mask_name: 'cup.png', trajectory: way } });
+  const file = (name, mimeType, buffer) => ({ name, mimeType, buffer: Buffer.from(buffer) });
+  const files = [
+    file('demo.json', 'application/json', index),
+    file('demo.jpg', 'image/jpeg', jpeg),
+    file('cup.png', 'image/png', mask),
+  ];
+  // Without one of them it says which.
+  await at(page, 'file-input').setInputFiles(files.slice(0, 2));
+  await said(page, /cup\.png.*together/);
+  await at(page, 'file-input').setInputFiles(files);
+  await entities(page, 1);
+  const scene = await savedScene(page);
+  assert.deepEqual([scene.picture.width, scene.picture.height], [width, height]);
+  assert.equal(scene.entities[0].name, 'cup');
+  const end = scene.entities[0].trajectory.at(-1);
+  assert.ok(Math.abs(end[0] - 0.76) < 0.01 && Math.abs(end[1] - 0.5) < 0.01, String(end));
+  assert.equal(await at(page, 'set-frames').inputValue(), '14');
+});
+
 test('each scene of the gallery opens on its picture, and can be generated', slow, async (t) => {
   const page = await open(t, { at: tiny });
   await stage(page);

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { at, click, drag, entities, finished, generate, paint, said, savedGif, savedMp4, settings, stage, until } from './actions.mjs';
+import { at, click, drag, entities, finished, generate, paint, said, savedGif, savedFilm, settings, stage, until } from './actions.mjs';
 import { open } from './harness.mjs';
 
 test('at once: click, drag, generate, save', { timeout: 600_000 }, async (t) => {
@@ -30,7 +30,7 @@ test('at once: click, drag, generate, save', { timeout: 600_000 }, async (t) => 
   assert.notDeepEqual(frames[0].rgba, frames[3].rgba, 'nothing moves');
 
   // The browser encodes the MP4, and any browser plays it: the same picture, in the same colours.
-  const mp4 = await savedMp4(page);
+  const mp4 = await savedFilm(page);
   assert.ok(Math.abs(mp4.seconds - 4 / 5) < 0.05, `${mp4.seconds} s for 4 frames at 5 a second`);
   await at(page, 'scrub').fill('0');
   const first = await at(page, 'result').evaluate((canvas, [width, height]) => {

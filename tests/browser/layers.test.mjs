@@ -175,3 +175,44 @@ test('a ready motion, larger with a second press, for a thing and for the camera
   await page.keyboard.press('Enter');
   assert.notDeepEqual((await savedScene(page)).entities[1].trajectory, drawn);
 });
+
+test('one thing goes along with another, on the picture and in the video, until it is let go', slow, async (t) => {
+  const page = await open(t, { at: tiny });
+  await stage(page);
+  for (const [i, y] of [0.3, 0.7].entries()) {
+    if (i) await at(page, 'new-entity').click();
+    await paint(page, [[0.15, y], [0.25, y]]);
+    await entities(page, i + 1);
+  }
+  await at(page, 'entity-tie-1').selectOption('0');
+  assert.match(await at(page, 'entity-1').textContent(), /Goes along with/);
+  assert.equal(new Set((await savedScene(page)).entities.map((entity) => entity.group)).size, 1);
+  await drag(page, [[0.2, 0.3], [0.4, 0.3], [0.6, 0.3]]);
+  await until(() => at(page, 'stage').getAttribute('data-live'), 'the plate', 120_000);
+  const there = await pixel(page, 0.6, 0.72);
+  await at(page, 'playhead').evaluate((range) => {
+    range.value = range.max;
+    range.dispatchEvent(new Event('input'));
+  });
+  await until(async () => far(await pixel(page, 0.6, 0.72), there) > 8, 'the other one at the end');
+  await settings(page, { frames: 4 });
+  await generate(page);
+  await finished(page, 120_000);
+  const moved = await at(page, 'result').evaluate(async (canvas) => {
+    const scrub = document.getElementById('scrub');
+    const at = async (frame) => {
+      scrub.value = frame;
+      scrub.dispatchEvent(new Event('input'));
+      for (let i = 0; i < 3; i += 1) await new Promise(requestAnimationFrame);
+      return canvas.getContext('2d').getImageData(0.6 * canvas.width, 0.71 * canvas.height, 1, 1).data;
+    };
+    const [first, last] = [await at(0), await at(scrub.max)];
+    return Math.max(...[0, 1, 2].map((c) => Math.abs(first[c] - last[c])));
+  });
+  assert.ok(moved > 8, `it is seen where it has gone: ${moved}`);
+  await at(page, 'entity-select-1').click();
+  await at(page, 'entity-tie-1').selectOption('');
+  assert.match(await at(page, 'entity-1').textContent(), /Not moved yet/);
+  await at(page, 'undo').click();
+  assert.match(await at(page, 'entity-1').textContent(), /Goes along with/);
+});

@@ -195,3 +195,26 @@ test('Delete without a point or a path in hand says nothing and breaks nothing',
   await page.keyboard.press('Control+V');
   await said(page, /no picture on the clipboard/);
 });
+
+test('a point becomes a corner, by button, key and finger, and stays one in the link', slow, async (t) => {
+  const page = await led(t);
+  assert.ok(await at(page, 'path-corner').isDisabled());
+  await click(page, corner);
+  await until(async () => !(await at(page, 'path-corner').isDisabled()), 'a point in hand');
+  await at(page, 'path-corner').click();
+  const corners = async () => (await path(page)).filter((point) => point[3] === 1);
+  assert.ok(near((await corners())[0], corner), JSON.stringify(await path(page)));
+  assert.equal(await at(page, 'path-corner').getAttribute('aria-pressed'), 'true');
+  await at(page, 'stage').focus();
+  await page.keyboard.press('j');
+  assert.equal((await corners()).length, 0);
+  await at(page, 'undo').click();
+  assert.equal((await corners()).length, 1);
+  // Whoever opens the link has it, too.
+  const address = await link(page);
+  const other = await page.context().newPage();
+  await other.goto(address);
+  await stage(other);
+  await until(async () => (await other.getByTestId('entity-0').count()) === 1, 'the scene of the link');
+  assert.equal((await savedScene(other)).entities[0].trajectory.filter((point) => point[3] === 1).length, 1);
+});

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { at, drag, entities, paint, phone, pixel, savedScene, stage, swipe, tiny, until } from './actions.mjs';
+import { at, drag, entities, finished, generate, paint, phone, pixel, savedScene, settings, stage, swipe, tiny, until } from './actions.mjs';
 import { open } from './harness.mjs';
 
 const slow = { timeout: 240_000 };
@@ -98,6 +98,67 @@ test('with a finger, too', slow, async (t) => {
   await swipe(page, [[x, y], [x - rail * 0.5, y]]);
   const [pose] = await poses(page);
   assert.ok(Math.abs(pose.t - 0.5) < 0.08 && pose.rotation === 40, JSON.stringify(pose));
+});
+
+test('the camera comes nearer: by a number, by its frame, and in the video', slow, async (t) => {
+  const page = await open(t, { at: tiny });
+  await stage(page);
+  const view = async () => (await savedScene(page)).view;
+  await at(page, 'tool-camera').click();
+  await at(page, 'entity-size-camera').fill('200');
+  await at(page, 'entity-size-camera').press('Enter');
+  assert.deepEqual(await view(), { about: [0.5, 0.5], poses: [{ t: 1, rotation: 0, scale: 2, depth: 0 }] });
+  await at(page, 'key-camera-0').waitFor();
+  assert.match(await at(page, 'entity-camera').textContent(), /Comes nearer/);
+  // The picture shows the end, with the frame that is seen then: its corners are where they can be taken hold of.
+  await until(async () => Number(await at(page, 'playhead').inputValue()) > 10, 'the end');
+  await drag(page, [[0.75, 0.75], [0.8, 0.8], [0.9, 0.9]]);
+  const wider = (await view()).poses[0];
+  assert.ok(wider.t === 1 && Math.abs(wider.scale - 1.25) < 0.06, JSON.stringify(wider));
+  // Its place is led elsewhere.
+  await drag(page, [[0.5, 0.5], [0.4, 0.5], [0.3, 0.6]]);
+  const about = (await view()).about;
+  assert.ok(Math.abs(about[0] - 0.3) < 0.03 && Math.abs(about[1] - 0.6) < 0.03, JSON.stringify(about));
+  await at(page, 'undo').click();
+  await at(page, 'undo').click();
+  assert.equal((await view()).poses[0].scale, 2);
+
+  // The last frame is the middle of the first one, twice as large.
+  await settings(page, { frames: 4 });
+  await generate(page);
+  await finished(page, 120_000);
+  const shown = (frame, x, y) =>
+    at(page, 'result').evaluate(
+      async (canvas, [frame, x, y]) => {
+        const scrub = document.getElementById('scrub');
+        scrub.value = frame === 'last' ? scrub.max : 0;
+        scrub.dispatchEvent(new Event('input'));
+        for (let i = 0; i < 3; i += 1) await new Promise(requestAnimationFrame);
+        const { width, height } = canvas;
+        const data = canvas.getContext('2d').getImageData(x * width - 6, y * height - 6, 12, 12).data;
+        return [0, 1, 2].map((c) => data.filter((_, i) => i % 4 === c).reduce((sum, v) => sum + v, 0) / 144);
+      },
+      [frame, x, y],
+    );
+  for (const [x, y] of [[0.5, 0.5], [0.3, 0.4], [0.8, 0.7]]) {
+    const last = await shown('last', x, y);
+    const first = await shown('first', 0.5 + (x - 0.5) / 2, 0.5 + (y - 0.5) / 2);
+    assert.ok(far(last, first) < 14, `${x} ${y}: ${last} for ${first}`);
+  }
+  await at(page, 'entity-camera-delete').click();
+  assert.equal(await view(), undefined);
+});
+
+test('the handles of the camera’s frame follow a finger, too', slow, async (t) => {
+  const page = await open(t, { at: tiny, context: phone });
+  await stage(page);
+  await at(page, 'tool-camera').click();
+  await at(page, 'entity-size-camera').fill('200');
+  await at(page, 'entity-size-camera').press('Enter');
+  await at(page, 'stage').evaluate((canvas) => canvas.scrollIntoView({ block: 'center' }));
+  await swipe(page, [await screen(page, [0.75, 0.75]), await screen(page, [0.8, 0.8]), await screen(page, [0.9, 0.9])]);
+  const { poses } = (await savedScene(page)).view;
+  assert.ok(Math.abs(poses[0].scale - 1.25) < 0.08, JSON.stringify(poses));
 });
 
 /** Where a place of the picture is on the screen. */

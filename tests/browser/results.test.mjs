@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { at, drag, entities, finished, generate, paint, pixels, savedScene, settings, stage, until } from './actions.mjs';
+import { at, drag, entities, finished, generate, paint, pixels, savedFilm, savedScene, settings, stage, tiny, until } from './actions.mjs';
 import { open } from './harness.mjs';
 
 const rows = (page) => page.locator('#results li');
@@ -113,4 +113,55 @@ test('a video goes on from its last frame, and its frames are saved', { timeout:
   // Undo brings the picture back that it began with.
   for (let i = 0; i < 2; i++) await at(page, 'undo').click();
   await entities(page, 1);
+});
+
+test('a browser without H.264 saves a WebM, and any saves an animated WebP', { timeout: 240_000 }, async (t) => {
+  const page = await open(t, {
+    at: tiny,
+    prepare: (page) =>
+      page.addInitScript(() => {
+        const ask = VideoEncoder.isConfigSupported;
+        VideoEncoder.isConfigSupported = (config) =>
+          config.codec.startsWith('avc1') ? Promise.resolve({ supported: false, config }) : ask(config);
+      }),
+  });
+  await stage(page);
+  await paint(page, [[0.2, 0.5], [0.35, 0.5]]);
+  await entities(page, 1);
+  await drag(page, [[0.28, 0.5], [0.4, 0.5], [0.6, 0.5]]);
+  await settings(page, { frames: 12, fps: 6 });
+  await generate(page);
+  await finished(page, 120_000);
+  await until(async () => (await at(page, 'save-mp4').textContent()).includes('WebM'), 'the name of what is saved');
+  const film = await savedFilm(page, 'webm');
+  assert.ok(Math.abs(film.seconds - 2) < 0.05, `${film.seconds} s for 12 frames at 6 a second`);
+  await at(page, 'scrub').fill('0');
+  const painted = (width, height) =>
+    at(page, 'result').evaluate((canvas, [width, height]) => {
+      const small = new OffscreenCanvas(width, height).getContext('2d');
+      small.drawImage(canvas, 0, 0, width, height);
+      return [...small.getImageData(0, 0, width, height).data];
+    }, [width, height]);
+  const first = await painted(...film.size);
+  assert.ok(apart(first, film.rgba) < 4, `colours are ${apart(first, film.rgba)} of 255 away on average`);
+
+  const [download] = await Promise.all([page.waitForEvent('download'), at(page, 'save-webp').click()]);
+  assert.equal(download.suggestedFilename(), 'dragentity.webp');
+  const bytes = (await readFile(await download.path())).toString('base64');
+  const webp = await page.evaluate(async (bytes) => {
+    const data = Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0));
+    const decoder = new ImageDecoder({ data, type: 'image/webp' });
+    await decoder.tracks.ready;
+    const { frameCount, repetitionCount } = decoder.tracks.selectedTrack;
+    const { image } = await decoder.decode({ frameIndex: 0 });
+    const size = [image.displayWidth, image.displayHeight];
+    const canvas = new OffscreenCanvas(...size).getContext('2d');
+    canvas.drawImage(image, 0, 0);
+    return { frameCount, repetitionCount, size, millis: image.duration / 1000, rgba: [...canvas.getImageData(0, 0, ...size).data] };
+  }, bytes);
+  assert.equal(webp.frameCount, 12);
+  assert.equal(webp.repetitionCount, null);
+  assert.ok(Math.abs(webp.millis - 1000 / 6) < 1.5, `${webp.millis} ms`);
+  const still = await painted(...webp.size);
+  assert.ok(apart(still, webp.rgba) < 4, `colours are ${apart(still, webp.rgba)} of 255 away on average`);
 });

@@ -88,6 +88,22 @@ test('a job runs on the server that the page came from', { timeout: 600_000 }, a
   assert.match(await at(page, 'privacy').textContent(), /Nothing is uploaded/);
 });
 
+test('what waits is made by the server, one after the other', { timeout: 600_000 }, async (t) => {
+  const page = await open(t);
+  const asked = routes(page);
+  await scene(page);
+  await chooseServer(page);
+  await settings(page, { steps: 8, frames: 4 });
+  await generate(page);
+  await at(page, 'queue-add').click();
+  await until(async () => (await at(page, 'queue').locator('li').count()) === 1, 'the scene to wait');
+  const jobs = () => asked.filter((route) => route === 'POST /api/jobs').length;
+  assert.equal(jobs(), 1, 'the server is asked for one at a time');
+  await until(async () => (await page.locator('#results li').count()) === 2, 'both videos', 400_000);
+  assert.equal(jobs(), 2);
+  assert.ok(await at(page, 'queue-box').isHidden());
+});
+
 test('cancelling stops the job on the server, too', { timeout: 300_000 }, async (t) => {
   const page = await open(t);
   await scene(page);

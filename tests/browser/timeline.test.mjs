@@ -133,3 +133,38 @@ test('the camera has a lane, and on a phone all of it fits and is dragged with a
   const { background } = await savedScene(page);
   assert.ok(Math.abs(background.at(-1)[2] - 0.5) < 0.05, JSON.stringify(background));
 });
+
+test('a rhythm is drawn by hand, with the mouse and with the keyboard', slow, async (t) => {
+  const page = await led(t);
+  await at(page, 'ease-0').selectOption('steady');
+  const half = async () => {
+    const { trajectory } = (await savedScene(page)).entities[0];
+    const [from, to] = [trajectory[0], trajectory.at(-1)];
+    // Where it is in the middle of its time, as a share of how far it goes.
+    const after = trajectory.findIndex(([, , time]) => time >= (from[2] + to[2]) / 2);
+    const [a, b] = [trajectory[Math.max(after - 1, 0)], trajectory[after]];
+    const u = ((from[2] + to[2]) / 2 - a[2]) / Math.max(b[2] - a[2], 1e-6);
+    return (a[0] + (b[0] - a[0]) * u - from[0]) / (to[0] - from[0]);
+  };
+  assert.ok(Math.abs((await half()) - 0.5) < 0.06, `${await half()}`);
+  assert.ok(!(await at(page, 'pace-0').isVisible()));
+  await at(page, 'ease-0').selectOption('hand');
+  await at(page, 'pace-0').waitFor();
+  const knob = await at(page, 'pace-0-1').boundingBox();
+  const box = await at(page, 'pace-0').boundingBox();
+  await page.mouse.move(knob.x + knob.width / 2, knob.y + knob.height / 2);
+  await page.mouse.down();
+  await page.mouse.move(knob.x + knob.width / 2, knob.y + knob.height / 2 + box.height * 0.3, { steps: 5 });
+  await page.mouse.up();
+  const slower = await half();
+  assert.ok(Math.abs(slower - 0.2) < 0.08, `${slower}`);
+  assert.equal(await at(page, 'ease-0').inputValue(), '', 'it has no name');
+  await at(page, 'pace-0-1').focus();
+  await page.keyboard.press('Shift+ArrowUp');
+  assert.ok((await half()) > slower + 0.05, `${await half()}`);
+  await at(page, 'undo').click();
+  await at(page, 'undo').click();
+  await until(async () => (await at(page, 'ease-0').inputValue()) === 'steady', 'the rhythm before');
+  await at(page, 'ease-0').selectOption('in');
+  assert.ok(!(await at(page, 'pace-0').isVisible()), 'a rhythm with a name closes it');
+});

@@ -5,6 +5,11 @@ use dragentity_testkit::program::assert_refused;
 
 /// A picture with a bright bar in it, and a preset in which the bar does what `motion` says.
 fn desk(motion: &str) -> Desk {
+    desk_with(motion, "")
+}
+
+/// The same, in a preset that says more of the scene.
+fn desk_with(motion: &str, more: &str) -> Desk {
     let desk = Desk::new();
     let bar = |x: u32, y: u32| (40..120).contains(&x) && (40..64).contains(&y);
     image::RgbImage::from_fn(160, 120, |x, y| {
@@ -23,7 +28,7 @@ fn desk(motion: &str) -> Desk {
     desk.write(
         "preset.json",
         format!(
-            r#"{{"dragentity": 1, "picture": {{"width": 160, "height": 120}}, "settings": {{"frames": 5}},
+            r#"{{"dragentity": 1, "picture": {{"width": 160, "height": 120}}, "settings": {{"frames": 5}}, {more}
                 "entities": [{{"mask": {{"width": 160, "height": 120, "runs": {runs}}}, {motion}}}]}}"#
         ),
     );
@@ -89,4 +94,35 @@ fn a_pose_turns_a_bar_and_bad_ones_are_refused() {
     let wrong = desk(r#""poses": [{"t": 1, "scale": 0.001}]"#);
     let refused = wrong.generate("picture.png", "preset.json");
     assert_refused(refused, 3, &["pose 1 of entity 1", "0.05"]);
+}
+
+#[test]
+fn a_camera_that_comes_nearer_shows_the_middle_twice_as_large() {
+    let view = r#""view": {"about": [0.5, 0.5], "poses": [{"t": 1, "scale": 2}]},"#;
+    let desk = desk_with(r#""trajectory": [[0.5, 0.43, 0]]"#, view);
+    generate(&desk);
+    // The bar's left end at 40 is seen at 0, its upper edge at 40 at 20, its lower one at 64 at 68.
+    for (place, wanted) in [
+        ([4, 30], [false, true]),
+        ([80, 66], [false, true]),
+        ([80, 42], [true, true]),
+        ([80, 74], [false, false]),
+    ] {
+        let seen = shown(&desk, place);
+        assert_eq!([seen[0], seen[4]], wanted, "{place:?}: {seen:?}");
+    }
+}
+
+#[test]
+fn a_corner_is_gone_through_without_slowing_down() {
+    // Up and down again in three quarters of the time; in the second frame a smooth path is higher already.
+    let at_corner = |corner: &str| {
+        let path =
+            format!(r#""trajectory": [[0.5, 0.43, 0], [0.5, 0.1, 0.5{corner}], [0.5, 0.43, 1]]"#);
+        let desk = desk(&path);
+        generate(&desk);
+        // Half way up the bar's upper edge is at 20 where it goes steadily.
+        shown(&desk, [80, 19])[1]
+    };
+    assert_eq!([at_corner(""), at_corner(", 1")], [true, false]);
 }

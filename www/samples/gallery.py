@@ -34,7 +34,7 @@ def boxes(*sides):
 # The wall: what is behind the head is neither flag nor shuttle.
 WALL = boxes((0.19, 0, 0.29, 0.28), (0.59, 0, 0.67, 0.4))
 
-# What each shows: turning, a path with a camera, leaving, bending, several things at once, the camera alone.
+# What each shows: turning, a path with a camera, leaving, bending, several things at once, a camera that comes nearer.
 SCENES = {
     "turn": ("coffee", {"entities": [
         {"name": "cup", "mask": CUP, "trajectory": [[0.46, 0.5, 0]],
@@ -54,7 +54,7 @@ SCENES = {
         {"name": "shuttle", "mask": ("astronaut", 0), "trajectory": [[0.8, 0.35, 0], [0.79, 0.2, 0.6], [0.77, 0.1, 1]]},
         {"name": "astronaut", "mask": WOMAN, "trajectory": [[0.43, 0.16, 0], [0.4, 0.18, 0.5], [0.45, 0.2, 1]],
          "handles": [[[0.2, 0.93, 0]], [[0.5, 0.93, 0]]]}]}),
-    "nearer": ("cat", {"background": [[0.5, 0.5, 0], [0.47, 0.5, 1]], "entities": [
+    "nearer": ("cat", {"view": {"about": [0.42, 0.45], "poses": [{"t": 1, "rotation": -4, "scale": 1.7}]}, "entities": [
         {"name": "cat", "mask": ("cat", 0), "trajectory": [[0.5, 0.7, 0], [0.51, 0.69, 0.5], [0.52, 0.71, 1]],
          "poses": [{"t": 0}, {"t": 1, "scale": 1.1, "rotation": 3}]}]}),
 }

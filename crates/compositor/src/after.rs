@@ -5,6 +5,7 @@ use super::place::At;
 use super::warp::Bendable;
 use dragentity_core::scene::bend::Motion;
 use dragentity_core::scene::parts::held_together;
+use dragentity_core::scene::view::Seen;
 use dragentity_core::scene::{Entity, Mask, Scene, Shadow};
 
 /// The things of a scene where its last frame has them, without their motion: paths, poses and joints are those of the picture that
@@ -26,11 +27,13 @@ pub fn after(scene: &Scene, frames: usize) -> Vec<Entity> {
         let [from, to] = [0.0, 1.0].map(|t| path.position(t));
         [to[0] - from[0], to[1] - from[1]]
     });
+    let view = scene.view.cleaned().at(1.0);
     let things = scene.entities.iter().zip(shown.into_iter().zip(held));
-    let moved = things.map(|(entity, (shown, trajectory))| {
+    let moved = things.map(|(entity, (shown, held))| {
         let size = [entity.mask.width, entity.mask.height];
         let led = Entity {
-            trajectory,
+            trajectory: held.trajectory,
+            poses: held.poses,
             ..shown
         };
         let motion = match camera {
@@ -42,7 +45,7 @@ pub fn after(scene: &Scene, frames: usize) -> Vec<Entity> {
         };
         Entity {
             name: entity.name.clone(),
-            mask: moved(&entity.mask, &motion, last),
+            mask: seen(moved(&entity.mask, &motion, last), &view),
             group: entity.group,
             part: entity.part,
             shadow: match &entity.shadow {
@@ -50,10 +53,31 @@ pub fn after(scene: &Scene, frames: usize) -> Vec<Entity> {
                 _ => Shadow::Found,
             },
             look: entity.look,
+            strength: entity.strength,
             ..Entity::default()
         }
     });
     moved.filter(|entity| entity.mask.area() > 8).collect()
+}
+
+/// A mask as the camera sees it, to the next pixel.
+fn seen(mask: Mask, view: &Seen) -> Mask {
+    if view.is_still() {
+        return mask;
+    }
+    let (width, height) = (mask.width as usize, mask.height as usize);
+    let aspect = width as f32 / height.max(1) as f32;
+    let mut out = Mask::empty(mask.width, mask.height);
+    for (at, alpha) in out.alpha.iter_mut().enumerate() {
+        let middle = |at: usize, side: usize| (at as f32 + 0.5) / side as f32;
+        let place = [middle(at % width, width), middle(at / width, height)];
+        let [x, y] = view.undo(place, aspect);
+        if (0.0..1.0).contains(&x) && (0.0..1.0).contains(&y) {
+            let (x, y) = ((x * width as f32) as usize, (y * height as f32) as usize);
+            *alpha = mask.alpha[y.min(height - 1) * width + x.min(width - 1)];
+        }
+    }
+    out
 }
 
 /// A mask where a motion has it in a frame. The motion is in the mask's own pixels.
@@ -99,7 +123,7 @@ fn moved(mask: &Mask, motion: &Motion, frame: usize) -> Mask {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dragentity_core::scene::{Look, Picture, Trajectory};
+    use dragentity_core::scene::{Look, Picture, Pose, Trajectory, View};
 
     fn disc(at: [f32; 2]) -> Mask {
         let mut mask = Mask::empty(100, 80);
@@ -138,6 +162,24 @@ mod tests {
         let [x, y] = centre(&ended[0]);
         assert!((x - 0.6).abs() < 0.01 && (y - 0.5).abs() < 0.01, "{x} {y}");
         assert_eq!(ended[1].mask, scene.entities[1].mask);
+        // The camera comes nearer, and everything is larger and elsewhere.
+        scene.view = View {
+            about: [0.5; 2],
+            poses: vec![Pose {
+                t: 1.0,
+                scale: 1.5,
+                ..Pose::default()
+            }],
+        };
+        let nearer = after(&scene, 12);
+        let [x, y] = centre(&nearer[0]);
+        assert!(
+            (x - 0.65).abs() < 0.015 && (y - 0.5).abs() < 0.015,
+            "{x} {y}"
+        );
+        let areas = [&nearer, &ended].map(|things| things[0].mask.area() as f32);
+        assert!((areas[0] / areas[1] - 2.25).abs() < 0.1, "{areas:?}");
+        scene.view = View::default();
         // What nobody leads goes with the camera.
         scene.background = Some(Trajectory::line([0.5, 0.5], [0.4, 0.5]));
         let ended = after(&scene, 12);

@@ -10,6 +10,7 @@ use super::resample;
 use super::shadow::{self, Shade};
 use super::warp::{Bent, Sampling, Warped, warp};
 use dragentity_core::scene::bend::Motion;
+use dragentity_core::scene::view::Seen;
 use dragentity_core::scene::{Mask, Picture, Shadow};
 use rayon::prelude::*;
 
@@ -59,6 +60,10 @@ pub struct Composition {
     waiting: Vec<(usize, Layer)>,
     cutouts: Vec<Moving>,
     camera: Vec<[f32; 2]>,
+    /// How the camera looks at each frame; those that are missing are seen as a whole.
+    view: Vec<Seen>,
+    /// How closely each layer that was given is followed, 0 to 1; 1 for those that are missing.
+    strengths: Vec<f32>,
     /// How much of each pixel is hidden by what moves away.
     hidden: Vec<f32>,
     /// How many layers hide it.
@@ -93,9 +98,23 @@ impl Composition {
             waiting,
             cutouts: Vec::new(),
             camera,
+            view: Vec::new(),
+            strengths: Vec::new(),
             masks,
             from: None,
         }
+    }
+
+    /// Seen as the camera looks at each frame.
+    pub fn seen(mut self, view: Vec<Seen>) -> Self {
+        self.view = view;
+        self
+    }
+
+    /// With how closely each layer is followed, 0 to 1, as they were given.
+    pub fn weighed(mut self, strengths: Vec<f32>) -> Self {
+        self.strengths = strengths;
+        self
     }
 
     /// Has holes filled from what a mask marks alone (over the whole picture, of any size).
@@ -304,6 +323,16 @@ impl Composition {
 
     /// Frame `index`, `width * height * 3` bytes.
     pub fn frame(&self, index: usize) -> Vec<u8> {
+        let whole = self.whole_frame(index);
+        let (width, height) = self.size();
+        match self.view.get(index).filter(|view| !view.is_still()) {
+            Some(view) => resample::seen(&whole, width, height, view),
+            None => whole,
+        }
+    }
+
+    /// The frame before the camera looks at it.
+    fn whole_frame(&self, index: usize) -> Vec<u8> {
         let camera = offset(&self.camera, index);
         let camera_still = At::Shift(camera).is_still();
         let mut layers: Vec<(f32, &Moving, At)> = self
@@ -378,12 +407,14 @@ impl Composition {
     }
 
     /// Where it is said what a frame shows: at things that move or are held, everywhere in the first frame and where the camera
-    /// moves. Not where something was uncovered, which is a guess.
+    /// moves. Not where something was uncovered, which is a guess. Outside is 0; inside is from 128, what is followed in none of the
+    /// steps in which things are, to 255, what is followed in all of them.
     pub fn followed(&self, index: usize) -> Mask {
         let (width, height) = self.size();
         let [w, h] = [self.picture.width, self.picture.height];
         let camera_still = |&offset: &[f32; 2]| At::Shift(offset).is_still();
-        if index == 0 || !self.camera.iter().all(camera_still) {
+        let views = self.view.iter().all(Seen::is_still);
+        if index == 0 || !views || !self.camera.iter().all(camera_still) {
             return Mask {
                 width: w,
                 height: h,
@@ -391,19 +422,32 @@ impl Composition {
             };
         }
         let mut followed = Mask::empty(w, h);
-        for mask in &self.held {
+        // Those that are held were given first.
+        for (layer, mask) in self.held.iter().enumerate() {
+            let level = self.level(layer);
             for (out, alpha) in followed.alpha.iter_mut().zip(mask.resized(w, h).alpha) {
-                *out = alpha.max(*out);
+                if alpha >= 128 {
+                    *out = level.max(*out);
+                }
             }
         }
         // What was made up is a guess, too.
         for layer in self.cutouts.iter().filter(|layer| !layer.beneath) {
             let coverage = layer.covered(index, [width, height]);
+            let level = self.level(layer.index);
             for (out, covered) in followed.alpha.iter_mut().zip(coverage) {
-                *out = ((covered * 255.0).round() as u8).max(*out);
+                if covered >= 0.5 {
+                    *out = level.max(*out);
+                }
             }
         }
         followed
+    }
+
+    /// How closely a layer is followed, as [`followed`](Self::followed) has it.
+    fn level(&self, layer: usize) -> u8 {
+        let strength = self.strengths.get(layer).copied().unwrap_or(1.0);
+        128 + (127.0 * strength.clamp(0.0, 1.0)).round() as u8
     }
 
     /// Several frames, on all threads.
@@ -585,11 +629,17 @@ mod tests {
         assert!(made.followed(0).alpha.iter().all(|&alpha| alpha == 255));
         let later = made.followed(1);
         let at = |x: usize, y: usize| later.alpha[y * WIDTH + x];
-        assert!(at(40, 22) > 250 && at(60, 1) == 255);
+        assert!(at(40, 22) == 255 && at(60, 1) == 255);
         assert!(
             at(23, 22) == 0 && at(60, 40) == 0,
             "uncovered, and never touched"
         );
+        let mut weighed =
+            Composition::new(picture.clone(), layers.clone(), Vec::new()).weighed(vec![0.0, 0.5]);
+        while weighed.advance() {}
+        let later = weighed.followed(1);
+        let at = |x: usize, y: usize| later.alpha[y * WIDTH + x];
+        assert_eq!([at(40, 22), at(60, 1), at(60, 40)], [192, 128, 0]);
         let mut panned = Composition::new(picture, layers, vec![[0.0; 2], [2.0, 0.0]]);
         while panned.advance() {}
         assert!(panned.followed(1).alpha.iter().all(|&alpha| alpha == 255));
@@ -686,6 +736,28 @@ mod tests {
         let before = composed(vec![still, moved], Vec::new()).frame(1);
         assert_eq!(pixel(&behind, 48, 22), pixel(&picture.rgb, 48, 22));
         assert_eq!(pixel(&before, 48, 22), pixel(&picture.rgb, 26, 22));
+    }
+
+    #[test]
+    fn a_camera_that_comes_nearer_enlarges_things_and_ground_alike() {
+        let near = Seen {
+            about: [0.0; 2],
+            angle: 0.0,
+            scale: 2.0,
+        };
+        let seen = composed(vec![], Vec::new()).seen(vec![Seen::default(), near]);
+        assert_eq!(seen.frame(0), *scene().0.rgb);
+        // The square is twice as far away and twice as large.
+        let frame = seen.frame(1);
+        for (x, y, inside) in [
+            (43, 35, true),
+            (60, 46, true),
+            (37, 40, false),
+            (50, 28, false),
+        ] {
+            assert_eq!(pixel(&frame, x, y)[2] > 200, inside, "{x} {y}");
+        }
+        assert!(seen.followed(1).alpha.iter().all(|a| *a == 255));
     }
 
     #[test]

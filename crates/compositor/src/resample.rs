@@ -1,4 +1,6 @@
-//! Pictures moved by parts of a pixel: Catmull-Rom's cubic, which keeps them sharp, along one axis at a time.
+//! Pictures moved by parts of a pixel, and seen from nearer: Catmull-Rom's cubic, which keeps them sharp, along one axis at a time.
+
+use dragentity_core::scene::view::Seen;
 
 /// A motion along one axis: whole pixels, and the weights of the four pixels around the rest.
 pub struct Taps {
@@ -25,12 +27,7 @@ impl Taps {
         };
         Self {
             shift: shift as i64,
-            weights: [
-                ((2.0 - t) * t - 1.0) * t * 0.5,
-                ((3.0 * t - 5.0) * t * t + 2.0) * 0.5,
-                ((4.0 - 3.0 * t) * t + 1.0) * t * 0.5,
-                (t - 1.0) * t * t * 0.5,
-            ],
+            weights: cubic(t),
         }
     }
 
@@ -45,6 +42,79 @@ impl Taps {
             .zip(self.weights)
             .filter(|(_, weight)| *weight != 0.0)
     }
+}
+
+/// How much the four pixels around a place weigh that lies `t` of the way from the second to the third.
+fn cubic(t: f32) -> [f32; 4] {
+    [
+        ((2.0 - t) * t - 1.0) * t * 0.5,
+        ((3.0 * t - 5.0) * t * t + 2.0) * 0.5,
+        ((4.0 - 3.0 * t) * t + 1.0) * t * 0.5,
+        (t - 1.0) * t * t * 0.5,
+    ]
+}
+
+/// The four pixels around a place along a side, and how much each weighs; the pixels mirrored at the borders.
+fn around(at: f32, side: usize) -> ([usize; 4], [f32; 4]) {
+    let first = at.floor();
+    let pixels = [-1, 0, 1, 2].map(|tap| mirrored(first as i64 + tap, side));
+    (pixels, cubic(at - first))
+}
+
+/// An RGB picture as the camera sees it, mirrored at its borders.
+pub fn seen(rgb: &[u8], width: usize, height: usize, view: &Seen) -> Vec<u8> {
+    let size = [width as f32, height as f32];
+    let aspect = size[0] / size[1].max(1.0);
+    // Where the middle of a pixel comes from, in pixels' middles.
+    let source = |x: usize, y: usize| {
+        let place = [(x as f32 + 0.5) / size[0], (y as f32 + 0.5) / size[1]];
+        let from = view.undo(place, aspect);
+        [0, 1].map(|axis| from[axis] * size[axis] - 0.5)
+    };
+    let mut out = vec![0; rgb.len()];
+    let rows = out.chunks_exact_mut(width * 3).enumerate();
+    let round = |value: f32| value.round().clamp(0.0, 255.0) as u8;
+    if view.angle.abs() < 1e-5 {
+        // Along one axis at a time.
+        let columns: Vec<_> = (0..width).map(|x| around(source(x, 0)[0], width)).collect();
+        let mut line = vec![0.0_f32; width * 3];
+        for (y, out) in rows {
+            let (lines, weights) = around(source(0, y)[1], height);
+            line.fill(0.0);
+            for (row, weight) in lines.into_iter().zip(weights) {
+                for (sum, &value) in line.iter_mut().zip(&rgb[row * width * 3..]) {
+                    *sum += weight * f32::from(value);
+                }
+            }
+            for (out, (pixels, weights)) in out.chunks_exact_mut(3).zip(&columns) {
+                for (c, out) in out.iter_mut().enumerate() {
+                    let taps = pixels.iter().zip(weights);
+                    *out = round(taps.map(|(x, weight)| weight * line[x * 3 + c]).sum());
+                }
+            }
+        }
+        return out;
+    }
+    for (y, out) in rows {
+        for (x, out) in out.chunks_exact_mut(3).enumerate() {
+            let [from_x, from_y] = source(x, y);
+            let (columns, across) = around(from_x, width);
+            let (lines, down) = around(from_y, height);
+            let mut pixel = [0.0_f32; 3];
+            for (row, down) in lines.into_iter().zip(down) {
+                for (column, across) in columns.into_iter().zip(across) {
+                    let at = (row * width + column) * 3;
+                    for (sum, &value) in pixel.iter_mut().zip(&rgb[at..at + 3]) {
+                        *sum += down * across * f32::from(value);
+                    }
+                }
+            }
+            for (out, value) in out.iter_mut().zip(pixel) {
+                *out = round(value);
+            }
+        }
+    }
+    out
 }
 
 /// An RGB picture moved by `offset` pixels, mirrored at its borders.
@@ -110,6 +180,53 @@ mod tests {
         for broken in [f32::NAN, f32::INFINITY, 1e30] {
             assert_eq!(Taps::new(broken).shift, 0);
         }
+    }
+
+    #[test]
+    fn a_camera_sees_the_same_whether_it_turns_by_nothing_or_by_hardly_anything() {
+        let (width, height) = (40_usize, 30_usize);
+        let wave = |i: usize| (128.0 + 90.0 * (i as f32 * 0.37).sin()) as u8;
+        let rgb: Vec<u8> = (0..width * height * 3).map(wave).collect();
+        let near = Seen {
+            about: [0.3, 0.6],
+            angle: 0.0,
+            scale: 2.5,
+        };
+        let turned = Seen {
+            angle: 2e-5,
+            ..near
+        };
+        let (a, b) = (
+            seen(&rgb, width, height, &near),
+            seen(&rgb, width, height, &turned),
+        );
+        let apart = a.iter().zip(&b).map(|(a, b)| a.abs_diff(*b)).max();
+        assert!(apart <= Some(2), "{apart:?}");
+        let whole = Seen { scale: 1.0, ..near };
+        assert_eq!(seen(&rgb, width, height, &whole), rgb);
+    }
+
+    #[test]
+    fn a_camera_that_comes_nearer_enlarges_about_its_place() {
+        // Columns of 0 and 250, the left half of the picture.
+        let column = |x: usize| if x < 4 { [0; 3] } else { [250; 3] };
+        let rgb: Vec<u8> = (0..16).flat_map(|i| column(i % 8)).collect();
+        let reds = |about: f32, turn: f32| -> Vec<u8> {
+            let view = Seen {
+                about: [about, 0.5],
+                angle: turn,
+                scale: 2.0,
+            };
+            let seen = seen(&rgb, 8, 2, &view);
+            seen.chunks_exact(3).take(8).map(|p| p[0]).collect()
+        };
+        let bright = |reds: &[u8]| reds.iter().filter(|red| **red > 125).count();
+        assert_eq!(bright(&reds(0.5, 0.0)), 4);
+        assert_eq!(bright(&reds(0.0, 0.0)), 0);
+        assert_eq!(bright(&reds(1.0, 0.0)), 8);
+        // Upside down.
+        let turned = reds(0.5, std::f32::consts::PI);
+        assert!(turned[0] > 125 && turned[7] < 125, "{turned:?}");
     }
 
     #[test]

@@ -43,7 +43,8 @@ impl Job {
 pub struct Reference {
     /// What is followed; its first frame is the picture.
     pub video: Video,
-    /// Where it is followed closely (inside), one for each frame and of its size.
+    /// Where it is followed closely (inside), one for each frame and of its size. From 128, in none of the steps in which things are, to
+    /// 255, in all of them.
     pub closely: Vec<Mask>,
 }
 

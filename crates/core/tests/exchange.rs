@@ -61,7 +61,7 @@ fn scene() -> Scene {
     let point = |i: u8| {
         let t = f32::from(i) / 20.0;
         let [x, y] = curve(t);
-        TrajectoryPoint { x, y, t }
+        TrajectoryPoint::new(x, y, t)
     };
     Scene {
         picture: Picture::from_rgb(SIZE[0], SIZE[1], vec![90; 640 * 480 * 3]).unwrap(),

@@ -31,8 +31,17 @@ fn film(bytes: &[u8], magic: &[u8], at: usize) {
     }
 }
 
+/// Most pixels of a GIF's canvas here: what more of them cost is what their size says, and would only slow the search down.
+const CANVAS: u32 = 1 << 20;
+
 pub(super) fn gif(bytes: &[u8]) {
-    film(bytes, b"GIF8", 0);
+    let side = |at: usize| {
+        let two = bytes.get(at..at + 2).and_then(|two| two.try_into().ok());
+        u32::from(two.map_or(0, u16::from_le_bytes))
+    };
+    if side(6) * side(8) <= CANVAS {
+        film(bytes, b"GIF8", 0);
+    }
 }
 
 pub(super) fn webp(bytes: &[u8]) {

@@ -1,9 +1,10 @@
-//! Frames become files: GIF and numbered PNGs in one archive everywhere; animated WebP, MP4 and numbered PNGs in the native program, which reads them, too.
+//! Frames become files: GIF and numbered PNGs in one archive everywhere, MP4, WebM and animated WebP of what a browser encodes; animated WebP, MP4 and numbered PNGs in the native program, which reads them, too.
 //! Paths are drawn over them, and what moves in them is followed ([`track`]).
 
 // Who shows something to people is a program, which hears of it in what is returned and called back.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod animation;
 pub mod archive;
 pub mod differences;
 pub mod gif;

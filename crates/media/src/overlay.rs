@@ -2,6 +2,7 @@
 
 use dragentity_core::Video;
 use dragentity_core::error::{Error, Result};
+use dragentity_core::scene::view::Seen;
 use dragentity_core::scene::{Entity, Mask, Scene, Trajectory};
 use tiny_skia::{FillRule, LineCap, LineJoin, Paint, PathBuilder, Pixmap, Stroke, Transform};
 
@@ -34,6 +35,8 @@ const DARK: [u8; 3] = [20, 20, 20];
 /// A frame that can be drawn on. Places are fractions of the frame, widths are pixels.
 pub struct Canvas {
     pixmap: Pixmap,
+    /// How the camera looks at what is drawn.
+    seen: Seen,
 }
 
 impl Canvas {
@@ -58,7 +61,10 @@ impl Canvas {
         {
             to.copy_from_slice(&[from[0], from[1], from[2], 255]);
         }
-        Ok(Self { pixmap })
+        Ok(Self {
+            pixmap,
+            seen: Seen::default(),
+        })
     }
 
     /// The frame's RGB bytes.
@@ -71,6 +77,8 @@ impl Canvas {
     }
 
     fn place(&self, p: [f32; 2]) -> (f32, f32) {
+        let aspect = self.pixmap.width() as f32 / self.pixmap.height().max(1) as f32;
+        let p = self.seen.apply(p, aspect);
         (
             p[0] * self.pixmap.width() as f32,
             p[1] * self.pixmap.height() as f32,
@@ -188,13 +196,16 @@ fn paint(colour: [u8; 3], opacity: f32) -> Paint<'static> {
 /// Those of [`Canvas::new`].
 pub fn with_trajectories(video: &Video, scene: &Scene) -> Result<Video> {
     let last = video.frames.len().max(2) - 1;
+    let view = scene.view.cleaned();
     let mut frames = Vec::with_capacity(video.frames.len());
     for (i, frame) in video.frames.iter().enumerate() {
         let mut canvas = Canvas::new(video.width, video.height, frame)?;
+        let t = i as f32 / last as f32;
+        canvas.seen = view.at(t);
         for (k, entity) in scene.entities.iter().enumerate() {
             for trajectory in entity.held_by() {
                 let tint = colour_of(entity, k);
-                canvas.trajectory(trajectory, i as f32 / last as f32, tint);
+                canvas.trajectory(trajectory, t, tint);
             }
         }
         frames.push(canvas.into_rgb());

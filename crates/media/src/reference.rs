@@ -41,10 +41,15 @@ pub fn open(folder: &Path, frames: usize) -> Result<(Picture, Reference)> {
             height: masks.height,
             alpha: frame.chunks_exact(3).map(white).collect(),
         };
-        match (mask.width, mask.height) == (width, height) {
+        let mut mask = match (mask.width, mask.height) == (width, height) {
             true => mask,
             false => mask.resized(width, height),
+        };
+        // What the film's compression has made of white and black: wholly, or not at all.
+        for alpha in &mut mask.alpha {
+            *alpha = if *alpha >= 128 { 255 } else { 0 };
         }
+        mask
     });
     let closely = closely.collect();
     Ok((picture, Reference { video, closely }))

@@ -333,7 +333,8 @@ fn moving(job: &Job) -> Vec<Entity> {
     let scene = &job.scene;
     let held = held_together(&scene.entities, MAX_ENTITIES);
     let entities = scene.layers().into_iter().map(|i| Entity {
-        trajectory: held[i].clone(),
+        trajectory: held[i].trajectory.clone(),
+        poses: held[i].poses.clone(),
         ..scene.entities[i].clone()
     });
     entities.filter(Entity::has_motion).collect()
@@ -344,7 +345,9 @@ fn composition(job: &Job, width: u32, height: u32) -> Composition {
     let scene = &job.scene;
     let frames = job.settings.frames as usize;
     let picture = scene.picture.resized(width, height);
-    let layers = moving(job).into_iter().map(|entity| Layer {
+    let entities = moving(job);
+    let strengths = entities.iter().map(|e| e.strength.share()).collect();
+    let layers = entities.into_iter().map(|entity| Layer {
         motion: Motion::of(&entity, &picture, frames, [width, height]),
         depths: Pose::sample(&entity.poses, frames)
             .iter()
@@ -359,7 +362,9 @@ fn composition(job: &Job, width: u32, height: u32) -> Composition {
         offsets.map(scaled).collect()
     });
     let layers = layers.collect();
-    let composition = Composition::new(picture, layers, camera.unwrap_or_default());
+    let view = scene.view.sample(frames);
+    let composition = Composition::new(picture, layers, camera.unwrap_or_default()).seen(view);
+    let composition = composition.weighed(strengths);
     steered(composition, &scene.behind)
 }
 

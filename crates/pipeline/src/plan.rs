@@ -114,7 +114,7 @@ pub fn conditions(
             .filter_map(|i| {
                 Some(EntityInput {
                     mask: job.scene.entities[i].mask.resized(width, height),
-                    track: track(held[i].as_ref()?),
+                    track: track(held[i].trajectory.as_ref()?),
                 })
             })
             .collect(),

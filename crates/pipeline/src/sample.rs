@@ -15,13 +15,24 @@ use dragentity_networks::svd::unet::UNetSpatioTemporalConditionModel;
 pub struct ReferenceLatents<B: Backend> {
     /// `[batch, frames, channels, height, width]`, scaled as the latents that are denoised.
     pub latents: Tensor<B, 5>,
-    /// 1 where it is followed closely, 0 elsewhere: `[batch, frames, 1, height, width]`.
+    /// In which share of the steps from `weak` to `strong` it is followed closely, 1 all of them, 0 none: `[batch, frames, 1, height, width]`.
     pub mask: Tensor<B, 5>,
     /// The first step that is done, counted from 0; those before it are left out. The more there are of them, the less is
     /// made anew anywhere.
     pub weak: usize,
-    /// Steps before this one end with the reference put back where the mask is 1.
+    /// Steps before this one end with the reference put back where the mask says.
     pub strong: usize,
+}
+
+impl<B: Backend> ReferenceLatents<B> {
+    /// 1 where the reference is put back after so many steps, counted from the first there is.
+    pub(crate) fn held_after(&self, steps: usize) -> Tensor<B, 5> {
+        let since = |step: usize| step.saturating_sub(self.weak);
+        let (done, all) = (since(steps), since(self.strong));
+        // Shares come in 127 levels, of which half a one is rounding.
+        let share = done as f32 / all.max(1) as f32 - 0.5 / 127.0;
+        self.mask.clone().greater_equal_elem(share).float()
+    }
 }
 
 /// A video being denoised.
@@ -156,7 +167,7 @@ impl<'a, B: Backend> Sampler<'a, B> {
             let level = self.scheduler.sigmas()[self.step];
             let back = reference.latents.clone() + noise.clone() * level;
             let made = self.sample.clone();
-            self.sample = made.clone() + (back - made) * reference.mask.clone();
+            self.sample = made.clone() + (back - made) * reference.held_after(self.step);
         }
         clean
     }

@@ -1,13 +1,16 @@
 //! Motions to choose from, for a thing and for the camera.
 
 use super::{Editor, Outcome, anchor};
-use dragentity_core::scene::Trajectory;
 use dragentity_core::scene::trajectory::Figure;
+use dragentity_core::scene::view::Zoom;
+use dragentity_core::scene::{Trajectory, View};
 
 /// How wide they are for a thing, as fractions of the picture's longer side; the second one comes first.
 const THING: [f32; 3] = [0.15, 0.28, 0.45];
 /// How wide they are for the camera.
 const CAMERA: [f32; 3] = [0.04, 0.08, 0.14];
+/// How much nearer the camera comes.
+const NEARER: [f32; 3] = [1.15, 1.35, 1.8];
 
 impl Editor {
     /// Has the selected entity move so: over the whole video, and with each further press in the next size.
@@ -29,6 +32,21 @@ impl Editor {
         let path = self.sized(figure, start, CAMERA, now);
         self.knob = None;
         self.set_background(Some(path))
+    }
+
+    /// Has the camera come nearer: over the whole video, and with each further press by the next factor. It comes to the selected
+    /// entity, or else to where it was led before.
+    pub fn take_zoom(&mut self, zoom: Zoom) -> Outcome {
+        let now = &self.scene.view;
+        let all = NEARER.map(|scale| zoom.poses(scale));
+        let at = all.iter().position(|poses| *poses == now.poses);
+        let next = at.map_or(1, |at| (at + 1) % all.len());
+        let about = self.selected_open().map(|entity| anchor(&entity.mask));
+        let view = View {
+            about: about.unwrap_or(now.about),
+            poses: all[next].clone(),
+        };
+        self.set_camera(self.scene.background.clone(), view)
     }
 
     /// The figure in the size after the one that there is now, or in the middle one.

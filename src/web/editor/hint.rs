@@ -75,7 +75,17 @@ impl Editor {
             }
             (Gesture::Stroke { .. }, _) => return (1, "Cover the whole thing."),
             (_, Tool::Camera) => {
-                return (2, "Drag the picture: the background will move that way.");
+                return (
+                    2,
+                    match self.moment {
+                        Some(_) => {
+                            "The frame is what the camera sees then: its handles turn it and bring it nearer."
+                        }
+                        None => {
+                            "Drag the picture: the background will move that way. To come nearer, move the playhead."
+                        }
+                    },
+                );
             }
             (_, Tool::Bend) => return (2, self.bend_hint()),
             (_, Tool::Brush) if self.selected.is_none() => {
@@ -135,7 +145,7 @@ impl Editor {
                 },
             );
         }
-        if self.scene.entities.is_empty() && self.scene.background.is_none() {
+        if self.scene.entities.is_empty() && self.scene.is_camera_still() {
             if !status.ready && !status.loading {
                 return (
                     1,

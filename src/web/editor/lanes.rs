@@ -1,8 +1,8 @@
 //! The timeline: from when to when things move, and with which rhythm.
 
 use super::{Editor, Gesture, Outcome, PathOf, TOLERANCE};
-use dragentity_core::scene::trajectory::{Ease, LEAST_SPAN, carried_over};
-use dragentity_core::scene::{Entity, Pose, Trajectory};
+use dragentity_core::scene::trajectory::{Ease, LEAST_SPAN, Pace, carried_over};
+use dragentity_core::scene::{Entity, Pose, Trajectory, View};
 
 /// What has a lane of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +11,12 @@ pub enum Lane {
     Entity(usize),
     /// The camera.
     Camera,
+}
+
+impl From<usize> for Lane {
+    fn from(index: usize) -> Self {
+        Self::Entity(index)
+    }
 }
 
 /// What of a lane's bar is dragged.
@@ -32,6 +38,31 @@ pub struct Retimed {
     now: [f32; 2],
 }
 
+/// A rhythm while it is drawn by hand.
+pub struct Paced {
+    lane: Lane,
+    knob: usize,
+    was: Pace,
+    now: Pace,
+}
+
+/// A rhythm with one of its knobs raised; those that it would pass go along.
+fn raised(Pace(mut ways): Pace, knob: usize, by: f32) -> Pace {
+    let by = if by.is_finite() { by } else { 0.0 };
+    if let Some(way) = ways.get_mut(knob) {
+        *way = (*way + by).clamp(0.0, 1.0);
+        let way = *way;
+        for (i, other) in ways.iter_mut().enumerate() {
+            *other = if i < knob {
+                other.min(way)
+            } else {
+                other.max(way)
+            };
+        }
+    }
+    Pace(ways)
+}
+
 /// A span of time with one of its ends, or all of it, shifted by a fraction of the video; within the video, no shorter than it may be.
 fn shifted([from, to]: [f32; 2], end: End, by: f32) -> [f32; 2] {
     let by = if by.is_finite() { by } else { 0.0 };
@@ -49,11 +80,13 @@ impl Editor {
     /// Everything that moves: the entities as they are listed, then the camera.
     pub fn lanes(&self) -> Vec<Lane> {
         let entities = self.scene.entities.iter().enumerate();
-        let camera = self.scene.background.as_ref().filter(|path| !path.is_pin());
+        let path = self.scene.background.as_ref();
+        let moves = path.is_some_and(|path| !path.is_pin());
+        let camera = moves || !self.poses(Lane::Camera).is_empty();
         entities
             .filter(|(_, entity)| entity.moves() && !entity.look.hidden)
             .map(|(index, _)| Lane::Entity(index))
-            .chain(camera.map(|_| Lane::Camera))
+            .chain(camera.then_some(Lane::Camera))
             .collect()
     }
 
@@ -78,10 +111,11 @@ impl Editor {
             .collect()
     }
 
-    fn poses(&self, lane: Lane) -> &[Pose] {
+    /// Its key poses, as they are in the scene.
+    pub(super) fn poses(&self, lane: Lane) -> &[Pose] {
         match lane {
             Lane::Entity(index) => self.scene.entities.get(index).map_or(&[], |e| &e.poses),
-            Lane::Camera => &[],
+            Lane::Camera => &self.scene.view.poses,
         }
     }
 
@@ -136,6 +170,63 @@ impl Editor {
         self.change_paths(lane, eased, |poses| poses)
     }
 
+    /// How much of the way of its first path is done when; as it is being drawn.
+    pub fn pace(&self, lane: Lane) -> Option<Pace> {
+        match &self.gesture {
+            Gesture::Pace(paced) if paced.lane == lane => Some(paced.now),
+            _ => {
+                let moving = self.moving(lane);
+                moving.first()?.1.pace(self.aspect())
+            }
+        }
+    }
+
+    /// Begins to draw a rhythm by one of its knobs.
+    pub fn begin_pace(&mut self, lane: Lane, knob: usize) -> Outcome {
+        let Some(was) = self.pace(lane) else {
+            return Outcome::Nothing;
+        };
+        self.gesture = Gesture::Pace(Paced {
+            lane,
+            knob,
+            was,
+            now: was,
+        });
+        Outcome::Draw
+    }
+
+    /// The knob is dragged so far upwards, a fraction of the way.
+    pub fn drag_pace(&mut self, by: f32) -> Outcome {
+        let Gesture::Pace(paced) = &mut self.gesture else {
+            return Outcome::Nothing;
+        };
+        paced.now = raised(paced.was, paced.knob, by);
+        Outcome::Draw
+    }
+
+    /// The knob is let go.
+    pub(super) fn keep_paced(&mut self, paced: &Paced) -> Outcome {
+        match paced.now == paced.was {
+            true => Outcome::Changed,
+            false => self.set_pace(paced.lane, paced.now),
+        }
+    }
+
+    /// Raises a knob of a lane's rhythm by a fraction of the way.
+    pub fn raise_pace(&mut self, lane: Lane, knob: usize, by: f32) -> Outcome {
+        match self.pace(lane) {
+            Some(pace) => self.set_pace(lane, raised(pace, knob, by)),
+            None => Outcome::Nothing,
+        }
+    }
+
+    fn set_pace(&mut self, lane: Lane, pace: Pace) -> Outcome {
+        let aspect = self.aspect();
+        let paced =
+            |path: &Trajectory| path.paced(pace, aspect).simplified(TOLERANCE / 2.0, aspect);
+        self.change_paths(lane, paced, |poses| poses)
+    }
+
     /// Shifts its motion, or one end of it, by a fraction of the video.
     pub fn retime(&mut self, lane: Lane, end: End, by: f32) -> Outcome {
         let was = self.span_at_rest(lane);
@@ -179,10 +270,10 @@ impl Editor {
             .collect()
     }
 
-    /// The moments of an entity's key poses, as they would be.
-    pub(super) fn retimed_keys(&self, retimed: &Retimed, index: usize) -> Vec<f32> {
-        let times = self.poses(Lane::Entity(index)).iter().map(|pose| pose.t);
-        match retimed.lane == Lane::Entity(index) {
+    /// The moments of a lane's key poses, as they would be.
+    pub(super) fn retimed_keys(&self, retimed: &Retimed, lane: Lane) -> Vec<f32> {
+        let times = self.poses(lane).iter().map(|pose| pose.t);
+        match retimed.lane == lane {
             true => times
                 .map(|t| carried_over(t, retimed.was, retimed.now))
                 .collect(),
@@ -212,10 +303,15 @@ impl Editor {
     ) -> Outcome {
         self.knob = None;
         match lane {
-            Lane::Camera => match self.scene.background.as_ref().map(change) {
-                Some(path) => self.set_background(Some(path)),
-                None => Outcome::Nothing,
-            },
+            Lane::Camera if self.scene.is_camera_still() => Outcome::Nothing,
+            Lane::Camera => {
+                let path = self.scene.background.as_ref().map(change);
+                let view = View {
+                    poses: poses(self.scene.view.poses.clone()),
+                    ..self.scene.view.clone()
+                };
+                self.set_camera(path, view)
+            }
             Lane::Entity(index) => {
                 let Some(entity) = self.scene.entities.get(index) else {
                     return Outcome::Nothing;

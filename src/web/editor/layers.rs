@@ -2,7 +2,7 @@
 
 use super::{Editor, FULL, MAX_ENTITIES, Outcome};
 use dragentity_core::scene::history::Edit;
-use dragentity_core::scene::{Entity, Look, Order};
+use dragentity_core::scene::{Entity, Look, Order, Strength};
 use dragentity_media::overlay::COLOURS;
 
 /// How far a copy's path strays from that of what was copied, as a fraction of the picture.
@@ -94,6 +94,57 @@ impl Editor {
             label: "duplicate",
         });
         self.select(Some(index + 1))
+    }
+
+    /// How closely Stable Video Diffusion is to follow an entity, 0 to 1.
+    pub fn set_strength(&mut self, index: usize, share: f32) -> Outcome {
+        let now = self.scene.entities.get(index).map(|e| e.strength);
+        let strength = Strength::new(share);
+        match now {
+            None => Outcome::Nothing,
+            Some(now) if now == strength || !share.is_finite() => Outcome::Changed,
+            Some(_) => self.edit(Edit::SetStrength { index, strength }),
+        }
+    }
+
+    /// What an entity may be tied to: the others, but for parts of bodies.
+    pub fn ties(&self, index: usize) -> Vec<usize> {
+        let own = self.scene.entities.get(index);
+        if own.is_none_or(|own| own.part.is_some()) {
+            return Vec::new();
+        }
+        let entities = self.scene.entities.iter().enumerate();
+        entities
+            .filter(|(i, other)| *i != index && other.part.is_none())
+            .map(|(i, _)| i)
+            .collect()
+    }
+
+    /// The first of those that an entity is tied to.
+    pub fn tied_to(&self, index: usize) -> Option<usize> {
+        let group = self.scene.entities.get(index)?.group?;
+        let same = |i: &usize| self.scene.entities[*i].group == Some(group);
+        self.ties(index).into_iter().find(same)
+    }
+
+    /// Ties an entity to another, or to none: whichever of those that are tied together moves, those go along that have no motion of
+    /// their own.
+    pub fn tie(&mut self, index: usize, to: Option<usize>) -> Outcome {
+        if index >= self.scene.entities.len()
+            || to.is_some_and(|to| !self.ties(index).contains(&to))
+        {
+            return Outcome::Nothing;
+        }
+        let mut groups: Vec<Option<u32>> = self.scene.entities.iter().map(|e| e.group).collect();
+        groups[index] = to.map(|to| {
+            let new = groups
+                .iter()
+                .flatten()
+                .max()
+                .map_or(1, |last| last.saturating_add(1));
+            *groups[to].get_or_insert(new)
+        });
+        self.edit(Edit::SetGroups { groups })
     }
 
     /// A name like this one that no entity has: a number behind it, or the next.

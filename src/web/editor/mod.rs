@@ -24,14 +24,14 @@ use dragentity_core::Click;
 use dragentity_core::scene::history::{Edit, History};
 use dragentity_core::scene::order::Step;
 use dragentity_core::scene::trajectory::DragPoint;
-use dragentity_core::scene::{Entity, Mask, Picture, Scene, Settings, Trajectory};
+use dragentity_core::scene::{Entity, Mask, Picture, Scene, Settings, Trajectory, View};
 
 pub use bend::Led;
 pub use hint::Status;
 pub use joints::JointRequest;
 pub use lanes::{End, Lane};
 pub use path_acts::PathAct;
-pub use paths::{Grip, PathOf};
+pub use paths::{Grip, Knob, PathOf};
 pub use poses::{PoseHandles, PosePart};
 
 /// How far, in pixels of the screen, a pointer moves before a press becomes a drag.
@@ -225,6 +225,8 @@ pub enum Gesture {
     Pose(Box<poses::Posed>),
     /// Shifting a key pose in time.
     Key(poses::Keyed),
+    /// A rhythm is drawn by hand on the timeline.
+    Pace(lanes::Paced),
     /// Leading the camera.
     Camera {
         /// The drag so far.
@@ -391,7 +393,7 @@ impl Editor {
     /// Whether there is something to generate from: an entity that moves or is held, or a camera path.
     pub fn can_generate(&self) -> bool {
         let moves = |entity: &Entity| entity.has_motion() && !entity.look.hidden;
-        self.scene.background.is_some() || self.scene.entities.iter().any(moves)
+        !self.scene.is_camera_still() || self.scene.entities.iter().any(moves)
     }
 
     /// A new picture, with nothing drawn on it; can be undone unless it is the first.
@@ -451,7 +453,7 @@ impl Editor {
         let Some(target) = index.filter(|&i| i < self.scene.entities.len()) else {
             return Outcome::Say("Select a person first: click it, or its name in the list.");
         };
-        if self.scene.entities[target].group.is_some() {
+        if self.scene.entities[target].part.is_some() {
             return Outcome::Say("This is a part already. Only a whole person can be split.");
         }
         self.request += 1;
@@ -487,7 +489,13 @@ impl Editor {
 
     /// The camera's path.
     pub fn set_background(&mut self, trajectory: Option<Trajectory>) -> Outcome {
-        self.edit(Edit::SetBackground { trajectory })
+        let view = self.scene.view.clone();
+        self.set_camera(trajectory, view)
+    }
+
+    /// All that the camera does, in one step.
+    pub fn set_camera(&mut self, trajectory: Option<Trajectory>, view: View) -> Outcome {
+        self.edit(Edit::SetCamera { trajectory, view })
     }
 
     /// Renames an entity; an empty name leaves the old one.

@@ -1,6 +1,7 @@
 //! What the path buttons do: turn a path round, close it, have it go there and back, mirror it, copy it.
 
 use super::{Editor, Lane, Outcome, PathOf, Tool, anchor};
+use dragentity_core::scene::trajectory::Listed;
 use dragentity_core::scene::{Trajectory, TrajectoryPoint};
 
 /// Ends nearer than this, a fraction of the picture's longer side, are one place.
@@ -75,6 +76,29 @@ impl Editor {
         }
     }
 
+    /// Has the path make a corner at the point that was taken up last, or go through it smoothly again.
+    pub fn toggle_corner(&mut self) -> Outcome {
+        let chosen = self.knob.and_then(|(of, point)| {
+            let path = self.path(of)?;
+            let inner = point > 0 && point + 1 < path.cleaned().points.len();
+            inner.then(|| (of, point, path.with_corner_toggled(point)))
+        });
+        let Some((of, point, path)) = chosen else {
+            return Outcome::Say("Take up a point within a path first: click it, or press K.");
+        };
+        let kept = self.set_path(of, path);
+        self.knob = Some((of, point));
+        kept
+    }
+
+    /// Whether the point that was taken up last can be a corner, and is.
+    pub fn corner(&self) -> Option<bool> {
+        let (of, point) = self.knob?;
+        let points = self.path(of)?.cleaned().points;
+        let inner = point > 0 && point + 1 < points.len();
+        points.get(point).filter(|_| inner).map(|p| p.corner)
+    }
+
     fn ends_where_it_begins(&self, lane: Lane) -> bool {
         let first = match lane {
             Lane::Camera => PathOf::Camera,
@@ -109,7 +133,7 @@ impl Editor {
     /// Copies the path in hand; as a text for the clipboard, from which other tabs can paste it.
     pub fn copy_path(&mut self) -> Option<String> {
         let path = self.path_in_hand()?.cleaned();
-        let points: Vec<[f32; 3]> = path.points.iter().map(|p| [p.x, p.y, p.t]).collect();
+        let points: Vec<Listed> = path.points.iter().copied().map(Listed::from).collect();
         self.copied = Some(path);
         serde_json::to_string(&serde_json::json!({ COPIED: points })).ok()
     }
@@ -119,7 +143,7 @@ impl Editor {
         #[derive(serde::Deserialize)]
         struct Copied {
             #[serde(rename = "dragentity_path")]
-            points: Vec<[f32; 3]>,
+            points: Vec<Listed>,
         }
         /// No path is longer, so that nothing else is looked at.
         const MOST: usize = 100_000;
@@ -131,9 +155,7 @@ impl Editor {
         };
         let points = points.into_iter();
         let path = Trajectory {
-            points: points
-                .map(|[x, y, t]| TrajectoryPoint { x, y, t })
-                .collect(),
+            points: points.map(TrajectoryPoint::from).collect(),
         };
         self.copied = Some(path.cleaned());
         true

@@ -74,6 +74,8 @@ pub struct Knob {
     pub at: [f32; 2],
     /// Delete would take it away.
     pub chosen: bool,
+    /// The path has a corner there.
+    pub corner: bool,
 }
 
 impl Editor {
@@ -160,7 +162,7 @@ impl Editor {
                 }
             };
             for (i, p) in knobs.iter().filter_map(|&i| Some((i, path.points.get(i)?))) {
-                let at = [p.x, p.y];
+                let (at, corner) = ([p.x, p.y], p.corner);
                 if i > 0 || !self.gives_way(of, at) {
                     let chosen = chosen == Some(i);
                     shown.push(Knob {
@@ -168,6 +170,7 @@ impl Editor {
                         point: i,
                         at,
                         chosen,
+                        corner,
                     });
                 }
             }

@@ -112,7 +112,11 @@ impl Editor {
     pub fn drag(&mut self, at: [f32; 2], time: f64, pixels: f32) -> Outcome {
         let (straight, aspect) = (self.straight, self.aspect());
         match &mut self.gesture {
-            Gesture::Idle | Gesture::Missed | Gesture::Retime(_) | Gesture::Key(_) => {
+            Gesture::Idle
+            | Gesture::Missed
+            | Gesture::Retime(_)
+            | Gesture::Key(_)
+            | Gesture::Pace(_) => {
                 return Outcome::Nothing;
             }
             Gesture::Pose(_) => return self.drag_pose(at, pixels),
@@ -196,6 +200,7 @@ impl Editor {
             Gesture::Retime(retimed) => self.keep_retimed(&retimed),
             Gesture::Pose(posed) => self.keep_pose(*posed),
             Gesture::Key(keyed) => self.keep_key(&keyed),
+            Gesture::Pace(paced) => self.keep_paced(&paced),
             Gesture::Press { at, .. } if self.tool == Tool::Bend => self.click_handle(at),
             Gesture::Press { at, held, .. } if self.tool == Tool::Shadow => {
                 self.click_shadow(at, held)

@@ -1,8 +1,9 @@
 //! Turns, scales and depths over time: key poses, set by handles on the picture or as numbers, and moved on the timeline.
 
-use super::{DRAG_THRESHOLD, Editor, Gesture, Outcome, PathOf, Tool, anchor};
+use super::{DRAG_THRESHOLD, Editor, Gesture, Lane, Outcome, PathOf, Tool, anchor};
 use dragentity_core::scene::pose::{MAX_DEPTH, MAX_POSES, MAX_ROTATION, SCALES};
-use dragentity_core::scene::{Entity, Pose};
+use dragentity_core::scene::view::{Seen, ZOOMS};
+use dragentity_core::scene::{Pose, View};
 use std::f32::consts::{FRAC_PI_2, FRAC_PI_4, PI, TAU};
 
 /// Moments nearer than this, a fraction of the video, are one.
@@ -23,10 +24,12 @@ pub enum PosePart {
     Scale,
     /// How near it is; what is greater is nearer.
     Depth,
+    /// The place that the camera's view is about, which is no number.
+    Place,
 }
 
 impl PosePart {
-    /// All of them.
+    /// Those that are numbers.
     pub const ALL: [Self; 3] = [Self::Turn, Self::Scale, Self::Depth];
 
     /// Its value in a pose.
@@ -35,19 +38,25 @@ impl PosePart {
             Self::Turn => pose.rotation,
             Self::Scale => pose.scale,
             Self::Depth => pose.depth,
+            Self::Place => 0.0,
         }
     }
 
-    fn set(self, pose: &mut Pose, value: f32) {
+    fn set(self, pose: &mut Pose, value: f32, of: Lane) {
+        let scales = match of {
+            Lane::Entity(_) => SCALES,
+            Lane::Camera => ZOOMS,
+        };
         match self {
             Self::Turn => pose.rotation = value.clamp(-MAX_ROTATION, MAX_ROTATION),
-            Self::Scale => pose.scale = value.clamp(*SCALES.start(), *SCALES.end()),
+            Self::Scale => pose.scale = value.clamp(*scales.start(), *scales.end()),
             Self::Depth => pose.depth = value.clamp(-MAX_DEPTH, MAX_DEPTH),
+            Self::Place => {}
         }
     }
 }
 
-/// Where the selected entity is turned and scaled by hand, fractions of the picture.
+/// Where the selected entity, or the camera's view, is turned and scaled by hand, fractions of the picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PoseHandles {
     /// What it is turned about.
@@ -60,7 +69,7 @@ pub struct PoseHandles {
 
 /// A pose in the pointer's hand.
 pub struct Posed {
-    index: usize,
+    of: Lane,
     part: PosePart,
     /// The moment, a fraction of the video.
     t: f32,
@@ -72,13 +81,15 @@ pub struct Posed {
     turned: f32,
     /// What it was.
     was: f32,
+    /// Where the camera's view was held, and would be.
+    about: [[f32; 2]; 2],
     poses: Vec<Pose>,
     moved: bool,
 }
 
 /// A key pose that is dragged on the timeline.
 pub struct Keyed {
-    index: usize,
+    of: Lane,
     key: usize,
     was: f32,
     /// When it would be.
@@ -86,13 +97,13 @@ pub struct Keyed {
 }
 
 /// The poses with one changed, or put in, at a moment; `None` where there are too many.
-fn with(poses: &[Pose], t: f32, part: PosePart, value: f32) -> Option<Vec<Pose>> {
+fn with(of: Lane, poses: &[Pose], t: f32, part: PosePart, value: f32) -> Option<Vec<Pose>> {
     let mut poses = Pose::cleaned(poses);
     // At the very beginning all is as in the picture.
     let t = t.clamp(SAME_MOMENT, 1.0);
     let near = |pose: &&mut Pose| (pose.t - t).abs() < SAME_MOMENT;
     if let Some(pose) = poses.iter_mut().find(near) {
-        part.set(pose, value);
+        part.set(pose, value, of);
         return Some(poses);
     }
     if poses.len() >= MAX_POSES {
@@ -102,7 +113,7 @@ fn with(poses: &[Pose], t: f32, part: PosePart, value: f32) -> Option<Vec<Pose>>
         t,
         ..Pose::at(&poses, t)
     };
-    part.set(&mut pose, value);
+    part.set(&mut pose, value, of);
     poses.push(pose);
     Some(Pose::cleaned(&poses))
 }
@@ -130,58 +141,122 @@ impl Editor {
         self.moment.unwrap_or(1.0)
     }
 
-    /// How an entity is turned and scaled at the moment that poses are set at; as it is being changed.
-    pub fn pose_now(&self, index: usize) -> Pose {
-        let poses = self.poses_of(index);
+    /// How an entity, or the camera's view, is turned and scaled at the moment that poses are set at; as it is being changed.
+    pub fn pose_now(&self, of: impl Into<Lane>) -> Pose {
+        let poses = self.poses_of(of.into());
         Pose::at(poses, self.pose_time())
     }
 
-    /// An entity's poses, as they are being changed.
-    fn poses_of(&self, index: usize) -> &[Pose] {
+    /// Its poses, as they are being changed.
+    fn poses_of(&self, of: Lane) -> &[Pose] {
         match &self.gesture {
-            Gesture::Pose(posed) if posed.index == index => &posed.poses,
-            _ => self.scene.entities.get(index).map_or(&[], |e| &e.poses),
+            Gesture::Pose(posed) if posed.of == of => &posed.poses,
+            _ => self.poses(of),
         }
     }
 
-    /// The poses that are being changed, and whose they are.
+    /// The poses of an entity that are being changed, and whose they are.
     pub fn posed(&self) -> Option<(usize, &[Pose])> {
         match &self.gesture {
-            Gesture::Pose(posed) => Some((posed.index, &posed.poses)),
+            Gesture::Pose(posed) => match posed.of {
+                Lane::Entity(index) => Some((index, &posed.poses)),
+                Lane::Camera => None,
+            },
             _ => None,
         }
     }
 
+    /// How the camera looks at the scene, as it is being changed.
+    pub fn view(&self) -> View {
+        match &self.gesture {
+            Gesture::Pose(posed) if posed.of == Lane::Camera => View {
+                about: posed.about[1],
+                poses: posed.poses.clone(),
+            },
+            Gesture::Key(keyed) if keyed.of == Lane::Camera => {
+                let mut view = self.scene.view.clone();
+                if let Some(pose) = view.poses.get_mut(keyed.key) {
+                    pose.t = keyed.now;
+                }
+                view
+            }
+            _ => self.scene.view.clone(),
+        }
+    }
+
     /// Sets a turn, a scale or a depth at that moment.
-    pub fn set_pose(&mut self, index: usize, part: PosePart, value: f32) -> Outcome {
-        let Some(entity) = self.scene.entities.get(index) else {
+    pub fn set_pose(&mut self, of: impl Into<Lane>, part: PosePart, value: f32) -> Outcome {
+        let of = of.into();
+        if matches!(of, Lane::Entity(index) if index >= self.scene.entities.len()) {
             return Outcome::Nothing;
-        };
-        if !value.is_finite() || part.of(&self.pose_now(index)) == value {
+        }
+        if !value.is_finite() || part.of(&self.pose_now(of)) == value {
             return Outcome::Changed;
         }
-        match with(&from_picture(&entity.poses), self.pose_time(), part, value) {
-            Some(poses) => self.keep_poses(index, poses),
+        let poses = from_picture(self.poses(of));
+        match with(of, &poses, self.pose_time(), part, value) {
+            Some(poses) => self.keep_poses(of, poses),
             None => Outcome::Say(MANY),
         }
     }
 
-    fn keep_poses(&mut self, index: usize, poses: Vec<Pose>) -> Outcome {
-        let Some(entity) = self.scene.entities.get(index) else {
-            return Outcome::Nothing;
-        };
-        let paths = entity.held_by().cloned().collect();
-        let skeleton = entity.skeleton.clone();
-        self.set_motion(index, paths, poses, skeleton)
+    fn keep_poses(&mut self, of: Lane, poses: Vec<Pose>) -> Outcome {
+        match of {
+            Lane::Entity(index) => {
+                let Some(entity) = self.scene.entities.get(index) else {
+                    return Outcome::Nothing;
+                };
+                let paths = entity.held_by().cloned().collect();
+                let skeleton = entity.skeleton.clone();
+                self.set_motion(index, paths, poses, skeleton)
+            }
+            Lane::Camera => {
+                let view = View {
+                    poses,
+                    ..self.scene.view.clone()
+                };
+                self.set_camera(self.scene.background.clone(), view)
+            }
+        }
     }
 
-    /// The handles that turn and scale the selected entity, at the playhead's moment; there are none at the beginning, where all is as in
+    /// What the handles turn and scale, if there are any: the selected entity, or, with its tool, the camera's view.
+    fn in_pose_hand(&self) -> Option<Lane> {
+        match self.tool {
+            Tool::Camera => Some(Lane::Camera),
+            Tool::Move => {
+                let open = self.selected_open().filter(|e| e.skeleton.is_none());
+                open.and(self.selected).map(Lane::Entity)
+            }
+            _ => None,
+        }
+    }
+
+    /// The handles that turn and scale what is in hand, at the playhead's moment; there are none at the beginning, where all is as in
     /// the picture, and for people who are led by their joints.
     pub fn pose_handles(&self) -> Option<PoseHandles> {
         let t = self.moment?;
-        let idle = matches!(self.gesture, Gesture::Idle | Gesture::Pose(_));
-        let index = self.selected.filter(|_| idle && self.tool == Tool::Move)?;
-        let entity = self.selected_open().filter(|e| e.skeleton.is_none())?;
+        if !matches!(self.gesture, Gesture::Idle | Gesture::Pose(_)) {
+            return None;
+        }
+        let aspect = self.aspect();
+        let reach = self.reach[1].max(0.005);
+        let inside = |at: [f32; 2]| at.map(|v| v.clamp(EDGE, 1.0 - EDGE));
+        let index = match self.in_pose_hand()? {
+            Lane::Entity(index) => index,
+            Lane::Camera => {
+                // On the frame that is seen: in the corner that is far from what it is about, and below the middle of its upper side.
+                let seen = self.view().at(t);
+                let far = |v: f32| if v > 0.5 { 0.0 } else { 1.0 };
+                let turned = seen.undo([0.5, 3.0 * reach], aspect);
+                return Some(PoseHandles {
+                    pivot: seen.about,
+                    turn: inside(turned),
+                    scale: inside(seen.undo(seen.about.map(far), aspect)),
+                });
+            }
+        };
+        let entity = self.scene.entities.get(index)?;
         let first = PathOf::Handle { index, handle: 0 };
         let pivot = match self.path(first) {
             Some(path) => path.position(t),
@@ -189,24 +264,31 @@ impl Editor {
         };
         let bounds = entity.mask.bounding_box()?;
         let (width, height) = (entity.mask.width.max(1), entity.mask.height.max(1));
-        let aspect = self.aspect();
         // In heights of the picture, as all that follows.
         let across = (bounds.x1 - bounds.x0) as f32 / width as f32 * aspect;
         let down = (bounds.y1 - bounds.y0) as f32 / height as f32;
-        let reach = self.reach[1].max(0.005);
         let pose = self.pose_now(index);
         let radius = (across.max(down) / 2.0 * pose.scale).clamp(3.0 * reach, 0.45);
         let turned = pose.rotation.to_radians();
         let place = |angle: f32, away: f32| {
             let (sin, cos) = (turned + angle).sin_cos();
-            let at = [pivot[0] + away * cos / aspect, pivot[1] + away * sin];
-            at.map(|v| v.clamp(EDGE, 1.0 - EDGE))
+            inside([pivot[0] + away * cos / aspect, pivot[1] + away * sin])
         };
         Some(PoseHandles {
             pivot,
             turn: place(-FRAC_PI_2, radius + 2.0 * reach),
             scale: place(FRAC_PI_4, radius + reach),
         })
+    }
+
+    /// The corners of what the camera sees at the playhead's moment, where that is not the whole picture or is in hand: its upper left one
+    /// first, on round.
+    pub fn camera_frame(&self) -> Option<[[f32; 2]; 4]> {
+        let seen: Seen = self.view().at(self.moment?);
+        let shown = self.in_pose_hand() == Some(Lane::Camera) || !seen.is_still();
+        let aspect = self.aspect();
+        let corners = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]];
+        shown.then(|| corners.map(|corner| seen.undo(corner, aspect)))
     }
 
     /// What a press there would take hold of.
@@ -221,31 +303,32 @@ impl Editor {
         ];
         let near = both.into_iter().filter(|(_, away)| *away <= 1.3);
         let nearest = near.min_by(|a, b| a.1.total_cmp(&b.1));
-        nearest.map(|(part, _)| part)
+        let held = || {
+            // The place that the camera holds.
+            let camera = self.in_pose_hand() == Some(Lane::Camera);
+            (camera && away(handles.pivot) <= 1.3).then_some(PosePart::Place)
+        };
+        nearest.map(|(part, _)| part).or_else(held)
     }
 
     /// The pointer goes down on a handle.
     pub(super) fn take_pose(&mut self, part: PosePart, at: [f32; 2]) -> Outcome {
-        let (Some(index), Some(t), Some(handles)) =
-            (self.selected, self.moment, self.pose_handles())
+        let (Some(of), Some(t), Some(handles)) =
+            (self.in_pose_hand(), self.moment, self.pose_handles())
         else {
             return Outcome::Nothing;
         };
-        let own = self
-            .scene
-            .entities
-            .get(index)
-            .map(|e| from_picture(&e.poses));
         self.gesture = Gesture::Pose(Box::new(Posed {
-            index,
+            of,
             part,
             t,
             pivot: handles.pivot,
             from: at,
             last: at,
             turned: 0.0,
-            was: part.of(&self.pose_now(index)),
-            poses: own.unwrap_or_default(),
+            was: part.of(&self.pose_now(of)),
+            about: [self.scene.view.about; 2],
+            poses: from_picture(self.poses(of)),
             moved: false,
         }));
         Outcome::Draw
@@ -268,18 +351,28 @@ impl Editor {
             true => (value / step).round() * step,
             false => value,
         };
+        // The frame that the camera sees turns against the picture, and is the smaller the larger that is seen.
+        let camera = posed.of == Lane::Camera;
         let value = match posed.part {
+            PosePart::Place => {
+                let by = [0, 1].map(|axis| at[axis] - posed.from[axis]);
+                posed.about[1] =
+                    [0, 1].map(|axis| (posed.about[0][axis] + by[axis]).clamp(0.0, 1.0));
+                return Outcome::Draw;
+            }
             PosePart::Turn => {
                 // Past half a turn it goes on.
                 let more = angle(at) - angle(posed.last);
                 let turned = posed.turned + (more + PI).rem_euclid(TAU) - PI;
                 posed.turned = turned;
+                let turned = if camera { -turned } else { turned };
                 stepped(posed.was + turned.to_degrees(), STEPS[0])
             }
+            _ if camera => stepped(posed.was * long(posed.from) / long(at), STEPS[1]),
             _ => stepped(posed.was * long(at) / long(posed.from), STEPS[1]),
         };
         posed.last = at;
-        if let Some(poses) = with(&posed.poses, posed.t, posed.part, value) {
+        if let Some(poses) = with(posed.of, &posed.poses, posed.t, posed.part, value) {
             posed.poses = poses;
         }
         Outcome::Draw
@@ -287,20 +380,28 @@ impl Editor {
 
     /// The pointer lets go of a handle.
     pub(super) fn keep_pose(&mut self, posed: Posed) -> Outcome {
-        match posed.moved {
-            true => self.keep_poses(posed.index, posed.poses),
-            false => Outcome::Draw,
+        match (posed.moved, posed.part) {
+            (false, _) => Outcome::Draw,
+            (true, PosePart::Place) => {
+                let view = View {
+                    about: posed.about[1],
+                    ..self.scene.view.clone()
+                };
+                self.set_camera(self.scene.background.clone(), view)
+            }
+            (true, _) => self.keep_poses(posed.of, posed.poses),
         }
     }
 
-    /// The moments of an entity's key poses, rising, as they are being changed.
-    pub fn keys(&self, index: usize) -> Vec<f32> {
+    /// The moments of the key poses of an entity or the camera, rising, as they are being changed.
+    pub fn keys(&self, of: impl Into<Lane>) -> Vec<f32> {
+        let of = of.into();
         let mut times: Vec<f32> = match &self.gesture {
-            Gesture::Retime(retimed) => self.retimed_keys(retimed, index),
-            _ => self.poses_of(index).iter().map(|pose| pose.t).collect(),
+            Gesture::Retime(retimed) => self.retimed_keys(retimed, of),
+            _ => self.poses_of(of).iter().map(|pose| pose.t).collect(),
         };
         if let Gesture::Key(keyed) = &self.gesture
-            && keyed.index == index
+            && keyed.of == of
             && let Some(time) = times.get_mut(keyed.key)
         {
             *time = keyed.now;
@@ -309,17 +410,13 @@ impl Editor {
     }
 
     /// Begins to drag a key pose on the timeline.
-    pub fn begin_key(&mut self, index: usize, key: usize) -> Outcome {
-        let pose = self
-            .scene
-            .entities
-            .get(index)
-            .and_then(|e| e.poses.get(key));
-        let Some(was) = pose.map(|pose| pose.t) else {
+    pub fn begin_key(&mut self, of: impl Into<Lane>, key: usize) -> Outcome {
+        let of = of.into();
+        let Some(was) = self.poses(of).get(key).map(|pose| pose.t) else {
             return Outcome::Nothing;
         };
         self.gesture = Gesture::Key(Keyed {
-            index,
+            of,
             key,
             was,
             now: was,
@@ -328,9 +425,9 @@ impl Editor {
     }
 
     /// When a key pose may be, shifted by a fraction of the video: between those beside it.
-    fn shifted_key(entity: &Entity, key: usize, by: f32) -> Option<f32> {
-        let pose = entity.poses.get(key)?;
-        let beside = |i: Option<usize>| i.and_then(|i| entity.poses.get(i)).map(|pose| pose.t);
+    fn shifted_key(poses: &[Pose], key: usize, by: f32) -> Option<f32> {
+        let pose = poses.get(key)?;
+        let beside = |i: Option<usize>| i.and_then(|i| poses.get(i)).map(|pose| pose.t);
         let low = beside(key.checked_sub(1)).map_or(SAME_MOMENT, |t| t + 2.0 * SAME_MOMENT);
         let high = beside(Some(key + 1)).map_or(1.0, |t| t - 2.0 * SAME_MOMENT);
         let by = if by.is_finite() { by } else { 0.0 };
@@ -339,11 +436,11 @@ impl Editor {
 
     /// The key pose is dragged so far, a fraction of the video, from where it was.
     pub fn drag_key(&mut self, by: f32) -> Outcome {
-        let Gesture::Key(keyed) = &mut self.gesture else {
+        let Gesture::Key(keyed) = &self.gesture else {
             return Outcome::Nothing;
         };
-        let entity = self.scene.entities.get(keyed.index);
-        if let Some(now) = entity.and_then(|e| Self::shifted_key(e, keyed.key, by)) {
+        let shifted = Self::shifted_key(self.poses(keyed.of), keyed.key, by);
+        if let (Gesture::Key(keyed), Some(now)) = (&mut self.gesture, shifted) {
             keyed.now = now;
         }
         Outcome::Draw
@@ -353,31 +450,29 @@ impl Editor {
     pub(super) fn keep_key(&mut self, keyed: &Keyed) -> Outcome {
         match keyed.now == keyed.was {
             true => Outcome::Changed,
-            false => self.shift_key(keyed.index, keyed.key, keyed.now - keyed.was),
+            false => self.shift_key(keyed.of, keyed.key, keyed.now - keyed.was),
         }
     }
 
     /// Shifts a key pose by a fraction of the video.
-    pub fn shift_key(&mut self, index: usize, key: usize, by: f32) -> Outcome {
-        let Some(entity) = self.scene.entities.get(index) else {
+    pub fn shift_key(&mut self, of: impl Into<Lane>, key: usize, by: f32) -> Outcome {
+        let of = of.into();
+        let mut poses = self.poses(of).to_vec();
+        let Some(t) = Self::shifted_key(&poses, key, by) else {
             return Outcome::Nothing;
         };
-        let Some(t) = Self::shifted_key(entity, key, by) else {
-            return Outcome::Nothing;
-        };
-        let mut poses = entity.poses.clone();
         poses[key].t = t;
-        self.keep_poses(index, poses)
+        self.keep_poses(of, poses)
     }
 
     /// Takes a key pose away.
-    pub fn delete_key(&mut self, index: usize, key: usize) -> Outcome {
-        let entity = self.scene.entities.get(index);
-        let Some(entity) = entity.filter(|entity| key < entity.poses.len()) else {
+    pub fn delete_key(&mut self, of: impl Into<Lane>, key: usize) -> Outcome {
+        let of = of.into();
+        let mut poses = self.poses(of).to_vec();
+        if key >= poses.len() {
             return Outcome::Nothing;
-        };
-        let mut poses = entity.poses.clone();
+        }
         poses.remove(key);
-        self.keep_poses(index, poses)
+        self.keep_poses(of, poses)
     }
 }

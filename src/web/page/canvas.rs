@@ -1,8 +1,10 @@
 //! Canvases, and what is painted on them.
 
 use super::dom;
+use js_sys::{Function, Promise, Uint8Array};
 use wasm_bindgen::prelude::*;
-use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{Blob, CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
 
 /// A canvas's 2D context.
 pub fn context(canvas: &HtmlCanvasElement) -> CanvasRenderingContext2d {
@@ -42,4 +44,34 @@ pub fn from_rgb(width: u32, height: u32, rgb: &[u8]) -> HtmlCanvasElement {
         .flat_map(|p| [p[0], p[1], p[2], 255])
         .collect();
     painted(width, height, &rgba)
+}
+
+/// What is painted on a canvas as a file of this media type; `None` where the browser encodes no such files.
+pub async fn encoded(
+    canvas: &HtmlCanvasElement,
+    media_type: &str,
+    quality: f64,
+) -> Option<Vec<u8>> {
+    let promise = Promise::new(&mut |done, _| {
+        let take = Closure::once_into_js(move |blob: JsValue| {
+            let _ = done.call1(&JsValue::NULL, &blob);
+        });
+        let asked = canvas.to_blob_with_type_and_encoder_options(
+            take.unchecked_ref(),
+            media_type,
+            &quality.into(),
+        );
+        if asked.is_err() {
+            let _ = take
+                .unchecked_ref::<Function>()
+                .call1(&JsValue::NULL, &JsValue::NULL);
+        }
+    });
+    let blob: Blob = JsFuture::from(promise).await.ok()?.dyn_into().ok()?;
+    // Browsers that do not know the type make a PNG.
+    if blob.type_() != media_type {
+        return None;
+    }
+    let bytes = JsFuture::from(blob.array_buffer()).await.ok()?;
+    Some(Uint8Array::new(&bytes).to_vec())
 }

@@ -44,7 +44,8 @@ pub fn wire() {
         app.player_does(super::Player::toggle_paths);
     });
     click("save-gif", App::save_gif);
-    click("save-mp4", App::save_mp4);
+    click("save-mp4", App::save_film);
+    click("save-webp", App::save_webp);
     click("save-frames", App::save_frames);
     click("save-project", App::save_project);
     click("save-preset", App::save_preset);
@@ -317,8 +318,8 @@ fn take_file(data: &DataTransfer, unnamed: &str) -> bool {
 
 /// Opens files: those of a scene, if there are some, else the first as a picture.
 fn take_files(list: &FileList, unnamed: &str) -> bool {
-    let all = (0..list.length()).filter_map(|i| list.get(i));
-    let of_scene: Vec<File> = all.filter(exchange::is_scene).collect();
+    let all: Vec<File> = (0..list.length()).filter_map(|i| list.get(i)).collect();
+    let of_scene = exchange::of_scene(all);
     if !of_scene.is_empty() {
         spawn_local(exchange::open(of_scene));
         return true;
@@ -543,6 +544,7 @@ fn keydown(event: KeyboardEvent) {
         "h" => timeline::pressed("mirror"),
         "H" => timeline::pressed("flip"),
         "k" | "K" => act(|app| app.done(Editor::next_knob)),
+        "j" | "J" => act(|app| app.done(Editor::toggle_corner)),
         "?" => dom::by_id::<HtmlElement>("keys-open").click(),
         "u" | "U" => act(App::toggle_onion),
         "g" | "G" => motions::toggle(),

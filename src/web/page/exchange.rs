@@ -3,6 +3,7 @@
 use super::messages::{Kind, say, sentence};
 use super::{App, act, dom, scenes};
 use dragentity_core::error::{Error, Result};
+use dragentity_core::scene::demo::{self, Demo};
 use dragentity_core::scene::exchange::{self, Format, Found, Target};
 use dragentity_core::scene::project::{EXTENSION, Project};
 use dragentity_core::scene::{Picture, Preset, Settings};
@@ -16,14 +17,23 @@ const ENDINGS: [&str; 3] = ["json", "npy", "txt"];
 const MOST: f64 = 512e6;
 
 /// Whether a file is one of a scene rather than a picture, by its name.
-pub fn is_scene(file: &File) -> bool {
+fn is_scene(file: &File) -> bool {
     let name = file.name().to_lowercase();
     let ending = name.rsplit_once('.').map(|(_, ending)| ending);
     ending.is_some_and(|ending| ending == EXTENSION || ENDINGS.contains(&ending))
 }
 
+/// Those of some files that a scene is read from: of DragAnything's folder all, pictures too.
+pub fn of_scene(files: Vec<File>) -> Vec<File> {
+    match files.iter().any(|file| file.name() == demo::INDEX) {
+        true => files,
+        false => files.into_iter().filter(is_scene).collect(),
+    }
+}
+
 /// What files of scenes hold.
 enum Opened {
+    Demo(Box<Demo>),
     Project(Box<Project>),
     Preset(Box<Preset>),
     Paths(Vec<exchange::File>),
@@ -45,6 +55,17 @@ async fn read(files: Vec<File>) -> Result<Opened> {
         let bytes = js_sys::Uint8Array::new(&buffer).to_vec();
         all.push(exchange::File { name, bytes });
     }
+    if all.iter().any(|file| file.name == demo::INDEX) {
+        let demo = Demo::read(&mut |name| {
+            let file = all.iter().find(|file| file.name == name);
+            file.map(|file| file.bytes.clone()).ok_or_else(|| {
+                Error::Preset(format!(
+                    "{name}: is not among what was opened; open all files of the folder together"
+                ))
+            })
+        })?;
+        return Ok(Opened::Demo(Box::new(demo)));
+    }
     if let [file] = all.as_slice() {
         if Project::is_like(&file.bytes) {
             let project = Project::parse(&file.bytes, &file.name)?;
@@ -64,6 +85,7 @@ pub async fn open(files: Vec<File>) {
     match read(files).await {
         Ok(Opened::Preset(preset)) => scenes::open_preset(*preset).await,
         Ok(Opened::Project(project)) => act(move |app| app.take_project(*project)),
+        Ok(Opened::Demo(demo)) => act(move |app| app.take_demo(*demo)),
         Ok(Opened::Paths(files)) => act(move |app| app.take_paths(&files)),
         Err(error) => refuse(&error),
     }
@@ -136,6 +158,18 @@ impl App {
             }
             Err(error) => refuse(&error),
         }
+    }
+
+    /// Opens DragAnything's folder, with its picture.
+    fn take_demo(&mut self, demo: Demo) {
+        for note in &demo.notes {
+            say(Kind::Note, &sentence(note));
+        }
+        let wanted = demo.settings();
+        self.editor.settings =
+            Settings::resolve(&wanted, &Default::default(), &self.editor.settings);
+        self.open_scene(demo.scene, None);
+        self.keep_picture();
     }
 
     /// Puts another program's paths on the picture, in place of what there is.

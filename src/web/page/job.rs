@@ -1,14 +1,16 @@
 //! A generation as the page sees it: begin, progress, previews, end.
 
+use super::encoder::Container;
 use super::messages::{Kind, amount, close_errors, say, sentence};
 use super::queue::Wanted;
 use super::remote_job::RemoteJob;
 use super::results::Ended;
-use super::{App, act, dom, mp4, now};
+use super::{App, act, canvas, dom, encoder, now};
 use crate::web::protocol::{JobData, ToWorker};
 use dragentity_core::scene::{Picture, Scene, Settings};
 use dragentity_core::{JobEvent, Video};
 use dragentity_media as media;
+use dragentity_media::animation;
 use dragentity_media::archive::Archive;
 use dragentity_pipeline::page::Maker;
 use std::sync::Arc;
@@ -436,10 +438,32 @@ impl App {
         });
     }
 
-    /// Saves the video as an MP4: the server's, if that made one, else the browser's.
-    pub fn save_mp4(&mut self) {
-        if let Some(bytes) = self.player.mp4() {
-            return saved(dom::offer(bytes, "dragentity.mp4", "video/mp4"), "MP4");
+    /// Saves the video as an animated WebP, whose pictures the browser encodes.
+    pub fn save_webp(&mut self) {
+        let Some(video) = self.player.video().cloned() else {
+            return;
+        };
+        let button: HtmlButtonElement = dom::by_id("save-webp");
+        button.set_disabled(true);
+        spawn_local(async move {
+            let bytes = stills(&video).await.and_then(|stills| {
+                let made = animation::webp([video.width, video.height], video.fps, &stills);
+                made.map_err(|e| e.to_string())
+            });
+            act(move |_| {
+                button.set_disabled(false);
+                saved(
+                    bytes.and_then(|bytes| dom::offer(&bytes, "dragentity.webp", "image/webp")),
+                    "WebP",
+                );
+            });
+        });
+    }
+
+    /// Saves the video as a film: the server's MP4, if that made one, else what the browser encodes.
+    pub fn save_film(&mut self) {
+        if let Some((bytes, container)) = self.player.film() {
+            return saved(offer_film(bytes, container), container.name());
         }
         let Some(video) = self.player.video().cloned() else {
             return;
@@ -447,22 +471,44 @@ impl App {
         let button: HtmlButtonElement = dom::by_id("save-mp4");
         button.set_disabled(true);
         spawn_local(async move {
-            let made = mp4::encode(&video).await;
+            let made = encoder::encode(&video).await;
             act(move |app| {
                 button.set_disabled(false);
                 // Meanwhile another one may be shown; this one was asked for all the same.
                 let shown = app.player.video().is_some_and(|v| Arc::ptr_eq(v, &video));
-                let offered = made.and_then(|bytes| {
-                    dom::offer(&bytes, "dragentity.mp4", "video/mp4")?;
+                let name = made
+                    .as_ref()
+                    .map_or("MP4", |(_, container)| container.name());
+                let offered = made.and_then(|(bytes, container)| {
+                    offer_film(&bytes, container)?;
                     if shown {
-                        app.player.set_mp4(bytes);
+                        app.player.set_film(bytes, container);
                     }
                     Ok(())
                 });
-                saved(offered, "MP4");
+                saved(offered, name);
             });
         });
     }
+}
+
+fn offer_film(bytes: &[u8], container: Container) -> Result<(), String> {
+    let name = format!("dragentity.{}", container.name().to_lowercase());
+    dom::offer(bytes, &name, container.media_type())
+}
+
+/// The quality of saved WebPs, 0 to 1: nothing of the compression shows.
+const WEBP_QUALITY: f64 = 0.92;
+
+/// The frames of a video, each as a WebP that the browser encodes.
+async fn stills(video: &Video) -> Result<Vec<Vec<u8>>, String> {
+    let mut stills = Vec::with_capacity(video.frames.len());
+    for frame in &video.frames {
+        let painted = canvas::from_rgb(video.width, video.height, frame);
+        let encoded = canvas::encoded(&painted, "image/webp", WEBP_QUALITY).await;
+        stills.push(encoded.ok_or("this browser encodes no WebP; save a GIF")?);
+    }
+    Ok(stills)
 }
 
 /// A scene for whoever has the picture.

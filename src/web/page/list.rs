@@ -1,14 +1,15 @@
 //! The list of entities. Rows are kept and changed in place, so that a name being typed keeps its focus.
 
 use super::{App, act, dom, stage};
-use crate::web::editor::{Editor, PosePart, Tool};
+use crate::web::editor::{Editor, Lane, PosePart, Tool};
 use dragentity_core::scene::order::Step;
-use dragentity_core::scene::{Entity, Shadow};
+use dragentity_core::scene::{Entity, Pose, Shadow, View};
 use dragentity_media::overlay::{COLOURS, colour, colour_of};
 use std::cell::Cell;
 use wasm_bindgen::JsCast;
 use web_sys::{
-    Element, Event, HtmlElement, HtmlInputElement, KeyboardEvent, MouseEvent, PointerEvent,
+    Element, Event, HtmlElement, HtmlInputElement, HtmlSelectElement, KeyboardEvent, MouseEvent,
+    PointerEvent,
 };
 
 /// What the colours are called, for who does not see them.
@@ -25,10 +26,10 @@ thread_local! {
 pub fn update(editor: &Editor) {
     let scene = editor.scene();
     let list: Element = dom::by_id("entities");
-    let camera = u32::from(scene.background.is_some());
+    let camera = !scene.is_camera_still() || editor.tool() == Tool::Camera;
     // The camera's row, if any, is the last.
     let old_camera = dom::document().get_element_by_id("entity-camera");
-    if let Some(row) = old_camera.filter(|_| camera == 0) {
+    if let Some(row) = old_camera.filter(|_| !camera) {
         row.remove();
     }
     if let Ok(rows) = list.query_selector_all("[data-index]") {
@@ -55,12 +56,13 @@ pub fn update(editor: &Editor) {
             });
         fill(&row, i, entity, editor);
     }
-    if camera == 1 && dom::document().get_element_by_id("entity-camera").is_none() {
+    if camera && dom::document().get_element_by_id("entity-camera").is_none() {
         dom::append(&list, &camera_row());
     }
+    fill_camera(editor);
     dom::show(
         &dom::by_id("no-entities"),
-        scene.entities.is_empty() && camera == 0,
+        scene.entities.is_empty() && !camera,
     );
     let selected = editor.selected().is_some();
     dom::show(&dom::by_id("new-entity"), selected);
@@ -127,9 +129,11 @@ fn fill(row: &Element, i: usize, entity: &Entity, editor: &Editor) {
     }
     let handles = entity.held_by().count();
     let leaves = entity.held_by().any(|path| path.leaves_frame(16));
+    let tied = editor.tied_to(i).map(|i| &editor.scene().entities[i].name);
     let state = match (handles, leaves) {
         _ if entity.look.hidden => "Hidden: part of the picture".to_owned(),
         (0, _) if entity.has_motion() => "Turned or scaled; no path".to_owned(),
+        (0, _) if tied.is_some() => format!("Goes along with {}", tied.map_or("", |t| t)),
         (0, _) => "Not moved yet: drag it".to_owned(),
         (1, _) if entity.is_pinned() => "Pinned: stays where it is".to_owned(),
         (1, true) => "Has a path; leaves the picture".to_owned(),
@@ -155,6 +159,13 @@ fn fill(row: &Element, i: usize, entity: &Entity, editor: &Editor) {
             dom::show(&more, editor.selected() == Some(i));
         }
     }
+    if let Some(tie) = part(".tie").and_then(|t| t.dyn_into::<HtmlElement>().ok()) {
+        fill_tie(&tie, i, editor);
+    }
+    if let Some(strength) = part(".strength").and_then(|s| s.dyn_into::<HtmlElement>().ok()) {
+        dom::show(&strength, editor.selected() == Some(i));
+        fill_strength(&strength, entity);
+    }
     if let Some(along) = part(".along") {
         dom::set(&along, "aria-pressed", if goes { "true" } else { "false" });
         let words = match entity.shadow {
@@ -169,7 +180,7 @@ fn fill(row: &Element, i: usize, entity: &Entity, editor: &Editor) {
         dom::set(&mark, "aria-pressed", if on { "true" } else { "false" });
     }
     if let Some(parts) = part(".parts").and_then(|p| p.dyn_into::<HtmlElement>().ok()) {
-        dom::show(&parts, entity.group.is_none());
+        dom::show(&parts, entity.part.is_none());
     }
     for class in [".back", ".forward"] {
         if let Some(step) = part(class).and_then(|s| s.dyn_into::<HtmlElement>().ok()) {
@@ -295,7 +306,9 @@ fn row(i: usize) -> Element {
         state.as_ref(),
         &acts,
         &colours_row(i),
-        &pose_row(i),
+        &pose_row(Lane::Entity(i)),
+        &tie_row(i),
+        &strength_row(i),
         &shade,
     ] {
         dom::append(&row, child);
@@ -436,7 +449,7 @@ const POSE_FIELDS: [(PosePart, &str, &str, &str, f32); 3] = [
 ];
 
 /// How an entity is turned and scaled at a moment, and how near it is, as numbers.
-fn pose_row(i: usize) -> HtmlElement {
+fn pose_row(of: Lane) -> HtmlElement {
     let row: HtmlElement = dom::create("div", "pose");
     dom::set(&row, "role", "group");
     dom::set(
@@ -446,24 +459,28 @@ fn pose_row(i: usize) -> HtmlElement {
     );
     let when: HtmlElement = dom::create("span", "when");
     dom::append(&row, &when);
-    for (part, word, label, unit, ones) in POSE_FIELDS {
+    let (fields, name) = match of {
+        Lane::Entity(i) => (&POSE_FIELDS[..], i.to_string()),
+        Lane::Camera => (&POSE_FIELDS[..2], "camera".into()),
+    };
+    for &(part, word, label, unit, ones) in fields {
         let place: HtmlElement = dom::create("label", "");
         let text: HtmlElement = dom::create("span", "");
-        let name = match unit {
+        let words = match unit {
             "" => label.to_owned(),
             unit => format!("{label} {unit}"),
         };
-        dom::set_text(&text, &name);
+        dom::set_text(&text, &words);
         dom::append(&place, &text);
         let field: HtmlInputElement = dom::create("input", word);
         field.set_type("number");
         dom::set(&field, "step", "1");
         dom::set(&field, "inputmode", "numeric");
-        dom::set(&field, "data-testid", &format!("entity-{word}-{i}"));
+        dom::set(&field, "data-testid", &format!("entity-{word}-{name}"));
         let typed = field.clone();
         dom::listen(&field, "change", move |_: Event| {
             let value = typed.value_as_number() as f32 / ones;
-            act(move |app| app.take_pose(i, part, value));
+            act(move |app| app.take_pose(of, part, value));
         });
         dom::append(&place, &field);
         dom::append(&row, &place);
@@ -471,14 +488,22 @@ fn pose_row(i: usize) -> HtmlElement {
     row
 }
 
-/// Shows the selected entity's pose; `when` in seconds, `None` at the end.
+/// Shows the poses of the selected entity and of the camera; `when` in seconds, `None` at the end.
 pub fn show_pose(editor: &Editor, when: Option<f32>) {
-    let row = editor.selected().and_then(|i| {
-        let selector = format!("#entities [data-index=\"{i}\"] .pose");
-        let found = dom::document().query_selector(&selector).ok().flatten()?;
-        Some((found, editor.pose_now(i)))
-    });
-    let Some((row, pose)) = row else { return };
+    let selected = editor.selected().map(Lane::Entity);
+    for of in selected.into_iter().chain([Lane::Camera]) {
+        let row = match of {
+            Lane::Entity(i) => format!("[data-index=\"{i}\"]"),
+            Lane::Camera => "#entity-camera".into(),
+        };
+        let selector = format!("#entities {row} .pose");
+        if let Some(row) = dom::document().query_selector(&selector).ok().flatten() {
+            show_pose_in(&row, &editor.pose_now(of), when);
+        }
+    }
+}
+
+fn show_pose_in(row: &Element, pose: &Pose, when: Option<f32>) {
     let words = when.map_or_else(|| "At the end".into(), |s| format!("At {s:.2} s"));
     let find = |class: &str| row.query_selector(class).ok().flatten();
     if let Some(label) = find(".when") {
@@ -489,7 +514,7 @@ pub fn show_pose(editor: &Editor, when: Option<f32>) {
         let Some(field) = field.and_then(|f| f.dyn_into::<HtmlInputElement>().ok()) else {
             continue;
         };
-        let value = format!("{}", (part.of(&pose) * ones).round());
+        let value = format!("{}", (part.of(pose) * ones).round());
         let typing = dom::document()
             .active_element()
             .is_some_and(|active| active.is_same_node(Some(&field)));
@@ -501,12 +526,104 @@ pub fn show_pose(editor: &Editor, when: Option<f32>) {
 
 impl App {
     /// A number of a pose was typed: the picture then shows its moment.
-    fn take_pose(&mut self, index: usize, part: PosePart, value: f32) {
+    fn take_pose(&mut self, of: Lane, part: PosePart, value: f32) {
         let t = self.editor.pose_time();
-        self.done(|e| e.set_pose(index, part, value));
+        self.done(|e| e.set_pose(of, part, value));
         self.scrub = Some(t);
         self.draw_soon();
     }
+}
+
+/// What an entity goes along with.
+fn tie_row(i: usize) -> HtmlElement {
+    let row: HtmlElement = dom::create("label", "tie");
+    let words: HtmlElement = dom::create("span", "");
+    dom::set_text(&words, "Goes along with");
+    dom::append(&row, &words);
+    let choice: HtmlSelectElement = dom::create("select", "");
+    dom::set(&choice, "data-testid", &format!("entity-tie-{i}"));
+    let chosen = choice.clone();
+    dom::listen(&choice, "change", move |_: Event| {
+        let to = chosen.value().parse().ok();
+        act(move |app| app.done(|e| e.tie(i, to)));
+    });
+    dom::append(&row, &choice);
+    row
+}
+
+/// How closely an entity is followed, where Stable Video Diffusion makes the video: elsewhere it is not shown.
+fn strength_row(i: usize) -> HtmlElement {
+    let row: HtmlElement = dom::create("label", "tie strength");
+    let words: HtmlElement = dom::create("span", "");
+    dom::set_text(&words, "Followed, %");
+    dom::set(
+        &row,
+        "title",
+        "How closely Stable Video Diffusion follows it: less leaves more to the model",
+    );
+    dom::append(&row, &words);
+    let field: HtmlInputElement = dom::create("input", "");
+    field.set_type("number");
+    for (name, value) in [
+        ("min", "0"),
+        ("max", "100"),
+        ("step", "10"),
+        ("inputmode", "numeric"),
+    ] {
+        dom::set(&field, name, value);
+    }
+    dom::set(&field, "data-testid", &format!("entity-strength-{i}"));
+    let typed = field.clone();
+    dom::listen(&field, "change", move |_: Event| {
+        let share = typed.value_as_number() as f32 / 100.0;
+        act(move |app| app.done(|e| e.set_strength(i, share)));
+    });
+    dom::append(&row, &field);
+    row
+}
+
+fn fill_strength(row: &HtmlElement, entity: &Entity) {
+    let field = row.query_selector("input").ok().flatten();
+    let Some(field) = field.and_then(|f| f.dyn_into::<HtmlInputElement>().ok()) else {
+        return;
+    };
+    let value = format!("{}", (100.0 * entity.strength.share()).round());
+    let typing = dom::document()
+        .active_element()
+        .is_some_and(|active| active.is_same_node(Some(&field)));
+    if !typing && field.value() != value {
+        field.set_value(&value);
+    }
+}
+
+fn fill_tie(row: &HtmlElement, i: usize, editor: &Editor) {
+    let ties = editor.ties(i);
+    dom::show(row, editor.selected() == Some(i) && !ties.is_empty());
+    let choice = row.query_selector("select").ok().flatten();
+    let Some(choice) = choice.and_then(|c| c.dyn_into::<HtmlSelectElement>().ok()) else {
+        return;
+    };
+    let named = |to: usize| (to.to_string(), editor.scene().entities[to].name.clone());
+    let wanted: Vec<(String, String)> = [(String::new(), "nothing".to_owned())]
+        .into_iter()
+        .chain(ties.into_iter().map(named))
+        .collect();
+    let options = choice.children();
+    let there = (0..options.length()).filter_map(|k| {
+        let option = options.item(k)?;
+        Some((option.get_attribute("value")?, option.text_content()?))
+    });
+    if !there.eq(wanted.iter().cloned()) {
+        choice.set_text_content(None);
+        for (value, words) in &wanted {
+            let option: HtmlElement = dom::create("option", "");
+            dom::set(&option, "value", value);
+            dom::set_text(&option, words);
+            dom::append(&choice, &option);
+        }
+    }
+    let to = editor.tied_to(i).map(|to| to.to_string());
+    choice.set_value(&to.unwrap_or_default());
 }
 
 /// What becomes of an entity's shadow.
@@ -549,7 +666,7 @@ fn camera_row() -> Element {
     let name: HtmlElement = dom::create("span", "name");
     dom::set_text(&name, "Camera");
     let state: HtmlElement = dom::create("span", "state");
-    dom::set_text(&state, "Has a path");
+    dom::set(&row, "data-selected", "false");
     let acts: HtmlElement = dom::create("div", "acts");
     let delete: HtmlElement = dom::create("button", "icon delete");
     dom::set(&delete, "type", "button");
@@ -559,12 +676,44 @@ fn camera_row() -> Element {
     dom::append(&delete, &dom::icon("trash"));
     dom::append(&acts, &delete);
     dom::listen(&delete, "click", move |_: MouseEvent| {
-        act(|app| app.done(|e| e.set_background(None)));
+        act(|app| app.done(|e| e.set_camera(None, View::default())));
     });
-    for child in [&swatch, &name, &acts, &state] {
+    for child in [&swatch, &name, &acts, &state, &pose_row(Lane::Camera)] {
         dom::append(&row, child);
     }
     row
+}
+
+fn fill_camera(editor: &Editor) {
+    let Some(row) = dom::document().get_element_by_id("entity-camera") else {
+        return;
+    };
+    let find = |class: &str| {
+        let found = row.query_selector(class).ok().flatten();
+        found.and_then(|found| found.dyn_into::<HtmlElement>().ok())
+    };
+    let scene = editor.scene();
+    let in_hand = editor.tool() == Tool::Camera;
+    dom::set(
+        &row,
+        "data-selected",
+        if in_hand { "true" } else { "false" },
+    );
+    let words = match (scene.background.is_some(), scene.view.is_still()) {
+        (true, true) => "Has a path",
+        (true, false) => "Has a path, and comes nearer",
+        (false, false) => "Comes nearer",
+        (false, true) => "Stays where it is",
+    };
+    if let Some(state) = find(".state") {
+        dom::set_text(&state, words);
+    }
+    if let Some(delete) = find(".delete") {
+        dom::show(&delete, !scene.is_camera_still());
+    }
+    if let Some(pose) = find(".pose") {
+        dom::show(&pose, in_hand || !scene.view.is_still());
+    }
 }
 
 fn base(colour: [u8; 3]) -> Element {

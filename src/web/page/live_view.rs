@@ -8,7 +8,7 @@ use dragentity_compositor::cutout::Sprite;
 use dragentity_compositor::place::Place;
 use dragentity_compositor::warp::Bendable;
 use dragentity_core::scene::bend::{Mesh, Rig};
-use dragentity_core::scene::{Entity, Picture, Pose, Scene, Skeleton};
+use dragentity_core::scene::{Entity, Picture, Pose, Scene, Skeleton, parts};
 use std::sync::Arc;
 use wasm_bindgen::Clamped;
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
@@ -29,6 +29,8 @@ pub struct LiveView {
     size: [u32; 2],
     /// Back to front.
     layers: Vec<Layer>,
+    /// The entities that go along with others, with what they do, as of this revision of the scene.
+    along: (u64, Vec<(usize, Entity)>),
 }
 
 /// Something that is drawn over the plate.
@@ -288,6 +290,22 @@ impl Layer {
     }
 }
 
+/// The entities that go along with others, with what they do.
+fn going_along(scene: &Scene) -> Vec<(usize, Entity)> {
+    let along = |(i, entity): (usize, &Entity)| {
+        let leader = parts::leader(&scene.entities, i)?;
+        let held = parts::going_along(entity, &scene.entities[leader]);
+        let entity = Entity {
+            trajectory: held.trajectory,
+            poses: held.poses,
+            ..entity.clone()
+        };
+        Some((i, entity))
+    };
+    let entities = scene.entities.iter().enumerate();
+    entities.filter_map(along).collect()
+}
+
 impl LiveView {
     /// Of what the worker has made.
     pub fn new(plate: &Picture, layers: &[(u32, Vec<SpriteData>)]) -> Self {
@@ -298,6 +316,7 @@ impl LiveView {
             plate: from_rgb(plate.width, plate.height, &plate.rgb),
             size: [plate.width, plate.height],
             layers: layers.collect(),
+            along: (u64::MAX, Vec::new()),
         }
     }
 
@@ -312,6 +331,11 @@ impl LiveView {
         moment: Moment,
         posed: Option<(usize, &[Pose])>,
     ) {
+        if let Moment::Time(_, revision) = moment
+            && self.along.0 != revision
+        {
+            self.along = (revision, going_along(scene));
+        }
         let _ = ctx.draw_image_with_html_canvas_element_and_dw_and_dh(
             &self.plate,
             f64::from(camera[0]) * w,
@@ -333,12 +357,22 @@ impl LiveView {
             let Some(entity) = scene.entities.get(layer.entity) else {
                 continue;
             };
+            let along = self.along.1.iter().find(|(i, _)| *i == layer.entity);
             let found = match moment {
                 Moment::Led(Some(led)) if led.index == layer.entity => {
                     layer.led((entity, &scene.picture), self.size, led)
                 }
+                Moment::Led(Some(led))
+                    if parts::is_tied(&scene.entities, layer.entity, led.index) =>
+                {
+                    let first = led.handles.first();
+                    Where::By(
+                        first.map_or([0.0; 2], |[from, to]| [to[0] - from[0], to[1] - from[1]]),
+                    )
+                }
                 Moment::Led(_) => Where::By([0.0; 2]),
                 Moment::Time(t, revision) => {
+                    let entity = along.map_or(entity, |(_, entity)| entity);
                     let entity = (entity, &scene.picture);
                     let posed = posed.filter(|(index, _)| *index == layer.entity);
                     let turned =

@@ -3,6 +3,7 @@
 mod behind;
 mod canvas;
 mod compute_targets;
+mod encoder;
 mod events;
 mod exchange;
 mod extend;
@@ -15,7 +16,6 @@ mod live_view;
 mod menu;
 mod model;
 mod motions;
-mod mp4;
 mod open;
 mod player;
 mod preferences;
@@ -233,7 +233,7 @@ pub fn start() {
     spawn_local(first_scene(asked("picture")));
     spawn_local(results::read());
     spawn_local(async {
-        let encodes = mp4::is_possible().await;
+        let encodes = encoder::container().await;
         act(move |app| app.player.set_encodes(encodes));
     });
 }

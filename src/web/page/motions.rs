@@ -2,7 +2,9 @@
 
 use super::{act, dom, menu};
 use crate::web::editor::{Editor, Outcome};
+use dragentity_core::scene::View;
 use dragentity_core::scene::trajectory::Figure;
+use dragentity_core::scene::view::Zoom;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlElement, MouseEvent};
 
@@ -12,23 +14,32 @@ const PICTURE: [f32; 2] = [52.0, 34.0];
 const MARGIN: f32 = 5.0;
 /// Fills the menu of `index.html`.
 pub fn wire() {
+    let add = |id: &str, name: &str, picture: &Element| {
+        let button: HtmlElement = dom::create("button", "figure");
+        dom::set(&button, "type", "button");
+        let word = name.to_lowercase().replace(' ', "-");
+        dom::set(&button, "data-testid", &format!("{id}-{word}"));
+        dom::append(&button, picture);
+        let label: HtmlElement = dom::create("span", "");
+        dom::set_text(&label, name);
+        dom::append(&button, &label);
+        dom::append(&dom::by_id::<Element>(id), &button);
+        button
+    };
     let group = |id: &str, figures: &[Figure], take: fn(&mut Editor, Figure) -> Outcome| {
-        let place: Element = dom::by_id(id);
         for &figure in figures {
-            let button: HtmlElement = dom::create("button", "figure");
-            dom::set(&button, "type", "button");
-            let word = figure.name().to_lowercase().replace(' ', "-");
-            dom::set(&button, "data-testid", &format!("{id}-{word}"));
-            dom::append(&button, &picture(figure));
-            let name: HtmlElement = dom::create("span", "");
-            dom::set_text(&name, figure.name());
-            dom::append(&button, &name);
+            let button = add(id, figure.name(), &picture(figure));
             dom::listen(&button, "click", move |_: MouseEvent| {
                 act(move |app| app.done(|e| take(e, figure)));
             });
-            dom::append(&place, &button);
         }
     };
+    for zoom in Zoom::ALL {
+        let button = add("camera-figures", zoom.name(), &zoomed(zoom));
+        dom::listen(&button, "click", move |_: MouseEvent| {
+            act(move |app| app.done(|e| e.take_zoom(zoom)));
+        });
+    }
     group("figures", &Figure::THINGS, Editor::take_figure);
     group(
         "camera-figures",
@@ -38,9 +49,46 @@ pub fn wire() {
     menu::wire("motions-open", "motions");
 }
 
+const SVG: Option<&str> = Some("http://www.w3.org/2000/svg");
+
+/// The frame that the camera sees, and the one that it comes to.
+fn zoomed(zoom: Zoom) -> Element {
+    let view = View {
+        about: [0.5; 2],
+        poses: zoom.poses(2.0),
+    };
+    let t = view.poses.iter().map(|pose| (pose.scale, pose.t));
+    let (_, nearest) = t.fold((1.0, 1.0), |a, b| if b.0 > a.0 { b } else { a });
+    let Ok(svg) = dom::document().create_element_ns(SVG, "svg") else {
+        return dom::create("span", "");
+    };
+    dom::set(
+        &svg,
+        "viewBox",
+        &format!("0 0 {} {}", PICTURE[0], PICTURE[1]),
+    );
+    dom::set(&svg, "aria-hidden", "true");
+    let free = PICTURE.map(|side| side - 2.0 * MARGIN);
+    for t in [0.0, nearest] {
+        let seen = view.at(t);
+        let corners = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]];
+        let mut words = String::new();
+        for (i, corner) in corners.into_iter().enumerate() {
+            let at = seen.undo(corner, free[0] / free[1]);
+            let [x, y] = [0, 1].map(|axis| MARGIN + free[axis] * at[axis]);
+            let letter = if i == 0 { 'M' } else { 'L' };
+            words.push_str(&format!("{letter}{x:.1} {y:.1}"));
+        }
+        if let Ok(path) = dom::document().create_element_ns(SVG, "path") {
+            dom::set(&path, "d", &format!("{words}Z"));
+            let _ = svg.append_child(&path);
+        }
+    }
+    svg
+}
+
 /// A figure's path, from where it begins.
 fn picture(figure: Figure) -> Element {
-    const SVG: Option<&str> = Some("http://www.w3.org/2000/svg");
     let line = figure.path([0.25, 0.5], 1.0, 1.0).polyline(8);
     let [mut low, mut high] = [[f32::MAX; 2], [f32::MIN; 2]];
     for p in &line {

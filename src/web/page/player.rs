@@ -3,6 +3,7 @@
 
 use super::canvas::{context, from_rgb};
 use super::dom;
+use super::encoder::Container;
 use super::stage::{self, Pen};
 use super::wipe;
 use crate::web::protocol::View;
@@ -39,9 +40,9 @@ pub struct Player {
     /// The finished video.
     video: Option<Arc<Video>>,
     /// Its MP4, from a server or made here.
-    mp4: Option<Vec<u8>>,
+    film: Option<(Vec<u8>, Container)>,
     /// Whether this browser can make one.
-    encodes: bool,
+    encodes: Option<Container>,
     /// What it was made from: its paths are drawn over it.
     scene: Scene,
     /// How many frames come before the scene's first.
@@ -105,8 +106,8 @@ impl Player {
             count: 0,
             fps: 8,
             video: None,
-            mp4: None,
-            encodes: false,
+            film: None,
+            encodes: None,
             scene: Scene::default(),
             before: 0,
             beside: None,
@@ -125,19 +126,20 @@ impl Player {
     }
 
     /// Says whether this browser makes MP4s.
-    pub fn set_encodes(&mut self, encodes: bool) {
+    pub fn set_encodes(&mut self, encodes: Option<Container>) {
         self.encodes = encodes;
         self.show_controls();
     }
 
     /// Its MP4, if it was made already.
-    pub fn mp4(&self) -> Option<&[u8]> {
-        self.mp4.as_deref()
+    pub fn film(&self) -> Option<(&[u8], Container)> {
+        let film = self.film.as_ref();
+        film.map(|(bytes, container)| (bytes.as_slice(), *container))
     }
 
     /// Keeps the finished video's MP4.
-    pub fn set_mp4(&mut self, mp4: Vec<u8>) {
-        self.mp4 = self.video.is_some().then_some(mp4);
+    pub fn set_film(&mut self, bytes: Vec<u8>, container: Container) {
+        self.film = self.video.is_some().then_some((bytes, container));
         self.show_controls();
     }
 
@@ -168,7 +170,7 @@ impl Player {
         self.before = before;
         self.fps = fps;
         self.drawn = None;
-        (self.video, self.mp4) = (None, None);
+        (self.video, self.film) = (None, None);
     }
 
     /// Shows the frames as they are so far.
@@ -187,7 +189,7 @@ impl Player {
         self.fps = video.fps;
         self.set_count(video.frames.len() as u32);
         self.frames = Some(Frames::of(video));
-        self.mp4 = None;
+        self.film = None;
         self.drawn = None;
     }
 
@@ -218,7 +220,7 @@ impl Player {
         wipe::end();
         self.frames = None;
         self.count = 0;
-        (self.video, self.mp4) = (None, None);
+        (self.video, self.film) = (None, None);
         self.on_gpu = false;
         self.position = 0.0;
         self.playing = false;
@@ -402,6 +404,7 @@ impl Player {
             let frames = self.count.saturating_sub(self.before).max(1);
             let since = frame.saturating_sub(self.before);
             let t = since as f32 / (frames - 1).max(1) as f32;
+            stage::look(ctx, &self.scene.view.at(t), [w, h]);
             stage::paths(&pen, &self.scene, frames as usize, None, &[]);
             let entities = self.scene.entities.iter().enumerate();
             for (i, entity) in entities.filter(|(_, entity)| !entity.look.hidden) {
@@ -409,6 +412,7 @@ impl Player {
                     pen.dot(path.position(t), 5.5, colour_of(entity, i), 1.0);
                 }
             }
+            let _ = ctx.set_transform(1.0, 0.0, 0.0, 1.0, 0.0, 0.0);
         }
         None
     }
@@ -451,12 +455,22 @@ impl Player {
             if self.paths { "true" } else { "false" },
         );
         dom::by_id::<HtmlButtonElement>("compare").set_disabled(!any);
-        for id in ["save-gif", "save-frames"] {
+        for id in ["save-gif", "save-webp", "save-frames"] {
             dom::by_id::<HtmlButtonElement>(id).set_disabled(self.video.is_none());
         }
         dom::by_id::<HtmlButtonElement>("full-screen").set_disabled(!any);
-        let saves = self.mp4.is_some() || (self.encodes && self.video.is_some());
-        dom::show(&dom::by_id("save-mp4"), saves);
+        let film = self.film.as_ref().map(|(_, container)| *container);
+        let film = film.or(self.encodes.filter(|_| self.video.is_some()));
+        let save: HtmlElement = dom::by_id("save-mp4");
+        dom::show(&save, film.is_some());
+        if let Some(container) = film {
+            let words = format!("Save {}", container.name());
+            dom::set(&save, "aria-label", &words);
+            dom::set(&save, "title", &words);
+            if let Some(label) = save.query_selector("span").ok().flatten() {
+                dom::set_text(&label, container.name());
+            }
+        }
         dom::show(&dom::by_id("result-empty"), !any);
         let state = if self.video.is_some() {
             "done"

@@ -1,5 +1,6 @@
 //! A job that a server runs: sent, followed, fetched.
 
+use super::encoder::Container;
 use super::messages::{Kind, say};
 use super::queue::Wanted;
 use super::remote::{Server, Trouble};
@@ -163,7 +164,7 @@ impl Follower {
                             let wanted = app.remote_job(number).is_some();
                             app.job_done(number, video);
                             if let Some(mp4) = mp4.filter(|_| wanted) {
-                                app.player.set_mp4(mp4);
+                                app.player.set_film(mp4, Container::Mp4);
                             }
                         });
                     }

@@ -5,13 +5,14 @@ use super::dom;
 use super::live_view::{LiveView, Moment};
 use crate::web::editor::view::View;
 use crate::web::editor::{
-    Editor, Gesture, Grip, Painted, PathOf, PoseHandles, PosePart, Tool, anchor,
+    Editor, Gesture, Grip, Knob, Painted, PathOf, PoseHandles, PosePart, Tool, anchor,
 };
 use dragentity_core::scene::settings::MAX_FRAMES;
 use dragentity_core::scene::skeleton::Joint;
-use dragentity_core::scene::{Mask, Picture, Scene, Skeleton, Trajectory};
+use dragentity_core::scene::view::Seen;
+use dragentity_core::scene::{Mask, Picture, Scene, Skeleton, Trajectory, parts};
 use dragentity_media::overlay::{colour, colour_of};
-use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
+use web_sys::{CanvasRenderingContext2d, CanvasWindingRule, HtmlCanvasElement};
 
 /// The camera's colour.
 pub const CAMERA: [u8; 3] = [240, 242, 245];
@@ -129,6 +130,11 @@ impl Stage {
             let (x, y) = (f64::from(at[0]) * w, f64::from(at[1]) * h);
             let _ = ctx.draw_image_with_html_canvas_element_and_dw_and_dh(image, x, y, w, h);
         };
+        // What plays is seen as the camera sees it; what is worked on, as a whole, with the frame that the camera sees.
+        let view = carry.filter(|_| playing).map(|t| scene.view.at(t));
+        if let Some(seen) = view {
+            look(ctx, &seen, [w, h]);
+        }
         // The camera's drag carries the whole picture along, the rest stays dark.
         let led_camera = editor.led_camera();
         let shift = match (editor.gesture(), carry, &scene.background) {
@@ -166,13 +172,17 @@ impl Stage {
         }
         // Until there is a plate nothing is bent, only moved.
         let carried = |i: usize| match (&led, carry) {
-            (Some(led), _) if led.index == i => {
+            (Some(led), _) if led.index == i || parts::is_tied(&scene.entities, i, led.index) => {
                 let by = |[from, to]: &[[f32; 2]; 2]| [to[0] - from[0], to[1] - from[1]];
                 led.handles.first().map(by)
             }
             (None, Some(t)) => {
                 let path = scene.entities[i].held_by().next();
-                path.map(|path| offset(path, t)).or(shift)
+                let along = || {
+                    let leader = parts::leader(&scene.entities, i)?;
+                    scene.entities[leader].held_by().next()
+                };
+                path.or_else(along).map(|path| offset(path, t)).or(shift)
             }
             _ => None,
         };
@@ -195,6 +205,7 @@ impl Stage {
                 _ => {}
             }
         }
+        let _ = ctx.set_transform(1.0, 0.0, 0.0, 1.0, 0.0, 0.0);
         let ghost = editor.selected().filter(|&i| {
             let still = led.is_none() && carry.is_none();
             self.onion && still && editor.is_shown(i) && scene.entities[i].moves()
@@ -226,10 +237,14 @@ impl Stage {
         if !playing {
             paths(&pen, scene, frames, editor.selected(), &editor.in_hand());
             self.knobs(&pen, editor);
+            if let Some(corners) = editor.camera_frame() {
+                pen.frame(corners);
+            }
             if let Some(handles) = editor.pose_handles() {
-                let tint = editor.selected().map(|i| own_colour(scene, i));
+                let own = editor.selected().filter(|_| editor.tool() != Tool::Camera);
+                let tint = own.map(|i| own_colour(scene, i));
                 let under = self.hover.and_then(|at| editor.pose_part_at(at));
-                pen.pose(&handles, tint.unwrap_or([255; 3]), under);
+                pen.pose(&handles, tint.unwrap_or(CAMERA), under);
             }
             let touched = editor.selected_entity().zip(editor.touched());
             if let Some(path) = touched.and_then(|(e, handle)| e.held_by().nth(handle)) {
@@ -284,7 +299,7 @@ impl Stage {
         for knob in editor.knobs() {
             let under = matches!(hover, Some(Grip::Knob { of, point })
                 if of == knob.of && point == knob.point);
-            pen.knob(knob.at, tint(knob.of), knob.chosen, under);
+            pen.knob(&knob, tint(knob.of), under);
         }
         if let Some(Grip::Line { of, at, .. }) = hover {
             pen.ghost(at, tint(of));
@@ -551,10 +566,16 @@ impl<'a> Pen<'a> {
         }
     }
 
-    /// A knob of a path: white, or, when it is the one that was taken up, of the path's colour; larger under the pointer.
-    fn knob(&self, p: [f32; 2], c: [u8; 3], chosen: bool, under: bool) {
+    /// A knob of a path, square where that has a corner: white, or, when it is the one that was taken up, of the path's colour; larger under the pointer.
+    fn knob(&self, knob: &Knob, c: [u8; 3], under: bool) {
+        let (p, chosen) = (knob.at, knob.chosen);
         let radius = if under || chosen { 6.0 } else { 4.6 };
         let (inner, rim) = if chosen { (c, [255; 3]) } else { ([255; 3], c) };
+        if knob.corner {
+            self.square(p, f64::from(radius), rim, 1.0);
+            self.square(p, f64::from(radius) - 2.0, inner, 1.0);
+            return;
+        }
         self.dot(p, radius, inner, 1.0);
         self.ring(p, radius, rim, 1.0);
     }
@@ -565,7 +586,7 @@ impl<'a> Pen<'a> {
         for end in [handles.turn, handles.scale] {
             self.line([handles.pivot, end].into_iter(), c, 0.6);
         }
-        self.dot(handles.pivot, 3.0, [255; 3], 1.0);
+        self.dot(handles.pivot, 3.0 + grown(PosePart::Place), [255; 3], 1.0);
         let radius = 6.0 + grown(PosePart::Turn);
         self.dot(handles.turn, radius, [255; 3], 1.0);
         self.ring(handles.turn, radius, c, 1.0);
@@ -621,6 +642,25 @@ impl<'a> Pen<'a> {
         ctx.fill();
     }
 
+    /// The frame that the camera sees; what is outside of it is darker.
+    fn frame(&self, corners: [[f32; 2]; 4]) {
+        let ctx = self.ctx;
+        ctx.begin_path();
+        ctx.rect(0.0, 0.0, self.w, self.h);
+        for (i, corner) in corners.into_iter().enumerate() {
+            let (x, y) = self.at(corner);
+            match i {
+                0 => ctx.move_to(x, y),
+                _ => ctx.line_to(x, y),
+            }
+        }
+        ctx.close_path();
+        ctx.set_fill_style_str(&css([8, 9, 10], 0.45));
+        ctx.fill_with_canvas_winding_rule(CanvasWindingRule::Evenodd);
+        let [a, ..] = corners;
+        self.line(corners.into_iter().chain([a]), CAMERA, 1.0);
+    }
+
     /// A square.
     fn square(&self, p: [f32; 2], half: f64, c: [u8; 3], alpha: f32) {
         let (x, y) = self.at(p);
@@ -654,6 +694,15 @@ impl<'a> Pen<'a> {
         });
         self.arrow(*far.unwrap_or(&line[0]), end, c, alpha);
     }
+}
+
+/// Has what is drawn from now on be seen as the camera sees it, on a canvas of this size.
+pub fn look(ctx: &CanvasRenderingContext2d, seen: &Seen, [w, h]: [f64; 2]) {
+    let (sin, cos) = f64::from(seen.angle).sin_cos();
+    let scale = f64::from(seen.scale);
+    let (x, y) = (f64::from(seen.about[0]) * w, f64::from(seen.about[1]) * h);
+    let (a, b) = (scale * cos, scale * sin);
+    let _ = ctx.set_transform(a, b, -b, a, x - a * x + b * y, y - b * x - a * y);
 }
 
 /// All paths of a scene, those that are being changed as they are now.

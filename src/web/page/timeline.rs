@@ -2,9 +2,9 @@
 //! place, so that what has the focus, or is being dragged, stays what it is.
 
 use super::{App, act, dom, list, now, stage};
-use crate::web::editor::{Editor, End, Gesture, Lane, PathAct, PosePart};
-use dragentity_core::scene::trajectory::Ease;
-use std::cell::RefCell;
+use crate::web::editor::{Editor, End, Gesture, Lane, PathAct, PosePart, Tool};
+use dragentity_core::scene::trajectory::{Ease, Pace};
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use wasm_bindgen::JsCast;
 use web_sys::{
@@ -18,15 +18,21 @@ const STRIDE: f32 = 5.0;
 /// The bar that is being dragged.
 struct Down {
     id: i32,
-    /// Where it went down, in pixels of the page.
-    x: f64,
-    /// How wide the whole video is there.
-    width: f64,
+    /// Where it went down along the axis that counts, in pixels of the page; upwards is more.
+    at: f64,
+    /// How long the whole is there.
+    long: f64,
 }
 
 thread_local! {
     static DOWN: RefCell<Option<Down>> = const { RefCell::new(None) };
+    /// The lane whose rhythm is open to be drawn.
+    static OPEN: Cell<Option<Lane>> = const { Cell::new(None) };
 }
+
+/// The choice that opens a lane's rhythm, and of how many pieces its curve is.
+const BY_HAND: &str = "hand";
+const CURVE: usize = 40;
 
 /// A lane's name in `data-lane`.
 fn name_of(lane: Lane) -> String {
@@ -68,6 +74,11 @@ pub fn wire() {
         &dom::by_id::<Element>("play-paths"),
         "click",
         |_: MouseEvent| act(App::play_paths),
+    );
+    dom::listen(
+        &dom::by_id::<Element>("corner"),
+        "click",
+        |_: MouseEvent| act(|app| app.done(Editor::toggle_corner)),
     );
     dom::listen(
         &dom::by_id::<Element>("copy-path"),
@@ -157,7 +168,9 @@ impl App {
 pub fn update(editor: &Editor) {
     let lanes = editor.lanes();
     let section: HtmlElement = dom::by_id("timeline");
-    dom::show(&section, !lanes.is_empty());
+    // With the camera's tool the playhead is there before anything moves.
+    let shown = !lanes.is_empty() || editor.tool() == Tool::Camera;
+    dom::show(&section, shown);
     let list: Element = dom::by_id("lanes");
     let wanted: Vec<String> = lanes.iter().map(|lane| name_of(*lane)).collect();
     let mut row = list.first_element_child();
@@ -190,6 +203,14 @@ pub fn update(editor: &Editor) {
             }
         }
     }
+    let corner: HtmlButtonElement = dom::by_id("corner");
+    let is = editor.corner();
+    corner.set_disabled(is.is_none());
+    dom::set(
+        &corner,
+        "aria-pressed",
+        if is == Some(true) { "true" } else { "false" },
+    );
     let paste: HtmlButtonElement = dom::by_id("paste-path");
     paste.set_disabled(!editor.has_copied());
 }
@@ -266,8 +287,11 @@ fn fill(row: &Element, lane: Lane, editor: &Editor) {
             }
         }
     }
-    if let (Lane::Entity(index), Some(place)) = (lane, part(".keys")) {
-        fill_keys(&place, index, name, editor);
+    if let Some(place) = part(".keys") {
+        fill_keys(&place, lane, name, editor);
+    }
+    if let Some(pace) = part(".pace") {
+        fill_pace(&pace, lane, name, editor);
     }
     if let Some(ease) = part(".ease").and_then(|e| e.dyn_into::<HtmlSelectElement>().ok()) {
         dom::set(&ease, "aria-label", &format!("{name}: rhythm"));
@@ -278,18 +302,97 @@ fn fill(row: &Element, lane: Lane, editor: &Editor) {
     }
 }
 
+/// The rhythm of a lane, where it is open.
+fn fill_pace(place: &HtmlElement, lane: Lane, name: &str, editor: &Editor) {
+    let pace = editor.pace(lane).filter(|_| OPEN.get() == Some(lane));
+    dom::show(place, pace.is_some());
+    let Some(pace) = pace else { return };
+    dom::set(place, "aria-label", &format!("{name}: speed"));
+    let mut words = String::from("M0 1");
+    for i in 1..=CURVE {
+        let time = i as f32 / CURVE as f32;
+        words.push_str(&format!("L{time:.3} {:.3}", 1.0 - pace.way(time)));
+    }
+    if let Some(line) = place.query_selector("path").ok().flatten() {
+        dom::set(&line, "d", &words);
+    }
+    let Ok(knobs) = place.query_selector_all(".pace-knob") else {
+        return;
+    };
+    for (k, way) in pace.0.into_iter().enumerate() {
+        let knob = knobs.item(k as u32);
+        let Some(knob) = knob.and_then(|knob| knob.dyn_into::<HtmlElement>().ok()) else {
+            continue;
+        };
+        let _ = knob.style().set_property("--way", &format!("{way:.4}"));
+        let percent = (100.0 * way).round();
+        let time = 100.0 * Pace::TIMES[k];
+        let label = format!("{name}: way done after {time:.0} percent of the time");
+        dom::set(&knob, "aria-label", &label);
+        dom::set(&knob, "aria-valuenow", &percent.to_string());
+        dom::set(&knob, "aria-valuetext", &format!("{percent} %"));
+    }
+}
+
+/// Where a rhythm is drawn: how much of the way is done, over the time.
+fn new_pace(lane: Lane) -> HtmlElement {
+    const SVG: Option<&str> = Some("http://www.w3.org/2000/svg");
+    let place: HtmlElement = dom::create("div", "pace");
+    let key = name_of(lane);
+    dom::set(&place, "role", "group");
+    dom::set(&place, "data-testid", &format!("pace-{key}"));
+    let create = |tag: &str| dom::document().create_element_ns(SVG, tag);
+    if let (Ok(svg), Ok(path)) = (create("svg"), create("path")) {
+        dom::set(&svg, "viewBox", "0 0 1 1");
+        dom::set(&svg, "preserveAspectRatio", "none");
+        dom::set(&svg, "aria-hidden", "true");
+        let _ = svg.append_child(&path);
+        dom::append(&place, &svg);
+    }
+    for (k, time) in Pace::TIMES.into_iter().enumerate() {
+        let knob: HtmlElement = dom::create("div", "pace-knob");
+        let _ = knob.style().set_property("--at", &time.to_string());
+        dom::set(&knob, "role", "slider");
+        dom::set(&knob, "tabindex", "0");
+        dom::set(&knob, "aria-orientation", "vertical");
+        dom::set(&knob, "aria-valuemin", "0");
+        dom::set(&knob, "aria-valuemax", "100");
+        dom::set(&knob, "data-testid", &format!("pace-{key}-{k}"));
+        let begin: Begin = Rc::new(move |app| app.done(|e| e.begin_pace(lane, k)));
+        dragged(&knob, lane, Axis::Up, &begin, |app, by| {
+            app.done(|e| e.drag_pace(by));
+        });
+        dom::listen_with(&knob, "keydown", false, move |event: KeyboardEvent| {
+            let stride = if event.shift_key() { 0.1 } else { 0.02 };
+            let by = match event.key().as_str() {
+                "ArrowLeft" | "ArrowDown" => -stride,
+                "ArrowRight" | "ArrowUp" => stride,
+                _ => return,
+            };
+            event.prevent_default();
+            act(move |app| app.done(|e| e.raise_pace(lane, k, by)));
+        });
+        dom::append(&place, &knob);
+    }
+    place
+}
+
 /// The key poses of a lane.
-fn fill_keys(place: &Element, index: usize, name: &str, editor: &Editor) {
-    let times = editor.keys(index);
+fn fill_keys(place: &Element, lane: Lane, name: &str, editor: &Editor) {
+    let times = editor.keys(lane);
     while place.child_element_count() > times.len() as u32 {
         if let Some(last) = place.last_element_child() {
             last.remove();
         }
     }
     for key in place.child_element_count() as usize..times.len() {
-        dom::append(place, &new_key(index, key));
+        dom::append(place, &new_key(lane, key));
     }
-    let poses = editor.scene().entities.get(index).map(|e| &e.poses);
+    let scene = editor.scene();
+    let poses = match lane {
+        Lane::Entity(index) => scene.entities.get(index).map(|e| &e.poses),
+        Lane::Camera => Some(&scene.view.poses),
+    };
     let children = place.children();
     for (key, t) in times.into_iter().enumerate() {
         let element = children.item(key as u32);
@@ -299,10 +402,13 @@ fn fill_keys(place: &Element, index: usize, name: &str, editor: &Editor) {
         let _ = element.style().set_property("--at", &format!("{t:.4}"));
         let pose = poses.and_then(|poses| poses.get(key)).copied();
         let [turn, scale, depth] = PosePart::ALL.map(|part| part.of(&pose.unwrap_or_default()));
-        let words = format!(
-            "{name}: turned {turn:.0} degrees, {:.0} percent large, depth {depth:.0}",
-            100.0 * scale
-        );
+        let large = 100.0 * scale;
+        let words = match lane {
+            Lane::Entity(_) => format!(
+                "{name}: turned {turn:.0} degrees, {large:.0} percent large, depth {depth:.0}"
+            ),
+            Lane::Camera => format!("{name}: turned {turn:.0} degrees, {large:.0} percent large"),
+        };
         dom::set(&element, "aria-label", &words);
         dom::set(&element, "aria-valuemax", &steps(editor).to_string());
         let frame = (t * steps(editor)).round();
@@ -313,7 +419,7 @@ fn fill_keys(place: &Element, index: usize, name: &str, editor: &Editor) {
 }
 
 /// A key pose: dragged, moved by the arrow keys, deleted by Delete or Alt-click; a click shows its moment.
-fn new_key(index: usize, key: usize) -> Element {
+fn new_key(lane: Lane, key: usize) -> Element {
     let element: HtmlElement = dom::create("div", "key");
     dom::set(&element, "role", "slider");
     dom::set(&element, "tabindex", "0");
@@ -323,17 +429,21 @@ fn new_key(index: usize, key: usize) -> Element {
         "title",
         "Turn and size at this moment: drag it, Delete takes it away",
     );
-    dom::set(&element, "data-testid", &format!("key-{index}-{key}"));
-    let begin: Begin = Rc::new(move |app| app.done(|e| e.begin_key(index, key)));
-    dragged(&element, Lane::Entity(index), &begin, |app, by| {
-        app.done(|e| e.drag_key(by));
+    dom::set(
+        &element,
+        "data-testid",
+        &format!("key-{}-{key}", name_of(lane)),
+    );
+    let begin: Begin = Rc::new(move |app| app.done(|e| e.begin_key(lane, key)));
+    dragged(&element, lane, Axis::Across, &begin, |app, by| {
+        app.time_dragged(by, |app, by| app.done(|e| e.drag_key(by)));
     });
-    let delete = move || act(move |app| app.done(|e| e.delete_key(index, key)));
+    let delete = move || act(move |app| app.done(|e| e.delete_key(lane, key)));
     dom::listen(&element, "click", move |event: MouseEvent| {
         match event.alt_key() {
             true => delete(),
             false => act(move |app| {
-                if let Some(t) = app.editor.keys(index).get(key).copied() {
+                if let Some(t) = app.editor.keys(lane).get(key).copied() {
                     app.scrub_to(t * steps(&app.editor));
                 }
             }),
@@ -355,7 +465,7 @@ fn new_key(index: usize, key: usize) -> Element {
         event.prevent_default();
         act(move |app| {
             let by = frames / steps(&app.editor);
-            app.done(|e| e.shift_key(index, key, by));
+            app.done(|e| e.shift_key(lane, key, by));
         });
     });
     element.into()
@@ -396,6 +506,7 @@ fn new_row(lane: Lane) -> Element {
     let keys: HtmlElement = dom::create("div", "keys");
     dom::append(&rail, &keys);
     dom::append(&track, &rail);
+    dom::append(&track, &new_pace(lane));
 
     let ease: HtmlSelectElement = dom::create("select", "ease");
     dom::set(&ease, "title", "How fast it goes along its path");
@@ -417,9 +528,17 @@ fn new_row(lane: Lane) -> Element {
         }
         dom::append(&ease, &option);
     }
+    let by_hand: HtmlElement = dom::create("option", "");
+    dom::set(&by_hand, "value", BY_HAND);
+    dom::set_text(&by_hand, "By hand…");
+    dom::append(&ease, &by_hand);
     let chosen = ease.clone();
     dom::listen(&ease, "change", move |_: Event| {
         let value = chosen.value();
+        OPEN.set((value == BY_HAND).then_some(lane));
+        if value == BY_HAND {
+            return act(|app| update(&app.editor));
+        }
         let mut eases = Ease::ALL.into_iter();
         if let Some(ease) = eases.find(|ease| ease_name(Some(*ease)) == value) {
             act(move |app| app.done(|e| e.set_ease(lane, ease)));
@@ -434,7 +553,6 @@ fn new_row(lane: Lane) -> Element {
 impl App {
     /// Takes up what has a lane.
     fn choose(&mut self, lane: Lane) {
-        use crate::web::editor::Tool;
         self.done(|e| match lane {
             Lane::Camera => e.set_tool(Tool::Camera),
             Lane::Entity(index) => {
@@ -451,29 +569,41 @@ impl App {
         // From frame to frame.
         let steps = steps(&self.editor);
         drag(self, (by * steps).round() / steps);
-        update(&self.editor);
     }
 }
 
 /// What a press begins.
 type Begin = Rc<dyn Fn(&mut App)>;
 
-/// An element of a rail is dragged by the pointer.
-fn dragged(element: &HtmlElement, lane: Lane, begin: &Begin, drag: fn(&mut App, f32)) {
+/// The way in which something is dragged.
+#[derive(Clone, Copy, PartialEq)]
+enum Axis {
+    /// Along the time, of which a rail shows all.
+    Across,
+    /// Upwards in what it lies in.
+    Up,
+}
+
+/// An element of a rail, or of a rhythm, is dragged by the pointer, by a fraction of the whole.
+fn dragged(element: &HtmlElement, lane: Lane, axis: Axis, begin: &Begin, drag: fn(&mut App, f32)) {
     let own = element.clone();
     let begin = begin.clone();
     dom::listen_with(element, "pointerdown", false, move |event: PointerEvent| {
-        let rail = own.closest(".rail").ok().flatten();
-        let width = rail.map_or(0.0, |rail| rail.get_bounding_client_rect().width());
-        if event.button() != 0 || width <= 0.0 {
+        let whole = own.closest(".rail, .pace").ok().flatten();
+        let whole = whole.map(|whole| whole.get_bounding_client_rect());
+        let long = whole.map_or(0.0, |whole| match axis {
+            Axis::Across => whole.width(),
+            Axis::Up => whole.height(),
+        });
+        if event.button() != 0 || long <= 0.0 {
             return;
         }
         let id = event.pointer_id();
         let _ = own.set_pointer_capture(id);
         let _ = own.focus();
         event.prevent_default();
-        let x = f64::from(event.client_x());
-        DOWN.with(|down| *down.borrow_mut() = Some(Down { id, x, width }));
+        let at = along(axis, &event);
+        DOWN.with(|down| *down.borrow_mut() = Some(Down { id, at, long }));
         let begin = begin.clone();
         act(move |app| {
             app.choose(lane);
@@ -484,10 +614,13 @@ fn dragged(element: &HtmlElement, lane: Lane, begin: &Begin, drag: fn(&mut App, 
         let by = DOWN.with(|down| {
             let down = down.borrow();
             let down = down.as_ref().filter(|down| down.id == event.pointer_id())?;
-            Some((f64::from(event.client_x()) - down.x) / down.width)
+            Some((along(axis, &event) - down.at) / down.long)
         });
         if let Some(by) = by {
-            act(move |app| app.time_dragged(by as f32, drag));
+            act(move |app| {
+                drag(app, by as f32);
+                update(&app.editor);
+            });
         }
     });
     let ours = |event: &PointerEvent| {
@@ -514,10 +647,19 @@ fn dragged(element: &HtmlElement, lane: Lane, begin: &Begin, drag: fn(&mut App, 
     );
 }
 
+fn along(axis: Axis, event: &PointerEvent) -> f64 {
+    match axis {
+        Axis::Across => f64::from(event.client_x()),
+        Axis::Up => -f64::from(event.client_y()),
+    }
+}
+
 /// A bar, or an end of it, is dragged by the pointer and moved by the arrow keys.
 fn drags(bar: &HtmlElement, lane: Lane, end: End) {
     let begin: Begin = Rc::new(move |app| app.done(|e| e.begin_retime(lane, end)));
-    dragged(bar, lane, &begin, |app, by| app.done(|e| e.drag_retime(by)));
+    dragged(bar, lane, Axis::Across, &begin, |app, by| {
+        app.time_dragged(by, |app, by| app.done(|e| e.drag_retime(by)));
+    });
     dom::listen_with(bar, "keydown", false, move |event: KeyboardEvent| {
         let stride = if event.shift_key() { STRIDE } else { 1.0 };
         // Beyond the video it stops by itself.

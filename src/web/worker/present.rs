@@ -5,7 +5,7 @@ use super::gpu::Gpu;
 use crate::web::protocol::View;
 use burn::backend::wgpu::{CubeTensor, WgpuRuntime};
 use burn::tensor::{DType, Tensor};
-use dragentity_core::scene::{Mask, Scene, Trajectory};
+use dragentity_core::scene::{self, Mask, Scene, Trajectory};
 use dragentity_media::overlay::colour_of;
 use dragentity_networks::device::Gpu as Backend;
 
@@ -29,6 +29,7 @@ pub struct Presenter {
     frames: Option<CubeTensor<WgpuRuntime>>,
     entities: Vec<Shown>,
     background: Option<Trajectory>,
+    camera: scene::View,
 }
 
 /// An entity's mask on the GPU, and its path.
@@ -102,6 +103,7 @@ impl Presenter {
             frames: None,
             entities: Vec::new(),
             background: None,
+            camera: scene::View::default(),
         })
     }
 
@@ -114,6 +116,7 @@ impl Presenter {
         };
         self.entities = scene.entities.iter().enumerate().map(shown).collect();
         self.background = scene.background.clone();
+        self.camera = scene.view.cleaned();
     }
 
     /// Takes frames, `[frames, 3, height, width]` in -1..1, in place of those before; returns how many.
@@ -178,8 +181,10 @@ impl Presenter {
         };
         let mut tints = Vec::new();
         let mut strokes = Vec::new();
+        let seen = self.camera.at(t);
         if view.paths {
-            for shown in &self.entities {
+            // Where the camera comes nearer, masks would be elsewhere.
+            for shown in self.entities.iter().filter(|_| seen.is_still()) {
                 if let Some(path) = &shown.path {
                     let (from, to) = (path.start(), path.position(t));
                     let mut uniform = floats(&rgba(shown.colour));
@@ -212,7 +217,8 @@ impl Presenter {
                 .into_iter()
                 .chain(all)
             {
-                stroke(&mut strokes, path, t, colour, canvas, unit);
+                let at = |place| seen.apply(place, canvas[0] / canvas[1].max(1.0));
+                stroke(&mut strokes, path, t, colour, canvas, unit, at);
             }
         }
         let count = strokes.len() / STROKE;
@@ -358,8 +364,10 @@ fn stroke(
     colour: [u8; 3],
     canvas: [f32; 2],
     unit: f32,
+    at: impl Fn([f32; 2]) -> [f32; 2],
 ) {
     let mut add = |a: [f32; 2], b: [f32; 2], colour: [f32; 4], radius: f32| {
+        let (a, b) = (at(a), at(b));
         out.extend([
             a[0] * canvas[0],
             a[1] * canvas[1],

@@ -1,6 +1,8 @@
 //! Undo and redo: every change to a scene is an [`Edit`], and applying one gives the edit that takes it back.
 
-use super::{Behind, Entity, Look, Mask, Order, Pose, Scene, Shadow, Skeleton, Trajectory};
+use super::{
+    Behind, Entity, Look, Mask, Order, Pose, Scene, Shadow, Skeleton, Strength, Trajectory, View,
+};
 use crate::error::{Error, Result};
 use std::collections::VecDeque;
 
@@ -56,6 +58,13 @@ pub enum Edit {
         /// The new one.
         shadow: Shadow,
     },
+    /// Replaces how closely an entity is followed.
+    SetStrength {
+        /// Which.
+        index: usize,
+        /// The new one.
+        strength: Strength,
+    },
     /// Replaces or removes what an entity does.
     SetMotion {
         /// Which.
@@ -83,17 +92,17 @@ pub enum Edit {
         /// The new name.
         name: String,
     },
-    /// Puts an entity into a group or takes it out.
-    SetGroup {
-        /// Which.
-        index: usize,
-        /// The new group.
-        group: Option<u32>,
+    /// Puts entities into groups or takes them out.
+    SetGroups {
+        /// The group of each, as they are listed.
+        groups: Vec<Option<u32>>,
     },
-    /// Replaces or removes the camera's trajectory.
-    SetBackground {
-        /// The new one.
+    /// Replaces all that the camera does.
+    SetCamera {
+        /// Its path, if it has one.
         trajectory: Option<Trajectory>,
+        /// How it looks at the scene.
+        view: View,
     },
     /// Replaces what is seen where things were.
     SetBehind {
@@ -119,9 +128,10 @@ impl Edit {
             Edit::SetMask { .. } => "mask",
             Edit::SetShadow { .. } => "shadow",
             Edit::SetMotion { .. } => "trajectory",
+            Edit::SetStrength { .. } => "strength",
             Edit::Rename { .. } => "rename",
-            Edit::SetGroup { .. } => "group",
-            Edit::SetBackground { .. } => "camera",
+            Edit::SetGroups { .. } => "group",
+            Edit::SetCamera { .. } => "camera",
             Edit::SetBehind { .. } => "background",
             Edit::Replace { .. } => "open",
         }
@@ -201,8 +211,9 @@ impl Edit {
                     order: std::mem::replace(&mut scene.order, order),
                 }
             }
-            Edit::SetBackground { trajectory } => Edit::SetBackground {
+            Edit::SetCamera { trajectory, view } => Edit::SetCamera {
                 trajectory: std::mem::replace(&mut scene.background, trajectory),
+                view: std::mem::replace(&mut scene.view, view),
             },
             Edit::SetBehind { behind } => Edit::SetBehind {
                 behind: std::mem::replace(&mut scene.behind, behind),
@@ -221,6 +232,13 @@ impl Edit {
                 Some(e) => Edit::SetShadow {
                     index,
                     shadow: std::mem::replace(&mut e.shadow, shadow),
+                },
+                None => return missing(index),
+            },
+            Edit::SetStrength { index, strength } => match scene.entities.get_mut(index) {
+                Some(e) => Edit::SetStrength {
+                    index,
+                    strength: std::mem::replace(&mut e.strength, strength),
                 },
                 None => return missing(index),
             },
@@ -255,13 +273,17 @@ impl Edit {
                 },
                 None => return missing(index),
             },
-            Edit::SetGroup { index, group } => match scene.entities.get_mut(index) {
-                Some(e) => Edit::SetGroup {
-                    index,
-                    group: std::mem::replace(&mut e.group, group),
-                },
-                None => return missing(index),
-            },
+            Edit::SetGroups { groups } => {
+                if groups.len() != count {
+                    return missing(groups.len().saturating_sub(1));
+                }
+                let entities = scene.entities.iter_mut().zip(groups);
+                Edit::SetGroups {
+                    groups: entities
+                        .map(|(e, group)| std::mem::replace(&mut e.group, group))
+                        .collect(),
+                }
+            }
         })
     }
 
@@ -378,11 +400,21 @@ mod tests {
     }
 
     /// The parts of a scene that edits change, comparable.
-    fn state(scene: &Scene) -> (Vec<Entity>, Order, Option<Trajectory>, Behind, Picture) {
+    fn state(
+        scene: &Scene,
+    ) -> (
+        Vec<Entity>,
+        Order,
+        Option<Trajectory>,
+        View,
+        Behind,
+        Picture,
+    ) {
         (
             scene.entities.clone(),
             scene.order,
             scene.background.clone(),
+            scene.view.clone(),
             scene.behind.clone(),
             scene.picture.clone(),
         )
@@ -422,8 +454,22 @@ mod tests {
                 skeleton: Skeleton::of_list(&vec![[0.5; 3]; JOINTS * n]).map(Box::new),
             }),
             (0usize..4, "[a-z]{3}").prop_map(|(index, name)| Edit::Rename { index, name }),
-            (0usize..4, any::<Option<u32>>())
-                .prop_map(|(index, group)| Edit::SetGroup { index, group }),
+            (0usize..4, 0f32..1.0).prop_map(|(index, share)| Edit::SetStrength {
+                index,
+                strength: Strength::new(share),
+            }),
+            prop::collection::vec(any::<Option<u32>>(), 0..4)
+                .prop_map(|groups| Edit::SetGroups { groups }),
+            (1f32..8.0).prop_map(move |scale| Edit::SetCamera {
+                trajectory: line(),
+                view: View {
+                    about: [0.5; 2],
+                    poses: vec![Pose {
+                        scale,
+                        ..Pose::default()
+                    }],
+                },
+            }),
             (0usize..4, any::<bool>(), any::<Option<u8>>()).prop_map(|(index, hidden, colour)| {
                 let locked = !hidden;
                 Edit::SetLook {
@@ -448,7 +494,8 @@ mod tests {
                     from: Some(Mask::empty(n, n)),
                 },
             }),
-            Just(Edit::SetBackground {
+            Just(Edit::SetCamera {
+                view: View::default(),
                 trajectory: Some(Trajectory::pin(0.5, 0.5))
             }),
             Just(Edit::Replace {

@@ -26,6 +26,7 @@ pub mod settings;
 pub mod skeleton;
 mod tidy;
 pub mod trajectory;
+pub mod view;
 
 pub use control::Control;
 pub use history::{Edit, History};
@@ -36,6 +37,7 @@ pub use pose::Pose;
 pub use preset::{Fit, Preset};
 pub use representation::Representation;
 pub use skeleton::Skeleton;
+pub use view::View;
 
 use super::scheduler::SamplerKind;
 use serde::{Deserialize, Serialize};
@@ -84,7 +86,7 @@ impl std::fmt::Debug for Mask {
 }
 
 /// One point of a trajectory.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TrajectoryPoint {
     /// Fraction of the picture's width; may leave 0..1 when the entity leaves the frame.
     pub x: f32,
@@ -92,6 +94,21 @@ pub struct TrajectoryPoint {
     pub y: f32,
     /// Fraction of the video's duration, rising along the trajectory.
     pub t: f32,
+    /// The path has a corner there: it comes straight to it and leaves straight, without slowing down.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub corner: bool,
+}
+
+impl TrajectoryPoint {
+    /// A point that the path goes through smoothly.
+    pub fn new(x: f32, y: f32, t: f32) -> Self {
+        Self {
+            x,
+            y,
+            t,
+            corner: false,
+        }
+    }
 }
 
 /// A path with its timing. The first point is the pixel that was grabbed: what moves is the offset to it.
@@ -123,8 +140,37 @@ pub struct Entity {
     pub part: Option<Part>,
     /// What goes along with it as its shadow. Networks see none of it.
     pub shadow: Shadow,
+    /// How closely Stable Video Diffusion follows what is made at once of it.
+    pub strength: Strength,
     /// Whether it is hidden or locked, and its colour.
     pub look: Look,
+}
+
+/// How closely a thing is followed where a network makes the video, of the steps in which things are: 1 all of them, 0 none.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Strength(f32);
+
+impl Strength {
+    /// From a share; beyond 0 to 1 the nearest of these, and 1 for what is no number.
+    pub fn new(share: f32) -> Self {
+        Self(if share.is_finite() {
+            share.clamp(0.0, 1.0)
+        } else {
+            1.0
+        })
+    }
+
+    /// The share, 0 to 1.
+    pub fn share(self) -> f32 {
+        self.0
+    }
+}
+
+impl Default for Strength {
+    fn default() -> Self {
+        Self(1.0)
+    }
 }
 
 /// What of the ground goes along with a thing as its shadow.
@@ -221,6 +267,8 @@ pub struct Scene {
     pub order: Order,
     /// The camera: the background's own trajectory; `None` holds the camera still.
     pub background: Option<Trajectory>,
+    /// How the camera looks at all of that. Networks see none of it.
+    pub view: View,
     /// What is seen where things were.
     pub behind: Behind,
 }

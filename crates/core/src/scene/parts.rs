@@ -1,7 +1,7 @@
 //! The twelve parts a person is divided into, as the paper does: "12 parts encompassing the torso and limbs".
 //! Left and right are the person's own.
 
-use super::{Entity, Look, Mask, Shadow, Trajectory};
+use super::{Entity, Look, Mask, Pose, Shadow, Trajectory, TrajectoryPoint};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -220,6 +220,7 @@ pub fn split(whole: &Entity, parts: Vec<(Part, Mask)>, group: u32) -> Vec<Entity
             skeleton: None,
             group: Some(group),
             part: Some(part),
+            strength: whole.strength,
             // What somebody has marked is one part's, or it would be laid over itself.
             shadow: match &whole.shadow {
                 Shadow::Marked(_) if i > 0 => Shadow::None,
@@ -230,11 +231,88 @@ pub fn split(whole: &Entity, parts: Vec<(Part, Mask)>, group: u32) -> Vec<Entity
         .collect()
 }
 
-/// What holds groups together: the trajectory of each entity, where it has none but belongs to a group in which
-/// something moves. A part of a body follows the part it hangs from (an arm the torso, a hand's arm the upper arm);
-/// where that does not move either, or it is no part of a body, it is held where it is, as far as no more than `most`
+/// What an entity does in its group.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Held {
+    /// Its own trajectory, or that of what it goes along with, or a pin.
+    pub trajectory: Option<Trajectory>,
+    /// Its own poses, or those of what it goes along with.
+    pub poses: Vec<Pose>,
+}
+
+/// Which entity one goes along with that has no motion of its own: of those of its group that are no parts of a body either, the first
+/// that moves.
+pub fn leader(entities: &[Entity], index: usize) -> Option<usize> {
+    let own = entities.get(index)?;
+    if own.part.is_some() || own.group.is_none() || own.has_motion() {
+        return None;
+    }
+    let leads = |e: &Entity| e.group == own.group && e.part.is_none() && e.moves();
+    entities.iter().position(leads)
+}
+
+/// Whether an entity without a motion of its own is tied to another, and goes along when that is led.
+pub fn is_tied(entities: &[Entity], index: usize, to: usize) -> bool {
+    let both = entities.get(index).zip(entities.get(to));
+    both.is_some_and(|(own, other)| {
+        let bodies = own.part.is_some() || other.part.is_some();
+        index != to
+            && own.group.is_some()
+            && own.group == other.group
+            && !bodies
+            && !own.has_motion()
+    })
+}
+
+/// What `follower` does that goes along with `leader`: the same way, and about the same place turned and scaled as that is.
+pub fn going_along(follower: &Entity, leader: &Entity) -> Held {
+    /// Places of a way that is turned.
+    const PLACES: usize = 49;
+    let Some([x, y]) = follower.mask.centroid() else {
+        return Held::default();
+    };
+    let path = leader.trajectory.clone();
+    let about = path.as_ref().map(Trajectory::start);
+    let Some(about) = about.or_else(|| leader.mask.centroid()) else {
+        return Held::default();
+    };
+    let path = path.unwrap_or_else(|| Trajectory::pin(about[0], about[1]));
+    let poses = leader.poses.clone();
+    if poses.iter().all(Pose::is_still) {
+        return Held {
+            trajectory: Some(path.moved_to(x, y)),
+            poses,
+        };
+    }
+    let aspect = follower.mask.width.max(1) as f32 / follower.mask.height.max(1) as f32;
+    let places = path.offsets(PLACES).into_iter();
+    let points = places.zip(Pose::sample(&poses, PLACES)).enumerate();
+    let place = |(i, (offset, pose)): (usize, ([f32; 2], Pose))| {
+        let (sin, cos) = pose.rotation.to_radians().sin_cos();
+        let arm = [(x - about[0]) * aspect, y - about[1]];
+        let turned = [cos * arm[0] - sin * arm[1], sin * arm[0] + cos * arm[1]];
+        TrajectoryPoint::new(
+            about[0] + pose.scale * turned[0] / aspect + offset[0],
+            about[1] + pose.scale * turned[1] + offset[1],
+            i as f32 / (PLACES - 1) as f32,
+        )
+    };
+    Held {
+        trajectory: Some(
+            Trajectory {
+                points: points.map(place).collect(),
+            }
+            .cleaned(),
+        ),
+        poses,
+    }
+}
+
+/// What holds groups together: what each entity does, where it does nothing but belongs to a group in which
+/// something moves. A part of a body follows the part it hangs from (an arm the torso, a hand's arm the upper arm), what is no part
+/// its [`leader`]; where that does not move either, it is held where it is, as far as no more than `most`
 /// entities have a trajectory then.
-pub fn held_together(entities: &[Entity], most: usize) -> Vec<Option<Trajectory>> {
+pub fn held_together(entities: &[Entity], most: usize) -> Vec<Held> {
     let moves = |group: u32| {
         let mut others = entities.iter().filter(|e| e.group == Some(group));
         others.any(Entity::moves)
@@ -254,20 +332,28 @@ pub fn held_together(entities: &[Entity], most: usize) -> Vec<Option<Trajectory>
         None
     };
     let mut room = most;
-    let mut held: Vec<Option<Trajectory>> = entities
+    let mut held: Vec<Held> = entities
         .iter()
-        .map(|entity| {
+        .enumerate()
+        .map(|(i, entity)| {
             let moved = entity.group.is_some_and(moves);
-            let trajectory = entity.trajectory.clone();
-            let trajectory = trajectory.or_else(|| following(entity).filter(|_| moved));
-            room = room.saturating_sub(usize::from(trajectory.is_some()));
-            trajectory
+            let along = leader(entities, i).map(|leader| going_along(entity, &entities[leader]));
+            let mut held = along.unwrap_or_else(|| Held {
+                trajectory: entity.trajectory.clone(),
+                poses: entity.poses.clone(),
+            });
+            if held.trajectory.is_none() {
+                held.trajectory = following(entity).filter(|_| moved);
+            }
+            room = room.saturating_sub(usize::from(held.trajectory.is_some()));
+            held
         })
         .collect();
-    for (entity, trajectory) in entities.iter().zip(&mut held) {
-        if trajectory.is_none() && room > 0 && entity.group.is_some_and(moves) {
-            *trajectory = entity.mask.centroid().map(|[x, y]| Trajectory::pin(x, y));
-            room -= usize::from(trajectory.is_some());
+    for (entity, held) in entities.iter().zip(&mut held) {
+        let still = held.trajectory.is_none() && held.poses.is_empty();
+        if still && room > 0 && entity.group.is_some_and(moves) {
+            held.trajectory = entity.mask.centroid().map(|[x, y]| Trajectory::pin(x, y));
+            room -= usize::from(held.trajectory.is_some());
         }
     }
     held
@@ -452,7 +538,7 @@ mod tests {
         let trajectory = to.map(|[x, y]| {
             let mut path = Trajectory::pin(0.5, 0.5);
             path.points
-                .push(crate::scene::TrajectoryPoint { x, y, t: 1.0 });
+                .push(crate::scene::TrajectoryPoint::new(x, y, 1.0));
             path
         });
         Entity {
@@ -470,7 +556,7 @@ mod tests {
     fn what_hangs_from_a_part_follows_it_and_the_rest_is_held() {
         let moved = |entities: &[Entity]| -> Vec<Option<[f32; 2]>> {
             let held = held_together(entities, 12);
-            let end = |t: Option<Trajectory>| t.map(|t| t.points[t.points.len() - 1]);
+            let end = |held: Held| held.trajectory.map(|t| t.points[t.points.len() - 1]);
             held.into_iter()
                 .map(|t| end(t).map(|p| [p.x, p.y]))
                 .collect()
@@ -505,7 +591,41 @@ mod tests {
         assert_eq!(moved(&body(None, None)), [None; 8]);
         // There is room for two that move and one that is held.
         let held = held_together(&body(None, arm), 3);
-        assert_eq!(held.iter().flatten().count(), 3);
+        let led = held.iter().filter(|held| held.trajectory.is_some());
+        assert_eq!(led.count(), 3);
+    }
+
+    #[test]
+    fn what_is_no_part_goes_along_with_what_leads_its_group() {
+        let mut horse = entity(None, Some(2), Some([0.9, 0.5]));
+        let rider = entity(None, Some(2), None);
+        let dog = entity(None, None, None);
+        let scene = [horse.clone(), rider.clone(), dog.clone()];
+        assert_eq!(leader(&scene, 1), Some(0));
+        assert_eq!((leader(&scene, 0), leader(&scene, 2)), (None, None));
+        let held = held_together(&scene, 12);
+        let path = held[1].trajectory.as_ref().unwrap();
+        let [x, y] = rider.mask.centroid().unwrap();
+        assert_eq!(path.start(), [x, y]);
+        let end = path.position(1.0);
+        assert!((end[0] - x - 0.4).abs() < 1e-6 && (end[1] - y).abs() < 1e-6);
+        assert_eq!(held[2], Held::default());
+        // Who has a way of their own goes that.
+        let own = entity(None, Some(2), Some([0.1, 0.1]));
+        let held = held_together(&[horse.clone(), own.clone()], 12);
+        assert_eq!(held[1].trajectory, own.trajectory);
+        // Turned about the same place as what leads.
+        horse.poses = vec![Pose {
+            t: 1.0,
+            rotation: 180.0,
+            scale: 2.0,
+            depth: 0.0,
+        }];
+        let turned = going_along(&rider, &horse);
+        let end = turned.trajectory.unwrap().position(1.0);
+        assert!((end[0] - (0.9 - 2.0 * (x - 0.5))).abs() < 1e-4, "{end:?}");
+        assert!((end[1] - (0.5 - 2.0 * (y - 0.5))).abs() < 1e-4, "{end:?}");
+        assert_eq!(turned.poses, horse.poses);
     }
 
     #[test]

@@ -195,10 +195,15 @@ impl Picture {
         let mut sums = [0u64; W * H];
         let mut counts = [0u64; W * H];
         let (w, h) = (self.width as usize, self.height as usize);
-        for (i, p) in self.rgb.chunks_exact(3).enumerate() {
-            let cell = (i / w) * H / h * W + (i % w) * W / w;
-            sums[cell] += 299 * p[0] as u64 + 587 * p[1] as u64 + 114 * p[2] as u64;
-            counts[cell] += 1;
+        // Divisions for each pixel would hold a page up.
+        let columns: Vec<usize> = (0..w).map(|x| x * W / w).collect();
+        for (y, row) in self.rgb.chunks_exact(3 * w).enumerate() {
+            let first = y * H / h * W;
+            for (p, column) in row.chunks_exact(3).zip(&columns) {
+                let cell = first + column;
+                sums[cell] += 299 * p[0] as u64 + 587 * p[1] as u64 + 114 * p[2] as u64;
+                counts[cell] += 1;
+            }
         }
         let mean = |i: usize| sums[i] / counts[i].max(1);
         let mut bits = 0u64;

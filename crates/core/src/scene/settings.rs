@@ -254,6 +254,9 @@ impl Scene {
                 );
             }
         }
+        if let Some(fault) = self.view.fault() {
+            return refuse(format!("the camera's view {fault}"));
+        }
         if let Some(plate) = &self.behind.plate
             && !plate.has_shape_of(&self.picture)
         {
@@ -272,12 +275,17 @@ impl Scene {
 
     /// Whether there is a picture, and nothing said of what is in it.
     pub fn is_picture_alone(&self) -> bool {
-        !self.picture.is_empty() && self.entities.is_empty() && self.background.is_none()
+        !self.picture.is_empty() && self.entities.is_empty() && self.is_camera_still()
     }
 
-    /// Whether anything has a path, be it a pin.
+    /// Whether nothing is said of the camera.
+    pub fn is_camera_still(&self) -> bool {
+        self.background.is_none() && self.view.is_still()
+    }
+
+    /// Whether anything has a path, be it a pin, or is seen from nearer.
     pub fn moves(&self) -> bool {
-        self.background.is_some() || self.entities.iter().any(Entity::has_motion)
+        !self.is_camera_still() || self.entities.iter().any(Entity::has_motion)
     }
 
     /// What a person should know before generating, though nothing is wrong: a sentence each.
@@ -296,6 +304,7 @@ impl Scene {
             }
         }
         if !self.entities.iter().any(Entity::moves)
+            && self.view.is_still()
             && self
                 .background
                 .as_ref()

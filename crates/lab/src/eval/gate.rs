@@ -205,15 +205,13 @@ fn scene(clip: &Clip) -> Result<Scene> {
     let last = clip.frames.max(2) as f32 - 1.0;
     let entity = |index: usize| {
         let truth = &clip.entities[index];
-        let points = truth
-            .track
-            .iter()
-            .enumerate()
-            .map(|(frame, p)| TrajectoryPoint {
-                x: p[0] / clip.width as f32,
-                y: p[1] / clip.height as f32,
-                t: frame as f32 / last,
-            });
+        let points = truth.track.iter().enumerate().map(|(frame, p)| {
+            TrajectoryPoint::new(
+                p[0] / clip.width as f32,
+                p[1] / clip.height as f32,
+                frame as f32 / last,
+            )
+        });
         let points = points.collect();
         Ok(Entity {
             mask: Mask::from_alpha(width, height, clip.visible(index, 0).to_vec())?,

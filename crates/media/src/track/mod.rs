@@ -104,10 +104,12 @@ impl Tracks {
         let points = entity.points.iter().zip(&entity.visible).enumerate();
         let points: Vec<_> = points
             .filter(|(index, (_, seen))| **seen || *index == 0)
-            .map(|(index, (point, _))| TrajectoryPoint {
-                x: point[0] / self.width as f32,
-                y: point[1] / self.height as f32,
-                t: index as f32 / last as f32,
+            .map(|(index, (point, _))| {
+                TrajectoryPoint::new(
+                    point[0] / self.width as f32,
+                    point[1] / self.height as f32,
+                    index as f32 / last as f32,
+                )
             })
             .collect();
         let aspect = self.width as f32 / self.height.max(1) as f32;

@@ -67,7 +67,7 @@ pub async fn encoded<B: Backend>(
 /// Where a reference is followed closely: by the pixel at the upper left of each latent, as Time-to-Move has it.
 ///
 /// # Shapes
-/// - output: `[1, frames, 1, height / factor, width / factor]`, 0 or 1
+/// - output: `[1, frames, 1, height / factor, width / factor]`, 0 outside; inside the share of the steps in which it is followed
 pub fn mask<B: Backend>(
     closely: &[Mask],
     config: &SvdConfig,
@@ -82,8 +82,8 @@ pub fn mask<B: Backend>(
             // Nearest neighbours, also where the mask is of another size.
             let row = at / columns * mask.height as usize / rows;
             let column = at % columns * mask.width as usize / columns;
-            let inside = mask.alpha[row * mask.width as usize + column] >= 128;
-            values.push(if inside { 1.0_f32 } else { 0.0 });
+            let level = mask.alpha[row * mask.width as usize + column];
+            values.push(f32::from(level.saturating_sub(128)) / 127.0);
         }
     }
     let shape = [1, closely.len(), 1, rows, columns];
@@ -93,6 +93,37 @@ pub fn mask<B: Backend>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_followed_less_closely_is_let_go_of_sooner() {
+        use crate::sample::ReferenceLatents;
+        type Cpu = dragentity_networks::device::Cpu;
+        let device = Default::default();
+        let closely = Mask {
+            width: 4,
+            height: 1,
+            alpha: vec![255, 192, 128, 0],
+        };
+        let mut config = SvdConfig::default();
+        config.vae.block_out_channels = vec![8];
+        let mask = mask::<Cpu>(&[closely], &config, [4, 1], &device);
+        let shape = mask.dims();
+        let reference = ReferenceLatents {
+            latents: Tensor::zeros(shape, &device),
+            mask,
+            weak: 2,
+            strong: 6,
+        };
+        let held = |steps: usize| reference.held_after(steps).into_data().to_vec::<f32>();
+        for (steps, wanted) in [
+            (3, [1.0, 1.0, 0.0, 0.0]),
+            (4, [1.0, 1.0, 0.0, 0.0]),
+            (5, [1.0, 0.0, 0.0, 0.0]),
+            (6, [1.0, 0.0, 0.0, 0.0]),
+        ] {
+            assert_eq!(held(steps).unwrap(), wanted, "{steps}");
+        }
+    }
 
     #[test]
     fn clocks_are_those_of_time_to_move() {

@@ -1,9 +1,9 @@
 //! Layers and ready motions.
 
 use super::{click, drag, new_editor};
-use crate::web::editor::{Editor, Held, Lane, MAX_ENTITIES, Outcome, Tool};
+use crate::web::editor::{Editor, Held, Lane, MAX_ENTITIES, Outcome, PathOf, Tool};
 use dragentity_core::scene::trajectory::Figure;
-use dragentity_core::scene::{Order, Trajectory};
+use dragentity_core::scene::{Order, Trajectory, parts};
 
 /// Two things that lie apart, each with a path; the second one is selected.
 fn two() -> Editor {
@@ -146,4 +146,42 @@ fn a_ready_motion_in_one_step_and_larger_with_each_press() {
     assert!(e.scene().background.is_some());
     e.undo();
     assert!(e.scene().background.is_none());
+}
+
+#[test]
+fn things_are_tied_to_each_other_and_let_go() {
+    let mut e = new_editor();
+    for x in [0.2, 0.5, 0.8] {
+        click(&mut e, x, 0.5);
+        e.select(None);
+    }
+    assert_eq!(e.scene().entities.len(), 3);
+    assert_eq!((e.ties(0), e.tied_to(0)), (vec![1, 2], None));
+    e.tie(1, Some(0));
+    assert_eq!(
+        (e.tied_to(0), e.tied_to(1), e.tied_to(2)),
+        (Some(1), Some(0), None)
+    );
+    assert_eq!(e.undo_label(), Some("group"));
+    e.tie(2, Some(1));
+    assert_eq!(e.tied_to(2), Some(0));
+    // What is led takes the others along.
+    e.set_path(
+        PathOf::Handle {
+            index: 2,
+            handle: 0,
+        },
+        Trajectory::line([0.8, 0.5], [0.8, 0.2]),
+    );
+    let held = parts::held_together(&e.scene().entities, 9);
+    for (held, entity) in held.iter().zip(&e.scene().entities) {
+        let path = held.trajectory.as_ref().unwrap();
+        let ([x, y], end) = (path.start(), path.position(1.0));
+        assert!(entity.mask.contains(x, y));
+        assert!((end[1] - y + 0.3).abs() < 1e-4, "{end:?}");
+    }
+    e.tie(2, None);
+    assert_eq!((e.tied_to(2), e.tied_to(0)), (None, Some(1)));
+    assert!(matches!(e.tie(0, Some(0)), Outcome::Nothing));
+    assert!(matches!(e.tie(7, None), Outcome::Nothing));
 }

@@ -2,7 +2,7 @@
 
 use super::{click, drag, new_editor};
 use crate::web::editor::{Editor, End, Gesture, Grip, Held, Lane, Outcome, PathAct, PathOf, Tool};
-use dragentity_core::scene::trajectory::{Ease, LEAST_SPAN};
+use dragentity_core::scene::trajectory::{Ease, LEAST_SPAN, Pace};
 use dragentity_core::scene::{Trajectory, TrajectoryPoint};
 
 const SHIFT: Held = Held {
@@ -19,7 +19,7 @@ const FIRST: PathOf = PathOf::Handle {
 };
 
 fn path(points: &[[f32; 3]]) -> Trajectory {
-    let point = |&[x, y, t]: &[f32; 3]| TrajectoryPoint { x, y, t };
+    let point = |&[x, y, t]: &[f32; 3]| TrajectoryPoint::new(x, y, t);
     Trajectory {
         points: points.iter().map(point).collect(),
     }
@@ -419,4 +419,67 @@ fn a_lane_has_a_rhythm() {
         e.undo();
     }
     assert_eq!(e.ease(lane), None);
+}
+
+#[test]
+fn a_point_becomes_a_corner_and_smooth_again() {
+    let mut e = led();
+    assert_eq!(e.corner(), None);
+    assert!(matches!(e.toggle_corner(), Outcome::Say(_)));
+    tap(&mut e, [0.6, 0.5], 0.0, Held::default());
+    assert_eq!(e.corner(), Some(false));
+    e.toggle_corner();
+    assert_eq!(e.corner(), Some(true));
+    assert!(first(&e).points[1].corner && e.knobs().iter().any(|knob| knob.corner));
+    // Straight up to there, as fast as it goes on.
+    let at = first(&e).position(0.35);
+    assert!(near(at, [0.4, 0.5]), "{at:?}");
+    // The ends are none.
+    tap(&mut e, [0.6, 0.9], 2000.0, Held::default());
+    assert_eq!(e.corner(), None);
+    assert!(matches!(e.toggle_corner(), Outcome::Say(_)));
+    // A copied path keeps it.
+    let text = e.copy_path().unwrap();
+    let mut other = new_editor();
+    click(&mut other, 0.2, 0.5);
+    assert!(other.take_copied(&text));
+    other.paste_path();
+    assert!(first(&other).points[1].corner);
+    e.undo();
+    assert!(!first(&e).points[1].corner);
+}
+
+#[test]
+fn a_rhythm_is_drawn_by_its_knobs_in_one_step() {
+    let mut e = led();
+    let lane = Lane::Entity(0);
+    e.set_ease(lane, Ease::Steady);
+    let Some(Pace(before)) = e.pace(lane) else {
+        panic!("it has a rhythm");
+    };
+    assert!((before[1] - 0.5).abs() < 0.02, "{before:?}");
+    e.begin_pace(lane, 1);
+    e.drag_pace(-0.3);
+    let Some(Pace(now)) = e.pace(lane) else {
+        panic!("it still has one");
+    };
+    // What it would pass goes along.
+    assert!((now[1] - 0.2).abs() < 0.02 && now[0] <= now[1] && now[2] == before[2]);
+    e.release([0.0; 2]);
+    let Some(Pace(kept)) = e.pace(lane) else {
+        panic!("it still has one");
+    };
+    for (kept, now) in kept.iter().zip(now) {
+        assert!((kept - now).abs() < 0.05, "{kept} for {now}");
+    }
+    assert_eq!(e.ease(lane), None);
+    e.undo();
+    assert_eq!(e.ease(lane), Some(Ease::Steady));
+    e.raise_pace(lane, 2, f32::NAN);
+    e.raise_pace(lane, 2, 0.1);
+    assert!(
+        e.pace(lane)
+            .is_some_and(|Pace(ways)| ways[2] > before[2] + 0.05)
+    );
+    assert!(matches!(e.begin_pace(Lane::Camera, 0), Outcome::Nothing));
 }

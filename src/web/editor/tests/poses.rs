@@ -1,8 +1,9 @@
 //! Turns, scales and depths over time.
 
 use super::{click, drag, new_editor};
-use crate::web::editor::{Editor, Gesture, Held, Lane, Outcome, PosePart};
-use dragentity_core::scene::Pose;
+use crate::web::editor::{Editor, End, Gesture, Held, Lane, Outcome, PosePart, Tool};
+use dragentity_core::scene::view::Zoom;
+use dragentity_core::scene::{Pose, Trajectory};
 
 /// A thing at (0.3, 0.5) without a path, the playhead in the middle of the video.
 fn thing() -> Editor {
@@ -130,4 +131,88 @@ fn a_preset_that_says_how_the_picture_is_goes_on_from_there() {
     assert!((e.pose_now(0).rotation - before).abs() < 1e-3);
     let end = Pose::at(poses(&e), 1.0);
     assert!((end.rotation - 60.0).abs() < 1e-3, "{end:?}");
+}
+
+/// The camera's tool, and the playhead at the end of the video.
+fn camera() -> Editor {
+    let mut e = new_editor();
+    e.set_tool(Tool::Camera);
+    e.moment = Some(1.0);
+    e
+}
+
+#[test]
+fn the_cameras_frame_has_handles_of_its_own() {
+    let mut e = camera();
+    assert_eq!(
+        e.camera_frame(),
+        Some([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
+    );
+    assert!(e.lanes().is_empty() && !e.can_generate());
+    // Half as wide a frame sees everything twice as large.
+    let handles = e.pose_handles().unwrap();
+    let half = [0, 1].map(|i| (handles.pivot[i] + handles.scale[i]) / 2.0);
+    assert_eq!(e.pose_part_at(handles.scale), Some(PosePart::Scale));
+    drag(&mut e, &[handles.scale, half]);
+    assert!((e.pose_now(Lane::Camera).scale - 2.0).abs() < 0.02);
+    assert_eq!(e.undo_label(), Some("camera"));
+    assert!(e.can_generate() && e.lanes() == [Lane::Camera]);
+    // Its place is led elsewhere, and the frame with it.
+    let before = e.camera_frame().unwrap();
+    assert_eq!(e.pose_part_at([0.5, 0.5]), Some(PosePart::Place));
+    drag(&mut e, &[[0.5, 0.5], [0.3, 0.7]]);
+    let after = e.camera_frame().unwrap();
+    let by = [0, 1].map(|i| after[0][i] - before[0][i]);
+    assert!(
+        (by[0] + 0.1).abs() < 1e-3 && (by[1] - 0.1).abs() < 1e-3,
+        "{by:?}"
+    );
+    // The frame turned clockwise sees the picture turned back.
+    let handles = e.pose_handles().unwrap();
+    let [x, y] = handles.pivot;
+    let arm = [(handles.turn[0] - x) * e.aspect(), handles.turn[1] - y];
+    let quarter = [x - arm[1] / e.aspect(), y + arm[0]];
+    drag(&mut e, &[handles.turn, quarter]);
+    let turned = e.pose_now(Lane::Camera).rotation;
+    assert!((turned + 90.0).abs() < 0.5, "{turned}");
+    // At the beginning the whole picture is seen, and with another tool there is nothing to take hold of.
+    e.moment = None;
+    assert!(e.pose_handles().is_none() && e.camera_frame().is_none());
+    e.moment = Some(1.0);
+    e.set_tool(Tool::Move);
+    assert!(e.pose_handles().is_none() && e.camera_frame().is_some());
+    // It does not show less than the picture.
+    e.set_pose(Lane::Camera, PosePart::Scale, 0.3);
+    assert_eq!(e.pose_now(Lane::Camera).scale, 1.0);
+}
+
+#[test]
+fn what_the_camera_does_is_kept_and_timed_as_a_whole() {
+    let mut e = camera();
+    e.set_background(Some(Trajectory::line([0.5, 0.5], [0.4, 0.5])));
+    e.take_zoom(Zoom::In);
+    let first = e.pose_now(Lane::Camera).scale;
+    e.take_zoom(Zoom::In);
+    assert!(e.pose_now(Lane::Camera).scale > first);
+    e.take_zoom(Zoom::InAndOut);
+    assert_eq!(e.keys(Lane::Camera), [0.5, 1.0]);
+    assert_eq!(e.scene().view.at(0.5).scale, first);
+    assert!(e.scene().background.is_some());
+    // Its bar takes path and views along.
+    e.retime(Lane::Camera, End::End, -0.5);
+    assert_eq!(e.keys(Lane::Camera), [0.25, 0.5]);
+    assert_eq!(e.scene().background.as_ref().unwrap().span(), [0.0, 0.5]);
+    e.begin_key(Lane::Camera, 0);
+    e.drag_key(0.1);
+    assert_eq!(e.keys(Lane::Camera)[0], 0.35);
+    assert_eq!(e.view().poses[0].t, 0.35);
+    e.release([0.0; 2]);
+    e.delete_key(Lane::Camera, 1);
+    assert_eq!(e.keys(Lane::Camera), [0.35]);
+    // To what is selected.
+    e.set_tool(Tool::Move);
+    click(&mut e, 0.3, 0.5);
+    e.take_zoom(Zoom::Roll);
+    let about = e.scene().view.about;
+    assert!(e.scene().entities[0].mask.contains(about[0], about[1]));
 }

@@ -186,11 +186,11 @@ fn trajectory(what: &str, positions: &[[f64; 2]], size: [u32; 2]) -> Result<Traj
                 size[1]
             ));
         }
-        points.push(TrajectoryPoint {
-            x: x as f32,
-            y: y as f32,
-            t: i as f32 / (positions.len().max(2) - 1) as f32,
-        });
+        points.push(TrajectoryPoint::new(
+            x as f32,
+            y as f32,
+            i as f32 / (positions.len().max(2) - 1) as f32,
+        ));
     }
     let moves = |p: &[f64; 2]| (0..2).any(|axis| (p[axis] - first[axis]).abs() > STILL);
     if !positions.iter().any(moves) {

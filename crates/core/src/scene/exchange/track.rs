@@ -43,8 +43,8 @@ pub(super) fn of_scene(scene: &Scene) -> Result<(Vec<Track<'_>>, Vec<String>)> {
             path,
         }));
     }
-    if scene.background.is_some() {
-        notes.push("the camera's path is left out: the form has those of things alone".into());
+    if !scene.is_camera_still() {
+        notes.push("what the camera does is left out: the form has paths of things alone".into());
     }
     if tracks.is_empty() {
         return refuse("nothing in it has a path, so there is none to write; drag a thing first");
@@ -134,14 +134,11 @@ pub(super) fn path(
                 size[1]
             ));
         }
-        fractions.push(TrajectoryPoint {
-            x: x as f32,
-            y: y as f32,
-            t: match timing {
-                Timing::Even => i as f32 / steps as f32,
-                Timing::ConstantSpeed => 0.0,
-            },
-        });
+        let t = match timing {
+            Timing::Even => i as f32 / steps as f32,
+            Timing::ConstantSpeed => 0.0,
+        };
+        fractions.push(TrajectoryPoint::new(x as f32, y as f32, t));
     }
     let moves = |p: &[f64; 2]| (0..2).any(|axis| (p[axis] - first[axis]).abs() > STILL);
     let trajectory = if points.iter().any(moves) {

@@ -9,19 +9,19 @@ use super::{EDIT_SIDE, hard};
 use crate::scene::Mask;
 
 /// Of pixels in one of two masks, how many are in both after a link, at least: what comes back differs from what was sent by less
-/// than two careful people's outlines do.
-const ALIKE: f64 = 0.972;
+/// than two careful people's outlines do. Where that makes too long a link, the next.
+pub(super) const ALIKE: [f64; 4] = [0.972, 0.955, 0.93, 0.9];
 /// Longer sides of the rasters, the first that bears a mask is taken.
 const SIDES: [u32; 12] = [48, 64, 80, 96, 128, 160, 192, 224, 256, 320, 384, 448];
 
-/// The mask at the coarsest raster that bears it; [`EDIT_SIDE`] pixels at most.
-pub(super) fn coarse(mask: &Mask) -> Mask {
+/// The mask at the coarsest raster that bears it so well; [`EDIT_SIDE`] pixels at most.
+pub(super) fn coarse(mask: &Mask, least: f64) -> Mask {
     let longer = mask.width.max(mask.height).max(1);
     SIDES
         .into_iter()
         .filter(|side| *side < longer)
         .map(|side| hard(mask, side))
-        .find(|coarse| alike(mask, &coarse.resized(mask.width, mask.height)) >= ALIKE)
+        .find(|coarse| alike(mask, &coarse.resized(mask.width, mask.height)) >= least)
         .unwrap_or_else(|| hard(mask, EDIT_SIDE))
 }
 

@@ -13,13 +13,15 @@
 //!                "trajectory": [[0.4, 0.5, 0.0], [0.6, 0.45, 1.0]], "handles": [[[0.2, 0.8, 0.0]]],
 //!                "poses": [{"t": 1.0, "rotation": 20.0, "scale": 1.2, "depth": 1.0}],
 //!                "joints": [[0.4, 0.3, 1.0], ...], "group": 1, "part": "head", "shadow": "none",
-//!                "hidden": true, "locked": true, "colour": 3}],
+//!                "strength": 0.5, "hidden": true, "locked": true, "colour": 3}],
 //!  "background": [[0.5, 0.5, 0.0]],
+//!  "view": {"about": [0.3, 0.4], "poses": [{"t": 1.0, "rotation": 0.0, "scale": 1.5, "depth": 0.0}]},
 //!  "fill_from": {"width": 160, "height": 107, "runs": [0, 17120]},
 //!  "settings": {"frames": 8, "seed": 0}}
 //! ```
 //!
-//! Runs are [`Mask::to_runs`]; trajectory points are x, y (fractions of the picture) and t (fraction of the video); handles are
+//! Runs are [`Mask::to_runs`]; trajectory points are x, y (fractions of the picture) and t (fraction of the video), and a 1 behind these at
+//! a corner; handles are
 //! further trajectories, poses are [`Pose`]s. Joints are x, y and visibility of all of [`Joint::ALL`](super::skeleton::Joint::ALL), of a person whose
 //! handles lead them.
 //! What is hidden stays where it is, and is in no job; a colour is a number, without one it is that of the entity's position.
@@ -36,9 +38,10 @@ use super::picture::PictureHash;
 use super::pose::{MAX_DEPTH, MAX_POSES, MAX_ROTATION, SCALES};
 use super::settings::{Choice, MAX_ENTITIES};
 use super::skeleton::JOINTS;
+use super::trajectory::Listed;
 use super::{
     Behind, Entity, Look, Mask, Order, Part, Picture, Pose, Scene, Settings, Shadow, Skeleton,
-    Trajectory, TrajectoryPoint, mask, trajectory,
+    Strength, Trajectory, TrajectoryPoint, View, mask, trajectory,
 };
 use crate::error::{Error, Result};
 use base64::Engine;
@@ -52,6 +55,8 @@ pub const VERSION: u32 = 1;
 pub const FRAGMENT: &str = "s=";
 /// Longer side, in pixels, of the masks in a preset.
 pub const MASK_SIDE: u32 = 320;
+/// The most characters that a link should have, so that it goes wherever links go.
+pub const LINK: usize = 1500;
 /// What a short link's bytes begin with; zlib begins with another.
 const SHORT: u8 = 1;
 /// Longer side, in pixels, of the masks in a scene made from a preset.
@@ -79,6 +84,8 @@ pub struct Preset {
     pub order: Order,
     /// The camera.
     pub background: Option<Trajectory>,
+    /// How the camera looks at it.
+    pub view: View,
     /// From where alone is filled what things hide.
     pub fill_from: Option<Mask>,
     /// How to generate, as far as it says.
@@ -128,19 +135,11 @@ impl Preset {
                     *value = round(*value);
                 }
             }
-            for pose in &mut entity.poses {
-                let Pose {
-                    t,
-                    rotation,
-                    scale,
-                    depth,
-                } = pose;
-                for value in [t, rotation, scale, depth] {
-                    *value = round(*value);
-                }
-            }
+            round_poses(&mut entity.poses);
         }
         preset.background = preset.background.as_ref().map(rounded);
+        preset.view.about = preset.view.about.map(round);
+        round_poses(&mut preset.view.poses);
         preset
     }
 
@@ -161,6 +160,7 @@ impl Preset {
                 .collect(),
             order: scene.order,
             background: scene.background.as_ref().map(Trajectory::cleaned),
+            view: scene.view.cleaned(),
             fill_from: scene.behind.from.clone(),
             settings: Choice::from(settings),
         }
@@ -211,6 +211,7 @@ impl Preset {
             entities,
             order: self.order,
             background: self.background.clone(),
+            view: self.view.clone(),
             behind: Behind { plate: None, from },
         })
     }
@@ -232,8 +233,12 @@ impl Preset {
             Some(mask) => format!("  \"fill_from\": {},\n", json(mask)),
             None => String::new(),
         };
+        let view = match &file.view {
+            Some(view) => format!("  \"view\": {},\n", json(view)),
+            None => String::new(),
+        };
         format!(
-            "{{\n  \"dragentity\": {VERSION},\n  \"picture\": {},\n{order}  \"entities\": [\n{}\n  ],\n  \"background\": {},\n{fill_from}  \"settings\": {}\n}}\n",
+            "{{\n  \"dragentity\": {VERSION},\n  \"picture\": {},\n{order}  \"entities\": [\n{}\n  ],\n  \"background\": {},\n{view}{fill_from}  \"settings\": {}\n}}\n",
             json(&file.picture),
             entities.join(",\n"),
             json(&file.background),
@@ -252,14 +257,28 @@ impl Preset {
     }
 
     /// The whole link, on the page at `address` (whose own fragment, if any, is replaced): as short as it can be. Masks come back nearly
-    /// as they are, by 98 of 100 pixels.
+    /// as they are, by 98 of 100 pixels; those of nets and lines by 90 where the link would be longer than [`LINK`] otherwise.
     pub fn to_link(&self, address: &str) -> String {
+        let mut link = String::new();
+        for least in coded::ALIKE {
+            let before = link.len();
+            link = self.link_of(address, least);
+            // What is far too long, or hardly gets shorter, stays so.
+            let hopeless = link.len() > 3 * LINK || before > 0 && link.len() * 20 > before * 19;
+            if link.len() <= LINK || hopeless {
+                break;
+            }
+        }
+        link
+    }
+
+    fn link_of(&self, address: &str, least: f64) -> String {
         let mut file = File::from(self);
         let masks: Vec<Mask> = file
             .masks()
             .filter_map(|coded| {
                 let mask = Mask::from_runs(coded.width, coded.height, &coded.runs).ok()?;
-                let mask = coded::coarse(&mask);
+                let mask = coded::coarse(&mask, least);
                 (coded.width, coded.height) = (mask.width, mask.height);
                 coded.runs.clear();
                 Some(mask)
@@ -449,6 +468,20 @@ pub(super) fn clean_name(name: &str) -> String {
         .collect()
 }
 
+fn round_poses(poses: &mut [Pose]) {
+    for pose in poses {
+        let Pose {
+            t,
+            rotation,
+            scale,
+            depth,
+        } = pose;
+        for value in [t, rotation, scale, depth] {
+            *value = round(*value);
+        }
+    }
+}
+
 fn round(v: f32) -> f32 {
     ((v as f64 * 1e4).round() / 1e4) as f32
 }
@@ -462,6 +495,7 @@ fn rounded(t: &Trajectory) -> Trajectory {
             x: round(p.x),
             y: round(p.y),
             t: round(p.t),
+            ..*p
         })
         .collect();
     Trajectory { points }
@@ -503,7 +537,9 @@ struct File {
     #[serde(default)]
     entities: Vec<FileEntity>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    background: Option<Vec<[f32; 3]>>,
+    background: Option<Vec<Listed>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    view: Option<View>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     fill_from: Option<FileMask>,
     #[serde(default)]
@@ -524,9 +560,9 @@ struct FileEntity {
     name: String,
     mask: FileMask,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    trajectory: Option<Vec<[f32; 3]>>,
+    trajectory: Option<Vec<Listed>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    handles: Vec<Vec<[f32; 3]>>,
+    handles: Vec<Vec<Listed>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     poses: Vec<Pose>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -537,6 +573,8 @@ struct FileEntity {
     part: Option<Part>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     shadow: Option<FileShadow>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    strength: Option<Strength>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     hidden: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -635,7 +673,7 @@ fn json<T: Serialize>(value: &T) -> String {
 
 impl From<&Preset> for File {
     fn from(p: &Preset) -> Self {
-        let points = |t: &Trajectory| t.points.iter().map(|p| [p.x, p.y, p.t]).collect();
+        let points = |t: &Trajectory| t.points.iter().copied().map(Listed::from).collect();
         File {
             dragentity: VERSION,
             picture: FilePicture {
@@ -661,6 +699,7 @@ impl From<&Preset> for File {
                         .unwrap_or_default(),
                     group: e.group,
                     part: e.part,
+                    strength: Some(e.strength).filter(|strength| *strength != Strength::default()),
                     shadow: match &e.shadow {
                         Shadow::Found => None,
                         Shadow::None => Some(FileShadow::Word(ShadowWord::None)),
@@ -673,6 +712,7 @@ impl From<&Preset> for File {
                 })
                 .collect(),
             background: p.background.as_ref().map(points),
+            view: Some(p.view.clone()).filter(|view| !view.is_still()),
             fill_from: p.fill_from.as_ref().map(FileMask::from),
             settings: p.settings.clone(),
         }
@@ -705,6 +745,10 @@ impl TryFrom<File> for Preset {
             .background
             .map(|points| path("the camera", points))
             .transpose()?;
+        let view = file.view.unwrap_or_default();
+        if let Some(fault) = view.fault() {
+            return refuse(format!("the camera's view {fault}"));
+        }
         let fill_from = file
             .fill_from
             .map(|mask| mask.mask("what is filled from"))
@@ -720,6 +764,7 @@ impl TryFrom<File> for Preset {
             entities,
             order: file.order.unwrap_or(Order::AsListed),
             background,
+            view,
             fill_from,
             settings: file.settings,
         })
@@ -777,6 +822,9 @@ fn entity(index: usize, e: FileEntity) -> Result<Entity> {
         poses: e.poses,
         skeleton,
         group: e.group,
+        strength: e
+            .strength
+            .map_or_else(Strength::default, |s| Strength::new(s.share())),
         shadow,
         look: Look {
             hidden: e.hidden,
@@ -792,7 +840,7 @@ fn part_of_old(name: &str) -> Option<Part> {
     Part::ALL.into_iter().find(|part| part.name() == name)
 }
 
-fn path(what: &str, points: Vec<[f32; 3]>) -> Result<Trajectory> {
+fn path(what: &str, points: Vec<Listed>) -> Result<Trajectory> {
     if points.is_empty() || points.len() > trajectory::MAX_POINTS {
         return refuse(format!(
             "the trajectory of {what} has {} points, not 1 to {}; draw it again",
@@ -802,7 +850,8 @@ fn path(what: &str, points: Vec<[f32; 3]>) -> Result<Trajectory> {
     }
     for (i, p) in points.iter().enumerate() {
         // JSON has no NaN, but a number too large for f32 arrives as infinity.
-        let usable = p
+        let TrajectoryPoint { x, y, t, .. } = (*p).into();
+        let usable = [x, y, t]
             .iter()
             .all(|v| v.is_finite() && v.abs() <= trajectory::MAX_REACH);
         if !usable {
@@ -813,10 +862,7 @@ fn path(what: &str, points: Vec<[f32; 3]>) -> Result<Trajectory> {
         }
     }
     Ok(Trajectory {
-        points: points
-            .into_iter()
-            .map(|[x, y, t]| TrajectoryPoint { x, y, t })
-            .collect(),
+        points: points.into_iter().map(TrajectoryPoint::from).collect(),
     })
 }
 

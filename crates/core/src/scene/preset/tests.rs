@@ -25,6 +25,7 @@ fn scene() -> Scene {
         skeleton: Skeleton::of_list(&[[0.25, 0.123_46, 0.9]; JOINTS]),
         group: Some(3),
         part: Some(Part::Head),
+        strength: Strength::new(0.25),
         shadow: Shadow::None,
         look: Look {
             hidden: true,
@@ -191,10 +192,12 @@ fn a_short_link_takes_three_masks_and_brings_them_back() {
             mask: (*mask).clone(),
             trajectory: Some(Trajectory {
                 points: (0..9)
-                    .map(|k| TrajectoryPoint {
-                        x: 0.2 + 0.071_31 * k as f32,
-                        y: 0.5 + 0.113 * (k as f32 * 0.9 + i as f32).sin(),
-                        t: k as f32 / 8.0,
+                    .map(|k| {
+                        TrajectoryPoint::new(
+                            0.2 + 0.071_31 * k as f32,
+                            0.5 + 0.113 * (k as f32 * 0.9 + i as f32).sin(),
+                            k as f32 / 8.0,
+                        )
                     })
                     .collect(),
             }),
@@ -224,7 +227,7 @@ fn a_short_link_takes_three_masks_and_brings_them_back() {
     let mut out = std::io::stderr();
     for (name, mask) in &masks {
         let length = bytes(&[mask]) - nothing;
-        let coarse = coded::coarse(mask);
+        let coarse = coded::coarse(mask, coded::ALIKE[0]);
         let alike = overlap(&coarse, mask);
         let _ = writeln!(
             out,
@@ -242,6 +245,48 @@ fn a_short_link_takes_three_masks_and_brings_them_back() {
     let _ = writeln!(out, "three at a time: {threes:?} characters");
     // Those that ship; nets and bicycles take more.
     assert!(threes[0] < 1500, "{} characters", threes[0]);
+}
+
+#[test]
+fn a_link_of_thin_things_is_as_coarse_as_it_has_to_be() {
+    // Lines from a point to a wing, as a paraglider's.
+    let glider = |phase: f32| {
+        let mut mask = Mask::empty(512, 384);
+        for i in 0..14 {
+            let x = 0.15 + 0.05 * i as f32;
+            let to = [x, 0.25 + 0.1 * (6.0 * x + phase).sin()];
+            mask.brush([0.5, 0.8], to, 0.0035, true);
+            mask.brush(to, [x + 0.06, to[1] + 0.02], 0.02, true);
+        }
+        mask
+    };
+    let mut preset = preset();
+    let whole = preset.entities[0].clone();
+    preset.entities = (0..3)
+        .map(|i| Entity {
+            mask: glider(i as f32),
+            ..whole.clone()
+        })
+        .collect();
+    let exact = preset.link_of("http://x/", coded::ALIKE[0]);
+    let link = preset.to_link("http://x/");
+    assert!(
+        exact.len() > super::LINK,
+        "{} characters need no more",
+        exact.len()
+    );
+    assert!(
+        link.len() < exact.len() * 9 / 10,
+        "{} of {}",
+        link.len(),
+        exact.len()
+    );
+    let read = Preset::parse(&link).unwrap();
+    for (back, sent) in read.entities.iter().zip(&preset.entities) {
+        let back = back.mask.resized(512, 384);
+        let alike = overlap(&back, &sent.mask);
+        assert!(alike >= 0.89, "{alike}");
+    }
 }
 
 #[test]
@@ -564,14 +609,16 @@ fn what_a_preset_does_not_say_is_left_open() {
 
 fn trajectories() -> impl Strategy<Value = Option<Trajectory>> {
     prop::option::of(
-        prop::collection::vec((-2f32..3.0, -2f32..3.0, 0f32..1.0), 1..30).prop_map(|points| {
-            rounded(&Trajectory {
-                points: points
-                    .into_iter()
-                    .map(|(x, y, t)| TrajectoryPoint { x, y, t })
-                    .collect(),
-            })
-        }),
+        prop::collection::vec((-2f32..3.0, -2f32..3.0, 0f32..1.0, any::<bool>()), 1..30).prop_map(
+            |points| {
+                rounded(&Trajectory {
+                    points: points
+                        .into_iter()
+                        .map(|(x, y, t, corner)| TrajectoryPoint { x, y, t, corner })
+                        .collect(),
+                })
+            },
+        ),
     )
 }
 
@@ -627,6 +674,7 @@ fn entities() -> impl Strategy<Value = Entity> {
                         Skeleton::of_list(&list)
                     }),
                     group,
+                    strength: Strength::new(seed as f32 / u64::MAX as f32),
                     part: part.or(named),
                     shadow,
                     look: Look {
@@ -658,6 +706,46 @@ fn layers_are_told_where_they_are_other_than_usual() {
     assert_eq!(old.entities[0].look, Look::default());
 }
 
+fn views() -> impl Strategy<Value = View> {
+    let pose = (0f32..=1.0, -360f32..360.0, 1.01f32..8.0);
+    let seen = ([0f32..=1.0, 0f32..=1.0], prop::collection::vec(pose, 1..4));
+    prop::option::of(seen).prop_map(|seen| {
+        let view = |(about, poses): ([f32; 2], Vec<(f32, f32, f32)>)| View {
+            about,
+            poses: poses
+                .into_iter()
+                .map(|(t, rotation, scale)| Pose {
+                    t,
+                    rotation,
+                    scale,
+                    depth: 0.0,
+                })
+                .collect(),
+        };
+        seen.map(view).unwrap_or_default()
+    })
+}
+
+#[test]
+fn a_camera_that_is_out_of_bounds_is_refused_and_one_that_is_not_there_is_still() {
+    let with = |view: &str| {
+        let head = r#"{"dragentity": 1, "picture": {"width": 40, "height": 30}"#;
+        Preset::parse(&format!("{head}{view}}}"))
+    };
+    assert!(with("").unwrap().view.is_still());
+    let near = with(r#", "view": {"poses": [{"t": 1, "scale": 2}]}"#).unwrap();
+    assert_eq!(near.view.at(1.0).scale, 2.0);
+    assert_eq!(near.view.about, [0.5; 2]);
+    for odd in [
+        r#"{"poses": [{"t": 1, "scale": 0.5}]}"#,
+        r#"{"about": [0.5, 7], "poses": []}"#,
+        r#"{"poses": [{"t": 4, "scale": 2}]}"#,
+    ] {
+        let refused = with(&format!(", \"view\": {odd}")).unwrap_err().to_string();
+        assert!(refused.contains("the camera's view"), "{refused}");
+    }
+}
+
 /// Made once: that takes a moment.
 static LINK: LazyLock<String> = LazyLock::new(|| preset().to_link(""));
 
@@ -669,11 +757,12 @@ proptest! {
         (width, height, hash, seed) in (1u32..5000, 1u32..5000, any::<Option<u64>>(), any::<u64>()),
         (frames, steps, guidance) in (prop::option::of(2u32..=64), 1u32..=200, 0f32..20.0),
         listed: bool,
+        view in views(),
     ) {
         let settings = Choice { frames, steps: Some(steps), seed: Some(seed), max_guidance: Some(guidance), ..Default::default() };
         let order = if listed { Order::AsListed } else { Order::Automatic };
         let fill_from = entities.first().map(|e: &Entity| e.mask.clone()).filter(|_| listed);
-        let preset = Preset { width, height, hash: hash.map(PictureHash), entities, order, background, fill_from, settings };
+        let preset = Preset { width, height, hash: hash.map(PictureHash), entities, order, background, view, fill_from, settings };
         for text in [preset.to_json(), preset.to_fragment(), preset.to_link("https://a.b/c?d=e")] {
             prop_assert!(Preset::parse(&text).is_ok_and(|p| p == preset), "{}", text);
         }

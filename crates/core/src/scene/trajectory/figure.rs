@@ -109,11 +109,11 @@ impl Figure {
                 PIECES if self.is_closed() => [0.0; 2],
                 _ => self.at(t),
             };
-            TrajectoryPoint {
-                x: start[0] + way * size * dx / scale[0],
-                y: start[1] + size * dy / scale[1],
+            TrajectoryPoint::new(
+                start[0] + way * size * dx / scale[0],
+                start[1] + size * dy / scale[1],
                 t,
-            }
+            )
         };
         Trajectory {
             points: (0..=PIECES).map(point).collect(),

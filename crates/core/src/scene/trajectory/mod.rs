@@ -2,15 +2,17 @@
 //!
 //! Between its points a trajectory is, in x and in y, the monotone cubic of Fritsch and Butland (1984) over time: the
 //! speed is continuous, the path goes through every point at its time, and it never overshoots, so that an entity that
-//! is held still by two equal points does stand still.
+//! is held still by two equal points does stand still. At a corner it begins anew: up to there and from there on.
 
 mod figure;
+mod listed;
 mod shape;
 mod timing;
 
 pub use figure::Figure;
+pub use listed::Listed;
 pub use shape::MAX_KNOBS;
-pub use timing::{Ease, LEAST_SPAN, carried_over};
+pub use timing::{Ease, LEAST_SPAN, Pace, carried_over};
 
 use super::monotone::{hermite, velocities};
 use super::{Trajectory, TrajectoryPoint};
@@ -38,17 +40,13 @@ impl Trajectory {
     /// A trajectory of one point: what it belongs to stays where it is.
     pub fn pin(x: f32, y: f32) -> Self {
         Self {
-            points: vec![TrajectoryPoint { x, y, t: 0.0 }],
+            points: vec![TrajectoryPoint::new(x, y, 0.0)],
         }
     }
 
     /// A straight line at constant speed over the whole video.
     pub fn line(from: [f32; 2], to: [f32; 2]) -> Self {
-        let point = |p: [f32; 2], t| TrajectoryPoint {
-            x: p[0],
-            y: p[1],
-            t,
-        };
+        let point = |p: [f32; 2], t| TrajectoryPoint::new(p[0], p[1], t);
         Self {
             points: vec![point(from, 0.0), point(to, 1.0)],
         }
@@ -72,11 +70,7 @@ impl Trajectory {
         };
         let points = finite
             .iter()
-            .map(|p| TrajectoryPoint {
-                x: p.x,
-                y: p.y,
-                t: time(p),
-            })
+            .map(|p| TrajectoryPoint::new(p.x, p.y, time(p)))
             .collect();
         // A click is a pin, not a very short path.
         let drawn = Self { points }.cleaned();
@@ -136,6 +130,7 @@ impl Trajectory {
                 x: reach(p.x),
                 y: reach(p.y),
                 t,
+                corner: p.corner,
             });
         }
         let Some((&first, &last)) = points.first().zip(points.last()) else {
@@ -298,6 +293,7 @@ impl Trajectory {
                 x: x - old[0] + new[0],
                 y: y - old[1] + new[1],
                 t,
+                corner: own.has_corner(t) || now.has_corner(t),
             }
         };
         Self {
@@ -345,19 +341,46 @@ fn constant_speed(points: &mut [TrajectoryPoint]) {
 /// A cleaned trajectory with its velocities.
 struct Curve {
     points: Vec<TrajectoryPoint>,
-    velocity: Vec<[f32; 2]>,
+    /// How fast it comes to each point, and how fast it leaves it: the same, but for corners.
+    coming: Vec<[f32; 2]>,
+    leaving: Vec<[f32; 2]>,
 }
 
 impl Curve {
     fn new(trajectory: &Trajectory) -> Self {
         let points = trajectory.cleaned().points;
-        let time: Vec<f32> = points.iter().map(|p| p.t).collect();
-        let vx = velocities(&time, &points.iter().map(|p| p.x).collect::<Vec<_>>());
-        let vy = velocities(&time, &points.iter().map(|p| p.y).collect::<Vec<_>>());
+        let mut coming = vec![[0.0; 2]; points.len()];
+        let mut leaving = coming.clone();
+        let last = points.len() - 1;
+        let mut from = 0;
+        // From corner to corner.
+        for to in (1..=last).filter(|&i| i == last || points[i].corner) {
+            let of = |value: fn(&TrajectoryPoint) -> f32| -> Vec<f32> {
+                points[from..=to].iter().map(value).collect()
+            };
+            let time = of(|p| p.t);
+            let both = [of(|p| p.x), of(|p| p.y)].map(|v| velocities(&time, &v));
+            for i in from..=to {
+                let velocity = [0, 1].map(|axis| both[axis][i - from]);
+                if i > from {
+                    coming[i] = velocity;
+                }
+                if i < to {
+                    leaving[i] = velocity;
+                }
+            }
+            from = to;
+        }
         Self {
             points,
-            velocity: vx.into_iter().zip(vy).map(|(x, y)| [x, y]).collect(),
+            coming,
+            leaving,
         }
+    }
+
+    fn has_corner(&self, t: f32) -> bool {
+        let there = |p: &TrajectoryPoint| p.corner && (p.t - t).abs() < SAME_TIME;
+        self.points.iter().any(there)
     }
 
     fn position(&self, t: f32) -> [f32; 2] {
@@ -371,7 +394,7 @@ impl Curve {
             return [points[next - 1].x, points[next - 1].y];
         }
         let (a, b) = (points[next - 1], points[next]);
-        let (va, vb) = (self.velocity[next - 1], self.velocity[next]);
+        let (va, vb) = (self.leaving[next - 1], self.coming[next]);
         let h = b.t - a.t;
         let u = (t - a.t) / h;
         [

@@ -106,7 +106,7 @@ impl Trajectory {
         }
         let t = t.clamp(0.0, 1.0);
         let i = points.partition_point(|p| p.t < t);
-        points.insert(i, TrajectoryPoint { x, y, t });
+        points.insert(i, TrajectoryPoint::new(x, y, t));
         (Self { points }, i)
     }
 
@@ -131,6 +131,7 @@ impl Trajectory {
         for i in 1..points.len() {
             length[i] = length[i - 1] + away(place(&points[i - 1]), place(&points[i]), scale);
         }
+        let corner = points[point].corner;
         let share = |i: usize| {
             let end = if i < point { before } else { after };
             let (own, all) = (
@@ -144,7 +145,11 @@ impl Trajectory {
             } else {
                 1.0
             };
-            (1.0 - u) * (1.0 - u) * (1.0 + 2.0 * u)
+            match corner {
+                // What lies between corners stays straight.
+                true => 1.0 - u,
+                false => (1.0 - u) * (1.0 - u) * (1.0 + 2.0 * u),
+            }
         };
         for (i, p) in points.iter_mut().enumerate().take(after + 1).skip(before) {
             // The knobs beside it stay, be they where they are.
@@ -177,6 +182,16 @@ impl Trajectory {
         }
         let [x, y] = self.start();
         Some(Self { points: rest }.moved_to(x, y).cleaned())
+    }
+
+    /// The path with a corner at one of its points, or, where there is one, without. At its ends it has none.
+    pub fn with_corner_toggled(&self, point: usize) -> Self {
+        let mut points = self.cleaned().points;
+        let inner = 1..points.len() - 1;
+        if let Some(p) = points.get_mut(point).filter(|_| inner.contains(&point)) {
+            p.corner ^= true;
+        }
+        Self { points }
     }
 
     /// The way back: begun where this path begins, as fast where it was fast.
@@ -270,7 +285,7 @@ mod tests {
     use super::*;
 
     fn path(points: &[[f32; 3]]) -> Trajectory {
-        let point = |&[x, y, t]: &[f32; 3]| TrajectoryPoint { x, y, t };
+        let point = |&[x, y, t]: &[f32; 3]| TrajectoryPoint::new(x, y, t);
         Trajectory {
             points: points.iter().map(point).collect(),
         }
@@ -278,6 +293,48 @@ mod tests {
 
     fn is_at(p: [f32; 2], place: [f32; 2]) -> bool {
         away(p, place, [1.0; 2]) < 1e-5
+    }
+
+    #[test]
+    fn at_a_corner_it_turns_without_slowing_down() {
+        let bent = path(&[[0.1, 0.5, 0.0], [0.5, 0.1, 0.5], [0.9, 0.5, 1.0]]);
+        let sharp = bent.with_corner_toggled(1);
+        assert!(sharp.points[1].corner);
+        assert_eq!(sharp.with_corner_toggled(1), bent.cleaned());
+        for end in [0, 2, 9] {
+            assert_eq!(bent.with_corner_toggled(end), bent.cleaned());
+        }
+        // Straight at steady speed, where the smooth path comes to its turning point slowly.
+        let near = |path: &Trajectory| path.position(0.45);
+        assert!(is_at(near(&sharp), [0.46, 0.14]), "{:?}", near(&sharp));
+        assert!(near(&bent)[1] < 0.125, "{:?}", near(&bent));
+        assert!(is_at(sharp.position(0.5), [0.5, 0.1]));
+        // It is still one after all that is done to paths.
+        for changed in [
+            sharp.reversed(),
+            sharp.mirrored(true),
+            sharp.moved_to(0.2, 0.2),
+            sharp.retimed([0.0, 1.0], [0.2, 0.7]),
+            sharp.simplified(0.005, 1.0),
+            sharp.led_along(
+                &Trajectory::pin(0.1, 0.5),
+                &Trajectory::line([0.1, 0.5], [0.3, 0.5]),
+            ),
+        ] {
+            let corners = changed.points.iter().filter(|p| p.corner).count();
+            assert_eq!(corners, 1, "{changed:?}");
+        }
+        // What is led to elsewhere stays straight.
+        let dense = path(&[
+            [0.1, 0.5, 0.0],
+            [0.3, 0.5, 0.25],
+            [0.5, 0.5, 0.5],
+            [0.7, 0.5, 0.75],
+            [0.9, 0.5, 1.0],
+        ])
+        .with_corner_toggled(2);
+        let led = dense.with_knob_at(&[0, 2, 4], 2, [0.5, 0.1], 1.0);
+        assert!(is_at(place(&led.points[1]), [0.3, 0.3]), "{led:?}");
     }
 
     /// An arch over a square picture, of many points.

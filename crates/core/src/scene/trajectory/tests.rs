@@ -5,7 +5,7 @@ fn path(points: &[(f32, f32, f32)]) -> Trajectory {
     Trajectory {
         points: points
             .iter()
-            .map(|&(x, y, t)| TrajectoryPoint { x, y, t })
+            .map(|&(x, y, t)| TrajectoryPoint::new(x, y, t))
             .collect(),
     }
 }
@@ -200,7 +200,7 @@ fn what_is_led_along_keeps_what_it_does_beside() {
     // It went 0.2 to the right with the other, and 0.1 down by itself.
     let now = Trajectory {
         points: [(0.2, 0.2, 0.0), (0.2, 0.5, 0.5), (0.1, 0.5, 1.0)]
-            .map(|(x, y, t)| TrajectoryPoint { x, y, t })
+            .map(|(x, y, t)| TrajectoryPoint::new(x, y, t))
             .into(),
     };
     let led = own.led_along(&before, &now);

@@ -1,6 +1,7 @@
 //! When a path is where: from when to when, and with which rhythm.
 
 use super::{Curve, longer_side};
+use crate::scene::monotone::{hermite, velocities};
 use crate::scene::{Trajectory, TrajectoryPoint};
 
 /// The shortest time that a path takes, a fraction of the video.
@@ -50,6 +51,49 @@ impl Ease {
             Ease::Out => 1.0 - (1.0 - way).sqrt(),
             Ease::InOut => 0.5 - ((1.0 - 2.0 * way).asin() / 3.0).sin(),
         }
+    }
+}
+
+/// A rhythm drawn by hand: how much of the way is done after a quarter, a half and three quarters of the time, each 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pace(pub [f32; 3]);
+
+impl Pace {
+    /// Those shares of the time.
+    pub const TIMES: [f32; 3] = [0.25, 0.5, 0.75];
+    const KNOTS: [f32; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
+
+    /// The way at all five knots: rising, whatever was said.
+    fn ways(self) -> [f32; 5] {
+        let mut ways = [0.0, 0.0, 0.0, 0.0, 1.0];
+        for (i, way) in self.0.into_iter().enumerate() {
+            let way = if way.is_finite() { way } else { Self::TIMES[i] };
+            ways[i + 1] = way.clamp(ways[i], 1.0);
+        }
+        ways
+    }
+
+    /// How much of the way is done after a share of the time; both 0 to 1.
+    pub fn way(self, time: f32) -> f32 {
+        let ways = self.ways();
+        let slopes = velocities(&Self::KNOTS, &ways);
+        let time = time.clamp(0.0, 1.0);
+        let i = ((time * 4.0) as usize).min(3);
+        let u = time * 4.0 - i as f32;
+        hermite(u, 0.25, ways[i], ways[i + 1], slopes[i], slopes[i + 1])
+    }
+
+    /// The earliest time at which so much of the way is done.
+    pub fn time(self, way: f32) -> f32 {
+        let (mut from, mut to) = (0.0_f32, 1.0_f32);
+        for _ in 0..24 {
+            let middle = (from + to) / 2.0;
+            match self.way(middle) < way {
+                true => from = middle,
+                false => to = middle,
+            }
+        }
+        to
     }
 }
 
@@ -125,6 +169,36 @@ impl Trajectory {
 
     /// The same path, in the same time, with a rhythm. `aspect` is the picture's width by its height.
     pub fn eased(&self, ease: Ease, aspect: f32) -> Self {
+        self.timed(
+            aspect,
+            ease != Ease::Steady,
+            |t| ease.way(t),
+            |w| ease.time(w),
+        )
+    }
+
+    /// The same path, in the same time, with a rhythm that is drawn by hand.
+    pub fn paced(&self, pace: Pace, aspect: f32) -> Self {
+        self.timed(aspect, true, |t| pace.way(t), |w| pace.time(w))
+    }
+
+    /// How much of the way is done when. `None` where there is no way at all.
+    pub fn pace(&self, aspect: f32) -> Option<Pace> {
+        let way = Way::new(self, aspect)?;
+        let [from, to] = self.span();
+        let done = |time: f32| way.done(from + (to - from) * time);
+        Some(Pace(Pace::TIMES.map(done)))
+    }
+
+    /// The same path with a rhythm: how much of the way is done after a share of the time, and the inverse. `bends` says that its speed
+    /// changes.
+    fn timed(
+        &self,
+        aspect: f32,
+        bends: bool,
+        way_at: impl Fn(f32) -> f32,
+        time_at: impl Fn(f32) -> f32,
+    ) -> Self {
         let Some(way) = Way::new(self, aspect) else {
             return self.cleaned();
         };
@@ -135,19 +209,22 @@ impl Trajectory {
             .points
             .iter()
             .map(|p| TrajectoryPoint {
-                t: at(ease.time(way.done(p.t))),
+                t: at(time_at(way.done(p.t))),
                 ..*p
             })
             .collect();
+        // Where hardly anything of the way is done in a long time, the ends would be found within that.
+        let last = points.len() - 1;
+        (points[0].t, points[last].t) = (from, to);
         // A curve slows down at its corners, unless there are points beside them.
-        if ease != Ease::Steady || points.len() > 2 {
+        if bends || points.len() > 2 {
             for i in 1..STRETCHES {
                 let time = i as f32 / STRETCHES as f32;
-                let ([x, y], t) = (way.place(ease.way(time)), at(time));
+                let ([x, y], t) = (way.place(way_at(time)), at(time));
                 let next = points.partition_point(|p| p.t < t);
                 let beside = points[next.saturating_sub(1)..points.len().min(next + 1)].iter();
                 if beside.into_iter().all(|p| (p.t - t).abs() > NO_ROOM) {
-                    points.insert(next, TrajectoryPoint { x, y, t });
+                    points.insert(next, TrajectoryPoint::new(x, y, t));
                 }
             }
         }
@@ -181,9 +258,10 @@ pub fn carried_over(t: f32, was: [f32; 2], now: [f32; 2]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn corner() -> Trajectory {
-        let point = |[x, y, t]: [f32; 3]| TrajectoryPoint { x, y, t };
+        let point = |[x, y, t]: [f32; 3]| TrajectoryPoint::new(x, y, t);
         Trajectory {
             points: [[0.1, 0.1, 0.2], [0.5, 0.1, 0.3], [0.5, 0.5, 0.8]]
                 .map(point)
@@ -244,6 +322,46 @@ mod tests {
                     "{ease:?} {time}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_rhythm_drawn_by_hand_is_kept_and_read_again() {
+        let path = corner();
+        for pace in [
+            [0.1, 0.2, 0.4],
+            [0.5, 0.8, 0.95],
+            [0.05, 0.5, 0.9],
+            [0.3, 0.3, 0.9],
+        ] {
+            let paced = path.paced(Pace(pace), 1.0);
+            for (now, was) in paced.span().iter().zip(path.span()) {
+                assert!((now - was).abs() < 1e-5);
+            }
+            assert_eq!(paced.start(), path.start());
+            let Pace(read) = paced.pace(1.0).unwrap();
+            for (read, said) in read.iter().zip(pace) {
+                assert!((read - said).abs() < 0.04, "{read} for {said} of {pace:?}");
+            }
+            // It is the same way.
+            for place in paced.sample(30) {
+                let (_, far) = path.nearest(place, 1.0).unwrap();
+                assert!(far < 0.02, "{far}");
+            }
+        }
+        assert_eq!(Trajectory::pin(0.2, 0.2).pace(1.0), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_rhythm_rises_from_beginning_to_end(pace: [f32; 3], share in 0.0f32..=1.0) {
+            let pace = Pace(pace);
+            prop_assert!(pace.way(0.0) == 0.0 && (pace.way(1.0) - 1.0).abs() < 1e-5);
+            let ways: Vec<f32> = (0..=40).map(|i| pace.way(i as f32 / 40.0)).collect();
+            prop_assert!(ways.windows(2).all(|two| two[0] <= two[1] + 1e-5), "{ways:?}");
+            let time = pace.time(share);
+            prop_assert!((0.0..=1.0).contains(&time));
+            prop_assert!((pace.way(time) - share).abs() < 0.02, "{share} {time}");
         }
     }
 }

@@ -88,15 +88,13 @@ impl Drag {
         let [width, height] = self.size().map(|side| side as f32);
         let start = self.masks[0].centroid().unwrap_or([0.5; 2]);
         let last = (self.frames.len().max(2) - 1) as f32;
-        let points = self
-            .path()
-            .into_iter()
-            .enumerate()
-            .map(|(frame, [x, y])| TrajectoryPoint {
-                x: start[0] + x / width,
-                y: start[1] + y / height,
-                t: frame as f32 / last,
-            });
+        let points = self.path().into_iter().enumerate().map(|(frame, [x, y])| {
+            TrajectoryPoint::new(
+                start[0] + x / width,
+                start[1] + y / height,
+                frame as f32 / last,
+            )
+        });
         Scene {
             picture: self.frames[0].clone(),
             entities: vec![Entity {

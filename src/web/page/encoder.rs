@@ -1,10 +1,10 @@
-//! MP4s that the browser encodes (WebCodecs) and [`mux`] puts together.
+//! Films that the browser encodes (WebCodecs) and [`mux`] puts together: MP4s, and WebMs where it encodes no H.264.
 //!
 //! The bindings are our own: `web-sys` has these only where every crate is built with a flag of its own.
 
 use super::dom;
 use dragentity_core::Video;
-use dragentity_media::mux::{self, Packet};
+use dragentity_media::mux::{self, Packet, WebmCodec};
 use js_sys::{Function, Object, Promise, Reflect, Uint8Array};
 use serde::Serialize;
 use std::cell::RefCell;
@@ -57,8 +57,42 @@ extern "C" {
     fn copy_to(this: &EncodedVideoChunk, into: &Uint8Array) -> Result<(), JsValue>;
 }
 
-/// High, main and baseline profile, at a level for 2,048 x 1,024 pixels at 60 frames a second.
-const PROFILES: [&str; 3] = ["avc1.64002a", "avc1.4d002a", "avc1.42002a"];
+/// A kind of file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Container {
+    /// MP4, of H.264.
+    Mp4,
+    /// WebM, of VP9 or VP8.
+    Webm(WebmCodec),
+}
+
+impl Container {
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mp4 => "MP4",
+            Self::Webm(_) => "WebM",
+        }
+    }
+
+    /// Its media type.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Mp4 => "video/mp4",
+            Self::Webm(_) => "video/webm",
+        }
+    }
+}
+
+/// What is asked for, the best first: H.264 in its high, main and baseline profile, at a level for 2,048 x 1,024 pixels at 60 frames a
+/// second, then VP9 of that level, and VP8.
+const CODECS: [(&str, Container); 5] = [
+    ("avc1.64002a", Container::Mp4),
+    ("avc1.4d002a", Container::Mp4),
+    ("avc1.42002a", Container::Mp4),
+    ("vp09.00.41.08", Container::Webm(WebmCodec::Vp9)),
+    ("vp8", Container::Webm(WebmCodec::Vp8)),
+];
 /// Frames between two that can be shown without those before them: a second, at 24 a second.
 const KEY_FRAME_EVERY: usize = 24;
 /// Bits for a pixel of a frame, and the fewest for a second: videos are short, and what is saved is looked at closely.
@@ -74,7 +108,8 @@ struct Config {
     height: u32,
     bitrate: f64,
     framerate: u32,
-    avc: Avc,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    avc: Option<Avc>,
 }
 
 #[derive(Serialize)]
@@ -104,19 +139,19 @@ fn object(value: &impl Serialize) -> Result<JsValue, JsValue> {
 }
 
 /// How this browser encodes frames of that size, if it does.
-async fn config([width, height]: [u32; 2], framerate: u32) -> Option<JsValue> {
+async fn config([width, height]: [u32; 2], framerate: u32) -> Option<(JsValue, Container)> {
     if !Reflect::has(&dom::window(), &"VideoEncoder".into()).unwrap_or(false) {
         return None;
     }
     let pixels = f64::from(width) * f64::from(height) * f64::from(framerate);
-    for codec in PROFILES {
+    for (codec, container) in CODECS {
         let config = Config {
             codec,
             width,
             height,
             bitrate: (pixels * BITS_FOR_A_PIXEL).max(FEWEST_BITS),
             framerate,
-            avc: Avc { format: "annexb" },
+            avc: (container == Container::Mp4).then_some(Avc { format: "annexb" }),
         };
         let config = object(&config).ok()?;
         let Ok(asked) = VideoEncoder::is_config_supported(&config) else {
@@ -127,31 +162,37 @@ async fn config([width, height]: [u32; 2], framerate: u32) -> Option<JsValue> {
         };
         let supported = Reflect::get(&support, &"supported".into());
         if supported.is_ok_and(|supported| supported.is_truthy()) {
-            return Some(config);
+            return Some((config, container));
         }
     }
     None
 }
 
-/// Whether this browser makes MP4s.
-pub async fn is_possible() -> bool {
-    config([640, 480], 24).await.is_some()
+/// Which files this browser makes, if any.
+pub async fn container() -> Option<Container> {
+    config([640, 480], 24).await.map(|(_, container)| container)
 }
 
-/// The MP4 of a video. Sides are cropped to even numbers of pixels, as the format needs.
+/// The film of a video, and which kind of file that is. Sides are cropped to even numbers of pixels, as the format needs.
 ///
 /// # Errors
 /// What the browser says.
-pub async fn encode(video: &Video) -> Result<Vec<u8>, String> {
+pub async fn encode(video: &Video) -> Result<(Vec<u8>, Container), String> {
     let size = [video.width & !1, video.height & !1];
     let fps = video.fps.max(1);
     let config = config(size, fps).await;
-    let config = config.ok_or("this browser encodes no video of that size; save a GIF")?;
+    let (config, container) =
+        config.ok_or("this browser encodes no video of that size; save a GIF")?;
     let packets = packets(&config, video, size, fps).await?;
     if packets.len() != video.frames.len() {
         return Err("the browser left frames out; save a GIF".into());
     }
-    mux::h264(size, fps, packets).map_err(|e| e.to_string())
+    let file = match container {
+        Container::Mp4 => mux::h264(size, fps, packets),
+        Container::Webm(codec) => mux::webm(size, fps, codec, packets),
+    };
+    file.map(|file| (file, container))
+        .map_err(|e| e.to_string())
 }
 
 /// The frames, encoded.
