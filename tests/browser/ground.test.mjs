@@ -85,6 +85,13 @@ test('a picture of the background is seen behind what is dragged', slow, async (
     return g > r + 40 && g > b + 40;
   }, 'the background where the thing was');
 
+  // A reload loses nothing of it.
+  await page.waitForTimeout(800);
+  await page.reload();
+  await stage(page);
+  await entities(page, 1);
+  await at(page, 'behind').locator('summary').click();
+  await until(async () => /your picture is seen/.test(await at(page, 'behind-state').textContent()), 'the background again');
   await at(page, 'no-plate').click();
   await until(async () => /filled by itself/.test(await at(page, 'behind-state').textContent()), 'the filling');
 });

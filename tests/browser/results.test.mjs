@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { at, drag, entities, finished, generate, paint, pixels, savedFilm, savedScene, settings, stage, tiny, until } from './actions.mjs';
+import { at, drag, entities, finished, generate, paint, pixels, savedFilm, savedGif, savedScene, settings, stage, tiny, until } from './actions.mjs';
 import { open } from './harness.mjs';
 
 const rows = (page) => page.locator('#results li');
@@ -157,11 +157,19 @@ test('a browser without H.264 saves a WebM, and any saves an animated WebP', { t
     const size = [image.displayWidth, image.displayHeight];
     const canvas = new OffscreenCanvas(...size).getContext('2d');
     canvas.drawImage(image, 0, 0);
-    return { frameCount, repetitionCount, size, millis: image.duration / 1000, rgba: [...canvas.getImageData(0, 0, ...size).data] };
+    const millis = image.duration / 1000;
+    image.close();
+    return { frameCount, repetitionCount, size, millis, rgba: [...canvas.getImageData(0, 0, ...size).data] };
   }, bytes);
   assert.equal(webp.frameCount, 12);
-  assert.equal(webp.repetitionCount, null);
+  assert.equal(webp.repetitionCount, Infinity);
   assert.ok(Math.abs(webp.millis - 1000 / 6) < 1.5, `${webp.millis} ms`);
   const still = await painted(...webp.size);
   assert.ok(apart(still, webp.rgba) < 4, `colours are ${apart(still, webp.rgba)} of 255 away on average`);
+  // With the paths, where they are shown.
+  const plain = (await savedGif(page)).frames[5].rgba;
+  await at(page, 'show-paths').click();
+  const over = (await savedGif(page)).frames[5].rgba;
+  const others = over.filter((v, i) => Math.abs(v - plain[i]) > 60).length;
+  assert.ok(others > 100, `${others} values of the frame are others`);
 });

@@ -93,8 +93,9 @@ test('what waits is made by the server, one after the other', { timeout: 600_000
   const asked = routes(page);
   await scene(page);
   await chooseServer(page);
-  await settings(page, { steps: 8, frames: 4 });
+  await settings(page, { steps: 30, frames: 4 });
   await generate(page);
+  await settings(page, { steps: 2, seed: 1 });
   await at(page, 'queue-add').click();
   await until(async () => (await at(page, 'queue').locator('li').count()) === 1, 'the scene to wait');
   const jobs = () => asked.filter((route) => route === 'POST /api/jobs').length;

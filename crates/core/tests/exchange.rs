@@ -391,3 +391,30 @@ proptest! {
         let _ = read(&[array(&shape, &kind, &data), array("(1, 2, 2)", "|b1", &[1, 0, 1, 7])], SIZE);
     }
 }
+
+#[test]
+fn what_goes_along_with_another_is_written_too() {
+    let mut scene = scene();
+    scene.entities[0].group = Some(1);
+    let mut mask = Mask::empty(320, 240);
+    mask.brush([0.6, 0.25], [0.6, 0.25], 0.05, true);
+    scene.entities.push(Entity {
+        name: "rider".into(),
+        mask,
+        group: Some(1),
+        ..Entity::default()
+    });
+    let target = Target {
+        size: SIZE,
+        frames: Some(33),
+    };
+    let written = write(&scene, Format::WanMove, target).unwrap();
+    assert!(written.notes.is_empty(), "{:?}", written.notes);
+    let found = read(&of_written(&written), SIZE).unwrap();
+    assert_eq!(found.paths.len(), 3);
+    let along = |t: f32| {
+        let [x, y] = curve(t);
+        [x + 0.35, y]
+    };
+    assert_near(&found.paths[2].trajectory, along, 0.005, "the rider");
+}

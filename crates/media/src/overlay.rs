@@ -196,21 +196,34 @@ fn paint(colour: [u8; 3], opacity: f32) -> Paint<'static> {
 /// Those of [`Canvas::new`].
 pub fn with_trajectories(video: &Video, scene: &Scene) -> Result<Video> {
     let last = video.frames.len().max(2) - 1;
-    let view = scene.view.cleaned();
-    let mut frames = Vec::with_capacity(video.frames.len());
-    for (i, frame) in video.frames.iter().enumerate() {
-        let mut canvas = Canvas::new(video.width, video.height, frame)?;
-        let t = i as f32 / last as f32;
-        canvas.seen = view.at(t);
-        for (k, entity) in scene.entities.iter().enumerate() {
-            for trajectory in entity.held_by() {
-                let tint = colour_of(entity, k);
-                canvas.trajectory(trajectory, t, tint);
-            }
+    let size = [video.width, video.height];
+    let frames = video.frames.iter().enumerate();
+    let drawn = frames
+        .map(|(i, frame)| frame_with_trajectories(size, frame, scene, i as f32 / last as f32));
+    Ok(Video {
+        frames: drawn.collect::<Result<_>>()?,
+        ..*video
+    })
+}
+
+/// A frame of this width and height with the trajectories of a scene drawn over it, at time `t`, a fraction of the video.
+///
+/// # Errors
+/// Those of [`Canvas::new`].
+pub fn frame_with_trajectories(
+    [width, height]: [u32; 2],
+    frame: &[u8],
+    scene: &Scene,
+    t: f32,
+) -> Result<Vec<u8>> {
+    let mut canvas = Canvas::new(width, height, frame)?;
+    canvas.seen = scene.view.cleaned().at(t);
+    for (k, entity) in scene.entities.iter().enumerate() {
+        for trajectory in entity.held_by() {
+            canvas.trajectory(trajectory, t, colour_of(entity, k));
         }
-        frames.push(canvas.into_rgb());
     }
-    Ok(Video { frames, ..*video })
+    Ok(canvas.into_rgb())
 }
 
 /// The video with the tracks of its entities drawn over each frame: the way so far, a dot where an entity is seen, a

@@ -168,6 +168,15 @@ impl Editor {
         }
     }
 
+    /// Takes up the picture behind the things that a scene came with; nothing that is undone.
+    pub fn keep_plate(&mut self, plate: Option<Picture>) {
+        let fits = |plate: &Picture| plate.has_shape_of(&self.scene.picture);
+        if let Some(plate) = plate.filter(fits) {
+            self.scene.behind.plate = Some(plate);
+            self.revision += 1;
+        }
+    }
+
     /// Takes a picture that shows what is behind the things, or, without one, has it filled.
     pub fn set_plate(&mut self, plate: Option<Picture>) -> Outcome {
         self.set_behind(Behind {

@@ -43,10 +43,10 @@ pub fn wire() {
     click("show-paths", |app| {
         app.player_does(super::Player::toggle_paths);
     });
-    click("save-gif", App::save_gif);
+    click("save-gif", |app| app.save_gif());
     click("save-mp4", App::save_film);
-    click("save-webp", App::save_webp);
-    click("save-frames", App::save_frames);
+    click("save-webp", |app| app.save_webp());
+    click("save-frames", |app| app.save_frames());
     click("save-project", App::save_project);
     click("save-preset", App::save_preset);
     click("compare", App::toggle_wipe);

@@ -401,68 +401,67 @@ impl App {
     }
 
     /// Saves the video as a GIF.
-    pub fn save_gif(&mut self) {
-        if let Some(video) = self.player.video() {
-            let bytes = gif(video, self.player.aspect()).map_err(|e| e.to_string());
-            saved(
-                bytes.and_then(|bytes| dom::offer(&bytes, "dragentity.gif", "image/gif")),
-                "GIF",
-            );
-        }
+    pub fn save_gif(&self) {
+        let aspect = self.player.aspect();
+        self.save_shown("save-gif", "GIF", async move |video: Arc<Video>| {
+            let bytes = gif(&video, aspect).map_err(|e| e.to_string())?;
+            dom::offer(&bytes, "dragentity.gif", "image/gif")
+        });
     }
 
-    /// Saves the video's frames, as PNGs in a ZIP.
-    pub fn save_frames(&mut self) {
+    /// Saves the video as it is shown, with the paths or without; `make` makes the file and offers it, `kind` is its ending.
+    fn save_shown<F>(&self, button: &str, kind: &'static str, make: F)
+    where
+        F: AsyncFnOnce(Arc<Video>) -> Result<(), String> + 'static,
+    {
         let Some(video) = self.player.video().cloned() else {
             return;
         };
-        let button: HtmlButtonElement = dom::by_id("save-frames");
+        let over = self.player.paths_shown();
+        let button: HtmlButtonElement = dom::by_id(button);
         button.set_disabled(true);
         spawn_local(async move {
+            let made = match as_shown(&video, over).await {
+                Ok(video) => make(video).await,
+                Err(why) => Err(why),
+            };
+            act(move |_| {
+                button.set_disabled(false);
+                saved(made, kind);
+            });
+        });
+    }
+
+    /// Saves the video's frames, as PNGs in a ZIP.
+    pub fn save_frames(&self) {
+        self.save_shown("save-frames", "ZIP", async |video: Arc<Video>| {
             let mut archive = Archive::default();
-            let mut made = Ok(());
             for frame in &video.frames {
-                made = made.and_then(|()| archive.add(video.width, video.height, frame));
+                let added = archive.add(video.width, video.height, frame);
+                added.map_err(|e| e.to_string())?;
                 // The page is drawn in between.
                 dom::sleep(0).await;
             }
-            let bytes = made.and_then(|()| archive.finish());
-            let bytes = bytes.map_err(|e| e.to_string());
-            act(move |_| {
-                button.set_disabled(false);
-                saved(
-                    bytes.and_then(|bytes| dom::offer(&bytes, "dragentity.zip", "application/zip")),
-                    "ZIP",
-                );
-            });
+            let bytes = archive.finish().map_err(|e| e.to_string())?;
+            dom::offer(&bytes, "dragentity.zip", "application/zip")
         });
     }
 
     /// Saves the video as an animated WebP, whose pictures the browser encodes.
-    pub fn save_webp(&mut self) {
-        let Some(video) = self.player.video().cloned() else {
-            return;
-        };
-        let button: HtmlButtonElement = dom::by_id("save-webp");
-        button.set_disabled(true);
-        spawn_local(async move {
-            let bytes = stills(&video).await.and_then(|stills| {
-                let made = animation::webp([video.width, video.height], video.fps, &stills);
-                made.map_err(|e| e.to_string())
-            });
-            act(move |_| {
-                button.set_disabled(false);
-                saved(
-                    bytes.and_then(|bytes| dom::offer(&bytes, "dragentity.webp", "image/webp")),
-                    "WebP",
-                );
-            });
+    pub fn save_webp(&self) {
+        self.save_shown("save-webp", "WebP", async |video: Arc<Video>| {
+            let stills = stills(&video).await?;
+            let bytes = animation::webp([video.width, video.height], video.fps, &stills);
+            let bytes = bytes.map_err(|e| e.to_string())?;
+            dom::offer(&bytes, "dragentity.webp", "image/webp")
         });
     }
 
-    /// Saves the video as a film: the server's MP4, if that made one, else what the browser encodes.
+    /// Saves the video as a film: the server's MP4, if that made one, else what the browser encodes. The server's has no paths over it.
     pub fn save_film(&mut self) {
-        if let Some((bytes, container)) = self.player.film() {
+        let over = self.player.paths_shown();
+        let own = over.is_some() && self.player.encodes();
+        if let Some((bytes, container)) = self.player.film().filter(|_| !own) {
             return saved(offer_film(bytes, container), container.name());
         }
         let Some(video) = self.player.video().cloned() else {
@@ -471,7 +470,11 @@ impl App {
         let button: HtmlButtonElement = dom::by_id("save-mp4");
         button.set_disabled(true);
         spawn_local(async move {
-            let made = encoder::encode(&video).await;
+            let plain = over.is_none();
+            let made = match as_shown(&video, over).await {
+                Ok(video) => encoder::encode(&video).await,
+                Err(why) => Err(why),
+            };
             act(move |app| {
                 button.set_disabled(false);
                 // Meanwhile another one may be shown; this one was asked for all the same.
@@ -481,7 +484,7 @@ impl App {
                     .map_or("MP4", |(_, container)| container.name());
                 let offered = made.and_then(|(bytes, container)| {
                     offer_film(&bytes, container)?;
-                    if shown {
+                    if shown && plain {
                         app.player.set_film(bytes, container);
                     }
                     Ok(())
@@ -490,6 +493,30 @@ impl App {
             });
         });
     }
+}
+
+/// A video with the paths over it, where they are shown; the first frames are of an earlier video, over which there are none.
+async fn as_shown(video: &Arc<Video>, over: Option<(Scene, u32)>) -> Result<Arc<Video>, String> {
+    let Some((scene, before)) = over else {
+        return Ok(Arc::clone(video));
+    };
+    let before = before as usize;
+    let last = (video.frames.len() - before.min(video.frames.len())).max(2) - 1;
+    let size = [video.width, video.height];
+    let mut frames = Vec::with_capacity(video.frames.len());
+    for (i, frame) in video.frames.iter().enumerate() {
+        frames.push(match i.checked_sub(before) {
+            Some(since) => {
+                let t = since as f32 / last as f32;
+                media::overlay::frame_with_trajectories(size, frame, &scene, t)
+                    .map_err(|e| e.to_string())?
+            }
+            None => frame.clone(),
+        });
+        // The page is drawn in between.
+        dom::sleep(0).await;
+    }
+    Ok(Arc::new(Video { frames, ..**video }))
 }
 
 fn offer_film(bytes: &[u8], container: Container) -> Result<(), String> {

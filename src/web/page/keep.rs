@@ -1,5 +1,5 @@
 //! What survives a reload: entities, paths and settings in the tab's session storage (as a link's fragment), the picture
-//! in the origin's cache. Nothing here may fail loudly: a browser that keeps nothing still works.
+//! and a background of the person's own in the origin's cache. Nothing here may fail loudly: a browser that keeps nothing still works.
 
 use super::dom;
 use wasm_bindgen::JsCast;
@@ -8,9 +8,13 @@ use web_sys::{Blob, Cache, Response, Storage};
 
 const SCENE: &str = "dragentity-scene";
 const PICTURE: &str = "dragentity-picture";
+/// The background of the scene, and the one that is kept.
+const PLATE: &str = "dragentity-plate";
+const PLATE_FILE: &str = "dragentity-plate-file";
+const TAB: &str = "dragentity-tab";
 const CACHE: &str = "dragentity-pictures";
-/// Most pictures of other tabs that are kept.
-const MOST: u32 = 4;
+/// Most pictures of other tabs, and before this one, that are kept.
+const MOST: u32 = 7;
 
 /// What was open when the page was left.
 pub struct Kept {
@@ -40,18 +44,21 @@ pub fn sample(name: &str) {
     }
 }
 
-/// Keeps a picture of the person's own.
-pub async fn picture(blob: &Blob, name: &str) {
-    let Some(storage) = storage() else { return };
-    let key = match storage.get_item("dragentity-tab").ok().flatten() {
-        Some(key) => key,
-        None => {
-            let key = format!("{:x}", (js_sys::Math::random() * 1e15) as u64);
-            let _ = storage.set_item("dragentity-tab", &key);
-            key
-        }
+/// The tab's own name, under which its files are kept.
+fn tab(storage: &Storage) -> String {
+    if let Some(key) = storage.get_item(TAB).ok().flatten() {
+        return key;
+    }
+    let key = format!("{:x}", (js_sys::Math::random() * 1e15) as u64);
+    let _ = storage.set_item(TAB, &key);
+    key
+}
+
+/// Keeps a file at an address; whether that was possible.
+async fn put(path: &str, blob: &Blob) -> bool {
+    let Some(cache) = cache().await else {
+        return false;
     };
-    let Some(cache) = cache().await else { return };
     if let Ok(keys) = JsFuture::from(cache.keys()).await {
         let keys: js_sys::Array = keys.unchecked_into();
         for old in 0..keys.length().saturating_sub(MOST) {
@@ -59,12 +66,56 @@ pub async fn picture(blob: &Blob, name: &str) {
             let _ = JsFuture::from(cache.delete_with_request(&request)).await;
         }
     }
-    if let Ok(response) = Response::new_with_opt_blob(Some(blob))
-        && JsFuture::from(cache.put_with_str(&path(&key), &response))
-            .await
-            .is_ok()
-    {
+    match Response::new_with_opt_blob(Some(blob)) {
+        Ok(response) => {
+            let put = cache.put_with_str(path, &response);
+            JsFuture::from(put).await.is_ok()
+        }
+        Err(_) => false,
+    }
+}
+
+/// The file at an address.
+async fn get(path: &str) -> Option<Blob> {
+    let found = JsFuture::from(cache().await?.match_with_str(path));
+    let response: Response = found.await.ok()?.dyn_into().ok()?;
+    let blob = JsFuture::from(response.blob().ok()?);
+    Some(blob.await.ok()?.unchecked_into())
+}
+
+/// Keeps a picture of the person's own.
+pub async fn picture(blob: &Blob, name: &str) {
+    let Some(storage) = storage() else { return };
+    if put(&path(&tab(&storage)), blob).await {
         let _ = storage.set_item(PICTURE, &format!("own {name}"));
+    }
+}
+
+/// Keeps a picture of what is behind the things; `hash` tells it from others.
+pub async fn plate(blob: &Blob, hash: &str) {
+    let Some(storage) = storage() else { return };
+    if put(&plate_path(&tab(&storage)), blob).await {
+        let _ = storage.set_item(PLATE_FILE, hash);
+    }
+}
+
+/// Keeps which picture is behind the things of the scene, if a person's own is.
+pub fn which_plate(hash: Option<&str>) {
+    let Some(storage) = storage() else { return };
+    let _ = match hash {
+        Some(hash) => storage.set_item(PLATE, hash),
+        None => storage.remove_item(PLATE),
+    };
+}
+
+/// The picture of what is behind the things that was kept, where it is the scene's.
+pub async fn kept_plate() -> Option<Blob> {
+    let storage = storage()?;
+    let wanted = storage.get_item(PLATE).ok()??;
+    let file = storage.get_item(PLATE_FILE).ok()??;
+    match wanted == file {
+        true => get(&plate_path(&tab(&storage))).await,
+        false => None,
     }
 }
 
@@ -83,17 +134,7 @@ pub fn kept() -> Option<Kept> {
 
 /// The picture of the person's own that was kept.
 pub async fn kept_picture() -> Option<Blob> {
-    let key = storage()?.get_item("dragentity-tab").ok()??;
-    let found = JsFuture::from(cache().await?.match_with_str(&path(&key)))
-        .await
-        .ok()?;
-    let response: Response = found.dyn_into().ok()?;
-    Some(
-        JsFuture::from(response.blob().ok()?)
-            .await
-            .ok()?
-            .unchecked_into(),
-    )
+    get(&path(&tab(&storage()?))).await
 }
 
 async fn cache() -> Option<Cache> {
@@ -106,4 +147,8 @@ async fn cache() -> Option<Cache> {
 /// An address that no file of the page has.
 fn path(key: &str) -> String {
     format!("kept-picture/{key}")
+}
+
+fn plate_path(key: &str) -> String {
+    format!("kept-plate/{key}")
 }

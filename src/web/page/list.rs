@@ -133,8 +133,10 @@ fn fill(row: &Element, i: usize, entity: &Entity, editor: &Editor) {
     let state = match (handles, leaves) {
         _ if entity.look.hidden => "Hidden: part of the picture".to_owned(),
         (0, _) if entity.has_motion() => "Turned or scaled; no path".to_owned(),
-        (0, _) if tied.is_some() => format!("Goes along with {}", tied.map_or("", |t| t)),
-        (0, _) => "Not moved yet: drag it".to_owned(),
+        (0, _) => match tied {
+            Some(name) => format!("Goes along with {name}"),
+            None => "Not moved yet: drag it".to_owned(),
+        },
         (1, _) if entity.is_pinned() => "Pinned: stays where it is".to_owned(),
         (1, true) => "Has a path; leaves the picture".to_owned(),
         (1, false) => "Has a path".to_owned(),

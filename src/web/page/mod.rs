@@ -322,9 +322,16 @@ impl App {
 
     /// A reload must find the picture that the scene is on, where it came from no file.
     fn keep_picture(&self) {
-        let png = self.editor.scene().picture.to_png().ok();
-        if let Some(blob) = png.and_then(|png| dom::blob(&png, "image/png").ok()) {
+        let scene = self.editor.scene();
+        let file = |picture: &Picture| dom::blob(&picture.to_png().ok()?, "image/png").ok();
+        if let Some(blob) = file(&scene.picture) {
             spawn_local(async move { keep::picture(&blob, "picture").await });
+        }
+        if let Some(plate) = &scene.behind.plate
+            && let Some(blob) = file(plate)
+        {
+            let hash = plate.hash().to_string();
+            spawn_local(async move { keep::plate(&blob, &hash).await });
         }
     }
 

@@ -330,6 +330,16 @@ impl Player {
         self.position = f64::from(frame.min(self.count.saturating_sub(1)));
     }
 
+    /// Whether this browser encodes films.
+    pub fn encodes(&self) -> bool {
+        self.encodes.is_some()
+    }
+
+    /// What of the paths is shown over the video, if they are: the scene, and how many frames are of an earlier one.
+    pub fn paths_shown(&self) -> Option<(Scene, u32)> {
+        self.paths.then(|| (self.scene.clone(), self.before))
+    }
+
     /// Shows or hides the paths.
     pub fn toggle_paths(&mut self) {
         self.paths = !self.paths;

@@ -41,7 +41,15 @@ pub(super) async fn first_scene(named: Option<String>) {
         {
             let sample = (!kept.own).then(|| kept.name.clone());
             let preset = Preset::parse(&kept.fragment).ok();
-            act(move |app| app.set_scene(picture, preset, sample));
+            let plate = match keep::kept_plate().await {
+                Some(blob) => open::picture(&blob, "background").await.ok(),
+                None => None,
+            };
+            act(move |app| {
+                app.set_scene(picture, preset, sample);
+                app.editor.keep_plate(plate);
+                app.update();
+            });
             return;
         }
     }
@@ -135,6 +143,9 @@ pub(super) async fn open_own(blob: Blob, name: String) {
 /// Opens a picture that shows what is behind the things.
 pub(super) async fn open_plate(blob: Blob, name: String) {
     let opened = open::picture(&blob, &name).await;
+    if let Ok(plate) = &opened {
+        keep::plate(&blob, &plate.hash().to_string()).await;
+    }
     act(move |app| match opened {
         Ok(plate) => {
             if plate.has_shape_of(&app.editor.scene().picture) {
@@ -362,6 +373,8 @@ impl App {
         self.save_scheduled = false;
         if !self.editor.scene().picture.is_empty() {
             keep::scene(&self.preset().to_fragment());
+            let plate = self.editor.scene().behind.plate.as_ref();
+            keep::which_plate(plate.map(|plate| plate.hash().to_string()).as_deref());
         }
     }
 }

@@ -4,7 +4,8 @@ use super::{File, Path, refuse};
 use crate::error::Result;
 use crate::scene::preset::clean_name;
 use crate::scene::trajectory::MAX_REACH;
-use crate::scene::{Entity, Scene, Trajectory, TrajectoryPoint};
+use crate::scene::{Entity, Scene, Trajectory, TrajectoryPoint, parts};
+use std::borrow::Cow;
 
 /// Two positions closer than this many pixels are one: the track of a thing that stays.
 const STILL: f64 = 1e-3;
@@ -20,7 +21,7 @@ pub(super) struct Track<'a> {
     /// Its thing.
     pub entity: &'a Entity,
     /// Where it goes.
-    pub path: &'a Trajectory,
+    pub path: Cow<'a, Trajectory>,
 }
 
 /// All trajectories of a scene, and what cannot go along.
@@ -29,14 +30,19 @@ pub(super) fn of_scene(scene: &Scene) -> Result<(Vec<Track<'_>>, Vec<String>)> {
     let mut notes = Vec::new();
     for (index, entity) in scene.entities.iter().enumerate() {
         let name = name(scene, index);
-        if entity.held_by().next().is_none() {
+        // What goes along with another thing goes along here, too.
+        let leader = parts::leader(&scene.entities, index);
+        let along = leader
+            .and_then(|leader| parts::going_along(entity, &scene.entities[leader]).trajectory);
+        if along.is_none() && entity.held_by().next().is_none() {
             notes.push(format!("{name} has no path, and is left out"));
         } else if entity.poses.iter().any(|pose| !pose.is_still()) {
             notes.push(format!(
                 "how {name} is turned, scaled or nearer is left out: the form has positions alone"
             ));
         }
-        tracks.extend(entity.held_by().map(|path| Track {
+        let paths = entity.held_by().map(Cow::Borrowed);
+        tracks.extend(paths.chain(along.map(Cow::Owned)).map(|path| Track {
             name: name.clone(),
             index,
             entity,
