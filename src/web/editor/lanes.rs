@@ -1,6 +1,7 @@
 //! The timeline: from when to when things move, and with which rhythm.
 
 use super::{Editor, Gesture, Outcome, PathOf, TOLERANCE};
+use dragentity_core::scene::pose::MAX_POSES;
 use dragentity_core::scene::trajectory::{Ease, LEAST_SPAN, Pace, carried_over};
 use dragentity_core::scene::{Entity, Pose, Trajectory, View};
 
@@ -76,6 +77,12 @@ fn shifted([from, to]: [f32; 2], end: End, by: f32) -> [f32; 2] {
     }
 }
 
+/// From when to when poses turn and scale: from the picture on, or from the last moment at which it is still as there.
+fn poses_span(poses: &[Pose]) -> Option<[f32; 2]> {
+    let still = poses.iter().take_while(|pose| pose.is_still()).last();
+    Some([still.map_or(0.0, |pose| pose.t), poses.last()?.t])
+}
+
 impl Editor {
     /// Everything that moves: the entities as they are listed, then the camera.
     pub fn lanes(&self) -> Vec<Lane> {
@@ -129,7 +136,7 @@ impl Editor {
 
     fn span_at_rest(&self, lane: Lane) -> [f32; 2] {
         let paths = self.moving(lane);
-        let poses = self.poses(lane).iter().map(|pose| [pose.t; 2]);
+        let poses = poses_span(self.poses(lane));
         let spans = paths.iter().map(|(_, path)| path.span()).chain(poses);
         let all = spans.reduce(|a, b| [a[0].min(b[0]), a[1].max(b[1])]);
         all.unwrap_or([0.0, 1.0])
@@ -286,8 +293,17 @@ impl Editor {
             return Outcome::Draw;
         }
         let poses = |mut poses: Vec<Pose>| {
+            let begins = poses.first().is_some_and(|pose| !pose.is_still());
             for pose in &mut poses {
                 pose.t = carried_over(pose.t, was, now);
+            }
+            if begins && now[0] > was[0] && poses.len() < MAX_POSES {
+                // Until then it is as in the picture, from which it came at once.
+                let still = Pose {
+                    t: now[0],
+                    ..Pose::default()
+                };
+                poses.insert(0, still);
             }
             poses
         };

@@ -195,7 +195,7 @@ fn fill(row: &Element, i: usize, entity: &Entity, editor: &Editor) {
 }
 
 fn row(i: usize) -> Element {
-    let row = base(colour(i));
+    let row = base(&stage::css(colour(i), 1.0));
     dom::set(&row, "data-index", &i.to_string());
     dom::set(&row, "data-testid", &format!("entity-{i}"));
     let grip = grip(i);
@@ -661,7 +661,7 @@ fn shade_row(i: usize) -> HtmlElement {
 }
 
 fn camera_row() -> Element {
-    let row = base(stage::CAMERA);
+    let row = base(stage::CAMERA_CSS);
     row.set_id("entity-camera");
     dom::set(&row, "data-testid", "entity-camera");
     let swatch: HtmlElement = dom::create("span", "swatch");
@@ -718,10 +718,8 @@ fn fill_camera(editor: &Editor) {
     }
 }
 
-fn base(colour: [u8; 3]) -> Element {
+fn base(colour: &str) -> Element {
     let row: HtmlElement = dom::create("li", "entity");
-    let _ = row
-        .style()
-        .set_property("--swatch", &stage::css(colour, 1.0));
+    let _ = row.style().set_property("--swatch", colour);
     row.into()
 }

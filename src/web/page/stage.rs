@@ -16,6 +16,8 @@ use web_sys::{CanvasRenderingContext2d, CanvasWindingRule, HtmlCanvasElement};
 
 /// The camera's colour.
 pub const CAMERA: [u8; 3] = [240, 242, 245];
+/// The camera's colour beside the picture, where it is seen on light and on dark.
+pub const CAMERA_CSS: &str = "var(--dim)";
 /// That of shadows, and of where holes are filled from.
 const GROUND: [u8; 3] = [120, 190, 255];
 /// Longest side, in pixels, of what is drawn from a mask.

@@ -219,12 +219,12 @@ fn fill(row: &Element, lane: Lane, editor: &Editor) {
     let (name, tint, selected) = match lane {
         Lane::Camera => (
             "Camera",
-            stage::CAMERA,
+            stage::CAMERA_CSS.to_owned(),
             editor.lane_in_hand() == Some(Lane::Camera),
         ),
         Lane::Entity(index) => (
             editor.scene().entities[index].name.as_str(),
-            stage::own_colour(editor.scene(), index),
+            stage::css(stage::own_colour(editor.scene(), index), 1.0),
             editor.selected() == Some(index),
         ),
     };
@@ -241,7 +241,7 @@ fn fill(row: &Element, lane: Lane, editor: &Editor) {
     let [from, to] = editor.span(lane);
     if let Some(row) = row.dyn_ref::<HtmlElement>() {
         let style = row.style();
-        let _ = style.set_property("--swatch", &stage::css(tint, 1.0));
+        let _ = style.set_property("--swatch", &tint);
         let _ = style.set_property("--from", &format!("{from:.4}"));
         let _ = style.set_property("--to", &format!("{to:.4}"));
     }

@@ -216,3 +216,20 @@ fn what_the_camera_does_is_kept_and_timed_as_a_whole() {
     let about = e.scene().view.about;
     assert!(e.scene().entities[0].mask.contains(about[0], about[1]));
 }
+
+#[test]
+fn a_turn_begins_with_the_video_until_its_bar_says_otherwise() {
+    let mut e = thing();
+    e.moment = Some(1.0);
+    e.set_pose(0, PosePart::Turn, 60.0);
+    let lane = Lane::Entity(0);
+    assert_eq!(e.span(lane), [0.0, 1.0]);
+    e.retime(lane, End::Start, 0.5);
+    assert_eq!(e.keys(0), [0.5, 1.0]);
+    assert_eq!(e.span(lane), [0.5, 1.0]);
+    assert!(Pose::at(poses(&e), 0.45).rotation.abs() < 1e-3);
+    assert_eq!(Pose::at(poses(&e), 1.0).rotation, 60.0);
+    // And back: it stays as it is until then.
+    e.retime(lane, End::Start, -0.25);
+    assert_eq!(e.keys(0), [0.25, 1.0]);
+}
