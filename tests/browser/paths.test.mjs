@@ -196,7 +196,7 @@ test('Delete without a point or a path in hand says nothing and breaks nothing',
   await said(page, /no picture on the clipboard/);
 });
 
-test('a point becomes a corner, by button, key and finger, and stays one in the link', slow, async (t) => {
+test('a point becomes a corner, by button and key, and stays one in the link', slow, async (t) => {
   const page = await led(t);
   assert.ok(await at(page, 'path-corner').isDisabled());
   await click(page, corner);
@@ -217,4 +217,14 @@ test('a point becomes a corner, by button, key and finger, and stays one in the 
   await stage(other);
   await until(async () => (await other.getByTestId('entity-0').count()) === 1, 'the scene of the link');
   assert.equal((await savedScene(other)).entities[0].trajectory.filter((point) => point[3] === 1).length, 1);
+});
+
+test('a point becomes a corner with a finger, too', slow, async (t) => {
+  const page = await led(t, { context: phone });
+  await at(page, 'stage').scrollIntoViewIfNeeded();
+  const box = await at(page, 'stage').boundingBox();
+  await page.touchscreen.tap(box.x + corner[0] * box.width, box.y + corner[1] * box.height);
+  await until(async () => !(await at(page, 'path-corner').isDisabled()), 'a point in hand');
+  await at(page, 'path-corner').tap();
+  assert.equal((await path(page)).filter((point) => point[3] === 1).length, 1);
 });

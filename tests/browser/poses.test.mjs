@@ -161,6 +161,20 @@ test('the handles of the camera’s frame follow a finger, too', slow, async (t)
   assert.ok(Math.abs(poses[0].scale - 1.25) < 0.08, JSON.stringify(poses));
 });
 
+test('the square handle scales a thing under a finger', slow, async (t) => {
+  const page = await thing(t, { context: phone });
+  await show(page, Number(await at(page, 'set-frames').inputValue()) - 1);
+  await at(page, 'stage').evaluate((canvas) => canvas.scrollIntoView({ block: 'center' }));
+  const box = await at(page, 'stage').boundingBox();
+  // As far from where its path ends as half the thing is long, and as a finger reaches, in heights of the picture.
+  const reach = 22 / box.height;
+  const away = Math.min(Math.max((0.27 * box.width) / box.height / 2, 3 * reach), 0.45) + reach;
+  const place = (far) => [0.5 + (far * Math.SQRT1_2 * box.height) / box.width, 0.5 + far * Math.SQRT1_2];
+  await swipe(page, await Promise.all([away, away * 1.2, away * 1.5].map((far) => screen(page, place(far)))));
+  const [pose] = await poses(page);
+  assert.ok(pose?.t === 1 && pose.scale > 1.25 && pose.scale < 1.75, JSON.stringify(pose));
+});
+
 /** Where a place of the picture is on the screen. */
 async function screen(page, [x, y]) {
   const box = await at(page, 'stage').boundingBox();
