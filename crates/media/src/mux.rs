@@ -223,7 +223,7 @@ mod tests {
     fn a_webm_says_where_everything_lies_in_it() {
         let packet = |i: usize| Packet {
             bytes: vec![i as u8; 100 + 40 * i],
-            key: i % 24 == 0,
+            key: i.is_multiple_of(24),
         };
         let packets: Vec<Packet> = (0..60).map(packet).collect();
         let file = webm([640, 360], 24, WebmCodec::Vp9, packets.clone()).unwrap();
