@@ -59,7 +59,33 @@ fn zoomed(zoom: Zoom) -> Element {
     };
     let t = view.poses.iter().map(|pose| (pose.scale, pose.t));
     let (_, nearest) = t.fold((1.0, 1.0), |a, b| if b.0 > a.0 { b } else { a });
-    let Ok(svg) = dom::document().create_element_ns(SVG, "svg") else {
+    let free = PICTURE.map(|side| side - 2.0 * MARGIN);
+    let frame = |t: f32| {
+        let seen = view.at(t);
+        let corners = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]];
+        let places = corners.map(|corner| {
+            let at = seen.undo(corner, free[0] / free[1]);
+            [0, 1].map(|axis| MARGIN + free[axis] * at[axis])
+        });
+        format!("{}Z", way(places.into_iter()))
+    };
+    drawing(&[frame(0.0), frame(nearest)])
+}
+
+/// A way as an SVG has it.
+fn way(places: impl Iterator<Item = [f32; 2]>) -> String {
+    let mut words = String::new();
+    for (i, [x, y]) in places.enumerate() {
+        let letter = if i == 0 { 'M' } else { 'L' };
+        words.push_str(&format!("{letter}{x:.1} {y:.1}"));
+    }
+    words
+}
+
+/// A picture of ways.
+fn drawing(ways: &[String]) -> Element {
+    let create = |tag: &str| dom::document().create_element_ns(SVG, tag);
+    let Ok(svg) = create("svg") else {
         return dom::create("span", "");
     };
     dom::set(
@@ -68,19 +94,9 @@ fn zoomed(zoom: Zoom) -> Element {
         &format!("0 0 {} {}", PICTURE[0], PICTURE[1]),
     );
     dom::set(&svg, "aria-hidden", "true");
-    let free = PICTURE.map(|side| side - 2.0 * MARGIN);
-    for t in [0.0, nearest] {
-        let seen = view.at(t);
-        let corners = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]];
-        let mut words = String::new();
-        for (i, corner) in corners.into_iter().enumerate() {
-            let at = seen.undo(corner, free[0] / free[1]);
-            let [x, y] = [0, 1].map(|axis| MARGIN + free[axis] * at[axis]);
-            let letter = if i == 0 { 'M' } else { 'L' };
-            words.push_str(&format!("{letter}{x:.1} {y:.1}"));
-        }
-        if let Ok(path) = dom::document().create_element_ns(SVG, "path") {
-            dom::set(&path, "d", &format!("{words}Z"));
+    for way in ways {
+        if let Ok(path) = create("path") {
+            dom::set(&path, "d", way);
             let _ = svg.append_child(&path);
         }
     }
@@ -104,29 +120,14 @@ fn picture(figure: Figure) -> Element {
     let place = |p: &[f32; 2]| {
         [0, 1].map(|axis| PICTURE[axis] / 2.0 + (p[axis] - (low[axis] + high[axis]) / 2.0) * scale)
     };
-    let mut words = String::new();
-    for (i, p) in line.iter().enumerate() {
-        let [x, y] = place(p);
-        let letter = if i == 0 { 'M' } else { 'L' };
-        words.push_str(&format!("{letter}{x:.1} {y:.1}"));
-    }
-    let create = |tag: &str| dom::document().create_element_ns(SVG, tag);
-    let (Ok(svg), Ok(path), Ok(dot)) = (create("svg"), create("path"), create("circle")) else {
-        return dom::create("span", "");
-    };
-    dom::set(
-        &svg,
-        "viewBox",
-        &format!("0 0 {} {}", PICTURE[0], PICTURE[1]),
-    );
-    dom::set(&svg, "aria-hidden", "true");
-    dom::set(&path, "d", &words);
+    let svg = drawing(&[way(line.iter().map(place))]);
     let [x, y] = line.first().map(place).unwrap_or_default();
-    for (name, value) in [("cx", x), ("cy", y), ("r", 2.6)] {
-        dom::set(&dot, name, &format!("{value:.1}"));
+    if let Ok(dot) = dom::document().create_element_ns(SVG, "circle") {
+        for (name, value) in [("cx", x), ("cy", y), ("r", 2.6)] {
+            dom::set(&dot, name, &format!("{value:.1}"));
+        }
+        let _ = svg.append_child(&dot);
     }
-    let _ = svg.append_child(&path);
-    let _ = svg.append_child(&dot);
     svg
 }
 
