@@ -168,3 +168,17 @@ test('a rhythm is drawn by hand, with the mouse and with the keyboard', slow, as
   await at(page, 'ease-0').selectOption('in');
   assert.ok(!(await at(page, 'pace-0').isVisible()), 'a rhythm with a name closes it');
 });
+
+test('a rhythm is drawn with a finger, too', slow, async (t) => {
+  const page = await led(t, { context: phone });
+  await at(page, 'ease-0').selectOption('hand');
+  await at(page, 'pace-0').waitFor();
+  await at(page, 'pace-0').evaluate((place) => place.scrollIntoView({ block: 'center' }));
+  const before = Number(await at(page, 'pace-0-1').getAttribute('aria-valuenow'));
+  const knob = await at(page, 'pace-0-1').boundingBox();
+  const whole = await at(page, 'pace-0').boundingBox();
+  const [x, y] = [knob.x + knob.width / 2, knob.y + knob.height / 2];
+  await swipe(page, [[x, y], [x, y + whole.height * 0.1], [x, y + whole.height * 0.25]]);
+  const after = Number(await at(page, 'pace-0-1').getAttribute('aria-valuenow'));
+  assert.ok(Math.abs(before - 25 - after) < 8, `${after} percent, ${before} before`);
+});

@@ -38,15 +38,12 @@ impl Editor {
     /// entity, or else to where it was led before.
     pub fn take_zoom(&mut self, zoom: Zoom) -> Outcome {
         let now = &self.scene.view;
-        let all = NEARER.map(|scale| zoom.poses(scale));
-        let at = all.iter().position(|poses| *poses == now.poses);
-        let next = at.map_or(1, |at| (at + 1) % all.len());
         let about = self.selected_open().map(|entity| anchor(&entity.mask));
         let view = View {
             about: about.unwrap_or(now.about),
-            poses: all[next].clone(),
+            poses: next(NEARER.map(|scale| zoom.poses(scale)), Some(&now.poses)),
         };
-        self.set_camera(self.scene.background.clone(), view)
+        self.set_view(view)
     }
 
     /// The figure in the size after the one that there is now, or in the middle one.
@@ -58,8 +55,12 @@ impl Editor {
         now: Option<&Trajectory>,
     ) -> Trajectory {
         let paths = sizes.map(|size| figure.path(start, size, self.aspect()));
-        let at = paths.iter().position(|path| Some(path) == now);
-        let next = at.map_or(1, |at| (at + 1) % paths.len());
-        paths[next].clone()
+        next(paths, now)
     }
+}
+
+/// The size after the one that there is now, or the middle one.
+fn next<T: Clone + PartialEq>(sizes: [T; 3], now: Option<&T>) -> T {
+    let at = sizes.iter().position(|size| Some(size) == now);
+    sizes[at.map_or(1, |at| (at + 1) % sizes.len())].clone()
 }

@@ -172,9 +172,13 @@ impl Editor {
     /// Gives all its paths a rhythm.
     pub fn set_ease(&mut self, lane: Lane, ease: Ease) -> Outcome {
         let aspect = self.aspect();
-        let eased =
-            |path: &Trajectory| path.eased(ease, aspect).simplified(TOLERANCE / 2.0, aspect);
-        self.change_paths(lane, eased, |poses| poses)
+        self.give_rhythm(lane, |path| path.eased(ease, aspect))
+    }
+
+    fn give_rhythm(&mut self, lane: Lane, rhythm: impl Fn(&Trajectory) -> Trajectory) -> Outcome {
+        let aspect = self.aspect();
+        let given = |path: &Trajectory| rhythm(path).simplified(TOLERANCE / 2.0, aspect);
+        self.change_paths(lane, given, |poses| poses)
     }
 
     /// How much of the way of its first path is done when; as it is being drawn.
@@ -229,9 +233,7 @@ impl Editor {
 
     fn set_pace(&mut self, lane: Lane, pace: Pace) -> Outcome {
         let aspect = self.aspect();
-        let paced =
-            |path: &Trajectory| path.paced(pace, aspect).simplified(TOLERANCE / 2.0, aspect);
-        self.change_paths(lane, paced, |poses| poses)
+        self.give_rhythm(lane, |path| path.paced(pace, aspect))
     }
 
     /// Shifts its motion, or one end of it, by a fraction of the video.

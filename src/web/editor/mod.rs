@@ -493,6 +493,11 @@ impl Editor {
         self.set_camera(trajectory, view)
     }
 
+    /// How the camera looks at the scene; its path stays.
+    pub(super) fn set_view(&mut self, view: View) -> Outcome {
+        self.set_camera(self.scene.background.clone(), view)
+    }
+
     /// All that the camera does, in one step.
     pub fn set_camera(&mut self, trajectory: Option<Trajectory>, view: View) -> Outcome {
         self.edit(Edit::SetCamera { trajectory, view })

@@ -215,7 +215,7 @@ impl Editor {
                     poses,
                     ..self.scene.view.clone()
                 };
-                self.set_camera(self.scene.background.clone(), view)
+                self.set_view(view)
             }
         }
     }
@@ -387,7 +387,7 @@ impl Editor {
                     about: posed.about[1],
                     ..self.scene.view.clone()
                 };
-                self.set_camera(self.scene.background.clone(), view)
+                self.set_view(view)
             }
             (true, _) => self.keep_poses(posed.of, posed.poses),
         }
