@@ -11,7 +11,7 @@ mod faults;
 #[path = "serve/hostile_clients.rs"]
 mod hostile_clients;
 
-use client::{PRESET, Program, Reply, long_preset, picture};
+use client::{PRESET, Program, Reply, form, long_preset, picture};
 use serde_json::Value;
 
 #[test]
@@ -99,6 +99,39 @@ fn a_job_runs_to_its_video() {
     // Who does not want it any more says so.
     assert_eq!(server.ask("DELETE", &job, "").status, 204);
     server.get(&job).assert_refused(404, "no such job");
+}
+
+#[test]
+fn what_other_models_would_follow_comes_with_a_job_that_asks_for_it() {
+    let server = Program::start(&[]);
+    let plain = server.submit(PRESET);
+    server.wait_for(&plain, "done");
+    let path = format!("{plain}/reference.rgb");
+    server.get(&path).assert_refused(404, "without the part");
+    let picture = picture();
+    let parts = |reference| {
+        [
+            ("picture", picture.as_slice()),
+            ("preset", PRESET.as_bytes()),
+            ("reference", reference),
+        ]
+    };
+    let refused = server.send(&server.post(&form(&parts(b"perhaps")), ""));
+    refused.assert_refused(400, "true or false");
+    let taken = server.send(&server.post(&form(&parts(b"true")), ""));
+    assert_eq!(taken.status, 202, "{}", taken.text());
+    let job = format!("/api/jobs/{}", taken.json()["id"].as_str().unwrap());
+    server.wait_for(&job, "done");
+    let [video, frames, masks] = ["video.rgb", "reference.rgb", "reference-masks.gray"]
+        .map(|name| server.get(&format!("{job}/{name}")).body);
+    assert_eq!(frames.len(), video.len());
+    assert_eq!(3 * masks.len(), video.len());
+    // The model made something else of it, which it shares with a job that did not ask.
+    assert!(frames != video);
+    assert!(server.get(&format!("{plain}/video.rgb")).body == video);
+    let (first, last) = (&masks[..masks.len() / 4], &masks[masks.len() * 3 / 4..]);
+    assert!(first.iter().all(|&inside| inside == 255));
+    assert!(last.contains(&0) && last.contains(&255));
 }
 
 #[test]

@@ -15,7 +15,7 @@ import numpy
 
 from dragentity.client import Client, ServerError
 from dragentity.nodes import NODE_CLASS_MAPPINGS
-from dragentity.pictures import frames, png
+from dragentity.pictures import frames, masks, png
 
 SERVER = os.environ.get("DRAGENTITY_SERVER", "")
 TOKEN = os.environ.get("DRAGENTITY_TOKEN", "")
@@ -50,6 +50,12 @@ class Pictures(unittest.TestCase):
             with self.assertRaises(ValueError):
                 frames(raw, width, height)
 
+    def test_masks_are_inside_or_outside(self):
+        made = numpy.asarray(masks(bytes([0, 127, 128, 255, 255, 0]), 3, 1))
+        self.assertEqual(made.tolist(), [[[0, 0, 1]], [[1, 1, 0]]])
+        with self.assertRaises(ValueError):
+            masks(b"1234", 3, 1)
+
 
 class Addresses(unittest.TestCase):
     def test_only_servers_are_asked(self):
@@ -63,8 +69,11 @@ class Addresses(unittest.TestCase):
 class Jobs(unittest.TestCase):
     def test_the_node_makes_frames(self):
         node = NODE_CLASS_MAPPINGS["DragEntity"]()
-        made, fps = getattr(node, node.FUNCTION)(picture(), PRESET, SERVER, TOKEN)
-        made = numpy.asarray(made)
+        given = getattr(node, node.FUNCTION)(picture(), PRESET, SERVER, TOKEN)
+        self.assertEqual(len(given), len(node.RETURN_TYPES))
+        self.assertEqual(len(given), len(node.RETURN_NAMES))
+        made, fps, animation, where = given
+        made, animation, where = (numpy.asarray(one) for one in (made, animation, where))
         self.assertEqual(made.ndim, 4)
         self.assertGreaterEqual(made.shape[0], 2)
         self.assertEqual(made.shape[3], 3)
@@ -72,6 +81,12 @@ class Jobs(unittest.TestCase):
         self.assertTrue(0 <= made.min() and made.max() <= 1)
         self.assertTrue((made[0] != made[-1]).any(), "nothing moved")
         self.assertGreater(fps, 0)
+        # What other models follow: as long and as large, and begins with everything known.
+        self.assertEqual(animation.shape, made.shape)
+        self.assertEqual(where.shape, made.shape[:3])
+        self.assertTrue((animation[0] != animation[-1]).any(), "nothing moved in the reference")
+        self.assertTrue(where[0].all())
+        self.assertTrue(0 < where[-1].mean() < 1, "nothing is left to the model, or everything")
 
     def test_refusals_are_the_servers_sentences(self):
         client = Client(SERVER, TOKEN)

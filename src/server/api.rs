@@ -9,6 +9,7 @@
 //! | `GET /api/jobs/{id}` | the newest of each kind of [`JobEvent`] |
 //! | `GET /api/jobs/{id}/events` | the same and what follows, as server-sent events |
 //! | `GET /api/jobs/{id}/preview.rgb`, `video.rgb` | frames one after another, 3 bytes a pixel: what the page plays |
+//! | `GET /api/jobs/{id}/reference.rgb`, `reference-masks.gray` | what other models would follow, and where (1 byte a pixel), of a job with the part `reference` |
 //! | `GET /api/jobs/{id}/video.mp4`, `video.gif`, `frames/{k}.png` | the result as files |
 //! | `DELETE /api/jobs/{id}` | cancels it, or forgets its result |
 //! | `GET /api/openapi.json` | all of this as OpenAPI |
@@ -33,6 +34,7 @@ use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Path, Request, Sta
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use dragentity_core::error::{Error, Result};
+use dragentity_core::job::Reference;
 use dragentity_core::scene::picture::{MAX_PIXELS, MAX_SIDE, encode_png};
 use dragentity_core::scene::settings::{MAX_FRAMES, MAX_STEPS, SIDES};
 use dragentity_core::{JobEvent, Video};
@@ -108,6 +110,14 @@ impl Api {
         })?;
         Ok((entry, video))
     }
+
+    fn reference(&self, id: &str) -> Result<Arc<Reference>, Refused> {
+        let (entry, _) = self.result(id)?;
+        entry.reference().ok_or_else(|| {
+            let why = "this job was sent without the part \"reference\"; send it again with \"true\" as such";
+            refuse(StatusCode::NOT_FOUND, why)
+        })
+    }
 }
 
 /// An error of what was sent, or of the server.
@@ -133,6 +143,8 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(follow))
         .routes(routes!(preview))
         .routes(routes!(raw))
+        .routes(routes!(reference))
+        .routes(routes!(reference_masks))
         .routes(routes!(mp4))
         .routes(routes!(gif))
         .routes(routes!(frame))
@@ -308,9 +320,11 @@ async fn submit(
         return Err(later("others are sending jobs just now"));
     };
     let upload = Upload::read(parts).await?;
+    let with_reference = upload.with_reference;
     let model = api.about.model.as_ref().ok().cloned();
     let job = api.compute(move || upload.job(model.as_ref())).await?;
-    let entry = api.queue.submit(job).map_err(|refusal| match refusal {
+    let entry = api.queue.submit(job, with_reference);
+    let entry = entry.map_err(|refusal| match refusal {
         Refusal::Full => later(&format!(
             "{} jobs are waiting already, and more are not taken",
             api.queue.most()
@@ -424,24 +438,77 @@ async fn raw(State(api): Shared, Path(id): Path<String>) -> Answer {
     Ok(frames(api.result(&id)?.1))
 }
 
-/// One frame of a video that others have, too.
-struct Frame {
-    video: Arc<Video>,
-    index: usize,
+/// What other models would follow: the frames of the same motion without a network.
+#[utoipa::path(
+    get,
+    path = "/jobs/{id}/reference.rgb",
+    params(("id" = String, Path, description = "of the job")),
+    responses(
+        (status = 200, description = "frames one after another, 3 bytes a pixel", content_type = "application/octet-stream"),
+        (status = 404, description = "there is no such job, or no longer, or it was not asked for", body = Problem),
+        (status = 409, description = "there is no video yet", body = Problem)
+    )
+)]
+async fn reference(State(api): Shared, Path(id): Path<String>) -> Answer {
+    let reference = api.reference(&id)?;
+    let count = reference.video.frames.len();
+    Ok(pieces(reference, count, |whole, index| {
+        &whole.video.frames[index]
+    }))
 }
 
-impl AsRef<[u8]> for Frame {
+/// Where those are followed.
+#[utoipa::path(
+    get,
+    path = "/jobs/{id}/reference-masks.gray",
+    params(("id" = String, Path, description = "of the job")),
+    responses(
+        (
+            status = 200,
+            description = "masks one after another, a byte a pixel: 0 outside, 128 to 255 inside, by how closely",
+            content_type = "application/octet-stream"
+        ),
+        (status = 404, description = "there is no such job, or no longer, or it was not asked for", body = Problem),
+        (status = 409, description = "there is no video yet", body = Problem)
+    )
+)]
+async fn reference_masks(State(api): Shared, Path(id): Path<String>) -> Answer {
+    let reference = api.reference(&id)?;
+    let count = reference.closely.len();
+    Ok(pieces(reference, count, |whole, index| {
+        &whole.closely[index].alpha
+    }))
+}
+
+/// One piece of what others have, too.
+struct Piece<T> {
+    whole: Arc<T>,
+    index: usize,
+    of: fn(&T, usize) -> &[u8],
+}
+
+impl<T> AsRef<[u8]> for Piece<T> {
     fn as_ref(&self) -> &[u8] {
-        &self.video.frames[self.index]
+        (self.of)(&self.whole, self.index)
     }
 }
 
-/// The frames as they are, one piece of the body each.
+/// The frames as they are.
 fn frames(video: Arc<Video>) -> Response {
-    let length: usize = video.frames.iter().map(Vec::len).sum();
-    let pieces = (0..video.frames.len()).map(move |index| {
-        let video = video.clone();
-        Ok::<_, std::convert::Infallible>(Bytes::from_owner(Frame { video, index }))
+    let count = video.frames.len();
+    pieces(video, count, |video, index| &video.frames[index])
+}
+
+/// Bytes as they are, one piece of the body each.
+fn pieces<T: Send + Sync + 'static>(
+    whole: Arc<T>,
+    count: usize,
+    of: fn(&T, usize) -> &[u8],
+) -> Response {
+    let length: usize = (0..count).map(|index| of(&whole, index).len()).sum();
+    let pieces = (0..count).map(move |index| {
+        let whole = whole.clone();
+        Ok::<_, std::convert::Infallible>(Bytes::from_owner(Piece { whole, index, of }))
     });
     let body = Body::from_stream(futures_util::stream::iter(pieces));
     let mut response = with_type(StatusCode::OK, "application/octet-stream", body);

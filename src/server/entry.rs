@@ -5,6 +5,7 @@ use dragentity_core::Job;
 use dragentity_core::JobEvent;
 use dragentity_core::Video;
 use dragentity_core::error::Result;
+use dragentity_core::job::Reference;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -22,6 +23,8 @@ pub struct Entry {
     pub id: String,
     /// Width and height of the picture.
     pub picture: (u32, u32),
+    /// Whether what other models would follow is asked for, too.
+    pub with_reference: bool,
     cancel: Cancel,
     story: Mutex<Story>,
     /// The number of the newest event.
@@ -38,15 +41,17 @@ struct Story {
     told: u64,
     preview: Option<Arc<Video>>,
     result: Option<Arc<Video>>,
+    reference: Option<Arc<Reference>>,
     ended: Option<Instant>,
 }
 
 impl Entry {
-    /// Of a job that was just taken.
-    pub fn new(job: &Job) -> Self {
+    /// Of a job that was just taken, with what others would follow if that is asked for.
+    pub fn new(job: &Job, with_reference: bool) -> Self {
         Self {
             id: format!("{:032x}", rand::random::<u128>()),
             picture: (job.scene.picture.width, job.scene.picture.height),
+            with_reference,
             cancel: Cancel::new(),
             story: Mutex::default(),
             changed: watch::Sender::new(0),
@@ -56,11 +61,11 @@ impl Entry {
 
     /// Adds to what is told. Nothing comes after the end.
     pub fn tell(&self, event: JobEvent) {
-        self.tell_with(event, None);
+        self.tell_with(event, None, None);
     }
 
     /// [`Entry::tell`], with the result there at the same time.
-    fn tell_with(&self, mut event: JobEvent, result: Option<Video>) {
+    fn tell_with(&self, mut event: JobEvent, result: Option<Video>, reference: Option<Reference>) {
         let mut story = locked(&self.story);
         if story.ended.is_some() {
             return;
@@ -70,6 +75,7 @@ impl Entry {
         }
         if event.is_last() {
             story.ended = Some(Instant::now());
+            story.reference = reference.filter(|_| result.is_some()).map(Arc::new);
             story.result = result.map(Arc::new);
             // Nobody looks at it any more, and it is as large as the result.
             story.preview = None;
@@ -83,8 +89,8 @@ impl Entry {
     }
 
     /// What became of it.
-    pub fn end(&self, outcome: Result<Video>) {
-        self.tell_with(JobEvent::end(&outcome), outcome.ok());
+    pub fn end(&self, outcome: Result<Video>, reference: Option<Reference>) {
+        self.tell_with(JobEvent::end(&outcome), outcome.ok(), reference);
     }
 
     /// The newest of each kind of event after number `after`, in their order.
@@ -117,6 +123,11 @@ impl Entry {
         result
     }
 
+    /// What others would follow, if it was asked for.
+    pub fn reference(&self) -> Option<Arc<Reference>> {
+        locked(&self.story).reference.clone()
+    }
+
     /// Whether there is a result that nobody has taken yet.
     pub fn is_untaken(&self) -> bool {
         locked(&self.story).result.is_some() && !self.fetched.load(Ordering::Relaxed)
@@ -130,11 +141,13 @@ impl Entry {
     /// When it ended and how many bytes of it are kept.
     pub fn ended(&self) -> Option<(Instant, usize)> {
         let story = locked(&self.story);
-        let bytes = story
-            .result
-            .as_ref()
-            .map_or(0, |v| v.frames.iter().map(Vec::len).sum());
-        Some((story.ended?, bytes))
+        let of = |video: &Video| video.frames.iter().map(Vec::len).sum::<usize>();
+        let reference = story.reference.as_ref().map_or(0, |reference| {
+            let masks = reference.closely.iter().map(|mask| mask.alpha.len());
+            of(&reference.video) + masks.sum::<usize>()
+        });
+        let result = story.result.as_ref().map_or(0, |video| of(video));
+        Some((story.ended?, result + reference))
     }
 }
 
@@ -155,7 +168,7 @@ mod tests {
 
     #[test]
     fn late_readers_hear_the_newest_of_each_kind_once() {
-        let entry = Entry::new(&Job::default());
+        let entry = Entry::new(&Job::default(), false);
         for step in 1..=3 {
             entry.tell(JobEvent::Preview(Preview::new(video(step))));
             entry.tell(JobEvent::Step {
@@ -172,10 +185,10 @@ mod tests {
         assert!(entry.events(number).is_empty());
         assert_eq!(entry.preview().unwrap().frames[0].len(), 3);
         assert!(entry.result().is_none());
-        entry.end(Ok(video(7)));
+        entry.end(Ok(video(7)), None);
         assert!(entry.preview().is_none() && entry.result().is_some());
         // Nothing comes after the end.
-        entry.end(Err(Error::Cancelled));
+        entry.end(Err(Error::Cancelled), None);
         entry.tell(JobEvent::Encoding);
         assert_eq!(entry.events(number).len(), 1);
         assert!(entry.events(0).pop().unwrap().1.is_last());

@@ -48,6 +48,8 @@ pub struct JobParts {
     /// A file: what is behind the things. Without it that is filled.
     #[schema(value_type = Option<String>, format = Binary)]
     plate: Option<Vec<u8>>,
+    /// `true` for what other models would follow, too: `reference.rgb` and `reference-masks.gray` then.
+    reference: Option<String>,
 }
 
 /// The parts of what was clicked.

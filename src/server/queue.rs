@@ -89,8 +89,8 @@ impl Queue {
         }
     }
 
-    /// Takes a job, to be run when a device is free.
-    pub fn submit(&self, job: Job) -> Result<Arc<Entry>, Refusal> {
+    /// Takes a job, to be run when a device is free; with what others would follow if that is asked for.
+    pub fn submit(&self, job: Job, with_reference: bool) -> Result<Arc<Entry>, Refusal> {
         let mut jobs = locked(&self.jobs);
         if jobs.stopping {
             return Err(Refusal::Stopping);
@@ -99,7 +99,7 @@ impl Queue {
             return Err(Refusal::Full);
         }
         jobs.prune(Instant::now());
-        let entry = Arc::new(Entry::new(&job));
+        let entry = Arc::new(Entry::new(&job, with_reference));
         jobs.known.insert(entry.id.clone(), entry.clone());
         jobs.waiting.push_back((entry.clone(), job));
         jobs.tell_places();
@@ -213,9 +213,12 @@ pub struct Ticket<'a> {
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         // Has an effect only where nobody else told the end.
-        self.entry.end(Err(Error::Device(
-            "it stopped without a result; send the job again".into(),
-        )));
+        self.entry.end(
+            Err(Error::Device(
+                "it stopped without a result; send the job again".into(),
+            )),
+            None,
+        );
         let id = &self.entry.id;
         locked(&self.queue.jobs).running.retain(|e| e.id != *id);
     }
@@ -227,7 +230,7 @@ mod tests {
     use dragentity_core::Video;
 
     fn entry_of(queue: &Queue) -> Arc<Entry> {
-        queue.submit(empty_job()).unwrap()
+        queue.submit(empty_job(), false).unwrap()
     }
 
     fn empty_job() -> Job {
@@ -251,7 +254,7 @@ mod tests {
     fn jobs_are_taken_in_order_and_told_their_place() {
         let queue = Queue::new(3);
         let [a, b, c] = [(); 3].map(|()| entry_of(&queue));
-        assert_eq!(queue.submit(empty_job()).err(), Some(Refusal::Full));
+        assert_eq!(queue.submit(empty_job(), false).err(), Some(Refusal::Full));
         assert_eq!(last(&c), JobEvent::Queued { ahead: 2 });
         let ticket = queue.take().unwrap();
         assert_eq!(ticket.entry.id, a.id);
@@ -279,7 +282,7 @@ mod tests {
         let queue = Queue::new(100);
         let entries: Vec<_> = (0..40).map(|_| entry_of(&queue)).collect();
         for entry in &entries {
-            queue.take().unwrap().entry.end(Ok(video(1)));
+            queue.take().unwrap().entry.end(Ok(video(1)), None);
             assert!(queue.find(&entry.id).is_some());
         }
         let found = entries.iter().filter(|e| queue.find(&e.id).is_some());
@@ -303,9 +306,12 @@ mod tests {
         assert_eq!(stopped.len(), 1);
         assert_eq!(last(&runs), JobEvent::Stopping);
         assert!(matches!(last(&waits), JobEvent::Failed { error } if error.contains("stopped")));
-        assert_eq!(queue.submit(empty_job()).err(), Some(Refusal::Stopping));
+        assert_eq!(
+            queue.submit(empty_job(), false).err(),
+            Some(Refusal::Stopping)
+        );
         assert_eq!(Queue::unfinished(&stopped), (true, false));
-        ticket.entry.end(Ok(video(1)));
+        ticket.entry.end(Ok(video(1)), None);
         assert_eq!(Queue::unfinished(&stopped), (false, true));
         assert!(runs.result().is_some());
         assert_eq!(Queue::unfinished(&stopped), (false, false));

@@ -45,6 +45,8 @@ pub struct Upload {
     pub preset: Option<Vec<u8>>,
     /// The bytes of a file of what is behind the things; without it that is filled.
     pub plate: Option<Vec<u8>>,
+    /// Whether what other models would follow is asked for, too.
+    pub with_reference: bool,
 }
 
 impl Upload {
@@ -88,18 +90,28 @@ impl Upload {
         Job::new(scene, settings, true)
     }
 
-    /// Reads the parts `picture`, `preset` and `plate` of a `multipart/form-data` body.
+    /// Reads the parts `picture`, `preset`, `plate` and `reference` of a `multipart/form-data` body.
     ///
     /// # Errors
     /// What the client is told, for parts that are missing, unknown, sent twice, too large or too slow.
     pub async fn read(parts: Multipart) -> Result<Self, Refused> {
-        let others = [("preset", MOST_PRESET), ("plate", MOST_BYTES)];
-        let (name, picture, [preset, plate]) = read(parts, others).await?;
+        let others = [
+            ("preset", MOST_PRESET),
+            ("plate", MOST_BYTES),
+            ("reference", MOST_NUMBERS),
+        ];
+        let (name, picture, [preset, plate, reference]) = read(parts, others).await?;
+        let with_reference = match reference.as_deref() {
+            None | Some(b"false") => false,
+            Some(b"true") => true,
+            Some(_) => return Err(bad("the part \"reference\" is true or false")),
+        };
         Ok(Self {
             picture,
             name,
             preset,
             plate,
+            with_reference,
         })
     }
 }
@@ -323,6 +335,7 @@ mod tests {
             name: "a.png".into(),
             preset: Some(PRESET.into()),
             plate: None,
+            with_reference: false,
         }
     }
 
@@ -453,6 +466,7 @@ mod tests {
                 name: good.name,
                 preset: Some(damaged(PRESET.as_bytes(), &preset)),
                 plate: None,
+                with_reference: good.with_reference,
             });
         }
 

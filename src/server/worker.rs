@@ -1,9 +1,12 @@
 //! One thread for each device: takes a job, runs it, takes the next.
 
-use super::queue::Queue;
+use super::queue::{Queue, Ticket};
+use dragentity_core::Video;
 use dragentity_core::error::{Error, Result};
+use dragentity_core::job::Reference;
 use dragentity_networks::device::Device;
-use dragentity_pipeline::model::ModelOptions;
+use dragentity_pipeline::at_once::{self, AtOnce};
+use dragentity_pipeline::model::{About, Kind, ModelOptions};
 use dragentity_pipeline::runner::{Runner, with_runner};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -23,12 +26,14 @@ pub struct Worker {
 pub fn start(device: Device, model: &ModelOptions, queue: &Arc<Queue>) -> Result<Worker> {
     let (ready, known) = mpsc::channel();
     let (options, queue) = (model.clone(), queue.clone());
+    let about = pollster::block_on(About::read(model));
+    let is_at_once = about.is_ok_and(|about| about.kind == Kind::AtOnce);
     let thread = std::thread::Builder::new()
         .name(format!("{device} jobs"))
         .spawn(move || {
             let worked = with_runner(device, &options, |runner| {
                 let _ = ready.send(Ok(runner.device_name().to_owned()));
-                work(runner, &queue);
+                work(runner, &queue, is_at_once);
             });
             if let Err(error) = worked {
                 // The one who waits for it may have given up.
@@ -43,15 +48,45 @@ pub fn start(device: Device, model: &ModelOptions, queue: &Arc<Queue>) -> Result
 }
 
 /// Takes jobs until the queue has stopped.
-fn work(runner: &mut dyn Runner, queue: &Queue) {
+fn work(runner: &mut dyn Runner, queue: &Queue, is_at_once: bool) {
+    let at_once = AtOnce::default();
     while let Some(ticket) = queue.take() {
         let entry = &ticket.entry;
-        let outcome = runner.run(&ticket.job, entry.cancel(), &mut |event| entry.tell(event));
+        let outcome = made(runner, &ticket, &at_once, is_at_once);
         if let Err(error) = &outcome {
             log::info!("job {}: {error}", entry.id);
         }
-        entry.end(outcome);
+        match outcome {
+            Ok((video, reference)) => entry.end(Ok(video), reference),
+            Err(error) => entry.end(Err(error), None),
+        }
     }
+}
+
+/// A job's video, and what others would follow, as large as that, if it was asked for. What is made at once is that itself.
+fn made(
+    runner: &mut dyn Runner,
+    ticket: &Ticket<'_>,
+    at_once: &AtOnce,
+    is_at_once: bool,
+) -> Result<(Video, Option<Reference>)> {
+    let Ticket { entry, job, .. } = ticket;
+    let mut tell = |event| entry.tell(event);
+    let cancel = entry.cancel();
+    if !entry.with_reference {
+        return Ok((runner.run(job, cancel, &mut tell)?, None));
+    }
+    let (video, size) = match is_at_once {
+        true => (None, at_once::size(job)),
+        false => {
+            let video = runner.run(job, cancel, &mut tell)?;
+            let size = [video.width, video.height];
+            (Some(video), size)
+        }
+    };
+    let reference = pollster::block_on(at_once.reference(job, size, cancel, &mut tell))?;
+    let video = video.unwrap_or_else(|| reference.video.clone());
+    Ok((video, Some(reference)))
 }
 
 #[cfg(test)]

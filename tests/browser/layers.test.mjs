@@ -216,3 +216,29 @@ test('one thing goes along with another, on the picture and in the video, until 
   await at(page, 'undo').click();
   assert.match(await at(page, 'entity-1').textContent(), /Goes along with/);
 });
+
+test('what is tied is one in the list, and is tied under a finger', slow, async (t) => {
+  const page = await two(t, { context: phone });
+  const choice = at(page, 'entity-tie-1');
+  await choice.scrollIntoViewIfNeeded();
+  const box = await choice.boundingBox();
+  assert.ok(box.height >= 44 && box.x >= 0 && box.x + box.width <= 390, `a finger does not meet ${JSON.stringify(box)}`);
+  await choice.tap();
+  assert.ok(await choice.evaluate((select) => select === document.activeElement), 'the tap is the list’s');
+  await choice.selectOption('0');
+  for (const i of [0, 1]) assert.equal(await at(page, `entity-${i}`).getAttribute('data-tied'), 'true');
+  const looks = async (name) => (await savedScene(page)).entities.map((entity) => Boolean(entity[name]));
+  await until(async () => {
+    await at(page, 'entity-hide-0').tap();
+    await page.waitForTimeout(500);
+    return (await looks('hidden')).some((hidden) => hidden);
+  }, 'the layers to be hidden');
+  assert.deepEqual(await looks('hidden'), [true, true]);
+  await at(page, 'undo').tap();
+  assert.deepEqual(await looks('hidden'), [false, false]);
+  // With Shift one alone; the first then takes the other along.
+  await at(page, 'entity-lock-1').click({ modifiers: ['Shift'] });
+  assert.deepEqual(await looks('locked'), [false, true]);
+  await at(page, 'entity-lock-0').click();
+  assert.deepEqual(await looks('locked'), [true, true]);
+});

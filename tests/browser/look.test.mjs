@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { at, drag, entities, finished, generate, paint, pixel, settings, stage, tiny, until } from './actions.mjs';
+import { at, drag, entities, finished, generate, paint, phone, pixel, settings, stage, tiny, until } from './actions.mjs';
 import { open } from './harness.mjs';
 
 const slow = { timeout: 240_000 };
@@ -44,6 +44,19 @@ test('the picture is wiped over the video, by the pointer and by keys', slow, as
   await at(page, 'compare').click();
   await at(page, 'sample-coffee').click();
   await until(async () => !(await at(page, 'wipe').isVisible()), 'nothing to compare on another picture');
+});
+
+test('picture and video stand side by side under a finger, too', slow, async (t) => {
+  const page = await led(t, { context: phone });
+  await settings(page, { frames: 4 });
+  await generate(page);
+  await finished(page, 120_000);
+  await at(page, 'compare').tap();
+  await at(page, 'aside').tap();
+  const [left, right] = [await at(page, 'result').boundingBox(), await at(page, 'before').boundingBox()];
+  assert.ok(left.x >= 0 && right.x >= left.x + left.width && right.x + right.width <= 390, JSON.stringify({ left, right }));
+  await at(page, 'aside').tap();
+  assert.ok(await at(page, 'wipe').isVisible());
 });
 
 test('a thing is shown all along its path', slow, async (t) => {

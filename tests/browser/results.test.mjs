@@ -53,8 +53,22 @@ test('results are kept over a reload, opened with their scene, and deleted', { t
   const [own, other] = [apart(first, beside), apart(await shown(page, 3), beside)];
   assert.ok(own < 1 && own < 0.7 * other, `${own} of 255 away from the first video, ${other} from the second`);
   assert.equal(await at(page, 'result-compare').getAttribute('aria-pressed'), 'true');
+  // One over the other, or both whole, side by side, still in step.
+  assert.ok(await at(page, 'wipe').isVisible());
+  await at(page, 'aside').click();
+  assert.equal(await at(page, 'wipe').isVisible(), false);
+  const [left, right] = [await at(page, 'result').boundingBox(), await at(page, 'before').boundingBox()];
+  assert.ok(right.x >= left.x + left.width && right.y === left.y, JSON.stringify({ left, right }));
+  assert.deepEqual([right.width, right.height], [left.width, left.height]);
+  assert.ok(Math.abs(left.width / left.height - 1.5) < 0.02, `${left.width} x ${left.height} of a picture of 3 to 2`);
+  const whole = await shown(page, 3, 'before');
+  assert.ok(apart(whole, beside) < 0.5, 'the same frame as before');
+  assert.ok(apart(await shown(page, 0, 'before'), whole) > 1, 'it goes along');
+  await at(page, 'aside').click();
+  assert.ok(await at(page, 'wipe').isVisible());
   await at(page, 'result-compare').press('Enter');
   await until(async () => !(await at(page, 'before').isVisible()), 'the other video to go');
+  assert.equal(await at(page, 'aside').isVisible(), false, 'nothing to put beside it');
   // Both are written before the page is left.
   const kept = () => page.evaluate(async () => (await (await caches.open('dragentity-results')).keys()).map((r) => r.url));
   await until(async () => (await kept()).filter((url) => url.endsWith('/about')).length === 2, 'both to be kept');
@@ -115,16 +129,17 @@ test('a video goes on from its last frame, and its frames are saved', { timeout:
   await entities(page, 1);
 });
 
-test('a browser without H.264 saves a WebM, and any saves an animated WebP', { timeout: 240_000 }, async (t) => {
-  const page = await open(t, {
-    at: tiny,
-    prepare: (page) =>
-      page.addInitScript(() => {
-        const ask = VideoEncoder.isConfigSupported;
-        VideoEncoder.isConfigSupported = (config) =>
-          config.codec.startsWith('avc1') ? Promise.resolve({ supported: false, config }) : ask(config);
-      }),
-  });
+/** The player's picture, at another size. */
+const painted = (page, width, height) =>
+  at(page, 'result').evaluate((canvas, [width, height]) => {
+    const small = new OffscreenCanvas(width, height).getContext('2d');
+    small.drawImage(canvas, 0, 0, width, height);
+    return [...small.getImageData(0, 0, width, height).data];
+  }, [width, height]);
+
+/** A video of two seconds, made in a browser that `prepare` has changed, and the film that is saved of it, which is compared with it. */
+async function filmed(t, kind, prepare) {
+  const page = await open(t, { at: tiny, prepare: (page) => page.addInitScript(prepare) });
   await stage(page);
   await paint(page, [[0.2, 0.5], [0.35, 0.5]]);
   await entities(page, 1);
@@ -132,18 +147,32 @@ test('a browser without H.264 saves a WebM, and any saves an animated WebP', { t
   await settings(page, { frames: 12, fps: 6 });
   await generate(page);
   await finished(page, 120_000);
-  await until(async () => (await at(page, 'save-mp4').textContent()).includes('WebM'), 'the name of what is saved');
-  const film = await savedFilm(page, 'webm');
+  await until(async () => (await at(page, 'save-mp4').textContent()).includes(kind), 'the name of what is saved');
+  const film = await savedFilm(page, kind.toLowerCase());
   assert.ok(Math.abs(film.seconds - 2) < 0.05, `${film.seconds} s for 12 frames at 6 a second`);
   await at(page, 'scrub').fill('0');
-  const painted = (width, height) =>
-    at(page, 'result').evaluate((canvas, [width, height]) => {
-      const small = new OffscreenCanvas(width, height).getContext('2d');
-      small.drawImage(canvas, 0, 0, width, height);
-      return [...small.getImageData(0, 0, width, height).data];
-    }, [width, height]);
-  const first = await painted(...film.size);
+  const first = await painted(page, ...film.size);
   assert.ok(apart(first, film.rgba) < 4, `colours are ${apart(first, film.rgba)} of 255 away on average`);
+  return { page, film };
+}
+
+test('a browser that encodes nothing saves an MP4 all the same', { timeout: 240_000 }, async (t) => {
+  const { page, film } = await filmed(t, 'MP4', () => {
+    delete globalThis.VideoEncoder;
+  });
+  // With the paths, where they are shown.
+  await at(page, 'show-paths').click();
+  const over = (await savedFilm(page)).rgba;
+  const others = over.filter((v, i) => Math.abs(v - film.rgba[i]) > 60).length;
+  assert.ok(others > 100, `${others} values of the frame are others`);
+});
+
+test('a browser without H.264 saves a WebM, and any saves an animated WebP', { timeout: 240_000 }, async (t) => {
+  const { page, film } = await filmed(t, 'WebM', () => {
+    const ask = VideoEncoder.isConfigSupported;
+    VideoEncoder.isConfigSupported = (config) =>
+      config.codec.startsWith('avc1') ? Promise.resolve({ supported: false, config }) : ask(config);
+  });
 
   const [download] = await Promise.all([page.waitForEvent('download'), at(page, 'save-webp').click()]);
   assert.equal(download.suggestedFilename(), 'dragentity.webp');
@@ -164,7 +193,7 @@ test('a browser without H.264 saves a WebM, and any saves an animated WebP', { t
   assert.equal(webp.frameCount, 12);
   assert.equal(webp.repetitionCount, Infinity);
   assert.ok(Math.abs(webp.millis - 1000 / 6) < 1.5, `${webp.millis} ms`);
-  const still = await painted(...webp.size);
+  const still = await painted(page, ...webp.size);
   assert.ok(apart(still, webp.rgba) < 4, `colours are ${apart(still, webp.rgba)} of 255 away on average`);
   // With the paths, where they are shown.
   await at(page, 'show-paths').click();

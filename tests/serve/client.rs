@@ -51,7 +51,7 @@ fn desk() -> &'static PathBuf {
 }
 
 /// A body of these parts.
-fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
+pub fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
     let mut body = Vec::new();
     for (name, bytes) in parts {
         let file = match *name {

@@ -1,4 +1,4 @@
-//! Frames become files: GIF and numbered PNGs in one archive everywhere, MP4, WebM and animated WebP of what a browser encodes; animated WebP, MP4 and numbered PNGs in the native program, which reads them, too.
+//! Frames become files: GIF and numbered PNGs in one archive everywhere, MP4 (H.264 of the browser or, in Rust alone, of [`h264`]), WebM and animated WebP of what a browser encodes; animated WebP, MP4 and numbered PNGs in the native program, which reads them, too.
 //! Paths are drawn over them, and what moves in them is followed ([`track`]).
 
 // Who shows something to people is a program, which hears of it in what is returned and called back.
@@ -8,6 +8,7 @@ pub mod animation;
 pub mod archive;
 pub mod differences;
 pub mod gif;
+pub mod h264;
 pub mod mux;
 pub mod overlay;
 

@@ -38,11 +38,14 @@ class Client:
         """What the server says of itself: devices, model, limits."""
         return json.loads(self._ask("GET", "/api/info"))
 
-    def submit(self, picture, preset, plate=None):
-        """Sends a job and returns its id. `picture` and `plate` are the bytes of files, `preset` is JSON or a link."""
+    def submit(self, picture, preset, plate=None, reference=False):
+        """Sends a job and returns its id. `picture` and `plate` are the bytes of files, `preset` is JSON or a link; with `reference`
+        what other models would follow is made, too."""
         parts = {"picture": picture, "preset": preset.encode()}
         if plate is not None:
             parts["plate"] = plate
+        if reference:
+            parts["reference"] = b"true"
         body, kind = _form(parts)
         for attempt in range(TRIES):
             try:
@@ -82,6 +85,11 @@ class Client:
     def frames(self, job):
         """All frames of a job that is done: red, green and blue of each pixel, one after the other."""
         return self._ask("GET", f"/api/jobs/{job}/video.rgb")
+
+    def reference(self, job):
+        """What other models would follow, of a job that was sent with `reference`: frames like those of `frames`, and as large; and
+        where they are followed, a byte a pixel."""
+        return tuple(self._ask("GET", f"/api/jobs/{job}/reference{kind}") for kind in (".rgb", "-masks.gray"))
 
     def cancel(self, job):
         """Cancels a job, or forgets its result. That the server is gone is no error here."""
@@ -129,7 +137,7 @@ def _form(parts):
     boundary = secrets.token_hex(16)
     lines = []
     for name, content in parts.items():
-        file = f'; filename="{name}.png"' if name != "preset" else ""
+        file = f'; filename="{name}.png"' if name in ("picture", "plate") else ""
         head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{file}\r\n\r\n'
         lines += [head.encode(), content, b"\r\n"]
     lines.append(f"--{boundary}--\r\n".encode())

@@ -1,7 +1,7 @@
 """The node."""
 
 from .client import Client
-from .pictures import frames, png
+from .pictures import frames, masks, png
 
 
 def _watch():
@@ -27,8 +27,8 @@ class DragEntity:
 
     CATEGORY = "DragEntity"
     FUNCTION = "run"
-    RETURN_TYPES = ("IMAGE", "INT")
-    RETURN_NAMES = ("frames", "fps")
+    RETURN_TYPES = ("IMAGE", "INT", "IMAGE", "MASK")
+    RETURN_NAMES = ("frames", "fps", "reference", "reference_masks")
     DESCRIPTION = (
         "Moves the things of a picture along paths. The preset is what the page's \"Copy link\" gives, or the text of a"
         " preset file. A server must run: dragentity serve"
@@ -50,12 +50,14 @@ class DragEntity:
 
     def run(self, image, preset, server, token="", plate=None):
         client = Client(server, token)
-        job = client.submit(png(image), preset, None if plate is None else png(plate))
+        job = client.submit(png(image), preset, None if plate is None else png(plate), reference=True)
         done = client.wait(job, _watch())
-        made = frames(client.frames(job), done["width"], done["height"])
+        size = done["width"], done["height"]
+        made = frames(client.frames(job), *size)
+        animation, where = client.reference(job)
         # The server need not keep what has been fetched.
         client.cancel(job)
-        return made, done["fps"]
+        return made, done["fps"], frames(animation, *size), masks(where, *size)
 
 
 NODE_CLASS_MAPPINGS = {"DragEntity": DragEntity}

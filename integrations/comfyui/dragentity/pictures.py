@@ -1,5 +1,6 @@
 """Between ComfyUI's pictures, tensors of `[batch, height, width, 3]` from 0 to 1, and what the server takes and gives."""
 
+import math
 import struct
 import zlib
 
@@ -30,13 +31,25 @@ def png(image):
 
 def frames(raw, width, height):
     """Frames as the server sends them, as ComfyUI's pictures; without torch, as a NumPy array."""
-    size = width * height * 3
+    return _tensor(_whole(raw, (height, width, 3)).astype(numpy.float32) / 255)
+
+
+def masks(raw, width, height):
+    """Masks as the server sends them, as ComfyUI's: 1 inside, where the reference is followed, however closely."""
+    return _tensor((_whole(raw, (height, width)) >= 128).astype(numpy.float32))
+
+
+def _whole(raw, shape):
+    """Bytes as whole frames of a shape."""
+    size = math.prod(shape)
     if size == 0 or len(raw) == 0 or len(raw) % size:
-        raise ValueError(f"{len(raw)} bytes are not whole frames of {width} x {height} pixels")
-    pixels = numpy.frombuffer(raw, numpy.uint8).reshape(-1, height, width, 3)
-    pixels = pixels.astype(numpy.float32) / 255
+        raise ValueError(f"{len(raw)} bytes are not whole frames of {shape[1]} x {shape[0]} pixels")
+    return numpy.frombuffer(raw, numpy.uint8).reshape(-1, *shape)
+
+
+def _tensor(values):
     try:
         import torch
     except ImportError:
-        return pixels
-    return torch.from_numpy(pixels)
+        return values
+    return torch.from_numpy(values)

@@ -34,34 +34,52 @@ impl Editor {
         barred.then_some(Outcome::Say(BARRED))
     }
 
-    fn change_look(&mut self, index: usize, change: impl FnOnce(&mut Look)) -> Outcome {
-        let Some(entity) = self.scene.entities.get(index) else {
+    /// Changes how entities are treated: the first as it says, the others as the first is then.
+    fn change_looks(&mut self, which: &[usize], change: impl Fn(&mut Look, &Look)) -> Outcome {
+        let entities = &self.scene.entities;
+        let Some(first) = which.first().and_then(|&index| entities.get(index)) else {
             return Outcome::Nothing;
         };
-        let mut look = entity.look;
-        change(&mut look);
-        if look == entity.look {
+        let was = first.look;
+        let looks = which.iter().filter_map(|&index| {
+            let now = entities.get(index)?.look;
+            let mut look = now;
+            change(&mut look, &was);
+            (look != now).then_some((index, look))
+        });
+        let looks: Vec<_> = looks.collect();
+        if looks.is_empty() {
             return Outcome::Changed;
         }
         // What the pointer was at may not be there any more.
         self.knob = None;
         self.touched = None;
-        self.edit(Edit::SetLook { index, look })
+        self.edit(Edit::SetLooks { looks })
     }
 
-    /// Hides an entity, which is part of the picture then; or shows it again.
-    pub fn toggle_hidden(&mut self, index: usize) -> Outcome {
-        self.change_look(index, |look| look.hidden ^= true)
+    /// An entity, and what it is tied to unless it is meant `alone`; itself first.
+    fn meant(&self, index: usize, alone: bool) -> Vec<usize> {
+        let mut all = self.together(index);
+        all.retain(|&other| other != index && !alone);
+        all.insert(0, index);
+        all
     }
 
-    /// Has clicks and drags on the picture pass an entity; or no longer.
-    pub fn toggle_locked(&mut self, index: usize) -> Outcome {
-        self.change_look(index, |look| look.locked ^= true)
+    /// Hides an entity, which is part of the picture then, and what it is tied to unless it is meant `alone`; or shows them again.
+    pub fn toggle_hidden(&mut self, index: usize, alone: bool) -> Outcome {
+        let which = self.meant(index, alone);
+        self.change_looks(&which, |look, was| look.hidden = !was.hidden)
+    }
+
+    /// Has clicks and drags on the picture pass an entity, and what it is tied to unless it is meant `alone`; or no longer.
+    pub fn toggle_locked(&mut self, index: usize, alone: bool) -> Outcome {
+        let which = self.meant(index, alone);
+        self.change_looks(&which, |look, was| look.locked = !was.locked)
     }
 
     /// Gives an entity one of the colours.
     pub fn set_colour(&mut self, index: usize, colour: u8) -> Outcome {
-        self.change_look(index, |look| look.colour = Some(colour))
+        self.change_looks(&[index], |look, _| look.colour = Some(colour))
     }
 
     /// The first colour that no entity has.
@@ -120,11 +138,24 @@ impl Editor {
             .collect()
     }
 
+    /// All that are tied to an entity, itself included, as they are listed; none for one that is tied to nothing.
+    pub fn together(&self, index: usize) -> Vec<usize> {
+        let Some(group) = self.scene.entities.get(index).and_then(|own| own.group) else {
+            return Vec::new();
+        };
+        let mut all = self.ties(index);
+        all.retain(|&other| self.scene.entities[other].group == Some(group));
+        if !all.is_empty() {
+            all.push(index);
+            all.sort_unstable();
+        }
+        all
+    }
+
     /// The first of those that an entity is tied to.
     pub fn tied_to(&self, index: usize) -> Option<usize> {
-        let group = self.scene.entities.get(index)?.group?;
-        let same = |i: &usize| self.scene.entities[*i].group == Some(group);
-        self.ties(index).into_iter().find(same)
+        let mut all = self.together(index).into_iter();
+        all.find(|&other| other != index)
     }
 
     /// Ties an entity to another, or to none: whichever of those that are tied together moves, those go along that have no motion of
@@ -156,16 +187,32 @@ impl Editor {
         free.unwrap_or_else(|| name.to_owned()).trim().to_owned()
     }
 
-    /// Puts an entity at another place of the list. From then on all of them lie as they are listed; what was selected stays so.
-    pub fn place(&mut self, index: usize, to: usize) -> Outcome {
+    /// The order in which an entity is at the place of another in the list. What is tied to it goes along, but past another of those
+    /// it goes alone.
+    pub fn placed(&self, index: usize, to: usize) -> Option<Vec<usize>> {
         let count = self.scene.entities.len();
         if index >= count || to >= count || index == to {
-            return Outcome::Nothing;
+            return None;
+        }
+        let mut block = self.together(index);
+        if block.is_empty() || block.contains(&to) {
+            block = vec![index];
         }
         let mut positions: Vec<usize> = (0..count).collect();
-        let moved = positions.remove(index);
-        positions.insert(to, moved);
-        self.reorder(positions)
+        positions.retain(|other| !block.contains(other));
+        let at = positions.iter().position(|&other| other == to)?;
+        let at = at + usize::from(to > index);
+        positions.splice(at..at, block);
+        Some(positions)
+    }
+
+    /// Puts an entity, and what is tied to it, at another place of the list. From then on all of them lie as they are listed; what was
+    /// selected stays so.
+    pub fn place(&mut self, index: usize, to: usize) -> Outcome {
+        match self.placed(index, to) {
+            Some(positions) => self.reorder(positions),
+            None => Outcome::Nothing,
+        }
     }
 
     /// Puts the entities into an order that somebody wants.

@@ -1,9 +1,11 @@
-//! Films that the browser encodes (WebCodecs) and [`mux`] puts together: MP4s, and WebMs where it encodes no H.264.
+//! Films that the browser encodes (WebCodecs) and [`mux`] puts together: MP4s, and WebMs where it encodes no H.264. Where it encodes
+//! nothing at all, we do, frame by frame between which the page is drawn.
 //!
 //! The bindings are our own: `web-sys` has these only where every crate is built with a flag of its own.
 
 use super::dom;
 use dragentity_core::Video;
+use dragentity_media::h264;
 use dragentity_media::mux::{self, Packet, WebmCodec};
 use js_sys::{Function, Object, Promise, Reflect, Uint8Array};
 use serde::Serialize;
@@ -168,21 +170,24 @@ async fn config([width, height]: [u32; 2], framerate: u32) -> Option<(JsValue, C
     None
 }
 
-/// Which files this browser makes, if any.
-pub async fn container() -> Option<Container> {
-    config([640, 480], 24).await.map(|(_, container)| container)
+/// Which files are made here.
+pub async fn container() -> Container {
+    let found = config([640, 480], 24).await;
+    found.map_or(Container::Mp4, |(_, container)| container)
 }
 
 /// The film of a video, and which kind of file that is. Sides are cropped to even numbers of pixels, as the format needs.
 ///
 /// # Errors
-/// What the browser says.
+/// What the browser says, and what our own encoder does.
 pub async fn encode(video: &Video) -> Result<(Vec<u8>, Container), String> {
     let size = [video.width & !1, video.height & !1];
     let fps = video.fps.max(1);
-    let config = config(size, fps).await;
-    let (config, container) =
-        config.ok_or("this browser encodes no video of that size; save a GIF")?;
+    let Some((config, container)) = config(size, fps).await else {
+        let packets = own_packets(video, size, fps).await?;
+        let file = mux::h264(size, fps, packets).map_err(|e| e.to_string())?;
+        return Ok((file, Container::Mp4));
+    };
     let packets = packets(&config, video, size, fps).await?;
     if packets.len() != video.frames.len() {
         return Err("the browser left frames out; save a GIF".into());
@@ -195,7 +200,20 @@ pub async fn encode(video: &Video) -> Result<(Vec<u8>, Container), String> {
         .map_err(|e| e.to_string())
 }
 
-/// The frames, encoded.
+/// The frames, encoded here.
+async fn own_packets(video: &Video, size: [u32; 2], fps: u32) -> Result<Vec<Packet>, String> {
+    let mut encoder = h264::Encoder::new(size, fps).map_err(|e| e.to_string())?;
+    let mut packets = Vec::with_capacity(video.frames.len());
+    for frame in &video.frames {
+        let packet = encoder.encode(frame, video.width as usize * 3);
+        packets.push(packet.map_err(|e| e.to_string())?);
+        // The page is drawn in between.
+        dom::sleep(0).await;
+    }
+    Ok(packets)
+}
+
+/// The frames, encoded by the browser.
 async fn packets(
     config: &JsValue,
     video: &Video,

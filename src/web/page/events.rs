@@ -53,6 +53,7 @@ pub fn wire() {
     click("onion", App::toggle_onion);
     click("extend", App::extend);
     click("full-screen", |app| app.full_screen());
+    click("aside", |app| app.toggle_aside());
     click("no-plate", |app| app.done(|e| e.set_plate(None)));
     click("from-all", |app| app.done(Editor::fill_from_all));
     click("save-plate", App::save_plate);

@@ -17,6 +17,16 @@ const COLOUR_NAMES: [&str; COLOURS.len()] = [
     "amber", "sky blue", "green", "red", "yellow", "pink", "blue", "white",
 ];
 
+/// What hiding and locking a row says, and where it is tied to others.
+const HIDE: [&str; 2] = [
+    "Hide: it stays part of the picture",
+    "Hide it and what it is tied to: they stay part of the picture (Shift: it alone)",
+];
+const LOCK: [&str; 2] = [
+    "Lock: clicks and drags pass it",
+    "Lock it and what it is tied to: clicks and drags pass them (Shift: it alone)",
+];
+
 thread_local! {
     /// The row that is dragged by its grip: the pointer's number, and which.
     static HELD: Cell<Option<(i32, usize)>> = const { Cell::new(None) };
@@ -86,9 +96,17 @@ fn fill(row: &Element, i: usize, entity: &Entity, editor: &Editor) {
         let _ = row.style().set_property("--swatch", &stage::css(own, 1.0));
     }
     let part = |class: &str| row.query_selector(class).ok().flatten();
-    for (class, on) in [(".hide", entity.look.hidden), (".lock", entity.look.locked)] {
+    let together = editor.together(i);
+    fill_bond(row, &together, editor);
+    for (class, on, words) in [
+        (".hide", entity.look.hidden, HIDE),
+        (".lock", entity.look.locked, LOCK),
+    ] {
         if let Some(button) = part(class) {
             dom::set(&button, "aria-pressed", truth(on));
+            let words = words[usize::from(!together.is_empty())];
+            dom::set(&button, "aria-label", words);
+            dom::set(&button, "title", words);
             let name = class.trim_start_matches('.');
             if let Some(icon) = button.query_selector("use").ok().flatten() {
                 let icons = match (name, on) {
@@ -194,6 +212,20 @@ fn fill(row: &Element, i: usize, entity: &Entity, editor: &Editor) {
     }
 }
 
+/// Shows which rows are tied together: each has a bar of the colour of the first.
+fn fill_bond(row: &Element, together: &[usize], editor: &Editor) {
+    let first = together.first().map(|&i| (i, &editor.scene().entities[i]));
+    dom::set(
+        row,
+        "data-tied",
+        if first.is_some() { "true" } else { "false" },
+    );
+    if let (Some((i, entity)), Some(row)) = (first, row.dyn_ref::<HtmlElement>()) {
+        let bond = stage::css(colour_of(entity, i), 1.0);
+        let _ = row.style().set_property("--bond", &bond);
+    }
+}
+
 fn row(i: usize) -> Element {
     let row = base(&stage::css(colour(i), 1.0));
     dom::set(&row, "data-index", &i.to_string());
@@ -247,13 +279,15 @@ fn row(i: usize) -> Element {
         dom::append(place, &button);
         button
     };
-    let hide = button_in(&eyes, "eye", "hide", "Hide: it stays part of the picture");
-    dom::listen(&hide, "click", move |_: MouseEvent| {
-        act(move |app| app.done(|e| e.toggle_hidden(i)));
+    let hide = button_in(&eyes, "eye", "hide", HIDE[0]);
+    dom::listen(&hide, "click", move |event: MouseEvent| {
+        let alone = event.shift_key();
+        act(move |app| app.done(|e| e.toggle_hidden(i, alone)));
     });
-    let lock = button_in(&eyes, "open-lock", "lock", "Lock: clicks and drags pass it");
-    dom::listen(&lock, "click", move |_: MouseEvent| {
-        act(move |app| app.done(|e| e.toggle_locked(i)));
+    let lock = button_in(&eyes, "open-lock", "lock", LOCK[0]);
+    dom::listen(&lock, "click", move |event: MouseEvent| {
+        let alone = event.shift_key();
+        act(move |app| app.done(|e| e.toggle_locked(i, alone)));
     });
     let button = |icon: &str, class: &str, label: &str| button_in(&acts, icon, class, label);
     let pin = button("pin", "pin", "Pin: hold it where it is");
@@ -369,9 +403,11 @@ fn grip(i: usize) -> HtmlElement {
         event.stop_propagation();
         act(move |app| {
             let to = to(i, last(app));
+            let positions = app.editor.placed(i, to).unwrap_or_default();
+            let gone = positions.iter().position(|&from| from == i);
             app.done(|e| e.place(i, to));
             // Whoever presses again means the same entity, which is in another row now.
-            focus(&format!("[data-index=\"{to}\"] .grip"));
+            focus(&format!("[data-index=\"{}\"] .grip", gone.unwrap_or(i)));
         });
     });
     grip

@@ -41,7 +41,7 @@ pub struct Player {
     video: Option<Arc<Video>>,
     /// Its MP4, from a server or made here.
     film: Option<(Vec<u8>, Container)>,
-    /// Whether this browser can make one.
+    /// Which film is made here, once that is known.
     encodes: Option<Container>,
     /// What it was made from: its paths are drawn over it.
     scene: Scene,
@@ -125,9 +125,9 @@ impl Player {
         self.video.as_ref()
     }
 
-    /// Says whether this browser makes MP4s.
-    pub fn set_encodes(&mut self, encodes: Option<Container>) {
-        self.encodes = encodes;
+    /// Says which films are made here.
+    pub fn set_encodes(&mut self, encodes: Container) {
+        self.encodes = Some(encodes);
         self.show_controls();
     }
 
@@ -330,7 +330,7 @@ impl Player {
         self.position = f64::from(frame.min(self.count.saturating_sub(1)));
     }
 
-    /// Whether this browser encodes films.
+    /// Whether films are made here.
     pub fn encodes(&self) -> bool {
         self.encodes.is_some()
     }

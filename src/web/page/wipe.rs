@@ -1,7 +1,14 @@
-//! Before and after: the picture, or another video, over a part of the video, as far as a line that is dragged.
+//! Before and after: the picture, or another video, over a part of the video, as far as a line that is dragged; or both whole, side by
+//! side.
 
 use super::{App, act, canvas, dom};
+use std::cell::Cell;
 use web_sys::{Element, Event, HtmlCanvasElement, HtmlElement, HtmlInputElement};
+
+thread_local! {
+    /// Whether they are shown side by side, not one over the other.
+    static ASIDE: Cell<bool> = const { Cell::new(false) };
+}
 
 /// Connects the line.
 pub fn wire() {
@@ -34,6 +41,15 @@ impl App {
             end();
         }
     }
+
+    /// Shows what is compared side by side, or one over the other again.
+    pub(super) fn toggle_aside(&mut self) {
+        ASIDE.set(!ASIDE.get());
+        let before: HtmlCanvasElement = dom::by_id("before");
+        show_wipe(!before.hidden());
+        self.player.canvas_lost();
+        self.draw_soon();
+    }
 }
 
 /// Shows the line, where it was last.
@@ -55,13 +71,22 @@ pub fn lay(width: u32, height: u32, rgb: &[u8]) {
 }
 
 fn show_wipe(shown: bool) {
+    let aside = ASIDE.get();
+    let truth = |on: bool| if on { "true" } else { "false" };
     dom::show(&dom::by_id("before"), shown);
-    dom::show(&dom::by_id("wipe"), shown);
-    let button: Element = dom::by_id("compare");
+    dom::show(&dom::by_id("wipe"), shown && !aside);
+    let frame: Element = dom::by_id("result-frame");
+    dom::set(&frame, "data-aside", truth(shown && aside));
     dom::set(
-        &button,
+        &dom::by_id::<Element>("compare"),
         "aria-pressed",
-        if shown { "true" } else { "false" },
+        truth(shown),
+    );
+    dom::show(&dom::by_id("aside"), shown);
+    dom::set(
+        &dom::by_id::<Element>("aside"),
+        "aria-pressed",
+        truth(aside),
     );
 }
 

@@ -78,12 +78,10 @@ pub enum Edit {
         /// The joints that the handles lead, if they do.
         skeleton: Option<Box<Skeleton>>,
     },
-    /// Hides, locks or colours an entity, or no longer.
-    SetLook {
-        /// Which.
-        index: usize,
-        /// How it is treated from now on.
-        look: Look,
+    /// Hides, locks or colours entities, or no longer.
+    SetLooks {
+        /// Which, and how each is treated from now on.
+        looks: Vec<(usize, Look)>,
     },
     /// Renames an entity.
     Rename {
@@ -123,7 +121,7 @@ impl Edit {
             Edit::Insert { .. } => "add entity",
             Edit::Remove { .. } => "delete entity",
             Edit::Exchange { label, .. } => label,
-            Edit::SetLook { .. } => "layer",
+            Edit::SetLooks { .. } => "layer",
             Edit::Reorder { .. } => "reorder",
             Edit::SetMask { .. } => "mask",
             Edit::SetShadow { .. } => "shadow",
@@ -259,13 +257,17 @@ impl Edit {
                 },
                 None => return missing(index),
             },
-            Edit::SetLook { index, look } => match scene.entities.get_mut(index) {
-                Some(e) => Edit::SetLook {
-                    index,
-                    look: std::mem::replace(&mut e.look, look),
-                },
-                None => return missing(index),
-            },
+            Edit::SetLooks { mut looks } => {
+                if let Some((index, _)) = looks.iter().find(|(index, _)| *index >= count) {
+                    return missing(*index);
+                }
+                for (index, look) in &mut looks {
+                    std::mem::swap(&mut scene.entities[*index].look, look);
+                }
+                // What is named twice is taken back in turn.
+                looks.reverse();
+                Edit::SetLooks { looks }
+            }
             Edit::Rename { index, name } => match scene.entities.get_mut(index) {
                 Some(e) => Edit::Rename {
                     index,
@@ -470,17 +472,24 @@ mod tests {
                     }],
                 },
             }),
-            (0usize..4, any::<bool>(), any::<Option<u8>>()).prop_map(|(index, hidden, colour)| {
-                let locked = !hidden;
-                Edit::SetLook {
-                    index,
-                    look: Look {
-                        hidden,
-                        locked,
-                        colour,
-                    },
+            prop::collection::vec((0usize..4, any::<bool>(), any::<Option<u8>>()), 0..3).prop_map(
+                |looks| {
+                    let look = |(index, hidden, colour): (usize, bool, Option<u8>)| {
+                        let locked = !hidden;
+                        (
+                            index,
+                            Look {
+                                hidden,
+                                locked,
+                                colour,
+                            },
+                        )
+                    };
+                    Edit::SetLooks {
+                        looks: looks.into_iter().map(look).collect(),
+                    }
                 }
-            }),
+            ),
             (0usize..4, 0u32..3).prop_map(|(index, n)| Edit::SetShadow {
                 index,
                 shadow: match n {

@@ -28,12 +28,12 @@ fn path(e: &Editor, index: usize) -> &Trajectory {
 #[test]
 fn what_is_hidden_is_part_of_the_picture() {
     let mut e = two();
-    e.toggle_hidden(1);
+    e.toggle_hidden(1, false);
     assert_eq!(e.hit([0.7, 0.5]), None);
     assert!(e.knobs().is_empty(), "its path is not seen");
     assert_eq!(e.lanes(), [Lane::Entity(0)]);
     assert!(e.can_generate());
-    e.toggle_hidden(0);
+    e.toggle_hidden(0, false);
     assert!(!e.can_generate(), "nothing else moves");
     assert_eq!(e.undo_label(), Some("layer"));
     e.undo();
@@ -45,7 +45,7 @@ fn what_is_hidden_is_part_of_the_picture() {
 #[test]
 fn clicks_and_drags_pass_what_is_locked() {
     let mut e = two();
-    e.toggle_locked(1);
+    e.toggle_locked(1, false);
     let before = path(&e, 1).clone();
     assert!(matches!(
         drag(&mut e, &[[0.7, 0.5], [0.7, 0.7], [0.7, 0.9]]),
@@ -64,7 +64,7 @@ fn clicks_and_drags_pass_what_is_locked() {
     e.set_tool(Tool::Move);
     click(&mut e, 0.7, 0.5);
     assert_eq!(e.scene().entities.len(), 3);
-    e.toggle_locked(1);
+    e.toggle_locked(1, false);
     e.select(Some(1));
     assert_eq!(e.hit([0.7, 0.5]), Some(1));
 }
@@ -72,7 +72,7 @@ fn clicks_and_drags_pass_what_is_locked() {
 #[test]
 fn what_is_locked_is_not_deleted_by_a_key() {
     let mut e = two();
-    e.toggle_locked(1);
+    e.toggle_locked(1, false);
     assert!(matches!(e.delete_selected(), Outcome::Say(_)));
     assert_eq!(e.scene().entities.len(), 2);
     e.delete(1);
@@ -184,4 +184,42 @@ fn things_are_tied_to_each_other_and_let_go() {
     assert_eq!((e.tied_to(2), e.tied_to(0)), (None, Some(1)));
     assert!(matches!(e.tie(0, Some(0)), Outcome::Nothing));
     assert!(matches!(e.tie(7, None), Outcome::Nothing));
+}
+
+#[test]
+fn what_is_tied_is_hidden_locked_and_put_elsewhere_as_one() {
+    let mut e = new_editor();
+    for x in [0.15, 0.4, 0.6, 0.85] {
+        click(&mut e, x, 0.5);
+        e.select(None);
+    }
+    e.tie(2, Some(0));
+    assert_eq!((e.together(2), e.together(1)), (vec![0, 2], vec![]));
+    let shown = |e: &Editor| [0, 1, 2, 3].map(|i| e.is_shown(i));
+    e.toggle_hidden(2, false);
+    assert_eq!(shown(&e), [false, true, false, true]);
+    e.undo();
+    assert_eq!(shown(&e), [true; 4]);
+    // One alone; then both are as the one that was pressed.
+    e.toggle_hidden(2, true);
+    assert_eq!(shown(&e), [true, true, false, true]);
+    e.toggle_hidden(0, false);
+    assert_eq!(shown(&e), [false, true, false, true]);
+    e.toggle_hidden(2, false);
+    assert_eq!(shown(&e), [true; 4]);
+    e.toggle_locked(0, false);
+    let locked: Vec<bool> = e.scene().entities.iter().map(|e| e.look.locked).collect();
+    assert_eq!(locked, [true, false, true, false]);
+    e.undo();
+
+    // Both go behind the last one, the other side by side from then on.
+    e.select(Some(1));
+    e.place(2, 3);
+    assert_eq!(names(&e), ["Entity 2", "Entity 4", "Entity 1", "Entity 3"]);
+    assert_eq!(e.selected(), Some(0));
+    // Within what is tied one goes alone, past its end all of it.
+    e.place(2, 3);
+    assert_eq!(names(&e), ["Entity 2", "Entity 4", "Entity 3", "Entity 1"]);
+    e.place(3, 0);
+    assert_eq!(names(&e), ["Entity 3", "Entity 1", "Entity 2", "Entity 4"]);
 }

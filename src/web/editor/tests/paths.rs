@@ -215,7 +215,7 @@ fn a_point_stays_at_the_middle_of_another_thing() {
     let middle = e.scene().entities[1].mask.centroid().unwrap();
     assert!(near(end, middle), "{end:?} {middle:?}");
     // Not its own, not that of what is hidden, and not from far away.
-    e.toggle_hidden(1);
+    e.toggle_hidden(1, false);
     drag_with(&mut e, middle, [0.7, 0.7], Held::default());
     drag_with(&mut e, [0.7, 0.7], [0.904, 0.206], Held::default());
     let end = places(&e).last().copied().unwrap();

@@ -80,9 +80,9 @@ fn handles_are_there_where_they_mean_something() {
     assert_eq!((poses(&e)[0].t, poses(&e)[0].rotation), (1.0, 45.0));
     assert_eq!(e.pose_now(0).rotation, 45.0);
     e.moment = Some(0.5);
-    e.toggle_locked(0);
+    e.toggle_locked(0, false);
     assert!(e.pose_handles().is_none());
-    e.toggle_locked(0);
+    e.toggle_locked(0, false);
     e.select(None);
     assert!(e.pose_handles().is_none());
     e.set_pose(0, PosePart::Scale, f32::NAN);
