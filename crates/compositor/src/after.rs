@@ -4,7 +4,6 @@ use super::cutout::Sprite;
 use super::place::At;
 use super::warp::Bendable;
 use dragentity_core::scene::bend::Motion;
-use dragentity_core::scene::parts::held_together;
 use dragentity_core::scene::view::Seen;
 use dragentity_core::scene::{Entity, Mask, Scene, Shadow};
 
@@ -21,14 +20,20 @@ pub fn after(scene: &Scene, frames: usize) -> Vec<Entity> {
         },
         false => entity.clone(),
     };
-    let shown: Vec<Entity> = scene.entities.iter().map(as_shown).collect();
-    let held = held_together(&shown, shown.len());
+    let shown = Scene {
+        entities: scene.entities.iter().map(as_shown).collect(),
+        ..scene.clone()
+    };
+    let held = shown.held(shown.entities.len());
     let camera = scene.background.as_ref().map(|path| {
         let [from, to] = [0.0, 1.0].map(|t| path.position(t));
         [to[0] - from[0], to[1] - from[1]]
     });
     let view = scene.view.cleaned().at(1.0);
-    let things = scene.entities.iter().zip(shown.into_iter().zip(held));
+    let things = scene
+        .entities
+        .iter()
+        .zip(shown.entities.into_iter().zip(held));
     let moved = things.map(|(entity, (shown, held))| {
         let size = [entity.mask.width, entity.mask.height];
         let led = Entity {
@@ -170,6 +175,7 @@ mod tests {
                 scale: 1.5,
                 ..Pose::default()
             }],
+            horizon: None,
         };
         let nearer = after(&scene, 12);
         let [x, y] = centre(&nearer[0]);
@@ -185,6 +191,15 @@ mod tests {
         let ended = after(&scene, 12);
         let [x, _] = centre(&ended[1]);
         assert!((x - 0.7).abs() < 0.01, "{x}");
+        // Round what stands as far down as this does, it stays.
+        let foot = scene.entities[1].foot().unwrap();
+        scene.view = View {
+            about: [0.5, foot],
+            horizon: Some(foot - 0.2),
+            ..View::default()
+        };
+        let [x, _] = centre(&after(&scene, 12)[1]);
+        assert!((x - 0.8).abs() < 0.01, "{x}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::resample;
 use super::shadow::{self, Shade};
 use super::warp::{Bent, Sampling, Warped, warp};
 use dragentity_core::scene::bend::Motion;
+use dragentity_core::scene::ground::Ground;
 use dragentity_core::scene::view::Seen;
 use dragentity_core::scene::{Mask, Picture, Shadow};
 use rayon::prelude::*;
@@ -60,6 +61,8 @@ pub struct Composition {
     waiting: Vec<(usize, Layer)>,
     cutouts: Vec<Moving>,
     camera: Vec<[f32; 2]>,
+    /// What it goes past, where it goes round something.
+    ground: Option<Ground>,
     /// How the camera looks at each frame; those that are missing are seen as a whole.
     view: Vec<Seen>,
     /// How closely each layer that was given is followed, 0 to 1; 1 for those that are missing.
@@ -98,11 +101,18 @@ impl Composition {
             waiting,
             cutouts: Vec::new(),
             camera,
+            ground: None,
             view: Vec::new(),
             strengths: Vec::new(),
             masks,
             from: None,
         }
+    }
+
+    /// With ground past which the camera goes, where it goes round something.
+    pub fn over(mut self, ground: Option<Ground>) -> Self {
+        self.ground = ground;
+        self
     }
 
     /// Seen as the camera looks at each frame.
@@ -350,7 +360,10 @@ impl Composition {
         let mut frame = if camera_still {
             plate.rgb.to_vec()
         } else {
-            resample::moved(&plate.rgb, width, height, camera)
+            match &self.ground {
+                Some(ground) => resample::passed(&plate.rgb, width, height, camera, ground),
+                None => resample::moved(&plate.rgb, width, height, camera),
+            }
         };
         for (_, layer, at) in layers {
             match at {
@@ -758,6 +771,33 @@ mod tests {
             assert_eq!(pixel(&frame, x, y)[2] > 200, inside, "{x} {y}");
         }
         assert!(seen.followed(1).alpha.iter().all(|a| *a == 255));
+    }
+
+    #[test]
+    fn a_camera_that_goes_round_something_leads_far_and_near_past_it() {
+        let (picture, _) = scene();
+        let ground = Ground::new(0.25, 0.75);
+        let made = composed(vec![], vec![[0.0; 2], [8.0, 0.0]]).over(Some(ground));
+        assert_eq!(made.frame(0), *picture.rgb);
+        let frame = made.frame(1);
+        // Above the horizon all of the way.
+        for x in 20..40 {
+            assert_eq!(pixel(&frame, x, 4), pixel(&picture.rgb, x - 8, 4), "{x}");
+        }
+        // Where it stays, between two rows' middles, hardly anything; in front of that, the other way.
+        let apart = |y: usize, by: f32| -> f32 {
+            let row = |x: usize| {
+                let at = x as f32 - by;
+                let (low, share) = (at.floor() as usize, at - at.floor());
+                let [a, b] = [low, low + 1].map(|x| f32::from(pixel(&picture.rgb, x, y)[0]));
+                (f32::from(pixel(&frame, x, y)[0]) - a - share * (b - a)).abs()
+            };
+            (20..40).map(row).sum::<f32>() / 20.0
+        };
+        for (y, by) in [(35, 0.17), (36, -0.17), (47, -3.83), (23, 4.17)] {
+            assert!(apart(y, by) < 8.0, "{y}: {}", apart(y, by));
+            assert!(apart(y, -2.0 * by - 4.0) > 2.0 * apart(y, by), "{y}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Pictures moved by parts of a pixel, and seen from nearer: Catmull-Rom's cubic, which keeps them sharp, along one axis at a time.
 
+use dragentity_core::scene::ground::Ground;
 use dragentity_core::scene::view::Seen;
 
 /// A motion along one axis: whole pixels, and the weights of the four pixels around the rest.
@@ -130,20 +131,58 @@ pub fn moved(rgb: &[u8], width: usize, height: usize, offset: [f32; 2]) -> Vec<u
                 *sum += weight * f32::from(value);
             }
         }
-        for (x, out) in out.chunks_exact_mut(3).enumerate() {
-            let mut pixel = [0.0_f32; 3];
-            for (tap, weight) in across.weights() {
-                let column = mirrored(x as i64 - across.shift + tap, width);
-                for (sum, value) in pixel.iter_mut().zip(&line[column * 3..]) {
-                    *sum += weight * value;
-                }
-            }
-            for (out, value) in out.iter_mut().zip(pixel) {
-                *out = value.round().clamp(0.0, 255.0) as u8;
-            }
-        }
+        shifted(&line, width, &across, out);
     }
     out
+}
+
+/// An RGB picture as a camera shows it that has gone by `offset` pixels round something on the ground, mirrored at its borders.
+pub fn passed(
+    rgb: &[u8],
+    width: usize,
+    height: usize,
+    offset: [f32; 2],
+    ground: &Ground,
+) -> Vec<u8> {
+    let mut out = vec![0; rgb.len()];
+    let mut line = vec![0.0_f32; width * 3];
+    let up = offset[1] / height.max(1) as f32;
+    for (y, out) in out.chunks_exact_mut(width * 3).enumerate() {
+        let row = ground.undo((y as f32 + 0.5) / height as f32, up);
+        // Rows that are whole but for rounding are copied.
+        let from = row * height as f32 - 0.5;
+        let whole = from.round();
+        let from = if (from - whole).abs() < 1e-3 {
+            whole
+        } else {
+            from
+        };
+        let (lines, weights) = around(from, height);
+        line.fill(0.0);
+        for (row, weight) in lines.into_iter().zip(weights) {
+            for (sum, &value) in line.iter_mut().zip(&rgb[row * width * 3..]) {
+                *sum += weight * f32::from(value);
+            }
+        }
+        shifted(&line, width, &Taps::new(offset[0] * ground.share(row)), out);
+    }
+    out
+}
+
+/// A line of `width` pixels moved along itself, mirrored at its ends.
+fn shifted(line: &[f32], width: usize, across: &Taps, out: &mut [u8]) {
+    for (x, out) in out.chunks_exact_mut(3).enumerate() {
+        let mut pixel = [0.0_f32; 3];
+        for (tap, weight) in across.weights() {
+            let column = mirrored(x as i64 - across.shift + tap, width);
+            for (sum, value) in pixel.iter_mut().zip(&line[column * 3..]) {
+                *sum += weight * value;
+            }
+        }
+        for (out, value) in out.iter_mut().zip(pixel) {
+            *out = value.round().clamp(0.0, 255.0) as u8;
+        }
+    }
 }
 
 /// A place of an endless row of mirror images, as a place in the first.

@@ -12,7 +12,6 @@ use dragentity_core::event::Preview;
 use dragentity_core::job::Reference;
 use dragentity_core::scene::bend::Motion;
 use dragentity_core::scene::draft::smooth_fill;
-use dragentity_core::scene::parts::held_together;
 use dragentity_core::scene::settings::MAX_ENTITIES;
 use dragentity_core::scene::{Behind, Entity, Mask, Picture, Pose, Scene, Settings};
 use dragentity_core::{Cancel, Job, JobEvent, Video};
@@ -331,7 +330,7 @@ fn size_of(picture: &Picture, settings: &Settings) -> (u32, u32) {
 /// What has a motion in a job, back to front, groups held together.
 fn moving(job: &Job) -> Vec<Entity> {
     let scene = &job.scene;
-    let held = held_together(&scene.entities, MAX_ENTITIES);
+    let held = scene.held(MAX_ENTITIES);
     let entities = scene.layers().into_iter().map(|i| Entity {
         trajectory: held[i].trajectory.clone(),
         poses: held[i].poses.clone(),
@@ -363,7 +362,8 @@ fn composition(job: &Job, width: u32, height: u32) -> Composition {
     });
     let layers = layers.collect();
     let view = scene.view.sample(frames);
-    let composition = Composition::new(picture, layers, camera.unwrap_or_default()).seen(view);
+    let composition = Composition::new(picture, layers, camera.unwrap_or_default());
+    let composition = composition.over(scene.view.ground()).seen(view);
     let composition = composition.weighed(strengths);
     steered(composition, &scene.behind)
 }

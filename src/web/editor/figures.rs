@@ -2,8 +2,8 @@
 
 use super::{Editor, Outcome, anchor};
 use dragentity_core::scene::trajectory::Figure;
-use dragentity_core::scene::view::Zoom;
-use dragentity_core::scene::{Trajectory, View};
+use dragentity_core::scene::view::{ORBITS, Zoom, orbit};
+use dragentity_core::scene::{Entity, Trajectory, View};
 
 /// How wide they are for a thing, as fractions of the picture's longer side; the second one comes first.
 const THING: [f32; 3] = [0.15, 0.28, 0.45];
@@ -11,6 +11,8 @@ const THING: [f32; 3] = [0.15, 0.28, 0.45];
 const CAMERA: [f32; 3] = [0.04, 0.08, 0.14];
 /// How much nearer the camera comes.
 const NEARER: [f32; 3] = [1.15, 1.35, 1.8];
+/// The row round which it goes where nobody says.
+const STANDS: f32 = 0.85;
 
 impl Editor {
     /// Has the selected entity move so: over the whole video, and with each further press in the next size.
@@ -42,8 +44,35 @@ impl Editor {
         let view = View {
             about: about.unwrap_or(now.about),
             poses: next(NEARER.map(|scale| zoom.poses(scale)), Some(&now.poses)),
+            horizon: now.horizon,
         };
         self.set_view(view)
+    }
+
+    /// Has the camera go round the selected entity, or else round what it went round before: with each further press farther.
+    pub fn take_orbit(&mut self) -> Outcome {
+        let now = &self.scene.view;
+        let before = now.horizon.map(|_| now.about[1]);
+        let foot = self.selected_open().and_then(Entity::foot);
+        let stands = foot.or(before).unwrap_or(STANDS);
+        let done = self.scene.background.clone().zip(Some(now.clone()));
+        let (path, view) = next(ORBITS.map(|far| orbit(stands, far)), done.as_ref());
+        self.knob = None;
+        self.set_camera(Some(path), view)
+    }
+
+    /// Where the horizon is, a fraction of the height, past whose ground the camera's path leads; none leads the picture as something
+    /// flat.
+    pub fn set_horizon(&mut self, row: Option<f32>) -> Outcome {
+        let view = View {
+            horizon: row,
+            ..self.scene.view.clone()
+        };
+        let view = view.cleaned();
+        match view == self.scene.view {
+            true => Outcome::Changed,
+            false => self.set_view(view),
+        }
     }
 
     /// The figure in the size after the one that there is now, or in the middle one.

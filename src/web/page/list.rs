@@ -184,7 +184,7 @@ fn fill(row: &Element, i: usize, entity: &Entity, editor: &Editor) {
     }
     if let Some(strength) = part(".strength").and_then(|s| s.dyn_into::<HtmlElement>().ok()) {
         dom::show(&strength, editor.selected() == Some(i));
-        fill_strength(&strength, entity);
+        fill_percent(&strength, Some(entity.strength.share()));
     }
     if let Some(along) = part(".along") {
         dom::set(&along, "aria-pressed", if goes { "true" } else { "false" });
@@ -591,14 +591,22 @@ fn tie_row(i: usize) -> HtmlElement {
 
 /// How closely an entity is followed, where Stable Video Diffusion makes the video: elsewhere it is not shown.
 fn strength_row(i: usize) -> HtmlElement {
-    let row: HtmlElement = dom::create("label", "tie strength");
-    let words: HtmlElement = dom::create("span", "");
-    dom::set_text(&words, "Followed, %");
-    dom::set(
-        &row,
-        "title",
+    let row = percent_row(
+        "Followed, %",
         "How closely Stable Video Diffusion follows it: less leaves more to the model",
+        &format!("entity-strength-{i}"),
+        move |percent| act(move |app| app.done(|e| e.set_strength(i, percent / 100.0))),
     );
+    let _ = row.class_list().add_1("strength");
+    row
+}
+
+/// A field for a number of percent, of which `typed` hears; not a number where it is empty.
+fn percent_row(label: &str, title: &str, id: &str, typed: impl Fn(f32) + 'static) -> HtmlElement {
+    let row: HtmlElement = dom::create("label", "tie");
+    let words: HtmlElement = dom::create("span", "");
+    dom::set_text(&words, label);
+    dom::set(&row, "title", title);
     dom::append(&row, &words);
     let field: HtmlInputElement = dom::create("input", "");
     field.set_type("number");
@@ -610,22 +618,22 @@ fn strength_row(i: usize) -> HtmlElement {
     ] {
         dom::set(&field, name, value);
     }
-    dom::set(&field, "data-testid", &format!("entity-strength-{i}"));
-    let typed = field.clone();
+    dom::set(&field, "data-testid", id);
+    let own = field.clone();
     dom::listen(&field, "change", move |_: Event| {
-        let share = typed.value_as_number() as f32 / 100.0;
-        act(move |app| app.done(|e| e.set_strength(i, share)));
+        typed(own.value_as_number() as f32);
     });
     dom::append(&row, &field);
     row
 }
 
-fn fill_strength(row: &HtmlElement, entity: &Entity) {
+/// Shows a number of percent, or nothing, in such a row, unless somebody is typing there.
+fn fill_percent(row: &HtmlElement, share: Option<f32>) {
     let field = row.query_selector("input").ok().flatten();
     let Some(field) = field.and_then(|f| f.dyn_into::<HtmlInputElement>().ok()) else {
         return;
     };
-    let value = format!("{}", (100.0 * entity.strength.share()).round());
+    let value = share.map_or_else(String::new, |share| format!("{}", (100.0 * share).round()));
     let typing = dom::document()
         .active_element()
         .is_some_and(|active| active.is_same_node(Some(&field)));
@@ -716,10 +724,33 @@ fn camera_row() -> Element {
     dom::listen(&delete, "click", move |_: MouseEvent| {
         act(|app| app.done(|e| e.set_camera(None, View::default())));
     });
-    for child in [&swatch, &name, &acts, &state, &pose_row(Lane::Camera)] {
+    for child in [
+        &swatch,
+        &name,
+        &acts,
+        &state,
+        &pose_row(Lane::Camera),
+        &horizon_row(),
+    ] {
         dom::append(&row, child);
     }
     row
+}
+
+/// Where the horizon is, past whose ground the camera's path leads.
+fn horizon_row() -> HtmlElement {
+    let field = percent_row(
+        "Horizon, %",
+        "How far down the picture the horizon is: the camera’s path then leads round what stands at the lower line, past what is far and near. \
+         Empty: the picture is led as something flat",
+        "entity-camera-horizon",
+        |percent| {
+            let row = percent.is_finite().then_some(percent / 100.0);
+            act(move |app| app.done(|e| e.set_horizon(row)));
+        },
+    );
+    let _ = field.class_list().add_1("horizon");
+    field
 }
 
 fn fill_camera(editor: &Editor) {
@@ -737,7 +768,13 @@ fn fill_camera(editor: &Editor) {
         "data-selected",
         if in_hand { "true" } else { "false" },
     );
+    let round = scene.background.is_some() && scene.view.horizon.is_some();
+    if let Some(horizon) = find(".horizon") {
+        dom::show(&horizon, in_hand || round);
+        fill_percent(&horizon, scene.view.horizon);
+    }
     let words = match (scene.background.is_some(), scene.view.is_still()) {
+        _ if round => "Goes round a place",
         (true, true) => "Has a path",
         (true, false) => "Has a path, and comes nearer",
         (false, false) => "Comes nearer",

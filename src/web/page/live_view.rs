@@ -2,13 +2,15 @@
 
 use super::canvas::{context_in_memory, from_rgb, painted};
 use super::dom;
+use super::stage;
 use crate::web::editor::Led;
 use crate::web::protocol::SpriteData;
 use dragentity_compositor::cutout::Sprite;
 use dragentity_compositor::place::Place;
 use dragentity_compositor::warp::Bendable;
 use dragentity_core::scene::bend::{Mesh, Rig};
-use dragentity_core::scene::{Entity, Picture, Pose, Scene, Skeleton, parts};
+use dragentity_core::scene::parts::{self, Held as Does};
+use dragentity_core::scene::{Entity, Picture, Pose, Scene, Skeleton};
 use std::sync::Arc;
 use wasm_bindgen::Clamped;
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
@@ -290,19 +292,19 @@ impl Layer {
     }
 }
 
-/// The entities that go along with others, with what they do.
+/// The entities that go along with others, or past a camera, with what they do.
 fn going_along(scene: &Scene) -> Vec<(usize, Entity)> {
-    let along = |(i, entity): (usize, &Entity)| {
-        let leader = parts::leader(&scene.entities, i)?;
-        let held = parts::going_along(entity, &scene.entities[leader]);
-        let entity = Entity {
+    let along = |(i, (entity, held)): (usize, (&Entity, Does))| {
+        let led = Entity {
             trajectory: held.trajectory,
             poses: held.poses,
             ..entity.clone()
         };
-        Some((i, entity))
+        let own = entity.has_motion() || entity.look.hidden;
+        (!own && led.has_motion()).then_some((i, led))
     };
-    let entities = scene.entities.iter().enumerate();
+    let held = scene.held(scene.entities.len());
+    let entities = scene.entities.iter().zip(held).enumerate();
     entities.filter_map(along).collect()
 }
 
@@ -336,13 +338,7 @@ impl LiveView {
         {
             self.along = (revision, going_along(scene));
         }
-        let _ = ctx.draw_image_with_html_canvas_element_and_dw_and_dh(
-            &self.plate,
-            f64::from(camera[0]) * w,
-            f64::from(camera[1]) * h,
-            w,
-            h,
-        );
+        stage::led(ctx, &self.plate, [w, h], camera, scene.view.ground());
         let depth = |layer: &Layer| match (moment, scene.entities.get(layer.entity)) {
             (Moment::Time(t, _), Some(entity)) if !entity.poses.is_empty() => {
                 Pose::at(&entity.poses, t).depth

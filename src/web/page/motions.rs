@@ -12,6 +12,9 @@ use web_sys::{Element, HtmlElement, MouseEvent};
 const PICTURE: [f32; 2] = [52.0, 34.0];
 /// What is left free around a path.
 const MARGIN: f32 = 5.0;
+/// A way round something, and that.
+const ORBIT: &str = "M10 13A16 8 0 1 0 42 13M26 12v8M22 16h8";
+
 /// Fills the menu of `index.html`.
 pub fn wire() {
     let add = |id: &str, name: &str, picture: &Element| {
@@ -40,6 +43,10 @@ pub fn wire() {
             act(move |app| app.done(|e| e.take_zoom(zoom)));
         });
     }
+    let orbit = add("camera-figures", "Orbit", &drawing(&[ORBIT.into()]));
+    dom::listen(&orbit, "click", move |_: MouseEvent| {
+        act(move |app| app.done(Editor::take_orbit));
+    });
     group("figures", &Figure::THINGS, Editor::take_figure);
     group(
         "camera-figures",
@@ -56,6 +63,7 @@ fn zoomed(zoom: Zoom) -> Element {
     let view = View {
         about: [0.5; 2],
         poses: zoom.poses(2.0),
+        horizon: None,
     };
     let t = view.poses.iter().map(|pose| (pose.scale, pose.t));
     let (_, nearest) = t.fold((1.0, 1.0), |a, b| if b.0 > a.0 { b } else { a });

@@ -470,6 +470,7 @@ mod tests {
                         scale,
                         ..Pose::default()
                     }],
+                    horizon: Some(0.1 * scale),
                 },
             }),
             prop::collection::vec((0usize..4, any::<bool>(), any::<Option<u8>>()), 0..3).prop_map(

@@ -8,6 +8,7 @@ pub mod demo;
 pub mod draft;
 pub mod entity;
 pub mod exchange;
+pub mod ground;
 pub mod history;
 mod lasso;
 pub mod lip;

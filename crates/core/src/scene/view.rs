@@ -1,8 +1,9 @@
 //! The camera's view: how much of the scene fills the frame over time, and how that is turned. What comes of it is the whole frame,
 //! things and ground alike, seen from nearer; the camera's path ([`Scene::background`](super::Scene)) leads the ground alone.
 
-use super::Pose;
+use super::ground::{Ground, HORIZONS};
 use super::pose::{MAX_POSES, MAX_ROTATION};
+use super::{Pose, Trajectory, TrajectoryPoint};
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 
@@ -17,6 +18,10 @@ pub struct View {
     pub about: [f32; 2],
     /// How the picture is turned and enlarged about that place; its depth counts for nothing. Without any it is seen as a whole.
     pub poses: Vec<Pose>,
+    /// The row of the horizon, a fraction of the picture's height, where the camera's path leads round what stands at
+    /// `about`: see [`Ground`]. Without one the picture is led as something flat.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub horizon: Option<f32>,
 }
 
 impl Default for View {
@@ -24,6 +29,7 @@ impl Default for View {
         Self {
             about: [0.5; 2],
             poses: Vec::new(),
+            horizon: None,
         }
     }
 }
@@ -59,7 +65,17 @@ impl View {
                 .into_iter()
                 .map(bounded)
                 .collect(),
+            horizon: self
+                .horizon
+                .filter(|v| v.is_finite())
+                .map(|v| v.clamp(*HORIZONS.start(), *HORIZONS.end())),
         }
+    }
+
+    /// The ground past which its path leads, where it goes round something.
+    pub fn ground(&self) -> Option<Ground> {
+        let own = self.cleaned();
+        own.horizon.map(|row| Ground::new(row, own.about[1]))
     }
 
     /// Why it cannot be used as it is, if it cannot: the end of a sentence that begins with what it is.
@@ -73,6 +89,13 @@ impl View {
         }
         if !self.about.iter().all(|v| (0.0..=1.0).contains(v)) {
             return Some("is about a place outside the picture; choose one within".into());
+        }
+        if self.horizon.is_some_and(|row| !HORIZONS.contains(&row)) {
+            return Some(format!(
+                "has a horizon that is not {} to {} of the height; change it",
+                HORIZONS.start(),
+                HORIZONS.end()
+            ));
         }
         (!self.poses.iter().all(usable)).then(|| {
             format!(
@@ -183,6 +206,41 @@ impl Seen {
     }
 }
 
+/// How far the things of a picture go past each other when the camera goes round one of them, `[less, usual, more]`: the amplitude of its
+/// way to either side, a fraction of the width.
+pub const ORBITS: [f32; 3] = [0.03, 0.06, 0.1];
+
+/// A ready motion of the camera round what stands at a row, to one side, to the other, and back: its path, and how it looks meanwhile,
+/// so much nearer that the picture's borders stay out of sight.
+pub fn orbit(stands: f32, amplitude: f32) -> (Trajectory, View) {
+    /// Where most pictures have it.
+    const HORIZON: f32 = 0.42;
+    /// Nearer by more than the way needs: what comes nearer does so more slowly than what goes sideways begins.
+    const FREE: f32 = 2.6;
+    const PLACES: usize = 17;
+    let place = |i: usize| {
+        let t = i as f32 / (PLACES - 1) as f32;
+        let x = 0.5 + amplitude * (t * std::f32::consts::TAU).sin();
+        TrajectoryPoint::new(x, 0.5, t)
+    };
+    let path = Trajectory {
+        points: (0..PLACES).map(place).collect(),
+    };
+    let pose = |t: f32, scale: f32| Pose {
+        t,
+        scale,
+        ..Pose::default()
+    };
+    let near = 1.0 + FREE * amplitude;
+    let stands = stands.clamp(0.0, 1.0);
+    let view = View {
+        about: [0.5, stands],
+        poses: vec![pose(0.2, near), pose(0.8, near), pose(1.0, 1.0)],
+        horizon: Some(HORIZON.min(stands - 0.2)),
+    };
+    (path, view)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,6 +260,7 @@ mod tests {
         let view = View {
             about: [0.25, 0.5],
             poses: vec![pose(1.0, 0.0, 2.0)],
+            horizon: None,
         };
         assert!(view.at(0.0).is_still());
         let scales: Vec<f32> = view.sample(9).iter().map(|seen| seen.scale).collect();
@@ -217,6 +276,7 @@ mod tests {
         let view = View {
             about: [0.5; 2],
             poses: vec![pose(1.0, 90.0, 1.0)],
+            horizon: None,
         };
         // To the right by half the height of a picture that is twice as wide: downwards by that.
         let [x, y] = view.at(1.0).apply([0.75, 0.5], 2.0);
@@ -228,6 +288,7 @@ mod tests {
         let odd = View {
             about: [f32::NAN, 3.0],
             poses: vec![pose(0.5, f32::NAN, 2.0), pose(1.0, 0.0, 0.2)],
+            horizon: Some(7.0),
         };
         assert!(odd.fault().unwrap().contains("outside"));
         let small = View {
@@ -243,6 +304,28 @@ mod tests {
         let clean = odd.cleaned();
         assert_eq!(clean.fault(), None);
         assert_eq!((clean.about, clean.poses[0].scale), ([0.5, 1.0], 1.0));
+        let below = View {
+            horizon: Some(0.95),
+            ..View::default()
+        };
+        assert!(below.fault().unwrap().contains("horizon"));
+    }
+
+    #[test]
+    fn an_orbit_begins_and_ends_with_the_picture() {
+        for amplitude in ORBITS {
+            let (path, view) = orbit(0.9, amplitude);
+            assert_eq!(view.fault(), None);
+            assert!(view.at(0.0).is_still() && view.at(1.0).is_still());
+            let ways = path.offsets(33);
+            let far = |ways: &[[f32; 2]]| ways.iter().map(|way| way[0]).fold(0.0, f32::max);
+            assert!((far(&ways) - amplitude).abs() < 1e-3);
+            assert!(ways[32][0].abs() < 1e-5);
+            // At its farthest no border is seen.
+            let seen = view.at(0.25);
+            let left = seen.undo([0.0, 0.5], 1.5)[0];
+            assert!(left >= amplitude, "{left} {amplitude}");
+        }
     }
 
     proptest! {
@@ -254,7 +337,7 @@ mod tests {
             scale in 1.0f32..8.0,
             aspect in 0.3f32..3.0,
         ) {
-            let seen = View { about, poses: vec![pose(1.0, turn, scale)] }.at(1.0);
+            let seen = View { about, poses: vec![pose(1.0, turn, scale)], horizon: None }.at(1.0);
             let back = seen.undo(seen.apply(place, aspect), aspect);
             for axis in 0..2 {
                 prop_assert!((back[axis] - place[axis]).abs() < 1e-3, "{back:?} {place:?}");
@@ -267,7 +350,7 @@ mod tests {
             place in [0.0f32..=1.0, 0.0f32..=1.0],
             scale in 1.0f32..8.0,
         ) {
-            let seen = View { about, poses: vec![pose(1.0, 0.0, scale)] }.at(1.0);
+            let seen = View { about, poses: vec![pose(1.0, 0.0, scale)], horizon: None }.at(1.0);
             for v in seen.undo(place, 1.5) {
                 prop_assert!((-1e-5..=1.0 + 1e-5).contains(&v));
             }

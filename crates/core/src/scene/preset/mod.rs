@@ -139,6 +139,7 @@ impl Preset {
         }
         preset.background = preset.background.as_ref().map(rounded);
         preset.view.about = preset.view.about.map(round);
+        preset.view.horizon = preset.view.horizon.map(round);
         round_poses(&mut preset.view.poses);
         preset
     }
@@ -712,7 +713,7 @@ impl From<&Preset> for File {
                 })
                 .collect(),
             background: p.background.as_ref().map(points),
-            view: Some(p.view.clone()).filter(|view| !view.is_still()),
+            view: Some(p.view.clone()).filter(|view| !view.is_still() || view.horizon.is_some()),
             fill_from: p.fill_from.as_ref().map(FileMask::from),
             settings: p.settings.clone(),
         }
