@@ -126,6 +126,25 @@ fn what_other_models_would_follow_comes_with_a_job_that_asks_for_it() {
         .map(|name| server.get(&format!("{job}/{name}")).body);
     assert_eq!(frames.len(), video.len());
     assert_eq!(3 * masks.len(), video.len());
+    // Frames between those of the video, of which there are three; what is followed is as it was.
+    let smooth = [
+        ("picture", picture.as_slice()),
+        ("preset", PRESET.as_bytes()),
+        ("interpolate", b"3".as_slice()),
+    ];
+    let refused = server.send(&server.post(&form(&smooth), ""));
+    refused.assert_refused(400, "2 or 4");
+    let smooth = smooth.map(|(name, part)| match name {
+        "interpolate" => (name, b"2".as_slice()),
+        _ => (name, part),
+    });
+    let taken = server.send(&server.post(&form(&smooth), ""));
+    let smoother = format!("/api/jobs/{}", taken.json()["id"].as_str().unwrap());
+    let done = server.wait_for(&smoother, "done");
+    assert_eq!((&done["frames"], &done["fps"]), (&7.into(), &16.into()));
+    let frames_of = server.get(&format!("{smoother}/video.rgb")).body;
+    assert!(frames_of[..video.len() / 4] == video[..video.len() / 4]);
+
     // The model made something else of it, which it shares with a job that did not ask.
     assert!(frames != video);
     assert!(server.get(&format!("{plain}/video.rgb")).body == video);

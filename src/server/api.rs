@@ -320,10 +320,10 @@ async fn submit(
         return Err(later("others are sending jobs just now"));
     };
     let upload = Upload::read(parts).await?;
-    let with_reference = upload.with_reference;
+    let extras = upload.extras;
     let model = api.about.model.as_ref().ok().cloned();
     let job = api.compute(move || upload.job(model.as_ref())).await?;
-    let entry = api.queue.submit(job, with_reference);
+    let entry = api.queue.submit(job, extras);
     let entry = entry.map_err(|refusal| match refusal {
         Refusal::Full => later(&format!(
             "{} jobs are waiting already, and more are not taken",

@@ -17,14 +17,23 @@ pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What a client may want beside or of a job's video.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// Whether what other models would follow is wanted.
+    pub reference: bool,
+    /// How many times as many frames a second the video is to have in the end.
+    pub interpolate: Option<u32>,
+}
+
 /// One job, from when it is taken until it is forgotten.
 pub struct Entry {
     /// 128 random bits, in hexadecimal: who knows it may see and cancel the job.
     pub id: String,
     /// Width and height of the picture.
     pub picture: (u32, u32),
-    /// Whether what other models would follow is asked for, too.
-    pub with_reference: bool,
+    /// What is wanted beside or of its video.
+    pub extras: Extras,
     cancel: Cancel,
     story: Mutex<Story>,
     /// The number of the newest event.
@@ -46,12 +55,12 @@ struct Story {
 }
 
 impl Entry {
-    /// Of a job that was just taken, with what others would follow if that is asked for.
-    pub fn new(job: &Job, with_reference: bool) -> Self {
+    /// Of a job that was just taken.
+    pub fn new(job: &Job, extras: Extras) -> Self {
         Self {
             id: format!("{:032x}", rand::random::<u128>()),
             picture: (job.scene.picture.width, job.scene.picture.height),
-            with_reference,
+            extras,
             cancel: Cancel::new(),
             story: Mutex::default(),
             changed: watch::Sender::new(0),
@@ -168,7 +177,7 @@ mod tests {
 
     #[test]
     fn late_readers_hear_the_newest_of_each_kind_once() {
-        let entry = Entry::new(&Job::default(), false);
+        let entry = Entry::new(&Job::default(), Extras::default());
         for step in 1..=3 {
             entry.tell(JobEvent::Preview(Preview::new(video(step))));
             entry.tell(JobEvent::Step {

@@ -50,6 +50,8 @@ pub struct JobParts {
     plate: Option<Vec<u8>>,
     /// `true` for what other models would follow, too: `reference.rgb` and `reference-masks.gray` then.
     reference: Option<String>,
+    /// `2` or `4`: a network (RIFE) makes frames between those of the video, so many times as many a second.
+    interpolate: Option<String>,
 }
 
 /// The parts of what was clicked.

@@ -3,7 +3,7 @@
 //! A job belongs to the server once it is taken: it goes on to its end though its client may have gone away, and what
 //! it made can be fetched for [`KEPT_FOR`]. Who wants it no longer says so (`DELETE`).
 
-use super::entry::{Entry, locked};
+use super::entry::{Entry, Extras, locked};
 use dragentity_core::error::{Error, Result};
 use dragentity_core::{Job, JobEvent};
 use std::collections::{HashMap, VecDeque};
@@ -89,8 +89,8 @@ impl Queue {
         }
     }
 
-    /// Takes a job, to be run when a device is free; with what others would follow if that is asked for.
-    pub fn submit(&self, job: Job, with_reference: bool) -> Result<Arc<Entry>, Refusal> {
+    /// Takes a job, to be run when a device is free.
+    pub fn submit(&self, job: Job, extras: Extras) -> Result<Arc<Entry>, Refusal> {
         let mut jobs = locked(&self.jobs);
         if jobs.stopping {
             return Err(Refusal::Stopping);
@@ -99,7 +99,7 @@ impl Queue {
             return Err(Refusal::Full);
         }
         jobs.prune(Instant::now());
-        let entry = Arc::new(Entry::new(&job, with_reference));
+        let entry = Arc::new(Entry::new(&job, extras));
         jobs.known.insert(entry.id.clone(), entry.clone());
         jobs.waiting.push_back((entry.clone(), job));
         jobs.tell_places();
@@ -230,7 +230,7 @@ mod tests {
     use dragentity_core::Video;
 
     fn entry_of(queue: &Queue) -> Arc<Entry> {
-        queue.submit(empty_job(), false).unwrap()
+        queue.submit(empty_job(), Extras::default()).unwrap()
     }
 
     fn empty_job() -> Job {
@@ -254,7 +254,10 @@ mod tests {
     fn jobs_are_taken_in_order_and_told_their_place() {
         let queue = Queue::new(3);
         let [a, b, c] = [(); 3].map(|()| entry_of(&queue));
-        assert_eq!(queue.submit(empty_job(), false).err(), Some(Refusal::Full));
+        assert_eq!(
+            queue.submit(empty_job(), Extras::default()).err(),
+            Some(Refusal::Full)
+        );
         assert_eq!(last(&c), JobEvent::Queued { ahead: 2 });
         let ticket = queue.take().unwrap();
         assert_eq!(ticket.entry.id, a.id);
@@ -307,7 +310,7 @@ mod tests {
         assert_eq!(last(&runs), JobEvent::Stopping);
         assert!(matches!(last(&waits), JobEvent::Failed { error } if error.contains("stopped")));
         assert_eq!(
-            queue.submit(empty_job(), false).err(),
+            queue.submit(empty_job(), Extras::default()).err(),
             Some(Refusal::Stopping)
         );
         assert_eq!(Queue::unfinished(&stopped), (true, false));

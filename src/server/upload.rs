@@ -1,6 +1,7 @@
 //! From the body of a request to a [`Job`] or a [`ClickJob`].
 
 use super::answer::{Refused, refuse};
+use super::entry::Extras;
 use axum::extract::Multipart;
 use axum::extract::multipart::{Field, MultipartError};
 use axum::http::StatusCode;
@@ -10,6 +11,7 @@ use dragentity_core::Job;
 use dragentity_core::error::{Error, Result};
 use dragentity_core::scene::settings::Choice;
 use dragentity_core::scene::{Mask, Picture, Preset, Scene, Settings};
+use dragentity_pipeline::interpolate::check_factor;
 use dragentity_pipeline::model::{About, SceneFrom};
 use std::error::Error as _;
 use std::future::Future;
@@ -45,8 +47,8 @@ pub struct Upload {
     pub preset: Option<Vec<u8>>,
     /// The bytes of a file of what is behind the things; without it that is filled.
     pub plate: Option<Vec<u8>>,
-    /// Whether what other models would follow is asked for, too.
-    pub with_reference: bool,
+    /// What is wanted beside or of the video.
+    pub extras: Extras,
 }
 
 impl Upload {
@@ -90,7 +92,7 @@ impl Upload {
         Job::new(scene, settings, true)
     }
 
-    /// Reads the parts `picture`, `preset`, `plate` and `reference` of a `multipart/form-data` body.
+    /// Reads the parts `picture`, `preset`, `plate`, `reference` and `interpolate` of a `multipart/form-data` body.
     ///
     /// # Errors
     /// What the client is told, for parts that are missing, unknown, sent twice, too large or too slow.
@@ -99,19 +101,31 @@ impl Upload {
             ("preset", MOST_PRESET),
             ("plate", MOST_BYTES),
             ("reference", MOST_NUMBERS),
+            ("interpolate", MOST_NUMBERS),
         ];
-        let (name, picture, [preset, plate, reference]) = read(parts, others).await?;
-        let with_reference = match reference.as_deref() {
+        let (name, picture, [preset, plate, reference, interpolate]) = read(parts, others).await?;
+        let reference = match reference.as_deref() {
             None | Some(b"false") => false,
             Some(b"true") => true,
             Some(_) => return Err(bad("the part \"reference\" is true or false")),
+        };
+        let factor = |bytes: Vec<u8>| {
+            let number = std::str::from_utf8(&bytes).ok()?.trim().parse().ok()?;
+            check_factor(number).is_ok().then_some(number)
+        };
+        let interpolate = match interpolate.map(factor) {
+            Some(None) => return Err(bad("the part \"interpolate\" is 2 or 4")),
+            found => found.flatten(),
         };
         Ok(Self {
             picture,
             name,
             preset,
             plate,
-            with_reference,
+            extras: Extras {
+                reference,
+                interpolate,
+            },
         })
     }
 }
@@ -335,7 +349,7 @@ mod tests {
             name: "a.png".into(),
             preset: Some(PRESET.into()),
             plate: None,
-            with_reference: false,
+            extras: Extras::default(),
         }
     }
 
@@ -466,7 +480,7 @@ mod tests {
                 name: good.name,
                 preset: Some(damaged(PRESET.as_bytes(), &preset)),
                 plate: None,
-                with_reference: good.with_reference,
+                extras: good.extras,
             });
         }
 

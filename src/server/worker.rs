@@ -1,5 +1,6 @@
 //! One thread for each device: takes a job, runs it, takes the next.
 
+use super::entry::Extras;
 use super::queue::{Queue, Ticket};
 use dragentity_core::Video;
 use dragentity_core::error::{Error, Result};
@@ -73,20 +74,30 @@ fn made(
     let Ticket { entry, job, .. } = ticket;
     let mut tell = |event| entry.tell(event);
     let cancel = entry.cancel();
-    if !entry.with_reference {
-        return Ok((runner.run(job, cancel, &mut tell)?, None));
-    }
-    let (video, size) = match is_at_once {
-        true => (None, at_once::size(job)),
-        false => {
+    let Extras {
+        reference,
+        interpolate,
+    } = entry.extras;
+    let mut follow = |size, tell: &mut dyn FnMut(_)| {
+        pollster::block_on(at_once.reference(job, size, cancel, tell))
+    };
+    let (video, reference) = match (reference, is_at_once) {
+        (false, _) => (runner.run(job, cancel, &mut tell)?, None),
+        (true, true) => {
+            let reference = follow(at_once::size(job), &mut tell)?;
+            (reference.video.clone(), Some(reference))
+        }
+        (true, false) => {
             let video = runner.run(job, cancel, &mut tell)?;
-            let size = [video.width, video.height];
-            (Some(video), size)
+            let reference = follow([video.width, video.height], &mut tell)?;
+            (video, Some(reference))
         }
     };
-    let reference = pollster::block_on(at_once.reference(job, size, cancel, &mut tell))?;
-    let video = video.unwrap_or_else(|| reference.video.clone());
-    Ok((video, Some(reference)))
+    let video = match interpolate {
+        Some(factor) => runner.smooth(&video, factor, cancel, &mut tell)?,
+        None => video,
+    };
+    Ok((video, reference))
 }
 
 #[cfg(test)]

@@ -274,6 +274,8 @@ pub enum ToWorker {
         segmenter: Option<String>,
         /// URL of the weights that find people's joints: loaded when they are first needed.
         pose: String,
+        /// URL of the weights that make frames between others: loaded when they are first needed.
+        interpolator: String,
         /// URL of the model's directory, ending in a slash: loaded when it is first needed.
         model: String,
     },
@@ -343,6 +345,15 @@ pub enum ToWorker {
         job: JobData,
         /// What makes it.
         maker: Maker,
+    },
+    /// Make frames between those of a video, so that it has `factor` times as many a second.
+    Smooth {
+        /// Comes back with every message.
+        number: u64,
+        /// The video.
+        video: Video,
+        /// 2 or 4.
+        factor: u32,
     },
     /// Stop generating, or making a mask.
     Cancel,

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { at, drag, entities, finished, generate, paint, phone, pixel, savedScene, settings, stage, swipe, tiny, until } from './actions.mjs';
+import { at, drag, entities, finished, generate, paint, phone, pixel, pixels, savedScene, settings, stage, swipe, tiny, until } from './actions.mjs';
 import { open } from './harness.mjs';
 
 const slow = { timeout: 240_000 };
@@ -147,6 +147,91 @@ test('the camera comes nearer: by a number, by its frame, and in the video', slo
   }
   await at(page, 'entity-camera-delete').click();
   assert.equal(await view(), undefined);
+});
+
+/** A canvas's pixels, in a raster that is the same for all. */
+const raster = (page, canvas) =>
+  at(page, canvas).evaluate(async (canvas) => {
+    for (let i = 0; i < 3; i += 1) await new Promise(requestAnimationFrame);
+    const small = new OffscreenCanvas(72, 48).getContext('2d');
+    small.drawImage(canvas, 0, 0, 72, 48);
+    return [...small.getImageData(0, 0, 72, 48).data];
+  });
+
+test('the camera goes round a thing: far and near go past it, on the picture and in the video alike', slow, async (t) => {
+  const page = await open(t, { at: tiny });
+  await stage(page);
+  await paint(page, [[0.45, 0.55], [0.55, 0.55]]);
+  await entities(page, 1);
+  await at(page, 'motions-open').click();
+  await at(page, 'camera-figures-orbit').click();
+  await page.keyboard.press('Escape');
+  const scene = () => savedScene(page);
+  const made = await scene();
+  const { mask } = made.entities[0];
+  const rows = [...pixels(mask).keys()].filter((i) => pixels(mask)[i]).map((i) => Math.floor(i / mask.width));
+  const foot = (Math.max(...rows) + 1) / mask.height;
+  assert.ok(Math.abs(made.view.ground.stands - foot) < 0.02, JSON.stringify([made.view, foot]));
+  assert.match(await at(page, 'entity-camera').textContent(), /Goes round a place/);
+  await at(page, 'undo').click();
+  assert.equal((await scene()).view, undefined);
+
+  // By hand: a path of the camera, and a horizon.
+  await at(page, 'tool-camera').click();
+  await drag(page, [[0.5, 0.2], [0.55, 0.2], [0.62, 0.2]]);
+  await at(page, 'entity-camera-horizon').fill('30');
+  await at(page, 'entity-camera-horizon').press('Enter');
+  await at(page, 'entity-camera-stays').fill('70');
+  await at(page, 'entity-camera-stays').press('Enter');
+  const { view } = await scene();
+  assert.deepEqual(view.ground, { horizon: 0.3, stands: 0.7 });
+  await at(page, 'tool-move').click();
+  await settings(page, { frames: 4 });
+  await until(() => at(page, 'stage').getAttribute('data-live'), 'the plate', 120_000);
+  await generate(page);
+  await finished(page, 120_000);
+  const frame = async (number) => {
+    await at(page, 'scrub').fill(number);
+    return raster(page, 'result');
+  };
+  const first = await frame('0');
+  const last = await frame(await at(page, 'scrub').getAttribute('max'));
+  // What is beyond the horizon has gone all the way, what is where the camera stays has not, what is nearer has gone the other way.
+  const off = (y, by) => {
+    let sum = 0;
+    for (let x = 16; x < 56; x += 1) {
+      const [a, b] = [first[(y * 72 + x - by) * 4], last[(y * 72 + x) * 4]];
+      sum += Math.abs(a - b);
+    }
+    return sum / 40;
+  };
+  const best = (y) => [-6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10].reduce((a, b) => (off(y, b) < off(y, a) ? b : a));
+  const way = Math.round(((await scene()).background.at(-1)[0] - (await scene()).background[0][0]) * 72);
+  assert.ok(way >= 6, `a way of ${way}`);
+  assert.ok(Math.abs(best(6) - way) <= 1, `beyond the horizon ${best(6)} of ${way}`);
+  assert.ok(Math.abs(best(33)) <= 1, `where it stays ${best(33)}`);
+  assert.ok(best(46) < 0, `nearer ${best(46)}`);
+  // The picture shows the same at the end.
+  await at(page, 'playhead').evaluate((range) => {
+    range.value = range.max;
+    range.dispatchEvent(new Event('input'));
+  });
+  await page.mouse.move(2, 2);
+  let apart;
+  await until(async () => {
+    const live = await raster(page, 'stage');
+    const far = live.map((v, i) => Math.abs(v - last[i])).filter((v) => v > 24).length;
+    apart = far / live.length;
+    // The paths are drawn over it.
+    return apart < 0.05;
+  }, 'the picture as the video has it', 10_000).catch((error) => {
+    throw new Error(`${error.message}: ${apart}`);
+  });
+  // Empty, the picture is flat again.
+  await at(page, 'tool-camera').click();
+  await at(page, 'entity-camera-horizon').fill('');
+  await at(page, 'entity-camera-horizon').press('Enter');
+  assert.equal((await scene()).view, undefined);
 });
 
 test('the handles of the camera’s frame follow a finger, too', slow, async (t) => {

@@ -129,6 +129,33 @@ test('a video goes on from its last frame, and its frames are saved', { timeout:
   await entities(page, 1);
 });
 
+test('a video is made twice as smooth, with what was between its frames', { timeout: 600_000 }, async (t) => {
+  const page = await open(t, { at: tiny });
+  await stage(page);
+  assert.ok(await at(page, 'smooth').isDisabled(), 'there is no video yet');
+  await paint(page, [[0.35, 0.5], [0.45, 0.5]]);
+  await settings(page, { frames: 3, fps: 5 });
+  await make(page, [0.5, 0.5]);
+  const own = [await shown(page, 0), await shown(page, 1), await shown(page, 2)];
+  await at(page, 'smooth').click();
+  await until(async () => (await count(page)) === 5, 'frames between the others', 300_000);
+  await finished(page);
+  for (const [i, frame] of own.entries()) {
+    assert.ok(apart(await shown(page, 2 * i), frame) < 0.5, `frame ${i} has changed`);
+  }
+  // What is between is neither of both, and nearer to each than they are to each other.
+  const between = await shown(page, 1);
+  const far = apart(own[0], own[1]);
+  for (const one of own.slice(0, 2)) {
+    const off = apart(between, one);
+    assert.ok(off > 0.1 * far && off < 0.9 * far, `${off} of ${far}`);
+  }
+  assert.equal(await rows(page).count(), 2, 'both are listed');
+  assert.match(await at(page, 'result-open').first().getAttribute('aria-label'), /5 frames, 0\.5 s/);
+  // What is generated again is what was asked for.
+  assert.equal(await at(page, 'set-frames').inputValue(), '3');
+});
+
 /** The player's picture, at another size. */
 const painted = (page, width, height) =>
   at(page, 'result').evaluate((canvas, [width, height]) => {

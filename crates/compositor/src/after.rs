@@ -128,6 +128,7 @@ fn moved(mask: &Mask, motion: &Motion, frame: usize) -> Mask {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dragentity_core::scene::ground::Ground;
     use dragentity_core::scene::{Look, Picture, Pose, Trajectory, View};
 
     fn disc(at: [f32; 2]) -> Mask {
@@ -175,7 +176,7 @@ mod tests {
                 scale: 1.5,
                 ..Pose::default()
             }],
-            horizon: None,
+            ground: None,
         };
         let nearer = after(&scene, 12);
         let [x, y] = centre(&nearer[0]);
@@ -194,8 +195,7 @@ mod tests {
         // Round what stands as far down as this does, it stays.
         let foot = scene.entities[1].foot().unwrap();
         scene.view = View {
-            about: [0.5, foot],
-            horizon: Some(foot - 0.2),
+            ground: Some(Ground::new(foot - 0.2, foot)),
             ..View::default()
         };
         let [x, _] = centre(&after(&scene, 12)[1]);

@@ -88,13 +88,13 @@ fn failed(why: &dyn std::fmt::Display) -> Error {
 fn with_colours(rbsp: &[u8]) -> Vec<u8> {
     let bits = rbsp
         .iter()
-        .flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1 == 1));
+        .flat_map(|byte| (0..8).rev().map(move |bit| (byte >> bit) & 1 == 1));
     let mut bits: Vec<bool> = bits.collect();
     // The last one marks the end, the one before it says that there is nothing more.
     while bits.pop() == Some(false) {}
     bits.pop();
     let mut put = |value: u32, count: u32| {
-        bits.extend((0..count).rev().map(|bit| value >> bit & 1 == 1));
+        bits.extend((0..count).rev().map(|bit| (value >> bit) & 1 == 1));
     };
     // There is more: no shape of pixels, no overscan; of no kind of television, in limited range, whose colours are told.
     put(0b1001, 4);
@@ -105,10 +105,13 @@ fn with_colours(rbsp: &[u8]) -> Vec<u8> {
     }
     // No places of colours, times, buffers or limits. The end, to a whole byte.
     put(1, 7);
-    while bits.len() % 8 > 0 {
+    while !bits.len().is_multiple_of(8) {
         bits.push(false);
     }
-    let byte = |bits: &[bool]| bits.iter().fold(0, |byte, &bit| byte << 1 | u8::from(bit));
+    let byte = |bits: &[bool]| {
+        bits.iter()
+            .fold(0, |byte, &bit| (byte << 1) | u8::from(bit))
+    };
     bits.chunks(8).map(byte).collect()
 }
 

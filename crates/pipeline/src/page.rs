@@ -4,6 +4,7 @@
 
 use crate::at_once::{AtOnce, Prepared};
 use crate::engine::{Engine, Observer};
+use crate::interpolate::Interpolator;
 use crate::model::{About, Model, ModelOptions};
 use crate::pose::PoseFinder;
 use crate::segmenter::Segmenter;
@@ -45,6 +46,8 @@ pub struct Addresses {
     pub model: String,
     /// Of the weights that find people's joints.
     pub pose: String,
+    /// Of the weights that make frames between others.
+    pub interpolator: String,
 }
 
 /// What makes a video.
@@ -95,6 +98,7 @@ struct On<B: Backend> {
     engine: Option<Engine<B>>,
     opened: Option<Model<B>>,
     pose: Option<PoseFinder<B>>,
+    interpolator: Option<Interpolator<B>>,
 }
 
 /// Calls the same on either device.
@@ -206,6 +210,25 @@ impl PageDevice {
         })
     }
 
+    /// Makes frames between those of a video ([`Interpolator::smooth`]).
+    ///
+    /// # Errors
+    /// Those, and those of [`Interpolator::load`].
+    pub fn smooth<'a>(
+        &'a mut self,
+        video: &'a Video,
+        factor: u32,
+        cancel: &'a Cancel,
+        on_event: &'a mut dyn FnMut(JobEvent),
+    ) -> Work<'a, Video> {
+        Box::pin(async move {
+            on_either!(&mut self.place, on => {
+                let interpolator = on.interpolator(&mut *on_event).await?;
+                interpolator.smooth(video, factor, cancel, on_event).await
+            })
+        })
+    }
+
     /// What is shown while paths are drawn, see [`AtOnce::prepare`].
     ///
     /// # Errors
@@ -294,6 +317,7 @@ impl<B: Backend> On<B> {
             engine: None,
             opened: None,
             pose: None,
+            interpolator: None,
         })
     }
 
@@ -360,6 +384,20 @@ impl<B: Backend> On<B> {
             }
         };
         Ok(self.pose.insert(pose))
+    }
+
+    async fn interpolator(
+        &mut self,
+        on_event: &mut dyn FnMut(JobEvent),
+    ) -> Result<&Interpolator<B>> {
+        let interpolator = match self.interpolator.take() {
+            Some(interpolator) => interpolator,
+            None => {
+                let place = &self.addresses.interpolator;
+                Interpolator::load(place, &self.device, on_event).await?
+            }
+        };
+        Ok(self.interpolator.insert(interpolator))
     }
 
     async fn engine(

@@ -1,9 +1,10 @@
 //! Motions to choose from, for a thing and for the camera.
 
 use super::{Editor, Outcome, anchor};
+use dragentity_core::scene::ground::{Ground, HORIZON};
 use dragentity_core::scene::trajectory::Figure;
 use dragentity_core::scene::view::{ORBITS, Zoom, orbit};
-use dragentity_core::scene::{Entity, Trajectory, View};
+use dragentity_core::scene::{Trajectory, View};
 
 /// How wide they are for a thing, as fractions of the picture's longer side; the second one comes first.
 const THING: [f32; 3] = [0.15, 0.28, 0.45];
@@ -11,8 +12,8 @@ const THING: [f32; 3] = [0.15, 0.28, 0.45];
 const CAMERA: [f32; 3] = [0.04, 0.08, 0.14];
 /// How much nearer the camera comes.
 const NEARER: [f32; 3] = [1.15, 1.35, 1.8];
-/// The row round which it goes where nobody says.
-const STANDS: f32 = 0.85;
+/// The row on which stands what it goes round, and the height of that, where nobody says.
+const STANDS: (f32, f32) = (0.85, 0.5);
 
 impl Editor {
     /// Has the selected entity move so: over the whole video, and with each further press in the next size.
@@ -44,7 +45,7 @@ impl Editor {
         let view = View {
             about: about.unwrap_or(now.about),
             poses: next(NEARER.map(|scale| zoom.poses(scale)), Some(&now.poses)),
-            horizon: now.horizon,
+            ground: now.ground,
         };
         self.set_view(view)
     }
@@ -52,27 +53,40 @@ impl Editor {
     /// Has the camera go round the selected entity, or else round what it went round before: with each further press farther.
     pub fn take_orbit(&mut self) -> Outcome {
         let now = &self.scene.view;
-        let before = now.horizon.map(|_| now.about[1]);
-        let foot = self.selected_open().and_then(Entity::foot);
-        let stands = foot.or(before).unwrap_or(STANDS);
+        let (stands, height) = self.gone_round();
         let done = self.scene.background.clone().zip(Some(now.clone()));
-        let (path, view) = next(ORBITS.map(|far| orbit(stands, far)), done.as_ref());
+        let orbits = ORBITS.map(|far| orbit(stands, height, far));
+        let (path, view) = next(orbits, done.as_ref());
         self.knob = None;
         self.set_camera(Some(path), view)
     }
 
-    /// Where the horizon is, a fraction of the height, past whose ground the camera's path leads; none leads the picture as something
-    /// flat.
-    pub fn set_horizon(&mut self, row: Option<f32>) -> Outcome {
-        let view = View {
-            horizon: row,
-            ..self.scene.view.clone()
-        };
-        let view = view.cleaned();
-        match view == self.scene.view {
-            true => Outcome::Changed,
-            false => self.set_view(view),
+    /// The row on which stands what the camera goes round, and the height of its middle: of the selected entity, or else as before.
+    fn gone_round(&self) -> (f32, f32) {
+        let now = &self.scene.view;
+        let own = self.selected_open();
+        let own = own.and_then(|entity| Some((entity.foot()?, anchor(&entity.mask)[1])));
+        let before = now.ground.map(|ground| (ground.stands(), now.about[1]));
+        own.or(before).unwrap_or(STANDS)
+    }
+
+    /// The rows, fractions of the height, of the horizon past whose ground the camera's path leads, and of what it goes round; one that
+    /// is not given stays. Neither leads the picture as something flat.
+    pub fn set_ground(&mut self, rows: Option<[Option<f32>; 2]>) -> Outcome {
+        let now = self.scene.view.ground;
+        let ground = rows.map(|[horizon, stands]| {
+            let stands = stands.or(now.map(|own| own.stands()));
+            let stands = stands.unwrap_or_else(|| self.gone_round().0);
+            let horizon = horizon.or(now.map(|own| own.horizon()));
+            Ground::new(horizon.unwrap_or(HORIZON), stands)
+        });
+        if ground == now {
+            return Outcome::Changed;
         }
+        self.set_view(View {
+            ground,
+            ..self.scene.view.clone()
+        })
     }
 
     /// The figure in the size after the one that there is now, or in the middle one.

@@ -172,7 +172,7 @@ impl Editor {
             Gesture::Pose(posed) if posed.of == Lane::Camera => View {
                 about: posed.about[1],
                 poses: posed.poses.clone(),
-                horizon: self.scene.view.horizon,
+                ground: self.scene.view.ground,
             },
             Gesture::Key(keyed) if keyed.of == Lane::Camera => {
                 let mut view = self.scene.view.clone();

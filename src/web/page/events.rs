@@ -52,8 +52,9 @@ pub fn wire() {
     click("compare", App::toggle_wipe);
     click("onion", App::toggle_onion);
     click("extend", App::extend);
+    click("smooth", App::smooth);
     click("full-screen", |app| app.full_screen());
-    click("aside", |app| app.toggle_aside());
+    click("aside", App::toggle_aside);
     click("no-plate", |app| app.done(|e| e.set_plate(None)));
     click("from-all", |app| app.done(Editor::fill_from_all));
     click("save-plate", App::save_plate);

@@ -83,6 +83,8 @@ impl App {
     pub(super) fn show_extend(&self) {
         let idle = self.player.video().is_some() && self.job.is_none();
         dom::by_id::<HtmlButtonElement>("extend").set_disabled(!idle);
+        let smoother = idle && self.can_smooth();
+        dom::by_id::<HtmlButtonElement>("smooth").set_disabled(!smoother);
     }
 
     /// Shows the video on the whole screen, or no longer.

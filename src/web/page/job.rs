@@ -17,6 +17,12 @@ use std::sync::Arc;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{HtmlButtonElement, HtmlProgressElement};
 
+/// How many times as many frames a video has when it is made smoother.
+const SMOOTHER: u32 = 2;
+/// Most frames a second that are made so, and most bytes.
+const SMOOTH_FPS: u32 = 120;
+const SMOOTH_BYTES: usize = 800 << 20;
+
 /// How long a worker has to end a cancelled job before it is ended itself.
 const PATIENCE: i32 = 4000;
 
@@ -26,6 +32,8 @@ pub enum At {
     Worker(Maker),
     /// By a server.
     Server(RemoteJob),
+    /// In the page's worker, which makes frames between those of the video that is shown, of which the scene's first is this one.
+    Smoother(u32),
 }
 
 /// The job that runs.
@@ -66,14 +74,14 @@ impl Running {
     /// The job at its server, if one runs it.
     pub fn remote_job(&mut self) -> Option<&mut RemoteJob> {
         match &mut self.at {
-            At::Worker(_) => None,
+            At::Worker(_) | At::Smoother(_) => None,
             At::Server(remote) => Some(remote),
         }
     }
 
     /// Whether it runs in the page's worker, and ends with it.
     pub fn is_worker(&self) -> bool {
-        matches!(self.at, At::Worker(_))
+        matches!(self.at, At::Worker(_) | At::Smoother(_))
     }
 }
 
@@ -134,6 +142,57 @@ impl App {
         self.update();
     }
 
+    /// Makes frames between those of the video that is shown, so that there are twice as many a second.
+    pub(super) fn smooth(&mut self) {
+        let video = self.player.video().cloned();
+        let Some(video) = video.filter(|_| self.job.is_none() && self.can_smooth()) else {
+            return;
+        };
+        close_errors();
+        self.start_if_gone();
+        self.jobs += 1;
+        let number = self.jobs;
+        let (settings, sample) = self.shown_settings();
+        self.link.send(&ToWorker::Smooth {
+            number,
+            video: Video::clone(&video),
+            factor: SMOOTHER,
+        });
+        self.job = Some(Running {
+            number,
+            at: At::Smoother(self.player.before() * SMOOTHER),
+            revision: self.shown_revision.unwrap_or(u64::MAX),
+            aspect: self.player.aspect(),
+            settings,
+            sample,
+            phase: "Starting".into(),
+            fraction: 0.0,
+            first_step: None,
+            before_steps: now(),
+            cancelled: false,
+            arrived: None,
+        });
+        self.show_job();
+        self.update();
+    }
+
+    /// Whether the video that is shown can have more frames.
+    pub(super) fn can_smooth(&self) -> bool {
+        self.player.video().is_some_and(|video| {
+            let bytes: usize = video.frames.iter().map(Vec::len).sum();
+            let most = bytes * SMOOTHER as usize <= SMOOTH_BYTES;
+            video.frames.len() > 1 && video.fps * SMOOTHER <= SMOOTH_FPS && most
+        })
+    }
+
+    /// Starts the worker again where it is gone: it may start by now.
+    fn start_if_gone(&mut self) {
+        if self.gone {
+            self.crashes = 0;
+            self.start_worker();
+        }
+    }
+
     /// The scene as the player and the worker need it: both have the picture, or need none.
     pub(super) fn scene_without_picture(&self) -> Scene {
         without_picture(self.editor.scene())
@@ -141,11 +200,7 @@ impl App {
 
     /// Has the worker begin with job `number`.
     fn generate_here(&mut self, number: u64, wanted: &Wanted) -> At {
-        if self.gone {
-            // It may start by now.
-            self.crashes = 0;
-            self.start_worker();
-        }
+        self.start_if_gone();
         self.send_picture();
         let settings = wanted.opened.as_ref().unwrap_or(&wanted.settings);
         let maker = wanted.maker;
@@ -168,7 +223,7 @@ impl App {
         self.live.forget();
         let number = job.number;
         match &job.at {
-            At::Worker(_) => self.link.send(&ToWorker::Cancel),
+            At::Worker(_) | At::Smoother(_) => self.link.send(&ToWorker::Cancel),
             At::Server(remote) => remote.forget(),
         }
         self.show_job();
@@ -180,7 +235,7 @@ impl App {
                     .filter(|j| j.number == number)
                     .map(|j| &j.at)
                 {
-                    Some(At::Worker(_)) => {
+                    Some(At::Worker(_) | At::Smoother(_)) => {
                         app.restart_worker();
                         say(
                             Kind::Note,
@@ -266,7 +321,12 @@ impl App {
                 progress(format!("Frame {done} of {total}"), fraction);
             }
             JobEvent::Smoothing { done, total } => {
-                progress(format!("Frame {done} of {total} between others"), 0.99);
+                let share = f64::from(done) / f64::from(total.max(1));
+                progress(
+                    format!("Frame {done} of {total} between others"),
+                    0.08 + 0.92 * share,
+                );
+                job.first_step.get_or_insert(began);
             }
             JobEvent::Preview(preview) => {
                 // Without its frames there is nothing to see of it.
@@ -314,8 +374,12 @@ impl App {
         let Some(job) = self.job.take_if(|j| j.number == number) else {
             return;
         };
-        let (video, before) = self.joined(video);
-        if !job.is_worker() || before > 0 {
+        let smoother = matches!(job.at, At::Smoother(_));
+        let (video, before) = match job.at {
+            At::Smoother(before) => (video, before),
+            _ => self.joined(video),
+        };
+        if !job.is_worker() || before > 0 || smoother {
             self.player.leave_gpu();
         }
         let video = Arc::new(video);

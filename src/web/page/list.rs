@@ -730,27 +730,38 @@ fn camera_row() -> Element {
         &acts,
         &state,
         &pose_row(Lane::Camera),
-        &horizon_row(),
+        &ground_row(),
     ] {
         dom::append(&row, child);
     }
     row
 }
 
-/// Where the horizon is, past whose ground the camera's path leads.
-fn horizon_row() -> HtmlElement {
-    let field = percent_row(
+/// The horizon past whose ground the camera's path leads, and what it goes round.
+fn ground_row() -> HtmlElement {
+    let both: HtmlElement = dom::create("div", "ground");
+    let row = |percent: f32| percent.is_finite().then_some(percent / 100.0);
+    let horizon = percent_row(
         "Horizon, %",
         "How far down the picture the horizon is: the camera’s path then leads round what stands at the lower line, past what is far and near. \
          Empty: the picture is led as something flat",
         "entity-camera-horizon",
-        |percent| {
-            let row = percent.is_finite().then_some(percent / 100.0);
-            act(move |app| app.done(|e| e.set_horizon(row)));
+        move |percent| {
+            let rows = row(percent).map(|row| [Some(row), None]);
+            act(move |app| app.done(|e| e.set_ground(rows)));
         },
     );
-    let _ = field.class_list().add_1("horizon");
-    field
+    let stands = percent_row(
+        "Stays, %",
+        "How far down the picture that stands which the camera goes round",
+        "entity-camera-stays",
+        move |percent| act(move |app| app.done(|e| e.set_ground(Some([None, row(percent)])))),
+    );
+    let _ = horizon.class_list().add_1("horizon");
+    let _ = stands.class_list().add_1("stays");
+    dom::append(&both, &horizon);
+    dom::append(&both, &stands);
+    both
 }
 
 fn fill_camera(editor: &Editor) {
@@ -768,10 +779,17 @@ fn fill_camera(editor: &Editor) {
         "data-selected",
         if in_hand { "true" } else { "false" },
     );
-    let round = scene.background.is_some() && scene.view.horizon.is_some();
+    let ground = scene.view.ground;
+    let round = scene.background.is_some() && ground.is_some();
+    if let Some(both) = find(".ground") {
+        dom::show(&both, in_hand || round);
+    }
     if let Some(horizon) = find(".horizon") {
-        dom::show(&horizon, in_hand || round);
-        fill_percent(&horizon, scene.view.horizon);
+        fill_percent(&horizon, ground.map(|ground| ground.horizon()));
+    }
+    if let Some(stays) = find(".stays") {
+        dom::show(&stays, ground.is_some());
+        fill_percent(&stays, ground.map(|ground| ground.stands()));
     }
     let words = match (scene.background.is_some(), scene.view.is_still()) {
         _ if round => "Goes round a place",

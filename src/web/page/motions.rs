@@ -63,7 +63,7 @@ fn zoomed(zoom: Zoom) -> Element {
     let view = View {
         about: [0.5; 2],
         poses: zoom.poses(2.0),
-        horizon: None,
+        ground: None,
     };
     let t = view.poses.iter().map(|pose| (pose.scale, pose.t));
     let (_, nearest) = t.fold((1.0, 1.0), |a, b| if b.0 > a.0 { b } else { a });

@@ -256,7 +256,7 @@ impl Stage {
                 .filter(|_| editor.tool() == Tool::Camera);
             if let Some(ground) = ground {
                 // The horizon, and where the camera's path leaves everything.
-                for (row, alpha) in [(ground.horizon(), 0.9), (scene.view.about[1], 0.5)] {
+                for (row, alpha) in [(ground.horizon(), 0.9), (ground.stands(), 0.5)] {
                     pen.line([[0.0, row], [1.0, row]].into_iter(), CAMERA, alpha);
                 }
             }

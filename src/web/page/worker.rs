@@ -19,6 +19,7 @@ const MOST_THREADS: usize = 16;
 
 /// What finds people's joints, beside the page.
 const POSE: &str = "models/blaze_pose/model.safetensors";
+const INTERPOLATOR: &str = "models/rife/model.safetensors";
 
 /// What the worker computes on.
 pub(super) struct Device {
@@ -54,6 +55,7 @@ impl App {
             threads: self.threads,
             segmenter,
             pose: address(POSE),
+            interpolator: address(INTERPOLATOR),
             model: address(&format!("{model}/")),
         };
         let main = start(self.choice, Some(address(&self.segmenter_url)));

@@ -76,6 +76,12 @@ enum Task {
         job: Job,
         maker: Maker,
     },
+    /// Make frames between those of a video.
+    Smooth {
+        number: u64,
+        video: Video,
+        factor: u32,
+    },
 }
 
 #[derive(Default)]
@@ -186,12 +192,17 @@ fn hear(message: ToWorker) {
             threads,
             segmenter,
             pose,
+            interpolator,
             model,
         } => push(Task::Start {
             device,
             threads,
             segmenter,
-            addresses: Addresses { model, pose },
+            addresses: Addresses {
+                model,
+                pose,
+                interpolator,
+            },
         }),
         #[cfg(feature = "wgpu")]
         ToWorker::Canvas(canvas) => with(|s| s.canvas = canvas.dyn_into().ok()),
@@ -293,6 +304,20 @@ fn hear(message: ToWorker) {
             }
             Err(error) => failed(Of::Job(number), &error),
         },
+        ToWorker::Smooth {
+            number,
+            video,
+            factor,
+        } => {
+            with(State::stop_looking);
+            let picture = with(|s| s.picture.clone());
+            push(Task::Smooth {
+                number,
+                video,
+                factor,
+            });
+            push(Task::Look(picture));
+        }
         ToWorker::Cancel => {
             let waiting: Vec<Of> = with(|s| {
                 if let Some(cancel) = &s.cancel {
@@ -300,7 +325,9 @@ fn hear(message: ToWorker) {
                 }
                 s.stop_preparing();
                 let asked = |t: &Task| match t {
-                    Task::Generate { number, .. } => Some(Of::Job(*number)),
+                    Task::Generate { number, .. } | Task::Smooth { number, .. } => {
+                        Some(Of::Job(*number))
+                    }
                     Task::Segment { number, .. } => Some(Of::Mask(*number)),
                     _ => None,
                 };
@@ -520,6 +547,20 @@ async fn does(place: &mut Place, task: Task) {
                 Err(error) => log::debug!("preparing: {error}"),
             }
         }
+        Task::Smooth {
+            number,
+            video,
+            factor,
+        } => {
+            let cancel = Cancel::new();
+            with(|s| s.cancel = Some(cancel.clone()));
+            let video = place.smooth(number, &video, factor, &cancel).await;
+            with(|s| s.cancel = None);
+            match video {
+                Ok(video) => hand_over(number, video),
+                Err(error) => failed(Of::Job(number), &error),
+            }
+        }
         Task::Generate { number, job, maker } => {
             let cancel = Cancel::new();
             with(|s| s.cancel = Some(cancel.clone()));
@@ -587,7 +628,9 @@ fn refuse(task: &Task) {
             failed(Of::Mask(*number), &error);
         }
         Task::Joints { number, .. } => nobody(*number, &error),
-        Task::Generate { number, .. } => failed(Of::Job(*number), &error),
+        Task::Generate { number, .. } | Task::Smooth { number, .. } => {
+            failed(Of::Job(*number), &error);
+        }
         Task::Segmenter(_) => took(Err(error)),
         Task::Model { number, .. } => opened(*number, Err(error)),
         Task::Start { .. }

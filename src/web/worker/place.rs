@@ -206,6 +206,21 @@ impl Place {
         self.device.prepare(scene, cancel).await
     }
 
+    /// Makes frames between those of a video; what is said of it goes to the page under its number.
+    ///
+    /// # Errors
+    /// Those of [`PageDevice::smooth`].
+    pub async fn smooth(
+        &mut self,
+        number: u64,
+        video: &Video,
+        factor: u32,
+        cancel: &Cancel,
+    ) -> Result<Video> {
+        let mut tell = |event| pass_on(number, event);
+        self.device.smooth(video, factor, cancel, &mut tell).await
+    }
+
     /// Runs a job; what it says goes to the page under its number.
     ///
     /// # Errors

@@ -2,21 +2,24 @@
 
 use super::parts::{Held, held_together};
 use super::{Entity, Scene, Trajectory, TrajectoryPoint};
+use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 
 /// The rows between which a horizon may be. Above the picture, what is seen lies farther down.
 pub const HORIZONS: RangeInclusive<f32> = -1.0..=0.9;
+/// The row where most pictures have it.
+pub const HORIZON: f32 = 0.42;
 /// The least height from the horizon to what the camera goes round, a fraction of the picture's.
 const LEAST_HEIGHT: f32 = 0.1;
 
 /// A ground that goes off to a horizon, past which the camera goes sideways, or rises, and looks at the same place of it all the time: that
 /// place stays, what is farther goes along with the camera, what is nearer goes the other way. Of a plane seen from above, the shift of a
 /// row grows evenly from the horizon down, as its nearness does; beyond the horizon everything is as far as that.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ground {
     /// Row of the horizon, a fraction of the height.
     horizon: f32,
-    /// The row that stays.
+    /// The row that stays, below that.
     stands: f32,
 }
 
@@ -32,9 +35,31 @@ impl Ground {
         }
     }
 
+    /// The same in a form that everything else can rely on; files may have anything.
+    pub fn cleaned(self) -> Self {
+        Self::new(self.horizon, self.stands)
+    }
+
+    /// Why it cannot be used as it is, if it cannot: the end of a sentence that begins with what it is.
+    pub fn fault(self) -> Option<String> {
+        let usable = HORIZONS.contains(&self.horizon) && (0.0..=1.0).contains(&self.stands);
+        (!usable).then(|| {
+            format!(
+                "has a horizon that is not {} to {} of the height, or goes round a row that is not 0 to 1; change it",
+                HORIZONS.start(),
+                HORIZONS.end()
+            )
+        })
+    }
+
     /// Row of the horizon.
     pub fn horizon(&self) -> f32 {
         self.horizon
+    }
+
+    /// The row that stays.
+    pub fn stands(&self) -> f32 {
+        self.stands
     }
 
     /// By which share of the camera's way the ground is moved at a row: 1 at the horizon and above it, 0 where it stays.
@@ -139,6 +164,12 @@ mod tests {
         // However it is asked for, the horizon is above what stands.
         assert!(Ground::new(0.9, 0.3).share(0.3).abs() < 1e-6);
         assert!(Ground::new(f32::NAN, f32::NAN).share(0.0).is_finite());
+        let odd = Ground {
+            horizon: 0.95,
+            stands: f32::INFINITY,
+        };
+        assert!(odd.fault().unwrap().contains("horizon"));
+        assert_eq!(odd.cleaned().fault(), None);
     }
 
     #[test]
@@ -160,8 +191,7 @@ mod tests {
         // Flat: nothing leaves its place in the ground.
         assert!(scene.held(9).iter().all(|held| held.trajectory.is_none()));
         scene.view = View {
-            about: [0.5, 0.8],
-            horizon: Some(0.4),
+            ground: Some(Ground::new(0.4, 0.8)),
             ..View::default()
         };
         let held = scene.held(9);

@@ -390,6 +390,7 @@ impl History {
 mod tests {
     use super::*;
     use crate::scene::Picture;
+    use crate::scene::ground::Ground;
     use crate::scene::skeleton::JOINTS;
     use proptest::prelude::*;
 
@@ -470,7 +471,7 @@ mod tests {
                         scale,
                         ..Pose::default()
                     }],
-                    horizon: Some(0.1 * scale),
+                    ground: Some(Ground::new(0.1 * scale, 0.9)),
                 },
             }),
             prop::collection::vec((0usize..4, any::<bool>(), any::<Option<u8>>()), 0..3).prop_map(

@@ -1,7 +1,7 @@
 //! The camera's view: how much of the scene fills the frame over time, and how that is turned. What comes of it is the whole frame,
 //! things and ground alike, seen from nearer; the camera's path ([`Scene::background`](super::Scene)) leads the ground alone.
 
-use super::ground::{Ground, HORIZONS};
+use super::ground::{Ground, HORIZON};
 use super::pose::{MAX_POSES, MAX_ROTATION};
 use super::{Pose, Trajectory, TrajectoryPoint};
 use serde::{Deserialize, Serialize};
@@ -18,10 +18,9 @@ pub struct View {
     pub about: [f32; 2],
     /// How the picture is turned and enlarged about that place; its depth counts for nothing. Without any it is seen as a whole.
     pub poses: Vec<Pose>,
-    /// The row of the horizon, a fraction of the picture's height, where the camera's path leads round what stands at
-    /// `about`: see [`Ground`]. Without one the picture is led as something flat.
+    /// What the camera's path leads past, where it goes round something. Without it the picture is led as something flat.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub horizon: Option<f32>,
+    pub ground: Option<Ground>,
 }
 
 impl Default for View {
@@ -29,7 +28,7 @@ impl Default for View {
         Self {
             about: [0.5; 2],
             poses: Vec::new(),
-            horizon: None,
+            ground: None,
         }
     }
 }
@@ -65,17 +64,13 @@ impl View {
                 .into_iter()
                 .map(bounded)
                 .collect(),
-            horizon: self
-                .horizon
-                .filter(|v| v.is_finite())
-                .map(|v| v.clamp(*HORIZONS.start(), *HORIZONS.end())),
+            ground: self.ground.map(Ground::cleaned),
         }
     }
 
     /// The ground past which its path leads, where it goes round something.
     pub fn ground(&self) -> Option<Ground> {
-        let own = self.cleaned();
-        own.horizon.map(|row| Ground::new(row, own.about[1]))
+        self.ground.map(Ground::cleaned)
     }
 
     /// Why it cannot be used as it is, if it cannot: the end of a sentence that begins with what it is.
@@ -90,12 +85,8 @@ impl View {
         if !self.about.iter().all(|v| (0.0..=1.0).contains(v)) {
             return Some("is about a place outside the picture; choose one within".into());
         }
-        if self.horizon.is_some_and(|row| !HORIZONS.contains(&row)) {
-            return Some(format!(
-                "has a horizon that is not {} to {} of the height; change it",
-                HORIZONS.start(),
-                HORIZONS.end()
-            ));
+        if let Some(fault) = self.ground.and_then(Ground::fault) {
+            return Some(fault);
         }
         (!self.poses.iter().all(usable)).then(|| {
             format!(
@@ -208,13 +199,11 @@ impl Seen {
 
 /// How far the things of a picture go past each other when the camera goes round one of them, `[less, usual, more]`: the amplitude of its
 /// way to either side, a fraction of the width.
-pub const ORBITS: [f32; 3] = [0.03, 0.06, 0.1];
+pub const ORBITS: [f32; 3] = [0.025, 0.045, 0.08];
 
-/// A ready motion of the camera round what stands at a row, to one side, to the other, and back: its path, and how it looks meanwhile,
-/// so much nearer that the picture's borders stay out of sight.
-pub fn orbit(stands: f32, amplitude: f32) -> (Trajectory, View) {
-    /// Where most pictures have it.
-    const HORIZON: f32 = 0.42;
+/// A ready motion of the camera round what stands at a row and whose middle is at a `height`, to one side, to the other, and back: its
+/// path, and how it looks meanwhile, so much nearer that the picture's borders stay out of sight.
+pub fn orbit(stands: f32, height: f32, amplitude: f32) -> (Trajectory, View) {
     /// Nearer by more than the way needs: what comes nearer does so more slowly than what goes sideways begins.
     const FREE: f32 = 2.6;
     const PLACES: usize = 17;
@@ -232,11 +221,11 @@ pub fn orbit(stands: f32, amplitude: f32) -> (Trajectory, View) {
         ..Pose::default()
     };
     let near = 1.0 + FREE * amplitude;
-    let stands = stands.clamp(0.0, 1.0);
     let view = View {
-        about: [0.5, stands],
+        // Sideways in the middle, or the borders on one side would be seen.
+        about: [0.5, height],
         poses: vec![pose(0.2, near), pose(0.8, near), pose(1.0, 1.0)],
-        horizon: Some(HORIZON.min(stands - 0.2)),
+        ground: Some(Ground::new(HORIZON.min(stands - 0.2), stands)),
     };
     (path, view)
 }
@@ -260,7 +249,7 @@ mod tests {
         let view = View {
             about: [0.25, 0.5],
             poses: vec![pose(1.0, 0.0, 2.0)],
-            horizon: None,
+            ground: None,
         };
         assert!(view.at(0.0).is_still());
         let scales: Vec<f32> = view.sample(9).iter().map(|seen| seen.scale).collect();
@@ -276,7 +265,7 @@ mod tests {
         let view = View {
             about: [0.5; 2],
             poses: vec![pose(1.0, 90.0, 1.0)],
-            horizon: None,
+            ground: None,
         };
         // To the right by half the height of a picture that is twice as wide: downwards by that.
         let [x, y] = view.at(1.0).apply([0.75, 0.5], 2.0);
@@ -288,7 +277,7 @@ mod tests {
         let odd = View {
             about: [f32::NAN, 3.0],
             poses: vec![pose(0.5, f32::NAN, 2.0), pose(1.0, 0.0, 0.2)],
-            horizon: Some(7.0),
+            ground: Some(Ground::new(7.0, 2.0)),
         };
         assert!(odd.fault().unwrap().contains("outside"));
         let small = View {
@@ -304,17 +293,12 @@ mod tests {
         let clean = odd.cleaned();
         assert_eq!(clean.fault(), None);
         assert_eq!((clean.about, clean.poses[0].scale), ([0.5, 1.0], 1.0));
-        let below = View {
-            horizon: Some(0.95),
-            ..View::default()
-        };
-        assert!(below.fault().unwrap().contains("horizon"));
     }
 
     #[test]
     fn an_orbit_begins_and_ends_with_the_picture() {
         for amplitude in ORBITS {
-            let (path, view) = orbit(0.9, amplitude);
+            let (path, view) = orbit(0.9, 0.6, amplitude);
             assert_eq!(view.fault(), None);
             assert!(view.at(0.0).is_still() && view.at(1.0).is_still());
             let ways = path.offsets(33);
@@ -337,7 +321,7 @@ mod tests {
             scale in 1.0f32..8.0,
             aspect in 0.3f32..3.0,
         ) {
-            let seen = View { about, poses: vec![pose(1.0, turn, scale)], horizon: None }.at(1.0);
+            let seen = View { about, poses: vec![pose(1.0, turn, scale)], ground: None }.at(1.0);
             let back = seen.undo(seen.apply(place, aspect), aspect);
             for axis in 0..2 {
                 prop_assert!((back[axis] - place[axis]).abs() < 1e-3, "{back:?} {place:?}");
@@ -350,7 +334,7 @@ mod tests {
             place in [0.0f32..=1.0, 0.0f32..=1.0],
             scale in 1.0f32..8.0,
         ) {
-            let seen = View { about, poses: vec![pose(1.0, 0.0, scale)], horizon: None }.at(1.0);
+            let seen = View { about, poses: vec![pose(1.0, 0.0, scale)], ground: None }.at(1.0);
             for v in seen.undo(place, 1.5) {
                 prop_assert!((-1e-5..=1.0 + 1e-5).contains(&v));
             }

@@ -149,6 +149,34 @@ fn a_ready_motion_in_one_step_and_larger_with_each_press() {
 }
 
 #[test]
+fn the_camera_goes_round_what_is_selected() {
+    let mut e = two();
+    let foot = e.scene().entities[1].foot().unwrap();
+    e.take_orbit();
+    let ground = e.scene().view.ground.unwrap();
+    assert_eq!(ground.stands(), foot);
+    assert!(ground.share(foot).abs() < 1e-6);
+    let far = |e: &Editor| {
+        let ways = e.scene().background.as_ref().unwrap().offsets(33);
+        ways.iter().map(|way| way[0]).fold(0.0, f32::max)
+    };
+    let usual = far(&e);
+    e.take_orbit();
+    assert!(far(&e) > usual);
+    e.undo();
+    e.undo();
+    assert!(e.scene().is_camera_still() && e.scene().view.ground.is_none());
+    // By numbers; what is not said is found, or stays.
+    e.set_ground(Some([Some(0.3), None]));
+    e.set_ground(Some([None, Some(0.7)]));
+    let ground = e.scene().view.ground.unwrap();
+    assert_eq!([ground.horizon(), ground.stands()], [0.3, 0.7]);
+    assert!(matches!(e.set_ground(Some([None, None])), Outcome::Changed));
+    e.set_ground(None);
+    assert_eq!(e.scene().view.ground, None);
+}
+
+#[test]
 fn things_are_tied_to_each_other_and_let_go() {
     let mut e = new_editor();
     for x in [0.2, 0.5, 0.8] {

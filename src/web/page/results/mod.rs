@@ -7,6 +7,7 @@ use super::messages::{Kind, say, sentence};
 use super::{App, act, canvas, dom, open, wipe};
 use dragentity_core::Video;
 use dragentity_core::scene::preset::Preset;
+use dragentity_core::scene::settings::Choice;
 use dragentity_core::scene::{Picture, Scene, Settings};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -157,6 +158,21 @@ impl App {
                 }
             });
         });
+    }
+
+    /// The settings of the video that is shown, and the sample that it is of, if it is of one.
+    pub(super) fn shown_settings(&self) -> (Settings, Option<String>) {
+        let made = self.results.made.iter().map(|made| &made.about);
+        let mut shown = made.filter(|about| Some(about.made) == self.results.shown);
+        let own = self.editor.settings.clone();
+        let Some(about) = shown.next() else {
+            return (own, self.sample.clone());
+        };
+        let settings = match Preset::parse(&about.preset) {
+            Ok(preset) => Settings::resolve(&Choice::default(), &preset.settings, &own),
+            Err(_) => own,
+        };
+        (settings, about.sample.clone())
     }
 
     /// Shows a video of the list again, with its scene and settings.

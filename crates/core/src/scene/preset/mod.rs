@@ -15,7 +15,8 @@
 //!                "joints": [[0.4, 0.3, 1.0], ...], "group": 1, "part": "head", "shadow": "none",
 //!                "strength": 0.5, "hidden": true, "locked": true, "colour": 3}],
 //!  "background": [[0.5, 0.5, 0.0]],
-//!  "view": {"about": [0.3, 0.4], "poses": [{"t": 1.0, "rotation": 0.0, "scale": 1.5, "depth": 0.0}]},
+//!  "view": {"about": [0.3, 0.4], "poses": [{"t": 1.0, "rotation": 0.0, "scale": 1.5, "depth": 0.0}],
+//!           "ground": {"horizon": 0.4, "stands": 0.9}},
 //!  "fill_from": {"width": 160, "height": 107, "runs": [0, 17120]},
 //!  "settings": {"frames": 8, "seed": 0}}
 //! ```
@@ -34,6 +35,7 @@
 //! given then say which they are.
 
 use super::entity::MAX_HANDLES;
+use super::ground::Ground;
 use super::picture::PictureHash;
 use super::pose::{MAX_DEPTH, MAX_POSES, MAX_ROTATION, SCALES};
 use super::settings::{Choice, MAX_ENTITIES};
@@ -139,7 +141,8 @@ impl Preset {
         }
         preset.background = preset.background.as_ref().map(rounded);
         preset.view.about = preset.view.about.map(round);
-        preset.view.horizon = preset.view.horizon.map(round);
+        let ground = preset.view.ground;
+        preset.view.ground = ground.map(|g| Ground::new(round(g.horizon()), round(g.stands())));
         round_poses(&mut preset.view.poses);
         preset
     }
@@ -713,7 +716,7 @@ impl From<&Preset> for File {
                 })
                 .collect(),
             background: p.background.as_ref().map(points),
-            view: Some(p.view.clone()).filter(|view| !view.is_still() || view.horizon.is_some()),
+            view: Some(p.view.clone()).filter(|view| !view.is_still() || view.ground.is_some()),
             fill_from: p.fill_from.as_ref().map(FileMask::from),
             settings: p.settings.clone(),
         }

@@ -708,31 +708,25 @@ fn layers_are_told_where_they_are_other_than_usual() {
 
 fn views() -> impl Strategy<Value = View> {
     let pose = (0f32..=1.0, -360f32..360.0, 1.01f32..8.0);
-    let poses = prop_oneof![
+    let pose = pose.prop_map(|(t, rotation, scale)| Pose {
+        t,
+        rotation,
+        scale,
+        depth: 0.0,
+    });
+    let ground = (-1f32..0.9, 0f32..=1.0);
+    let ground = ground.prop_map(|(horizon, stands)| Some(Ground::new(horizon, stands)));
+    let seen = prop_oneof![
         (prop::collection::vec(pose.clone(), 1..4), Just(None)),
-        (
-            prop::collection::vec(pose, 0..4),
-            (-1f32..0.9).prop_map(Some)
-        ),
+        (prop::collection::vec(pose, 0..4), ground),
     ];
-    let seen = ([0f32..=1.0, 0f32..=1.0], poses);
-    prop::option::of(seen).prop_map(|seen| {
-        let view =
-            |(about, (poses, horizon)): ([f32; 2], (Vec<(f32, f32, f32)>, Option<f32>))| View {
-                horizon,
-                about,
-                poses: poses
-                    .into_iter()
-                    .map(|(t, rotation, scale)| Pose {
-                        t,
-                        rotation,
-                        scale,
-                        depth: 0.0,
-                    })
-                    .collect(),
-            };
-        seen.map(view).unwrap_or_default()
-    })
+    let about = [0f32..=1.0, 0f32..=1.0];
+    let seen = (about, seen).prop_map(|(about, (poses, ground))| View {
+        about,
+        poses,
+        ground,
+    });
+    prop_oneof![Just(View::default()), seen]
 }
 
 #[test]
@@ -746,13 +740,13 @@ fn a_camera_that_is_out_of_bounds_is_refused_and_one_that_is_not_there_is_still(
     assert_eq!(near.view.at(1.0).scale, 2.0);
     assert_eq!(near.view.about, [0.5; 2]);
     assert_eq!(near.view.ground(), None);
-    let round = with(r#", "view": {"about": [0.5, 0.9], "horizon": 0.4}"#).unwrap();
+    let round = with(r#", "view": {"ground": {"horizon": 0.4, "stands": 0.9}}"#).unwrap();
     assert!(round.view.ground().is_some() && round.view.is_still());
     for odd in [
         r#"{"poses": [{"t": 1, "scale": 0.5}]}"#,
         r#"{"about": [0.5, 7], "poses": []}"#,
         r#"{"poses": [{"t": 4, "scale": 2}]}"#,
-        r#"{"horizon": 1.5}"#,
+        r#"{"ground": {"horizon": 1.5, "stands": 1}}"#,
     ] {
         let refused = with(&format!(", \"view\": {odd}")).unwrap_err().to_string();
         assert!(refused.contains("the camera's view"), "{refused}");
