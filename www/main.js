@@ -15,8 +15,8 @@ try {
 } catch {}
 
 try {
-  // The blind comparison is English.
-  if (document.body.dataset.page !== 'compare') await speak();
+  // What stands beside the page, the blind comparison and the measuring, is English.
+  if (!document.body.dataset.page) await speak();
   await ready();
   await init();
 } catch (error) {

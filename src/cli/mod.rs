@@ -1,6 +1,7 @@
 //! The command line: one file for each subcommand.
 
 mod batch;
+pub mod bench;
 pub mod convert;
 mod demo;
 pub mod export;
@@ -33,6 +34,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Measure what this machine is good for, and what a generation takes on it
+    Bench(bench::Args),
     /// Write a model's weights smaller, or in smaller files
     Convert(convert::Args),
     /// Divide a person in a picture into parts
@@ -60,6 +63,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli: Cli = start();
     let result: Result<()> = match cli.command {
+        Command::Bench(args) => bench::run(args),
         Command::Convert(args) => convert::run(args),
         Command::Parts(args) => parts::run(args),
         Command::Pose(args) => pose::run(args),

@@ -78,7 +78,7 @@ fn made(
         reference,
         interpolate,
     } = entry.extras;
-    let mut follow = |size, tell: &mut dyn FnMut(_)| {
+    let follow = |size, tell: &mut dyn FnMut(_)| {
         pollster::block_on(at_once.reference(job, size, cancel, tell))
     };
     let (video, reference) = match (reference, is_at_once) {

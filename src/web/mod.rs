@@ -1,5 +1,6 @@
 //! The page: one wasm module that is the page's logic when it starts in a window, and runs the model when it starts in a
-//! worker. The two talk in `protocol`'s messages. In the window of `compare.html` it is the blind comparison. What clicks and drags mean is in [`editor`], what
+//! worker. The two talk in `protocol`'s messages. In the window of `compare.html` it is the blind comparison, in
+//! that of `bench.html` it measures the device. What clicks and drags mean is in [`editor`], what
 //! a server is told in [`wire`], which model a folder holds in [`folder`]; none of them knows a browser.
 
 pub mod editor;
@@ -7,6 +8,8 @@ pub mod folder;
 
 #[cfg(target_family = "wasm")]
 mod adapter;
+#[cfg(target_family = "wasm")]
+mod bench;
 #[cfg(target_family = "wasm")]
 mod compare;
 #[cfg(target_family = "wasm")]
@@ -32,6 +35,7 @@ pub fn start() {
     let _ = console_log::init_with_level(log::Level::Info);
     match web_sys::window() {
         Some(window) if compare::is_in(&window) => compare::start(),
+        Some(window) if bench::is_in(&window) => bench::start(),
         Some(_) => page::start(),
         // It has its memory, and with that all that was set up, from the worker that it belongs to.
         #[cfg(target_feature = "atomics")]

@@ -8,6 +8,7 @@ use dragentity_core::scene::{
     Skeleton, Strength, Trajectory,
 };
 use dragentity_core::{Click, ClickJob, Job, JobEvent, Video};
+use dragentity_pipeline::measure::{Measured, Measures};
 use dragentity_pipeline::page::Maker;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -355,7 +356,9 @@ pub enum ToWorker {
         /// 2 or 4.
         factor: u32,
     },
-    /// Stop generating, or making a mask.
+    /// Measure what the device is good for.
+    Measure,
+    /// Stop generating, making a mask, or measuring.
     Cancel,
     /// Draw a frame that is on the GPU.
     Draw(View),
@@ -490,6 +493,22 @@ pub enum FromWorker {
         number: u64,
         /// How many frames.
         frames: u32,
+    },
+    /// A layer was measured.
+    Layer {
+        /// The layer.
+        layer: Measured,
+        /// Which it is, from 1.
+        done: u32,
+        /// Of how many.
+        total: u32,
+    },
+    /// What the device is good for.
+    Measures {
+        /// All layers.
+        measures: Option<Measures>,
+        /// Why there are none.
+        error: Option<String>,
     },
     /// The GPU is gone; the page starts another worker, on the CPU.
     Lost(String),

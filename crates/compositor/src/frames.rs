@@ -360,7 +360,7 @@ impl Composition {
         let mut frame = if camera_still {
             plate.rgb.to_vec()
         } else {
-            match &self.ground {
+            match self.ground {
                 Some(ground) => resample::passed(&plate.rgb, width, height, camera, ground),
                 None => resample::moved(&plate.rgb, width, height, camera),
             }

@@ -142,7 +142,7 @@ pub fn passed(
     width: usize,
     height: usize,
     offset: [f32; 2],
-    ground: &Ground,
+    ground: Ground,
 ) -> Vec<u8> {
     let mut out = vec![0; rgb.len()];
     let mut line = vec![0.0_f32; width * 3];

@@ -49,6 +49,7 @@ pub mod dtype;
 pub mod engine;
 mod fill;
 pub mod interpolate;
+pub mod measure;
 pub mod memory;
 pub mod model;
 pub mod noise;

@@ -5,6 +5,7 @@
 use crate::at_once::{AtOnce, Prepared};
 use crate::engine::{Engine, Observer};
 use crate::interpolate::Interpolator;
+use crate::measure::{Measures, Progress, measure};
 use crate::model::{About, Model, ModelOptions};
 use crate::pose::PoseFinder;
 use crate::segmenter::Segmenter;
@@ -229,6 +230,14 @@ impl PageDevice {
         })
     }
 
+    /// What the device is good for ([`measure`]).
+    ///
+    /// # Errors
+    /// Those.
+    pub fn measure<'a>(&'a self, cancel: &'a Cancel, progress: Progress<'a>) -> Work<'a, Measures> {
+        Box::pin(async move { on_either!(&self.place, on => on.measure(cancel, progress).await) })
+    }
+
     /// What is shown while paths are drawn, see [`AtOnce::prepare`].
     ///
     /// # Errors
@@ -384,6 +393,10 @@ impl<B: Backend> On<B> {
             }
         };
         Ok(self.pose.insert(pose))
+    }
+
+    async fn measure(&self, cancel: &Cancel, progress: Progress<'_>) -> Result<Measures> {
+        measure::<B>(&self.device, self.name.clone(), cancel, progress).await
     }
 
     async fn interpolator(

@@ -1,6 +1,7 @@
 //! A model on a device that runs jobs one after another: for the command line, batches and the server alike.
 
 use super::interpolate::Interpolator;
+use super::measure::{Measures, Progress, measure};
 use super::model::{About, Kind, Model, ModelOptions};
 use super::segmenter::Segmenter;
 use burn::tensor::backend::Backend;
@@ -55,6 +56,12 @@ pub trait Runner {
         cancel: &Cancel,
         on_event: &mut dyn FnMut(JobEvent),
     ) -> Result<Video>;
+
+    /// What the device is good for ([`measure`]); what is loaded stays loaded.
+    ///
+    /// # Errors
+    /// Those of [`measure`], and [`Error::Device`] when the device or its driver gives up.
+    fn measure(&mut self, cancel: &Cancel, progress: Progress<'_>) -> Result<Measures>;
 }
 
 /// Calls `work` with a runner on `device`.
@@ -184,6 +191,14 @@ impl<B: Backend> Runner for OnBackend<B> {
                 let rife = Interpolator::<B>::load(location, &self.device, on_event).await?;
                 rife.smooth(video, factor, cancel, on_event).await
             })
+        }));
+        ran.unwrap_or_else(|panic| self.gave_up(&*panic))
+    }
+
+    fn measure(&mut self, cancel: &Cancel, progress: Progress<'_>) -> Result<Measures> {
+        let name = self.name.clone();
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            pollster::block_on(measure::<B>(&self.device, name, cancel, progress))
         }));
         ran.unwrap_or_else(|panic| self.gave_up(&*panic))
     }

@@ -21,6 +21,11 @@ impl ProgressArgs {
     pub fn start(&self) -> Progress {
         Progress::new(self.json)
     }
+
+    /// Whether a program reads it.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
 }
 
 /// Shows events. Bars go to standard error, and only where that is a terminal; what is planned goes there anyhow, as a

@@ -75,9 +75,9 @@ impl Editor {
     pub fn set_ground(&mut self, rows: Option<[Option<f32>; 2]>) -> Outcome {
         let now = self.scene.view.ground;
         let ground = rows.map(|[horizon, stands]| {
-            let stands = stands.or(now.map(|own| own.stands()));
+            let stands = stands.or(now.map(Ground::stands));
             let stands = stands.unwrap_or_else(|| self.gone_round().0);
-            let horizon = horizon.or(now.map(|own| own.horizon()));
+            let horizon = horizon.or(now.map(Ground::horizon));
             Ground::new(horizon.unwrap_or(HORIZON), stands)
         });
         if ground == now {

@@ -2,6 +2,7 @@
 
 use super::{App, act, dom, stage};
 use crate::web::editor::{Editor, Lane, PosePart, Tool};
+use dragentity_core::scene::ground::Ground;
 use dragentity_core::scene::order::Step;
 use dragentity_core::scene::{Entity, Pose, Shadow, View};
 use dragentity_media::overlay::{COLOURS, colour, colour_of};
@@ -785,11 +786,11 @@ fn fill_camera(editor: &Editor) {
         dom::show(&both, in_hand || round);
     }
     if let Some(horizon) = find(".horizon") {
-        fill_percent(&horizon, ground.map(|ground| ground.horizon()));
+        fill_percent(&horizon, ground.map(Ground::horizon));
     }
     if let Some(stays) = find(".stays") {
         dom::show(&stays, ground.is_some());
-        fill_percent(&stays, ground.map(|ground| ground.stands()));
+        fill_percent(&stays, ground.map(Ground::stands));
     }
     let words = match (scene.background.is_some(), scene.view.is_still()) {
         _ if round => "Goes round a place",

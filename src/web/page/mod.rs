@@ -9,7 +9,7 @@ mod exchange;
 mod extend;
 mod job;
 mod keep;
-mod link;
+pub(super) mod link;
 mod list;
 mod live;
 mod live_view;
@@ -31,7 +31,7 @@ mod stage;
 mod status;
 mod timeline;
 mod wipe;
-mod worker;
+pub(super) mod worker;
 mod zoom;
 
 use super::editor::view::View;
@@ -159,15 +159,8 @@ pub fn start() {
             "The page has crashed. Reload it: your scene is kept.",
         );
     }));
-    let query = dom::window().location().search().unwrap_or_default();
-    let query = web_sys::UrlSearchParams::new_with_str(&query).ok();
-    let asked = |name: &str| query.as_ref().and_then(|q| q.get(name));
-    let choice = match asked("device").as_deref() {
-        Some("cpu") => DeviceChoice::Cpu,
-        Some("webgpu") => DeviceChoice::WebGpu,
-        _ => DeviceChoice::Auto,
-    };
-    let threads = worker::threads(asked("threads").and_then(|n| n.parse().ok()));
+    let (choice, threads) = worker::asked_device();
+    let asked = worker::asked;
     // Who names a model wants it.
     let by_model = asked("model").is_some();
     let app = App {

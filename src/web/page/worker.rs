@@ -141,6 +141,8 @@ impl App {
                 part,
             } => self.job_frames(number, count, part),
             FromWorker::OnGpu { number, frames } => self.frames_on_gpu(number, frames),
+            // Of bench.html alone.
+            FromWorker::Layer { .. } | FromWorker::Measures { .. } => {}
             FromWorker::Lost(why) => {
                 self.choice = DeviceChoice::Cpu;
                 say(
@@ -248,9 +250,28 @@ impl App {
     }
 }
 
+/// What the page's address says of something.
+pub(super) fn asked(name: &str) -> Option<String> {
+    let query = dom::window().location().search().ok()?;
+    web_sys::UrlSearchParams::new_with_str(&query)
+        .ok()?
+        .get(name)
+}
+
+/// The device that the page's address asks for, and how many threads.
+pub(in crate::web) fn asked_device() -> (DeviceChoice, usize) {
+    let choice = match asked("device").as_deref() {
+        Some("cpu") => DeviceChoice::Cpu,
+        Some("webgpu") => DeviceChoice::WebGpu,
+        _ => DeviceChoice::Auto,
+    };
+    let threads = asked("threads").and_then(|n| n.parse().ok());
+    (choice, self::threads(threads))
+}
+
 /// How many threads the worker may have: `asked`, else as many as there are processors, where the page was built with the module
 /// that knows them and the browser lets memory be shared.
-pub(super) fn threads(asked: Option<usize>) -> usize {
+fn threads(asked: Option<usize>) -> usize {
     let isolated = js_sys::Reflect::get(&js_sys::global(), &"crossOriginIsolated".into())
         .is_ok_and(|isolated| isolated.is_truthy());
     let mark = dom::document().query_selector("meta[name=\"dragentity-threads\"]");
@@ -262,7 +283,7 @@ pub(super) fn threads(asked: Option<usize>) -> usize {
 }
 
 /// Whether there is a GPU worth using; looked at where the processor would else have threads.
-pub(super) async fn has_gpu(choice: DeviceChoice, threads: usize) -> bool {
+pub(in crate::web) async fn has_gpu(choice: DeviceChoice, threads: usize) -> bool {
     threads > 1
         && choice != DeviceChoice::Cpu
         && adapter::usable(choice == DeviceChoice::WebGpu)

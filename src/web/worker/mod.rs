@@ -13,6 +13,7 @@ use super::protocol::{DeviceChoice, FromWorker, JobData, ModelData, Of, Pixels, 
 use dragentity_core::error::{Error, Result};
 use dragentity_core::scene::{Mask, Picture, Scene, Settings, Skeleton};
 use dragentity_core::{Cancel, Click, ClickJob, Job, JobEvent, Video};
+use dragentity_pipeline::measure::Measures;
 use dragentity_pipeline::page::{Addresses, Maker};
 use place::Place;
 #[cfg(feature = "wgpu")]
@@ -82,6 +83,8 @@ enum Task {
         video: Video,
         factor: u32,
     },
+    /// Measure what the device is good for.
+    Measure,
 }
 
 #[derive(Default)]
@@ -318,6 +321,7 @@ fn hear(message: ToWorker) {
             });
             push(Task::Look(picture));
         }
+        ToWorker::Measure => push(Task::Measure),
         ToWorker::Cancel => {
             let waiting: Vec<Of> = with(|s| {
                 if let Some(cancel) = &s.cancel {
@@ -547,6 +551,13 @@ async fn does(place: &mut Place, task: Task) {
                 Err(error) => log::debug!("preparing: {error}"),
             }
         }
+        Task::Measure => {
+            let cancel = Cancel::new();
+            with(|s| s.cancel = Some(cancel.clone()));
+            let measures = place.measure(&cancel).await;
+            with(|s| s.cancel = None);
+            measured(measures);
+        }
         Task::Smooth {
             number,
             video,
@@ -591,6 +602,15 @@ fn hand_over(number: u64, mut video: Video) {
     }
 }
 
+/// Tells the page what the device is good for.
+fn measured(measures: Result<Measures>) {
+    let (measures, error) = match measures {
+        Ok(measures) => (Some(measures), None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    post(&FromWorker::Measures { measures, error });
+}
+
 /// Tells the page what makes masks.
 fn took(taken: Result<String>) {
     let (name, error) = match taken {
@@ -632,6 +652,7 @@ fn refuse(task: &Task) {
             failed(Of::Job(*number), &error);
         }
         Task::Segmenter(_) => took(Err(error)),
+        Task::Measure => measured(Err(error)),
         Task::Model { number, .. } => opened(*number, Err(error)),
         Task::Start { .. }
         | Task::Foresee { .. }

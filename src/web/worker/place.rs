@@ -17,6 +17,7 @@ use dragentity_networks::device::cpu_device_name;
 use dragentity_networks::weights::Weights;
 use dragentity_pipeline::at_once::Prepared;
 use dragentity_pipeline::engine::Observer;
+use dragentity_pipeline::measure::{Measured, Measures};
 use dragentity_pipeline::page::{Addresses, Maker, Opened, PageDevice, Shown};
 use std::sync::Arc;
 use wasm_bindgen_futures::JsFuture;
@@ -204,6 +205,18 @@ impl Place {
     /// Those of [`PageDevice::prepare`].
     pub async fn prepare(&self, scene: &Scene, cancel: &Cancel) -> Result<Prepared> {
         self.device.prepare(scene, cancel).await
+    }
+
+    /// What the device is good for; each layer is told to the page.
+    ///
+    /// # Errors
+    /// Those of [`PageDevice::measure`].
+    pub async fn measure(&self, cancel: &Cancel) -> Result<Measures> {
+        let mut tell = |layer: &Measured, done, total| {
+            let layer = layer.clone();
+            post(&FromWorker::Layer { layer, done, total });
+        };
+        self.device.measure(cancel, &mut tell).await
     }
 
     /// Makes frames between those of a video; what is said of it goes to the page under its number.

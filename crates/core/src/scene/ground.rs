@@ -53,34 +53,34 @@ impl Ground {
     }
 
     /// Row of the horizon.
-    pub fn horizon(&self) -> f32 {
+    pub fn horizon(self) -> f32 {
         self.horizon
     }
 
     /// The row that stays.
-    pub fn stands(&self) -> f32 {
+    pub fn stands(self) -> f32 {
         self.stands
     }
 
     /// By which share of the camera's way the ground is moved at a row: 1 at the horizon and above it, 0 where it stays.
-    pub fn share(&self, row: f32) -> f32 {
+    pub fn share(self, row: f32) -> f32 {
         let down = row.max(self.horizon) - self.horizon;
         1.0 - down / (self.stands - self.horizon)
     }
 
     /// How the share changes with the row, below the horizon.
-    pub fn slope(&self) -> f32 {
+    pub fn slope(self) -> f32 {
         -1.0 / (self.stands - self.horizon)
     }
 
     /// Where a row of the picture is when the camera is `up` (a fraction of the height, down where positive) off its place.
-    fn row(&self, row: f32, up: f32) -> f32 {
-        row + Self::bounded(up, self) * self.share(row)
+    fn row(self, row: f32, up: f32) -> f32 {
+        row + self.bounded(up) * self.share(row)
     }
 
     /// The row of the picture that is seen at a row.
-    pub fn undo(&self, row: f32, up: f32) -> f32 {
-        let up = Self::bounded(up, self);
+    pub fn undo(self, row: f32, up: f32) -> f32 {
+        let up = self.bounded(up);
         if row <= self.row(self.horizon, up) {
             return row - up;
         }
@@ -89,14 +89,14 @@ impl Ground {
     }
 
     /// Not so far up or down that the ground would be seen from beneath.
-    fn bounded(up: f32, ground: &Self) -> f32 {
-        let most = 0.5 * (ground.stands - ground.horizon);
+    fn bounded(self, up: f32) -> f32 {
+        let most = 0.5 * (self.stands - self.horizon);
         up.clamp(-most, most)
     }
 
     /// The camera's way, so far as the ground bears it.
-    pub fn led(&self, [x, y]: [f32; 2]) -> [f32; 2] {
-        [x, Self::bounded(y, self)]
+    pub fn led(self, [x, y]: [f32; 2]) -> [f32; 2] {
+        [x, self.bounded(y)]
     }
 }
 
@@ -131,7 +131,7 @@ impl Scene {
 
 impl Ground {
     /// The way of something that stands on it while the camera goes its own.
-    pub fn past(&self, entity: &Entity, camera: &Trajectory) -> Option<Trajectory> {
+    pub fn past(self, entity: &Entity, camera: &Trajectory) -> Option<Trajectory> {
         let (share, [x, y]) = (self.share(entity.foot()?), entity.mask.centroid()?);
         let from = camera.start();
         let place = |point: &TrajectoryPoint| {

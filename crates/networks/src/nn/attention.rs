@@ -289,7 +289,8 @@ pub struct FeedForward<B: Backend> {
 }
 
 impl<B: Backend> FeedForward<B> {
-    fn new(dim: usize, device: &B::Device) -> Self {
+    /// Of tokens `dim` wide, initialised as PyTorch does.
+    pub fn new(dim: usize, device: &B::Device) -> Self {
         let hidden = 4 * dim;
         Self {
             net: (
