@@ -314,7 +314,7 @@ impl<B: Backend> Bench<'_, B> {
         let input = |frames| self.random([frames, channels, high, wide]);
         let work = |x: &Tensor<B, 4>| Convolution::apply(&conv, x.clone());
         let (frames, seconds) = self.of_frames(input, work).await?;
-        let operations = 2.0 * (frames * high * wide * 9 * channels * channels) as f64;
+        let operations = 2.0 * 9.0 * product([frames, high, wide, channels, channels]);
         let what = format!("convolution 3 x 3, {channels} channels, {frames} of {wide} x {high}");
         self.took(Kind::Convolution, what, operations, seconds);
         Ok(())
@@ -325,7 +325,7 @@ impl<B: Backend> Bench<'_, B> {
         let input = |frames| self.random([frames * high * wide, width]);
         let work = |x: &Tensor<B, 2>| layers.forward(x.clone());
         let (frames, seconds) = self.of_frames(input, work).await?;
-        let operations = 2.0 * (frames * high * wide * 12 * width * width) as f64;
+        let operations = 2.0 * 12.0 * product([frames, high, wide, width, width]);
         let what = format!("linear, {width} wide, {frames} of {wide} x {high} tokens");
         self.took(Kind::Linear, what, operations, seconds);
         Ok(())
@@ -346,12 +346,17 @@ impl<B: Backend> Bench<'_, B> {
         };
         let work = |(x, axes): &(Tensor<B, 2>, TokenAxes)| attention.over_pixels(x.clone(), *axes);
         let (frames, seconds) = self.of_frames(input, work).await?;
-        let tokens = frames * pixels;
-        let operations = (tokens * (8 * width * width + 4 * pixels * width)) as f64;
+        let linear = 8.0 * product([frames, pixels, width, width]);
+        let operations = linear + 4.0 * product([frames, pixels, pixels, width]);
         let what = format!("attention, {width} wide, {frames} of {wide} x {high} tokens");
         self.took(Kind::Attention, what, operations, seconds);
         Ok(())
     }
+}
+
+/// A product that is larger than the integers of a page.
+fn product<const N: usize>(of: [usize; N]) -> f64 {
+    of.into_iter().map(|n| n as f64).product()
 }
 
 #[cfg(test)]
