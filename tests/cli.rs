@@ -1,6 +1,8 @@
 //! The real program, as a person would call it: what it refuses, in which words and with which exit code.
 #![cfg(not(target_family = "wasm"))]
 
+#[path = "cli/bench.rs"]
+mod bench;
 #[path = "cli/bend.rs"]
 mod bend;
 #[path = "cli/convert.rs"]

@@ -292,7 +292,7 @@ pub enum ToWorker {
         number: u64,
         /// What the folder is called.
         name: String,
-        /// Its files, as an array of paths below the folder and `File`s by turns.
+        /// Its files, as an array of paths below the folder and `File`s by turns; or the address of a folder.
         #[serde(with = "serde_wasm_bindgen::preserve")]
         files: JsValue,
     },

@@ -23,7 +23,7 @@ import {
   stage,
   until,
 } from './actions.mjs';
-import { fixtures, open, root, shots } from './harness.mjs';
+import { addModel, fixtures, open, root, shots } from './harness.mjs';
 import { png } from './picture.mjs';
 
 const limit = { timeout: 400_000 };
@@ -84,8 +84,8 @@ async function small(page) {
 }
 
 /** The page with a disc on it that is to move. */
-async function moving(t, { at: path = quick, webgpu = false, prepare } = {}) {
-  const page = await open(t, { at: path, webgpu, context, prepare });
+async function moving(t, { at: path = quick, webgpu = false, prepare, expect } = {}) {
+  const page = await open(t, { at: path, webgpu, context, prepare, expect });
   await stage(page);
   await at(page, 'file-input').setInputFiles({ name: 'disc.png', mimeType: 'image/png', buffer: disc });
   await until(async () => (await at(page, 'stage').boundingBox()).width > 0, 'the picture');
@@ -327,4 +327,46 @@ test('on a GPU large weights are held in 8 bits, and the video is the program’
   // Other sums, rounded to bytes; what 8 bits change is more.
   assert.ok(same.mean < 0.05 && same.most <= 2, JSON.stringify(same));
   assert.ok(whole.mean > 2 * same.mean, 'there is nothing in 8 bits');
+});
+
+test('a folder at the page’s own address is read in parts, and makes the same video as one that is opened', limit, async (t) => {
+  addModel('svd-at-an-address', published);
+  const asked = [];
+  const base = '/models/svd-at-an-address';
+  const moved = (path, prepare) => moving(t, { at: path, prepare, expect: [/404/] });
+  const page = await moved(`${quick}&svd=${base.slice(1)}/`, async (page) => {
+    await listening(page);
+    page.context().on('request', async (request) => {
+      const { pathname } = new URL(request.url());
+      if (!pathname.startsWith(base)) return;
+      asked.push([pathname, request.method(), (await request.allHeaders()).range]);
+    });
+  });
+  await until(() => at(page, 'place-model').isChecked(), 'the model to be chosen', 60_000);
+  assert.match(await folder(page), /svd-at-an-address, \d+ MB/);
+  await settings(page, { frames: 4, steps: 2 });
+  await generate(page);
+  await finished(page, 240_000);
+  const here = await video(page);
+  assert.equal(here.frames.length, 4);
+  // Of weights only parts are asked for, of everything else all.
+  const weights = asked.filter(([path]) => path.endsWith('.safetensors'));
+  assert.ok(weights.length > 8, `${weights.length} requests for weights`);
+  for (const [path, method, range] of weights) assert.ok(method === 'HEAD' || /^bytes=\d+-\d+$/.test(range), `${method} ${path} ${range}`);
+
+  const other = await moved(quick, listening);
+  await opened(other, published);
+  await settings(other, { frames: 4, steps: 2 });
+  await generate(other);
+  await finished(other, 240_000);
+  assert.deepEqual(await video(other), here);
+});
+
+test('a folder at an address that is no model, or that is not there, is said', limit, async (t) => {
+  for (const name of ['nothing-of-that-name', 'mobile_sam']) {
+    const page = await open(t, { at: `${quick}&svd=models/${name}/`, context, expect: [/404/] });
+    await stage(page);
+    t.diagnostic(await said(page, new RegExp(`models/${name}.*model_index`)));
+    assert.equal(await at(page, 'place-model').isChecked(), false);
+  }
 });

@@ -214,6 +214,24 @@ pub async fn measure<B: Backend>(
     })
 }
 
+/// Operations a second of the best product of matrices in this type: what the device can do at most.
+///
+/// # Errors
+/// Those of [`measure`].
+pub async fn peak<B: Backend>(device: &B::Device, dtype: FloatDType) -> Result<f64> {
+    let mut bench = Bench::<B> {
+        device,
+        dtype,
+        cancel: &Cancel::new(),
+        progress: &mut |_, _, _| {},
+        done: 0,
+        layers: Vec::new(),
+    };
+    bench.products().await?;
+    let rates = bench.layers.iter().map(Measured::rate);
+    Ok(rates.fold(0.0, f64::max))
+}
+
 /// How many layers are measured.
 const LAYERS: u32 = SIDES.len() as u32 + 8;
 

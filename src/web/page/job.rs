@@ -61,6 +61,24 @@ pub struct Running {
 }
 
 impl Running {
+    /// One that begins now; of which scene, and in which shape, is still to be said.
+    fn new(number: u64, at: At, settings: Settings, sample: Option<String>) -> Self {
+        Self {
+            number,
+            at,
+            revision: u64::MAX,
+            aspect: 1.0,
+            settings,
+            sample,
+            phase: "Starting".into(),
+            fraction: 0.0,
+            first_step: None,
+            before_steps: now(),
+            cancelled: false,
+            arrived: None,
+        }
+    }
+
     /// Its number.
     pub fn number(&self) -> u64 {
         self.number
@@ -125,18 +143,9 @@ impl App {
             .begin(without_picture(&wanted.scene), wanted.settings.fps, 0);
         self.video_of = wanted.scene.picture;
         self.job = Some(Running {
-            number,
-            at,
             revision: wanted.revision,
             aspect: self.editor.aspect(),
-            settings: wanted.settings,
-            sample: self.sample.clone(),
-            phase: "Starting".into(),
-            fraction: 0.0,
-            first_step: None,
-            before_steps: now(),
-            cancelled: false,
-            arrived: None,
+            ..Running::new(number, at, wanted.settings, self.sample.clone())
         });
         self.show_job();
         self.update();
@@ -158,19 +167,11 @@ impl App {
             video: Video::clone(&video),
             factor: SMOOTHER,
         });
+        let at = At::Smoother(self.player.before() * SMOOTHER);
         self.job = Some(Running {
-            number,
-            at: At::Smoother(self.player.before() * SMOOTHER),
             revision: self.shown_revision.unwrap_or(u64::MAX),
             aspect: self.player.aspect(),
-            settings,
-            sample,
-            phase: "Starting".into(),
-            fraction: 0.0,
-            first_step: None,
-            before_steps: now(),
-            cancelled: false,
-            arrived: None,
+            ..Running::new(number, at, settings, sample)
         });
         self.show_job();
         self.update();

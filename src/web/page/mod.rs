@@ -221,6 +221,9 @@ pub fn start() {
         act(move |app| {
             app.gpu = gpu;
             app.restart_worker();
+            if let Some(url) = worker::asked("svd") {
+                app.open_model_at(&url);
+            }
         });
     });
     spawn_local(first_scene(asked("picture")));

@@ -2,6 +2,7 @@
 
 use super::compute_targets::Site;
 use super::messages::{Kind, amount, say, sentence};
+use super::worker::address;
 use super::{App, act, dom};
 use crate::web::folder::{SIZES, USUAL_SIZE, find_model, video_size};
 use crate::web::protocol::{ModelData, ToWorker};
@@ -40,8 +41,8 @@ pub struct OwnModel {
 #[derive(Clone)]
 struct Folder {
     name: String,
-    /// Paths and files by turns.
-    files: js_sys::Array,
+    /// Paths and files by turns, or its address.
+    files: JsValue,
 }
 
 impl Default for OwnModel {
@@ -79,7 +80,17 @@ impl App {
             list.push(&files[*at]);
         }
         let name = found.name;
-        self.hand_over_model(Folder { name, files: list });
+        let files = list.into();
+        self.hand_over_model(Folder { name, files });
+    }
+
+    /// Opens the model in a folder at an address of the page's own server.
+    pub(super) fn open_model_at(&mut self, url: &str) {
+        let name = url.trim_end_matches('/').rsplit('/').next();
+        self.hand_over_model(Folder {
+            name: name.unwrap_or(url).to_owned(),
+            files: address(url).into(),
+        });
     }
 
     /// Gives a folder to the worker.
@@ -91,7 +102,7 @@ impl App {
         }
         self.model.opened += 1;
         let number = self.model.opened;
-        let (name, files) = (folder.name.clone(), folder.files.clone().into());
+        let (name, files) = (folder.name.clone(), folder.files.clone());
         self.model.opening = Some(folder);
         self.link.send(&ToWorker::Model {
             number,

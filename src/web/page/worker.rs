@@ -292,7 +292,7 @@ pub(in crate::web) async fn has_gpu(choice: DeviceChoice, threads: usize) -> boo
 }
 
 /// An address that means the same in the worker.
-fn address(url: &str) -> String {
+pub(super) fn address(url: &str) -> String {
     let base = dom::document()
         .base_uri()
         .ok()

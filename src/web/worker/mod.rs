@@ -40,7 +40,7 @@ enum Task {
     Model {
         number: u64,
         name: String,
-        files: Vec<(String, File)>,
+        files: Folder,
     },
     /// Say how the opened model would make a video.
     Foresee {
@@ -382,14 +382,25 @@ fn picture_alone(settings: Settings) -> Job {
     }
 }
 
-/// Paths and files that come by turns.
-fn files_of(list: &JsValue) -> Vec<(String, File)> {
+/// Where the files of a model are.
+pub(super) enum Folder {
+    /// A person has picked them: paths and files.
+    Picked(Vec<(String, File)>),
+    /// Below an address.
+    At(String),
+}
+
+/// An address, or paths and files that come by turns.
+fn files_of(list: &JsValue) -> Folder {
+    if let Some(url) = list.as_string() {
+        return Folder::At(url);
+    }
     let list: Vec<JsValue> = js_sys::Array::from(list).to_vec();
     let pair = |pair: &[JsValue]| match pair {
         [path, file] => Some((path.as_string()?, file.clone().dyn_into().ok()?)),
         _ => None,
     };
-    list.chunks(2).filter_map(pair).collect()
+    Folder::Picked(list.chunks(2).filter_map(pair).collect())
 }
 
 fn push(task: Task) {

@@ -1,8 +1,8 @@
 //! The device that everything runs on, and what is loaded onto it.
 
+use super::{Folder, post, tell};
 #[cfg(feature = "wgpu")]
 use super::{gpu, present::Presenter, with};
-use super::{post, tell};
 #[cfg(not(feature = "wgpu"))]
 use crate::web::adapter;
 use crate::web::adapter::NoGpu;
@@ -10,7 +10,7 @@ use crate::web::protocol::{DeviceChoice, FromWorker, ModelData, Of};
 #[cfg(feature = "wgpu")]
 use burn::tensor::Tensor;
 use dragentity_core::error::{Error, Result};
-use dragentity_core::platform::{let_go, pick, yield_now};
+use dragentity_core::platform::{at_address, let_go, pick, yield_now};
 use dragentity_core::scene::{Mask, Part, Picture, Scene, Skeleton};
 use dragentity_core::{Cancel, ClickJob, Job, JobEvent, Video};
 use dragentity_networks::device::cpu_device_name;
@@ -128,12 +128,11 @@ impl Place {
     ///
     /// # Errors
     /// Those of [`PageDevice::open_model`]; the one before is kept then.
-    pub async fn open_model(
-        &mut self,
-        name: &str,
-        files: Vec<(String, File)>,
-    ) -> Result<ModelData> {
-        let location = pick(name, files);
+    pub async fn open_model(&mut self, name: &str, files: Folder) -> Result<ModelData> {
+        let location = match files {
+            Folder::Picked(files) => pick(name, files),
+            Folder::At(url) => at_address(&url),
+        };
         match self.device.open_model(&location).await {
             Ok(Opened { about, bytes }) => {
                 if let Some(before) = self.model.replace(location) {

@@ -22,6 +22,9 @@ pub enum Contents {
     /// A file that a person picked.
     #[cfg(target_family = "wasm")]
     Picked(web_sys::File),
+    /// A file at an address, of which parts are fetched.
+    #[cfg(target_family = "wasm")]
+    Remote(super::Remote),
 }
 
 impl Contents {
@@ -33,6 +36,8 @@ impl Contents {
             Self::File { len, .. } => *len,
             #[cfg(target_family = "wasm")]
             Self::Picked(file) => file.size() as u64,
+            #[cfg(target_family = "wasm")]
+            Self::Remote(file) => file.len(),
         }
     }
 
@@ -64,6 +69,8 @@ impl Contents {
             Self::File { file, .. } => read_exact_at(file, at, into),
             #[cfg(target_family = "wasm")]
             Self::Picked(file) => super::picked::read_exact_at(file, at, into),
+            #[cfg(target_family = "wasm")]
+            Self::Remote(file) => file.read_exact_at(at, into),
         }
     }
 }

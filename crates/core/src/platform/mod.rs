@@ -7,6 +7,8 @@ mod native;
 #[cfg(target_family = "wasm")]
 mod picked;
 #[cfg(target_family = "wasm")]
+mod remote;
+#[cfg(target_family = "wasm")]
 mod wasm;
 
 pub use contents::Contents;
@@ -17,5 +19,7 @@ pub use native::{
 };
 #[cfg(target_family = "wasm")]
 pub use picked::{let_go, pick};
+#[cfg(target_family = "wasm")]
+pub use remote::{Remote, at_address};
 #[cfg(target_family = "wasm")]
 pub use wasm::{now_seconds, open, read_bytes, yield_now};

@@ -1,6 +1,6 @@
 //! Fetches, and tasks of the browser's event loop. Works in a page and in a worker.
 
-use super::{Contents, picked};
+use super::{Contents, Remote, picked, remote};
 use crate::error::{Error, Result};
 use js_sys::{Function, Promise, Reflect, Uint8Array};
 use std::io::ErrorKind;
@@ -15,14 +15,15 @@ use web_sys::{MessageChannel, Performance, ReadableStreamDefaultReader, Response
 /// # Errors
 /// [`Error::Io`], of the kind `NotFound` where the server says so.
 pub async fn read_bytes(location: &str, progress: &mut dyn FnMut(u64, u64)) -> Result<Vec<u8>> {
-    fetch(location, progress).await.map_err(|source| Error::Io {
+    let url = remote::find(location).map_or(location, |(url, _)| url);
+    fetch(url, progress).await.map_err(|source| Error::Io {
         path: location.to_owned(),
         source,
     })
 }
 
-/// Opens a file of a picked folder ([`pick`](super::pick)), to be read piece by piece, or fetches a whole file, as
-/// [`read_bytes`] does.
+/// Opens a file of a picked folder ([`pick`](super::pick)) or a large one at an [address](super::at_address), to be read piece by
+/// piece, or fetches a whole file, as [`read_bytes`] does.
 ///
 /// # Errors
 /// As [`read_bytes`].
@@ -33,7 +34,15 @@ pub async fn open(location: &str, progress: &mut dyn FnMut(u64, u64)) -> Result<
             source,
         });
     }
-    Ok(Contents::Memory(read_bytes(location, progress).await?))
+    match remote::find(location) {
+        Some((url, true)) => Remote::open(url)
+            .map(Contents::Remote)
+            .map_err(|source| Error::Io {
+                path: location.to_owned(),
+                source,
+            }),
+        _ => Ok(Contents::Memory(read_bytes(location, progress).await?)),
+    }
 }
 
 async fn fetch(location: &str, progress: &mut dyn FnMut(u64, u64)) -> std::io::Result<Vec<u8>> {
@@ -110,7 +119,7 @@ async fn fetch(location: &str, progress: &mut dyn FnMut(u64, u64)) -> std::io::R
     }
 }
 
-fn js_error(value: JsValue) -> std::io::Error {
+pub(super) fn js_error(value: JsValue) -> std::io::Error {
     let text = value
         .dyn_ref::<js_sys::Error>()
         .map(|e| String::from(e.message()))

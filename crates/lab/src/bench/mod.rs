@@ -1,7 +1,6 @@
 //! `dragentity-lab bench`: how long a step of the UNet and a whole generation take, and how much memory; where there is a
 //! Python with diffusers, beside the same there, taking turns in one run.
 
-mod matmul;
 mod memory;
 pub mod random;
 mod reference;
@@ -23,6 +22,7 @@ use dragentity_networks::svd::unet::UNetSpatioTemporalConditionModel;
 use dragentity_networks::weights::{ModelDir, WeightType};
 use dragentity_pipeline::dtype::check_dtype;
 use dragentity_pipeline::engine::added_time_ids;
+use dragentity_pipeline::measure::peak;
 use dragentity_pipeline::model::{About, Kind, ModelOptions};
 use dragentity_pipeline::noise::noise;
 use dragentity_pipeline::svd::{Svd, SvdConfig};
@@ -104,7 +104,7 @@ impl Bench<'_> {
         let computes = options.dtype.computes::<B>(device);
         check_dtype::<B>(device, &name, computes)?;
         say("measuring the peak of matrix products");
-        let peak = matmul::peak::<B>(device, computes).await?;
+        let most = peak::<B>(device, computes).await?;
 
         let mut reference = match &options.reference {
             None => None,
@@ -120,7 +120,7 @@ impl Bench<'_> {
             size: options.size,
             frames: options.frames,
             steps: options.steps,
-            matmul_peak: peak,
+            matmul_peak: most,
             step_flops: reference.as_ref().map(|r| r.hello.flops),
             rows: Vec::new(),
         };
