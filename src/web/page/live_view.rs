@@ -2,7 +2,7 @@
 
 use super::canvas::{context_in_memory, from_rgb, painted};
 use super::dom;
-use super::stage;
+use super::ground;
 use crate::web::editor::Led;
 use crate::web::protocol::SpriteData;
 use dragentity_compositor::cutout::Sprite;
@@ -338,7 +338,7 @@ impl LiveView {
         {
             self.along = (revision, going_along(scene));
         }
-        stage::led(ctx, &self.plate, [w, h], camera, scene.view.ground());
+        ground::led(ctx, &self.plate, [w, h], camera, scene.view.ground());
         let depth = |layer: &Layer| match (moment, scene.entities.get(layer.entity)) {
             (Moment::Time(t, _), Some(entity)) if !entity.poses.is_empty() => {
                 Pose::at(&entity.poses, t).depth

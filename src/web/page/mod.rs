@@ -7,6 +7,7 @@ mod encoder;
 mod events;
 mod exchange;
 mod extend;
+mod ground;
 mod job;
 mod keep;
 pub(super) mod link;

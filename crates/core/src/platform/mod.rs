@@ -2,6 +2,8 @@
 //! and giving way to others. Only programs write files.
 
 mod contents;
+#[cfg(target_family = "wasm")]
+mod js;
 #[cfg(not(target_family = "wasm"))]
 mod native;
 #[cfg(target_family = "wasm")]

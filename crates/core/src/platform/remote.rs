@@ -3,7 +3,7 @@
 //! Reading at once instead of by a promise is what keeps one loader for programs and pages, as with [picked](super::pick) folders;
 //! browsers allow it in workers only.
 
-use super::wasm::js_error;
+use super::js::js_error;
 use js_sys::{ArrayBuffer, Uint8Array};
 use std::io::{Error, ErrorKind, Result};
 use wasm_bindgen::JsCast;

@@ -1,5 +1,6 @@
 //! Fetches, and tasks of the browser's event loop. Works in a page and in a worker.
 
+use super::js::js_error;
 use super::{Contents, Remote, picked, remote};
 use crate::error::{Error, Result};
 use js_sys::{Function, Promise, Reflect, Uint8Array};
@@ -117,15 +118,6 @@ async fn fetch(location: &str, progress: &mut dyn FnMut(u64, u64)) -> std::io::R
         // A server that understated the length has not told it.
         progress(done, if done <= total { total } else { 0 });
     }
-}
-
-pub(super) fn js_error(value: JsValue) -> std::io::Error {
-    let text = value
-        .dyn_ref::<js_sys::Error>()
-        .map(|e| String::from(e.message()))
-        .or_else(|| value.as_string())
-        .unwrap_or_else(|| "the request failed".to_owned());
-    std::io::Error::other(text)
 }
 
 /// Lets the browser handle everything that waits (painting, messages, input), then goes on.
