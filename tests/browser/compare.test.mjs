@@ -121,10 +121,12 @@ test('a folder that cannot be compared, and a file that cannot be played, are sa
   assert.doesNotMatch(await at(page, 'trial').innerHTML(), /rusty/);
 });
 
-test('the editor leads to the comparison and back', { timeout: 120_000 }, async (t) => {
+test('the editor leads to the comparison and to measuring, and back', { timeout: 120_000 }, async (t) => {
   const page = await open(t);
-  await page.locator('.foot a').click();
-  await until(() => at(page, 'open-folder').isEnabled(), 'the comparison', 60_000);
-  await page.locator('.brand a').click();
-  await until(() => at(page, 'generate').count(), 'the editor', 60_000);
+  for (const [link, button] of [['compare.html', 'open-folder'], ['bench.html', 'measure']]) {
+    await page.locator(`.foot a[href="${link}"]`).click();
+    await until(() => at(page, button).isEnabled(), `what is at ${link}`, 60_000);
+    await page.locator('.brand a').click();
+    await until(() => at(page, 'generate').count(), 'the editor', 60_000);
+  }
 });
