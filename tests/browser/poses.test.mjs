@@ -234,6 +234,25 @@ test('the camera goes round a thing: far and near go past it, on the picture and
   assert.equal((await scene()).view, undefined);
 });
 
+test('the camera goes round a thing by taps, too', slow, async (t) => {
+  const page = await open(t, { at: tiny, context: phone });
+  await stage(page);
+  await paint(page, [[0.45, 0.55], [0.55, 0.55]]);
+  await entities(page, 1);
+  await at(page, 'motions-open').tap();
+  await at(page, 'camera-figures-orbit').tap();
+  const { ground } = (await savedScene(page)).view;
+  assert.ok(ground.horizon < ground.stands, JSON.stringify(ground));
+  await page.keyboard.press('Escape');
+  const field = at(page, 'entity-camera-horizon');
+  await field.scrollIntoViewIfNeeded();
+  const box = await field.boundingBox();
+  assert.ok(box.height >= 44 && box.x + box.width <= 390, JSON.stringify(box));
+  await field.fill('25');
+  await field.press('Enter');
+  assert.equal((await savedScene(page)).view.ground.horizon, 0.25);
+});
+
 test('the handles of the camera’s frame follow a finger, too', slow, async (t) => {
   const page = await open(t, { at: tiny, context: phone });
   await stage(page);

@@ -10,7 +10,9 @@ use crate::scene::Mask;
 
 /// Of pixels in one of two masks, how many are in both after a link, at least: what comes back differs from what was sent by less
 /// than two careful people's outlines do. Where that makes too long a link, the next.
-pub(super) const ALIKE: [f64; 4] = [0.972, 0.955, 0.93, 0.9];
+pub(super) const ALIKE: [f64; 6] = [0.972, 0.955, 0.93, 0.9, 0.85, 0.8];
+/// Below that masks become coarser only if the link becomes short by it.
+pub(super) const STILL_ALIKE: f64 = 0.9;
 /// Longer sides of the rasters, the first that bears a mask is taken.
 const SIDES: [u32; 12] = [48, 64, 80, 96, 128, 160, 192, 224, 256, 320, 384, 448];
 

@@ -261,19 +261,21 @@ impl Preset {
     }
 
     /// The whole link, on the page at `address` (whose own fragment, if any, is replaced): as short as it can be. Masks come back nearly
-    /// as they are, by 98 of 100 pixels; those of nets and lines by 90 where the link would be longer than [`LINK`] otherwise.
+    /// as they are, by 98 of 100 pixels; those of nets and lines by down to 80 where the link would be longer
+    /// than [`LINK`] otherwise.
     pub fn to_link(&self, address: &str) -> String {
-        let mut link = String::new();
+        let mut kept = String::new();
         for least in coded::ALIKE {
-            let before = link.len();
-            link = self.link_of(address, least);
-            // What is far too long, or hardly gets shorter, stays so.
-            let hopeless = link.len() > 3 * LINK || before > 0 && link.len() * 20 > before * 19;
-            if link.len() <= LINK || hopeless {
-                break;
+            let link = self.link_of(address, least);
+            // What is far too long stays so.
+            if link.len() <= LINK || link.len() > 3 * LINK {
+                return link;
+            }
+            if least >= coded::STILL_ALIKE {
+                kept = link;
             }
         }
-        link
+        kept
     }
 
     fn link_of(&self, address: &str, least: f64) -> String {
