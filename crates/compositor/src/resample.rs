@@ -81,12 +81,7 @@ pub fn seen(rgb: &[u8], width: usize, height: usize, view: &Seen) -> Vec<u8> {
         let mut line = vec![0.0_f32; width * 3];
         for (y, out) in rows {
             let (lines, weights) = around(source(0, y)[1], height);
-            line.fill(0.0);
-            for (row, weight) in lines.into_iter().zip(weights) {
-                for (sum, &value) in line.iter_mut().zip(&rgb[row * width * 3..]) {
-                    *sum += weight * f32::from(value);
-                }
-            }
+            blend(&mut line, rgb, lines.into_iter().zip(weights));
             for (out, (pixels, weights)) in out.chunks_exact_mut(3).zip(&columns) {
                 for (c, out) in out.iter_mut().enumerate() {
                     let taps = pixels.iter().zip(weights);
@@ -124,13 +119,9 @@ pub fn moved(rgb: &[u8], width: usize, height: usize, offset: [f32; 2]) -> Vec<u
     let mut out = vec![0; rgb.len()];
     let mut line = vec![0.0_f32; width * 3];
     for (y, out) in out.chunks_exact_mut(width * 3).enumerate() {
-        line.fill(0.0);
-        for (tap, weight) in down.weights() {
-            let row = mirrored(y as i64 - down.shift + tap, height);
-            for (sum, &value) in line.iter_mut().zip(&rgb[row * width * 3..]) {
-                *sum += weight * f32::from(value);
-            }
-        }
+        let row = |tap: i64| mirrored(y as i64 - down.shift + tap, height);
+        let rows = down.weights().map(|(tap, weight)| (row(tap), weight));
+        blend(&mut line, rgb, rows);
         shifted(&line, width, &across, out);
     }
     out
@@ -158,15 +149,21 @@ pub fn passed(
             from
         };
         let (lines, weights) = around(from, height);
-        line.fill(0.0);
-        for (row, weight) in lines.into_iter().zip(weights) {
-            for (sum, &value) in line.iter_mut().zip(&rgb[row * width * 3..]) {
-                *sum += weight * f32::from(value);
-            }
-        }
+        blend(&mut line, rgb, lines.into_iter().zip(weights));
         shifted(&line, width, &Taps::new(offset[0] * ground.share(row)), out);
     }
     out
+}
+
+/// The weighed sum of rows of a picture, as a line.
+fn blend(line: &mut [f32], rgb: &[u8], rows: impl Iterator<Item = (usize, f32)>) {
+    line.fill(0.0);
+    for (row, weight) in rows {
+        let values = &rgb[row * line.len()..];
+        for (sum, &value) in line.iter_mut().zip(values) {
+            *sum += weight * f32::from(value);
+        }
+    }
 }
 
 /// A line of `width` pixels moved along itself, mirrored at its ends.

@@ -563,8 +563,7 @@ async fn does(place: &mut Place, task: Task) {
             }
         }
         Task::Measure => {
-            let cancel = Cancel::new();
-            with(|s| s.cancel = Some(cancel.clone()));
+            let cancel = begin();
             let measures = place.measure(&cancel).await;
             with(|s| s.cancel = None);
             measured(measures);
@@ -574,25 +573,31 @@ async fn does(place: &mut Place, task: Task) {
             video,
             factor,
         } => {
-            let cancel = Cancel::new();
-            with(|s| s.cancel = Some(cancel.clone()));
+            let cancel = begin();
             let video = place.smooth(number, &video, factor, &cancel).await;
-            with(|s| s.cancel = None);
-            match video {
-                Ok(video) => hand_over(number, video),
-                Err(error) => failed(Of::Job(number), &error),
-            }
+            ended(number, video);
         }
         Task::Generate { number, job, maker } => {
-            let cancel = Cancel::new();
-            with(|s| s.cancel = Some(cancel.clone()));
+            let cancel = begin();
             let video = place.generate(number, &job, maker, &cancel).await;
-            with(|s| s.cancel = None);
-            match video {
-                Ok(video) => hand_over(number, video),
-                Err(error) => failed(Of::Job(number), &error),
-            }
+            ended(number, video);
         }
+    }
+}
+
+/// Something begins that the person may stop, by this.
+fn begin() -> Cancel {
+    let cancel = Cancel::new();
+    with(|s| s.cancel = Some(cancel.clone()));
+    cancel
+}
+
+/// Tells the page what became of a job, which can no longer be stopped.
+fn ended(number: u64, video: Result<Video>) {
+    with(|s| s.cancel = None);
+    match video {
+        Ok(video) => hand_over(number, video),
+        Err(error) => failed(Of::Job(number), &error),
     }
 }
 
