@@ -73,6 +73,10 @@ impl Array {
             ));
         };
         let shape = header.shape;
+        // Beside a side of 0 the others may be anything.
+        if shape.contains(&0) {
+            return damaged(&format!("is {shape:?} numbers, which are none"));
+        }
         let count = shape
             .iter()
             .try_fold(1usize, |n, &side| n.checked_mul(side));
