@@ -1,5 +1,6 @@
 // Starts the module on the page. Everything else is in src/web.
 import init from './dragentity.js';
+import * as folders from './folders.js';
 import { ready } from './offline.js';
 import { speak } from './words.js';
 
@@ -13,6 +14,9 @@ try {
   const chosen = localStorage.getItem('dragentity-colours');
   if (chosen) document.documentElement.dataset.colours = chosen;
 } catch {}
+
+// As src/web/page/folders.rs calls it.
+globalThis.dragentityFolders = folders;
 
 try {
   // What stands beside the page, the blind comparison and the measuring, is English.

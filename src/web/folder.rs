@@ -42,10 +42,7 @@ pub struct Found {
 /// # Errors
 /// A sentence on what to open instead.
 pub fn find_model(paths: &[String]) -> Result<Found, String> {
-    let folder = paths
-        .iter()
-        .find_map(|path| path.split_once('/'))
-        .map_or("the folder", |(folder, _)| folder);
+    let folder = folder_of(paths);
     let beside = |file: &str| -> BTreeSet<&str> {
         let in_directory = |path: &'_ str| -> Option<usize> {
             let directory = path.strip_suffix(file)?.strip_suffix('/')?;
@@ -95,23 +92,84 @@ pub fn find_model(paths: &[String]) -> Result<Found, String> {
             ));
         }
     };
-    let files: Vec<(usize, String)> = paths
-        .iter()
-        .enumerate()
-        .filter_map(|(at, path)| {
-            let below = path.strip_prefix(name)?.strip_prefix('/')?;
-            let read = KINDS.iter().any(|kind| below.ends_with(kind));
-            (read && below.matches('/').count() <= 1).then(|| (at, below.to_owned()))
-        })
-        .collect();
-    match files.len() {
-        0..=MOST => Ok(Found {
-            name: name.to_owned(),
-            files,
-        }),
+    let found = files_in(name, paths);
+    match found.files.len() {
+        0..=MOST => Ok(found),
         many => Err(format!(
             "{name} has {many} files, too many for a model: open the folder of the model only"
         )),
+    }
+}
+
+/// Finds the one ControlNet in a folder, likewise: a directory with a configuration and weights beside it, or DragEntity's own kind, in
+/// which they are below `controlnet`.
+///
+/// # Errors
+/// A sentence on what to open instead.
+pub fn find_controlnet(paths: &[String]) -> Result<Found, String> {
+    fn own(path: &str) -> Option<&str> {
+        let path = path.strip_suffix("config.json")?;
+        path.strip_suffix("/controlnet/").or(path.strip_suffix('/'))
+    }
+    let has_weights = |directory: &str| {
+        paths.iter().any(|path| {
+            let below = path
+                .strip_prefix(directory)
+                .and_then(|p| p.strip_prefix('/'));
+            below.is_some_and(|p| {
+                p.strip_prefix("controlnet/")
+                    .unwrap_or(p)
+                    .matches('/')
+                    .count()
+                    == 0
+            }) && path.ends_with(".safetensors")
+        })
+    };
+    let mut found: BTreeSet<&str> = paths.iter().filter_map(|path| own(path)).collect();
+    found.retain(|directory| has_weights(directory));
+    // The parts of one.
+    let outer: Vec<&str> = found
+        .iter()
+        .copied()
+        .filter(|one| {
+            !found.iter().any(|other| {
+                one.strip_prefix(other)
+                    .is_some_and(|rest| rest.starts_with('/'))
+            })
+        })
+        .collect();
+    match outer[..] {
+        [name] => Ok(files_in(name, paths)),
+        [] => Err(format!(
+            "there is no ControlNet in {}: open the folder that has config.json and, beside it, weights in safetensors",
+            folder_of(paths)
+        )),
+        _ => Err(format!(
+            "there are {} networks in {}: open the folder of one ControlNet",
+            outer.len(),
+            folder_of(paths)
+        )),
+    }
+}
+
+/// What a folder is called, of whose files these are the paths.
+fn folder_of(paths: &[String]) -> &str {
+    paths
+        .iter()
+        .find_map(|path| path.split_once('/'))
+        .map_or("the folder", |(folder, _)| folder)
+}
+
+/// What is read of a directory.
+fn files_in(directory: &str, paths: &[String]) -> Found {
+    let read = |(at, path): (usize, &String)| {
+        let below = path.strip_prefix(directory)?.strip_prefix('/')?;
+        let read = KINDS.iter().any(|kind| below.ends_with(kind));
+        (read && below.matches('/').count() <= 1).then(|| (at, below.to_owned()))
+    };
+    Found {
+        name: directory.to_owned(),
+        files: paths.iter().enumerate().filter_map(read).collect(),
     }
 }
 
@@ -221,6 +279,26 @@ mod tests {
             refused.contains("4 models in all (all/a, all/b, all/c, …)"),
             "{refused}"
         );
+    }
+
+    #[test]
+    fn controlnets_are_found_in_either_form() {
+        let weights = "diffusion_pytorch_model.safetensors";
+        let plain = ["config.json", weights].map(|file| format!("drag/{file}"));
+        let found = find_controlnet(&plain).unwrap();
+        assert_eq!((found.name.as_str(), found.files.len()), ("drag", 2));
+        let own = ["controlnet", "relation"]
+            .map(|part| ["config.json", weights].map(|file| format!("x/own/{part}/{file}")));
+        let mut own = own.concat();
+        own.push("x/own/model_index.json".into());
+        let found = find_controlnet(&own).unwrap();
+        assert_eq!((found.name.as_str(), found.files.len()), ("x/own", 5));
+        let none = find_controlnet(&paths(&["drag/config.json"])).unwrap_err();
+        assert!(none.contains("no ControlNet in drag"), "{none}");
+        let mut two = plain.map(|path| format!("all/{path}")).to_vec();
+        two.extend(["config.json", weights].map(|file| format!("all/other/{file}")));
+        let several = find_controlnet(&two).unwrap_err();
+        assert!(several.contains("2 networks in all"), "{several}");
     }
 
     #[test]

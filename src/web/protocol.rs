@@ -262,6 +262,16 @@ pub struct View {
     pub height: u32,
 }
 
+/// A folder that a person opens.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Folder {
+    /// What it is called.
+    pub name: String,
+    /// Its files, as an array of paths below it and `File`s by turns; or its address.
+    #[serde(with = "serde_wasm_bindgen::preserve")]
+    pub files: JsValue,
+}
+
 /// From the page to the worker.
 #[derive(Serialize, Deserialize)]
 pub enum ToWorker {
@@ -290,11 +300,12 @@ pub enum ToWorker {
     Model {
         /// Comes back with the answer.
         number: u64,
-        /// What the folder is called.
-        name: String,
-        /// Its files, as an array of paths below the folder and `File`s by turns; or the address of a folder.
-        #[serde(with = "serde_wasm_bindgen::preserve")]
-        files: JsValue,
+        /// Its folder.
+        model: Folder,
+        /// A folder, and the name of a file in it with weights for few steps that its UNet takes in place of its own.
+        unet: Option<(Folder, String)>,
+        /// The folder of a ControlNet that it is run with.
+        controlnet: Option<Folder>,
     },
     /// Say how the opened model would make a video of the picture.
     Foresee {

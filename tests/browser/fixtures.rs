@@ -5,6 +5,7 @@
 //! - `tiny/`: a model directory like models/mini, but with so few channels that WebGPU emulated on a CPU runs it, and
 //!   with random weights;
 //! - `svd/`: Stable Video Diffusion's directory as published, as small, with synthetic weights;
+//! - `drag/`: a ControlNet for it, as DragAnything's was published;
 //! - `hollow/`: the same with a larger UNet of zeros, which takes a while to read;
 //! - `sam.safetensors`: a SAM of the same kind;
 //! - `person.png`, `person.mask`: a rendered person, and where it is, a byte a pixel.
@@ -18,7 +19,7 @@ use dragentity_testkit::{
     DOWN_BLOCK, DOWN_BLOCK_TOLERANCE, down_block_config, golden_file, parameter, safetensors_file,
     uniform,
 };
-use dragentity_testkit::{svd, tiny};
+use dragentity_testkit::{steer, svd, tiny};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
@@ -46,6 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Ok::<_, std::io::Error>(folder)
     };
     published("svd")?;
+    steer::write_draganything(&out.join("drag"));
     // Of 154 MB in half precision.
     svd::write_hollow_unet(&published("hollow")?, [256, 512]);
     tiny::tiny_sam(&out.join("sam.safetensors"))

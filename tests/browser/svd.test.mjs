@@ -161,9 +161,7 @@ test('an opened folder makes the video that the program makes of it', limit, asy
   assert.ok(await at(page, 'place-model').isDisabled());
   assert.match(await folder(page), /you bring/);
 
-  const [chooser] = await Promise.all([page.waitForEvent('filechooser'), at(page, 'open-model').click()]);
-  await chooser.setFiles(sharded());
-  await until(() => at(page, 'place-model').isChecked(), 'the model to be chosen', 60_000);
+  await opened(page, sharded());
   // What it was published for, and what a job will take.
   await settings(page, {});
   assert.equal(await at(page, 'set-frames').inputValue(), '25');
@@ -295,6 +293,122 @@ test('a video can be cancelled while its networks are read', limit, async (t) =>
   assert.match(await folder(page), /^hollow, /);
   await generate(page);
   await finished(page, 240_000);
+});
+
+/** Weights of its UNet in a file of their own, as AnimateLCM's are. */
+function fewSteps() {
+  const file = join(desk, 'few-steps.safetensors');
+  cpSync(join(published, UNET), file);
+  return file;
+}
+
+test('weights for few steps and a ControlNet are run with it, and the videos are the program’s', limit, async (t) => {
+  const page = await moving(t, { prepare: listening });
+  const scene = await small(page);
+  // Before there is a model there is nothing to add them to.
+  await at(page, 'unet-input').waitFor({ state: 'attached' });
+  assert.ok(await at(page, 'open-unet').isHidden());
+  await opened(page, sharded());
+  await at(page, 'unet-input').setInputFiles(fewSteps());
+  await until(async () => /^sharded \+ few-steps\.safetensors, /.test(await folder(page)), 'the weights');
+  await settings(page, {});
+  assert.equal(await at(page, 'set-steps').inputValue(), '4');
+  await settings(page, { frames: 2 });
+  await generate(page);
+  await finished(page, 240_000);
+  const natively = async (name, ...more) => {
+    const made = await video(page);
+    return differences(await frames(page, name, scene, ['--frames', '2', ...more]), made.frames);
+  };
+  const few = await natively('few', '--unet', fewSteps(), '--sampler', 'consistency');
+  assert.ok(few.mean < 0.05 && few.most <= 2, JSON.stringify(few));
+
+  // What is no UNet's is refused, and what was there stays.
+  await at(page, 'unet-input').setInputFiles(join(fixtures, 'sam.safetensors'));
+  await said(page, /sam\.safetensors.*lacks/);
+  await until(async () => /few-steps/.test(await folder(page)), 'the weights before');
+  while (await at(page, 'dismiss').count()) await at(page, 'dismiss').first().click();
+  await at(page, 'close-unet').click();
+  await until(async () => /^sharded, /.test(await folder(page)), 'its own weights again');
+  assert.equal(await at(page, 'set-steps').inputValue(), '25');
+
+  await at(page, 'controlnet-input').setInputFiles(join(published, 'vae'));
+  await said(page, /config\.json/);
+  while (await at(page, 'dismiss').count()) await at(page, 'dismiss').first().click();
+  await at(page, 'controlnet-input').setInputFiles(join(fixtures, 'drag'));
+  await until(async () => /^sharded \+ drag, /.test(await folder(page)), 'the ControlNet');
+  await settings(page, { frames: 2, steps: 2 });
+  await page.evaluate(() => delete window.lastVideo);
+  await generate(page);
+  await finished(page, 240_000);
+  await until(() => page.evaluate(() => window.lastVideo), 'the video', 10_000);
+  const steered = await natively('steered', '--steps', '2', '--controlnet', join(fixtures, 'drag'));
+  const alone = await natively('alone', '--steps', '2');
+  t.diagnostic(`with few steps ${JSON.stringify(few)}; with the ControlNet ${JSON.stringify(steered)}; without it ${JSON.stringify(alone)}`);
+  assert.ok(steered.mean < 0.05 && steered.most <= 2, JSON.stringify(steered));
+  assert.ok(alone.mean > 10 * steered.mean, JSON.stringify(alone));
+});
+
+/** Has the browser pick a folder of its own file system, which a person cannot see, in place of asking: no test can answer it. */
+async function picking(page, path) {
+  const files = readdirSync(path, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+  const contents = files.map((file) => [file.slice(path.length + 1), readFileSync(file).toString('base64')]);
+  await page.evaluate(async (contents) => {
+    const root = await (await navigator.storage.getDirectory()).getDirectoryHandle('weights', { create: true });
+    for (const [path, base64] of contents) {
+      const parts = path.split('/');
+      let folder = root;
+      for (const part of parts.slice(0, -1)) folder = await folder.getDirectoryHandle(part, { create: true });
+      const file = await (await folder.getFileHandle(parts.at(-1), { create: true })).createWritable();
+      await file.write(Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)));
+      await file.close();
+    }
+    window.showDirectoryPicker = async () => root;
+  }, contents);
+}
+
+test('a folder is opened again after a reload', limit, async (t) => {
+  const page = await moving(t);
+  await page.evaluate(() => {
+    window.showDirectoryPicker = async () => {
+      throw new DOMException('The user aborted a request.', 'AbortError');
+    };
+  });
+  await at(page, 'open-model').click();
+  await picking(page, published);
+  await at(page, 'open-model').click();
+  await until(() => at(page, 'place-model').isChecked(), 'the model to be chosen', 60_000);
+  assert.match(await folder(page), /^weights, /);
+  assert.equal(await at(page, 'messages').textContent(), '');
+  // One that cannot be opened is not what is kept.
+  await page.evaluate(async () => {
+    const root = await navigator.storage.getDirectory();
+    const other = await root.getDirectoryHandle('letters', { create: true });
+    await other.getFileHandle('letter.txt', { create: true });
+    window.showDirectoryPicker = async () => other;
+  });
+  await at(page, 'open-model').click();
+  await said(page, /no model in letters/);
+  await page.reload();
+  await stage(page);
+  await until(() => at(page, 'reopen-model').isVisible(), 'the offer');
+  assert.equal(await at(page, 'reopen-model').textContent(), 'Open weights again');
+  assert.ok(await at(page, 'place-model').isDisabled(), 'nothing is read before it is asked for');
+  await at(page, 'reopen-model').click();
+  await until(() => at(page, 'place-model').isChecked(), 'the model to be chosen', 60_000);
+  assert.ok(await at(page, 'reopen-model').isHidden());
+  await settings(page, { frames: 2, steps: 1 });
+  await generate(page);
+  await finished(page, 120_000);
+  // Gone from the disk, it is said so.
+  await page.evaluate(async () => (await navigator.storage.getDirectory()).removeEntry('weights', { recursive: true }));
+  await page.reload();
+  await stage(page);
+  await until(() => at(page, 'reopen-model').isVisible(), 'the offer');
+  await at(page, 'reopen-model').click();
+  await said(page, /cannot be opened again.*open it anew/);
 });
 
 test('a folder that is dropped is opened', limit, async (t) => {

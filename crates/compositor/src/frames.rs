@@ -71,6 +71,10 @@ pub struct Composition {
     hidden: Vec<f32>,
     /// How many layers hide it.
     hiding: Vec<u8>,
+    /// How much of the ground's light is missing softly around what moves away, as logarithms.
+    missing: Vec<[f32; 3]>,
+    /// The picture with that light, where any is missing.
+    lit: Option<Picture>,
     /// Which pixels belong to something in front, be it moving or not.
     things: Vec<bool>,
     /// The masks of all layers.
@@ -95,6 +99,8 @@ impl Composition {
             hidden: vec![0.0; picture.width as usize * picture.height as usize],
             hiding: vec![0; picture.width as usize * picture.height as usize],
             things: vec![false; picture.width as usize * picture.height as usize],
+            missing: vec![[0.0; 3]; picture.width as usize * picture.height as usize],
+            lit: None,
             picture,
             plate: None,
             held: layers.into_iter().map(|(_, layer)| layer.mask).collect(),
@@ -160,6 +166,9 @@ impl Composition {
                         }
                     }
                 }
+                if layer.shadow == Shadow::Found {
+                    shadow = self.with_soft(shadow, &covered, index);
+                }
                 let margin = self.margin();
                 let mut grown = grown(&going, width, height, margin);
                 close_islands(&mut grown, width, height, (4.0 * margin * margin) as usize);
@@ -183,6 +192,39 @@ impl Composition {
             });
         }
         !self.waiting.is_empty()
+    }
+
+    /// A shadow with what of the ground's light is missing softly around a layer, which is not hidden but lit for the plate.
+    fn with_soft(
+        &mut self,
+        shadow: Option<Vec<bool>>,
+        covered: &[f32],
+        layer: usize,
+    ) -> Option<Vec<bool>> {
+        let (picture, others) = (&self.picture, self.others(layer));
+        let Some(soft) = shadow::soft(picture, covered, shadow.as_deref(), &others) else {
+            return shadow;
+        };
+        // Where two things darken the same ground, each was seen with all that is missing.
+        for (missing, soft) in self
+            .missing
+            .as_flattened_mut()
+            .iter_mut()
+            .zip(soft.as_flattened())
+        {
+            *missing = missing.max(*soft);
+        }
+        self.lit = Some(shadow::lit(&self.picture, &self.missing));
+        let mut shadow = shadow.unwrap_or_else(|| vec![false; soft.len()]);
+        for ((shadow, soft), covered) in shadow.iter_mut().zip(soft).zip(covered) {
+            *shadow |= soft != [0.0; 3] && *covered <= 0.02;
+        }
+        Some(shadow)
+    }
+
+    /// The picture without the soft shadows of what moves away: from it the plate is made.
+    pub fn lit(&self) -> &Picture {
+        self.lit.as_ref().unwrap_or(&self.picture)
     }
 
     /// Whether somebody has said from where holes are filled.
@@ -290,7 +332,7 @@ impl Composition {
     /// Takes what somebody brings along as the clean plate, of any size: where something is uncovered it is seen, elsewhere the picture.
     pub fn set_own_plate(&mut self, plate: &Picture) {
         let plate = plate.resized(self.picture.width, self.picture.height);
-        let mut merged = self.picture.clone();
+        let mut merged = self.lit().clone();
         let rgb = std::sync::Arc::make_mut(&mut merged.rgb);
         let pixels = rgb.chunks_exact_mut(3).zip(plate.rgb.chunks_exact(3));
         for ((own, plate), &hidden) in pixels.zip(&self.hidden) {

@@ -367,7 +367,11 @@ fn array(shape: &str, kind: &str, data: &[u8]) -> File {
 
 #[test]
 fn arrays_of_nothing_are_refused_whatever_their_other_sides() {
-    for shape in ["(0, 18446744073709551450, 2)", "(18446744073709551615, 0, 2)", "(1, 0, 9, 2)"] {
+    for shape in [
+        "(0, 18446744073709551450, 2)",
+        "(18446744073709551615, 0, 2)",
+        "(1, 0, 9, 2)",
+    ] {
         let error = read(&[array(shape, "<f4", &[])], SIZE).unwrap_err();
         assert!(error.to_string().contains("none"), "{shape}: {error}");
     }

@@ -105,7 +105,7 @@ impl AtOnce {
             frames,
         };
         let preview = |composition: &mut Composition, hole: &Mask| {
-            composition.set_plate(smooth_fill(composition.picture(), hole));
+            composition.set_plate(smooth_fill(composition.lit(), hole));
             let some = composition.frames((0..frames).step_by(PREVIEW));
             let fps = (job.settings.fps / PREVIEW as u32).max(1);
             Some(Preview::new(video(some, fps)))
@@ -182,7 +182,7 @@ impl AtOnce {
                 return Ok(composition);
             }
             let source = composition.source();
-            if self.known(composition.picture(), &hole, &source).is_none()
+            if self.known(composition.lit(), &hole, &source).is_none()
                 && let Some(preview) = preview(&mut composition, &hole)
             {
                 observer(JobEvent::Preview(preview));
@@ -280,7 +280,7 @@ impl AtOnce {
         cancel: &Cancel,
         observer: &mut dyn FnMut(JobEvent),
     ) -> Result<Picture> {
-        let picture = composition.picture();
+        let picture = composition.lit();
         let source = composition.source();
         if let Some(filled) = self.known(picture, &hole, &source) {
             return Ok(filled);

@@ -6,7 +6,7 @@ use crate::at_once::{AtOnce, Prepared};
 use crate::engine::{Engine, Observer};
 use crate::interpolate::Interpolator;
 use crate::measure::{Measures, Progress, measure};
-use crate::model::{About, Model, ModelOptions};
+use crate::model::{About, ControlNetSource, Model, ModelOptions};
 use crate::pose::PoseFinder;
 use crate::segmenter::Segmenter;
 use crate::transfer::pause;
@@ -14,6 +14,7 @@ use crate::transfer::pause;
 use burn::backend::wgpu::WgpuDevice;
 use burn::tensor::backend::Backend;
 use dragentity_core::scene::{Mask, Part, Picture, Scene, Skeleton};
+use dragentity_core::scheduler::SamplerKind;
 use dragentity_core::{Cancel, ClickJob, Error, Job, JobEvent, Result, Video};
 #[cfg(feature = "wgpu")]
 use dragentity_networks::device::Gpu;
@@ -60,6 +61,17 @@ pub enum Maker {
     Model,
     /// The model that was opened, see [`PageDevice::open_model`].
     Opened,
+}
+
+/// Where a model that somebody opens is, and what is run with it.
+#[derive(Clone, Debug, Default)]
+pub struct Locations {
+    /// Its directory.
+    pub model: String,
+    /// A file of weights of its UNet that were distilled for few steps, instead of its own: AnimateLCM's.
+    pub unet: Option<String>,
+    /// The directory of a ControlNet.
+    pub controlnet: Option<String>,
 }
 
 /// What is known of a model that was opened.
@@ -250,10 +262,9 @@ impl PageDevice {
     /// loaded with each job, all that can be told without reading the weights is checked now.
     ///
     /// # Errors
-    /// Those of [`Model::load`] and [`SvdConfig::check_weights`](crate::svd::SvdConfig::check_weights); the model before is kept
-    /// then.
-    pub fn open_model<'a>(&'a mut self, location: &'a str) -> Work<'a, Opened> {
-        Box::pin(async move { on_either!(&mut self.place, on => on.open_model(location).await) })
+    /// Those of [`Model::load`] and [`Svd::check_weights`](crate::svd::Svd::check_weights); the model before is kept then.
+    pub fn open_model<'a>(&'a mut self, locations: &'a Locations) -> Work<'a, Opened> {
+        Box::pin(async move { on_either!(&mut self.place, on => on.open_model(locations).await) })
     }
 
     /// How the opened model would run a job, in words; only the size of its picture and its settings matter.
@@ -330,17 +341,26 @@ impl<B: Backend> On<B> {
         })
     }
 
-    async fn open_model(&mut self, location: &str) -> Result<Opened> {
+    async fn open_model(&mut self, locations: &Locations) -> Result<Opened> {
         let (free_memory, largest_piece) = match self.memory {
             Memory::Heap => (Some(HEAP - heap_taken()), None),
             #[cfg(feature = "wgpu")]
             Memory::Pieces(piece) => (None, Some(piece)),
         };
+        let sampler = locations.unet.is_some().then_some(SamplerKind::Consistency);
+        let controlnet = locations.controlnet.clone();
+        let controlnet = controlnet.map(|location| ControlNetSource {
+            location,
+            features_from: None,
+        });
         let options = ModelOptions {
             dtype: self.dtype,
             free_memory,
             largest_piece,
-            ..ModelOptions::new(location)
+            unet: locations.unet.clone(),
+            sampler,
+            controlnet,
+            ..ModelOptions::new(locations.model.clone())
         };
         let about = About::read(&options).await?;
         let (device, name) = (self.device.clone(), self.name.clone());

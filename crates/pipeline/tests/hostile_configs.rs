@@ -131,7 +131,7 @@ fn of_stable_video_diffusion() {
         let dir = ModelDir::new(location);
         let config = pollster::block_on(dragentity_pipeline::svd::SvdConfig::read(&dir))?;
         config.scheduler.schedule(None, 4)?;
-        pollster::block_on(config.check_weights::<Flex>(&dir, &Default::default())).map(drop)
+        pollster::block_on(config.check_weights::<Flex>(&dir, None, &Default::default())).map(drop)
     });
 }
 

@@ -101,13 +101,18 @@ fn write_part<M: Module<Flex>>(dir: &Path, config: &Value, module: &M) {
 /// A ControlNet as DragAnything was published.
 pub fn draganything_directory() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
+    write_draganything(folder.path());
+    folder
+}
+
+/// The same, into a folder.
+pub fn write_draganything(folder: &Path) {
     let mut config = written("controlnet");
     config["_class_name"] = "DragAnythingSDVModel".into();
     let network = controlnet_config()
         .init::<Flex>(&Default::default())
         .unwrap();
-    write_part(folder.path(), &config, &network);
-    folder
+    write_part(folder, &config, &network);
 }
 
 /// A ControlNet of DragEntity's own kind, with its relation module.

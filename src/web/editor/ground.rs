@@ -8,6 +8,9 @@ use dragentity_core::scene::{Behind, Mask, Picture, Shadow};
 /// Longer side, in pixels, at which shadows are shown: this thread is not to wait for them.
 const SHOWN_SIDE: u32 = 512;
 
+/// How much light a soft shadow takes that is shown as plainly as a dark one, as a logarithm.
+const PLAIN: f32 = 0.2;
+
 /// The shadow of the selected entity as it goes along, with the revision and the entity that it is of.
 type Known = ((u64, usize), Option<Mask>);
 
@@ -51,12 +54,18 @@ impl Editor {
         let others = self.scene.entities.iter().enumerate();
         let others = others.filter(|(i, _)| *i != index);
         let others: Vec<Mask> = others.map(|(_, e)| e.mask.clone()).collect();
-        let inside = shadow::found(&small, &covered, &others)?;
-        Some(Mask {
-            width,
-            height,
-            alpha: inside.into_iter().map(|i| u8::from(i) * 255).collect(),
-        })
+        let dark = shadow::found(&small, &covered, &others);
+        let soft = shadow::soft(&small, &covered, dark.as_deref(), &others);
+        let mut mask = Mask::empty(width, height);
+        for (alpha, dark) in mask.alpha.iter_mut().zip(dark.into_iter().flatten()) {
+            *alpha = 255 * u8::from(dark);
+        }
+        // The darker the plainer.
+        for (alpha, [.., missing]) in mask.alpha.iter_mut().zip(soft.into_iter().flatten()) {
+            let plain = (missing / PLAIN).clamp(0.0, 1.0);
+            *alpha = (*alpha).max((255.0 * plain).round() as u8);
+        }
+        (!mask.is_empty()).then_some(mask)
     }
 
     /// Has an entity leave its shadow where it is; or, if it does already, take along the one that is found.

@@ -1,6 +1,7 @@
 //! Events in, calls of [`App`] out.
 
 use super::compute_targets::Site;
+use super::folders;
 use super::messages::{self, Kind, say};
 use super::{
     APP, App, act, dom, exchange, menu, model, motions, now, open_example, open_link, open_own,
@@ -259,6 +260,7 @@ fn files() {
             return;
         };
         if let Some(folder) = model::dropped_folders(&data).into_iter().next() {
+            folders::was_dropped(&data);
             spawn_local(model::open_dropped(folder));
         } else if !take_file(&data, "dropped picture") {
             say(
@@ -329,6 +331,10 @@ fn take_files(list: &FileList, unnamed: &str) -> bool {
     let Some(file) = list.get(0) else {
         return false;
     };
+    if file.name().ends_with(".safetensors") {
+        act(move |app| app.drop_weights(file));
+        return true;
+    }
     let name = if file.name().is_empty() {
         unnamed.to_owned()
     } else {

@@ -7,6 +7,7 @@ mod encoder;
 mod events;
 mod exchange;
 mod extend;
+mod folders;
 mod ground;
 mod job;
 mod keep;
@@ -223,8 +224,10 @@ pub fn start() {
             app.gpu = gpu;
             app.restart_worker();
             if let Some(url) = worker::asked("svd") {
-                app.open_model_at(&url);
+                let [unet, controlnet] = ["unet", "controlnet"].map(worker::asked);
+                app.open_model_at(&url, unet.as_deref(), controlnet.as_deref());
             }
+            model::offer_again();
         });
     });
     spawn_local(first_scene(asked("picture")));

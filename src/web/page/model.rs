@@ -1,17 +1,18 @@
 //! Stable Video Diffusion in this browser: the folder with its weights, which the person opens, and what its videos take.
 
 use super::compute_targets::Site;
+use super::folders::{self, Files, What};
 use super::messages::{Kind, amount, say, sentence};
 use super::worker::address;
 use super::{App, act, dom};
-use crate::web::folder::{SIZES, USUAL_SIZE, find_model, video_size};
-use crate::web::protocol::{ModelData, ToWorker};
+use crate::web::folder::{Found, SIZES, USUAL_SIZE, find_controlnet, find_model, video_size};
+use crate::web::protocol::{Folder, ModelData, ToWorker};
 use dragentity_core::scene::Settings;
 use dragentity_core::scene::settings::Choice;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{
-    DataTransfer, File, FileSystemDirectoryEntry, FileSystemEntry, FileSystemFileEntry,
+    DataTransfer, File, FileList, FileSystemDirectoryEntry, FileSystemEntry, FileSystemFileEntry,
     HtmlElement, HtmlInputElement, HtmlOptionElement, HtmlSelectElement,
 };
 
@@ -22,11 +23,15 @@ const DEEPEST: usize = 8;
 /// What the page knows of the model that was opened.
 pub struct OwnModel {
     /// What is open; only the worker has read it.
-    open: Option<(Folder, ModelData)>,
+    open: Option<(Brought, ModelData)>,
     /// What is being opened.
-    opening: Option<Folder>,
+    opening: Option<Brought>,
     /// Counts folders: only the last one's answer counts.
     opened: u64,
+    /// Whether a person has asked for the last one, not a worker that was started anew.
+    is_new: bool,
+    /// What the folder is called that can be opened again.
+    kept: Option<String>,
     /// Which of the [`SIZES`] is chosen.
     size: usize,
     /// What was asked about a video beforehand: with which settings, of a picture of which size.
@@ -37,12 +42,83 @@ pub struct OwnModel {
     foreseen: Option<String>,
 }
 
-/// A folder: a worker that is started anew needs its files again.
+/// What a person has opened: a worker that is started anew needs its files again.
 #[derive(Clone)]
-struct Folder {
-    name: String,
-    /// Paths and files by turns, or its address.
-    files: JsValue,
+struct Brought {
+    model: Folder,
+    /// A folder, and the file in it that has the UNet's weights for few steps.
+    unet: Option<(Folder, String)>,
+    controlnet: Option<Folder>,
+}
+
+impl Brought {
+    /// What errors and the page call it.
+    fn name(&self) -> String {
+        let unet = self.unet.as_ref().map(|(_, file)| file.as_str());
+        let controlnet = self.controlnet.as_ref().map(|folder| folder.name.as_str());
+        let names = [Some(self.model.name.as_str()), unet, controlnet];
+        names.into_iter().flatten().collect::<Vec<_>>().join(" + ")
+    }
+
+    /// What there is of it.
+    fn what(&self) -> Vec<What> {
+        let unet = self.unet.as_ref().map(|_| What::Unet);
+        let controlnet = self.controlnet.as_ref().map(|_| What::ControlNet);
+        [Some(What::Model), unet, controlnet]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        let files = |brought: &Self| {
+            let unet = brought
+                .unet
+                .as_ref()
+                .map(|(folder, _)| folder.files.clone());
+            let controlnet = brought
+                .controlnet
+                .as_ref()
+                .map(|folder| folder.files.clone());
+            [Some(brought.model.files.clone()), unet, controlnet]
+        };
+        files(self) == files(other)
+    }
+}
+
+/// The files that were found of those of a folder.
+fn folder_of(found: Found, files: &[File]) -> Folder {
+    let list = js_sys::Array::new();
+    for (at, path) in &found.files {
+        list.push(&JsValue::from_str(path));
+        list.push(&files[*at]);
+    }
+    Folder {
+        name: found.name,
+        files: list.into(),
+    }
+}
+
+/// A file of weights as a folder.
+fn few_steps(files: Files) -> Option<(Folder, String)> {
+    let (_, file) = files.into_iter().next()?;
+    let name = file.name();
+    let list = js_sys::Array::of2(&JsValue::from_str(&name), &file);
+    let folder = Folder {
+        name: "few steps".into(),
+        files: list.into(),
+    };
+    Some((folder, name))
+}
+
+/// What lies at an address of the page's own server.
+fn folder_at(url: &str) -> Folder {
+    let url = url.trim_end_matches('/');
+    let name = url.rsplit('/').next();
+    Folder {
+        name: name.unwrap_or(url).to_owned(),
+        files: address(url).into(),
+    }
 }
 
 impl Default for OwnModel {
@@ -51,6 +127,8 @@ impl Default for OwnModel {
             open: None,
             opening: None,
             opened: 0,
+            is_new: false,
+            kept: None,
             size: USUAL_SIZE,
             asked: None,
             questions: 0,
@@ -60,6 +138,12 @@ impl Default for OwnModel {
 }
 
 impl OwnModel {
+    /// What is open, or will be: what is added is added to that.
+    fn brought(&self) -> Option<&Brought> {
+        let open = self.open.as_ref().map(|(brought, _)| brought);
+        self.opening.as_ref().or(open)
+    }
+
     /// The settings it was published for.
     pub fn settings(&self) -> Option<&Settings> {
         self.open.as_ref().map(|(_, model)| &model.settings)
@@ -67,34 +151,119 @@ impl OwnModel {
 }
 
 impl App {
-    /// Opens the model in a folder; the paths begin with the folder's own name.
-    pub fn open_model(&mut self, files: Vec<(String, File)>) {
+    /// Opens the model in a folder, or, where one is open, the ControlNet in it; the paths begin with the folder's own name.
+    pub fn open_model(&mut self, files: Files) {
         let (paths, files): (Vec<String>, Vec<File>) = files.into_iter().unzip();
-        let found = match find_model(&paths) {
-            Ok(found) => found,
-            Err(why) => return say(Kind::Error, &sentence(&why)),
-        };
-        let list = js_sys::Array::new();
-        for (at, path) in &found.files {
-            list.push(&JsValue::from_str(path));
-            list.push(&files[*at]);
+        match find_model(&paths) {
+            Ok(found) => self.open(Brought {
+                model: folder_of(found, &files),
+                unet: None,
+                controlnet: None,
+            }),
+            Err(why) => match find_controlnet(&paths) {
+                Ok(found) if self.model.brought().is_some() => {
+                    folders::was_controlnet();
+                    self.run_with_controlnet(folder_of(found, &files));
+                }
+                _ => say(Kind::Error, &sentence(&why)),
+            },
         }
-        let name = found.name;
-        let files = list.into();
-        self.hand_over_model(Folder { name, files });
     }
 
-    /// Opens the model in a folder at an address of the page's own server.
-    pub(super) fn open_model_at(&mut self, url: &str) {
-        let name = url.trim_end_matches('/').rsplit('/').next();
-        self.hand_over_model(Folder {
-            name: name.unwrap_or(url).to_owned(),
-            files: address(url).into(),
+    /// Opens the ControlNet in a folder, to run the model with.
+    fn open_controlnet(&mut self, files: Files) {
+        let (paths, files): (Vec<String>, Vec<File>) = files.into_iter().unzip();
+        match find_controlnet(&paths) {
+            Ok(found) => self.run_with_controlnet(folder_of(found, &files)),
+            Err(why) => say(Kind::Error, &sentence(&why)),
+        }
+    }
+
+    /// Runs the model with another ControlNet.
+    fn run_with_controlnet(&mut self, controlnet: Folder) {
+        if let Some(brought) = self.model.brought().cloned() {
+            self.open(Brought {
+                controlnet: Some(controlnet),
+                ..brought
+            });
+        }
+    }
+
+    /// Runs the model with weights for few steps.
+    fn open_unet(&mut self, files: Files) {
+        if let Some(brought) = self.model.brought().cloned() {
+            let unet = few_steps(files);
+            self.open(Brought { unet, ..brought });
+        }
+    }
+
+    /// Opens what was open before a reload.
+    fn open_all(&mut self, model: Files, unet: Option<Files>, controlnet: Option<Files>) {
+        let (paths, files): (Vec<String>, Vec<File>) = model.into_iter().unzip();
+        let beside = controlnet.and_then(|files| {
+            let (paths, files): (Vec<String>, Vec<File>) = files.into_iter().unzip();
+            Some(folder_of(find_controlnet(&paths).ok()?, &files))
+        });
+        match find_model(&paths) {
+            Ok(found) => self.open(Brought {
+                model: folder_of(found, &files),
+                unet: unet.and_then(few_steps),
+                controlnet: beside,
+            }),
+            Err(why) => say(Kind::Error, &sentence(&why)),
+        }
+    }
+
+    /// Opens what a person asks for.
+    fn open(&mut self, brought: Brought) {
+        self.model.is_new = true;
+        self.hand_over_model(brought);
+    }
+
+    /// Runs the model without something.
+    fn leave_out(&mut self, take: fn(&mut Brought)) {
+        if let Some(mut brought) = self.model.brought().cloned() {
+            take(&mut brought);
+            self.open(brought);
+        }
+    }
+
+    /// Takes weights that were dropped on the page, for few steps.
+    pub(super) fn drop_weights(&mut self, file: File) {
+        match self.model.brought() {
+            Some(_) => {
+                folders::picked_otherwise(What::Unet);
+                self.open_unet(vec![(file.name(), file)]);
+            }
+            None => say(
+                Kind::Error,
+                "These are weights. Open the folder of Stable Video Diffusion first, then drop them: they make its videos in few steps.",
+            ),
+        }
+    }
+
+    /// Opens the model in a folder at an address of the page's own server, with what is run with it: a file of weights for few steps,
+    /// and a ControlNet's folder.
+    pub(super) fn open_model_at(
+        &mut self,
+        url: &str,
+        unet: Option<&str>,
+        controlnet: Option<&str>,
+    ) {
+        let unet = unet.map(|url| match url.rsplit_once('/') {
+            Some((folder, file)) => (folder_at(folder), file.to_owned()),
+            None => (folder_at("."), url.to_owned()),
+        });
+        What::ALL.into_iter().for_each(folders::picked_otherwise);
+        self.open(Brought {
+            model: folder_at(url),
+            unet,
+            controlnet: controlnet.map(folder_at),
         });
     }
 
-    /// Gives a folder to the worker.
-    fn hand_over_model(&mut self, folder: Folder) {
+    /// Gives what was opened to the worker.
+    fn hand_over_model(&mut self, brought: Brought) {
         if self.gone {
             // It may start by now.
             self.crashes = 0;
@@ -102,12 +271,17 @@ impl App {
         }
         self.model.opened += 1;
         let number = self.model.opened;
-        let (name, files) = (folder.name.clone(), folder.files.clone());
-        self.model.opening = Some(folder);
+        let Brought {
+            model,
+            unet,
+            controlnet,
+        } = brought.clone();
+        self.model.opening = Some(brought);
         self.link.send(&ToWorker::Model {
             number,
-            name,
-            files,
+            model,
+            unet,
+            controlnet,
         });
         self.show_compute_targets();
     }
@@ -116,8 +290,8 @@ impl App {
     pub fn send_model(&mut self) {
         self.model.opening = None;
         self.model.asked = None;
-        if let Some((folder, _)) = self.model.open.clone() {
-            self.hand_over_model(folder);
+        if let Some((brought, _)) = self.model.open.clone() {
+            self.hand_over_model(brought);
         }
     }
 
@@ -126,12 +300,18 @@ impl App {
         if number != self.model.opened {
             return;
         }
-        let Some(folder) = self.model.opening.take() else {
+        let Some(brought) = self.model.opening.take() else {
             return;
         };
+        if std::mem::take(&mut self.model.is_new) {
+            match model {
+                Some(_) => folders::are_open(&brought.what()),
+                None => folders::was_refused(),
+            }
+        }
         match model {
             Some(model) => {
-                self.model.open = Some((folder, model));
+                self.model.open = Some((brought, model));
                 self.model.asked = None;
                 self.choose_place(Site::Folder);
             }
@@ -139,8 +319,12 @@ impl App {
                 let error = error.unwrap_or_default();
                 say(Kind::Error, &sentence(&error));
                 // After a new start of the worker, it is the folder that was open.
-                let again = |open: &(Folder, ModelData)| open.0.files == folder.files;
-                if self.model.open.take_if(|open| again(open)).is_some() {
+                if self
+                    .model
+                    .open
+                    .take_if(|open| open.0.is(&brought))
+                    .is_some()
+                {
                     self.choose_place(Site::Here);
                 }
             }
@@ -204,17 +388,18 @@ impl App {
         let OwnModel {
             open,
             opening,
+            kept,
             foreseen,
             ..
         } = &self.model;
         let text = match (opening, open) {
-            (Some(folder), _) => format!("Opening {}…", folder.name),
+            (Some(brought), _) => format!("Opening {}…", brought.name()),
             (None, None) => "with its public weights, which you bring".into(),
-            (None, Some((folder, model))) => {
+            (None, Some((brought, model))) => {
                 let weights = model
                     .bytes
                     .map_or(String::new(), |bytes| format!(", {}", amount(bytes, 0)));
-                let what = format!("{}{weights}", folder.name);
+                let what = format!("{}{weights}", brought.name());
                 match foreseen {
                     Some(foreseen) if self.compute_targets.is_folder() => {
                         sentence(&format!("{what}. {}", sentence(foreseen)))
@@ -232,6 +417,35 @@ impl App {
             false => "Open model folder",
         };
         dom::set_text(&dom::by_id("open-model"), button);
+        let again = dom::by_id::<HtmlElement>("reopen-model");
+        let kept = kept
+            .as_ref()
+            .filter(|_| open.is_none() && opening.is_none());
+        dom::show(&again, kept.is_some());
+        if let Some(name) = kept {
+            dom::set_text(&again, &format!("Open {name} again"));
+        }
+        let brought = open.as_ref().map(|(brought, _)| brought);
+        dom::show(&dom::by_id("beside-model"), brought.is_some());
+        // Something to add, or what was added to leave out.
+        let beside = |open: &str, close: &str, what: Option<&str>| {
+            dom::show(&dom::by_id(open), what.is_none());
+            let close = dom::by_id::<HtmlElement>(close);
+            dom::show(&close, what.is_some());
+            dom::set_text(&close, &format!("Without {}", what.unwrap_or_default()));
+        };
+        let unet = brought.and_then(|b| b.unet.as_ref());
+        beside(
+            "open-unet",
+            "close-unet",
+            unet.map(|(_, file)| file.as_str()),
+        );
+        let controlnet = brought.and_then(|b| b.controlnet.as_ref());
+        beside(
+            "open-controlnet",
+            "close-controlnet",
+            controlnet.map(|folder| folder.name.as_str()),
+        );
     }
 
     /// The sizes to choose from, in the picture's shape.
@@ -297,7 +511,7 @@ pub async fn open_dropped(folder: FileSystemDirectoryEntry) {
 }
 
 /// All files below a folder, with their paths from its own name on.
-async fn files_below(folder: FileSystemDirectoryEntry) -> Result<Vec<(String, File)>, String> {
+async fn files_below(folder: FileSystemDirectoryEntry) -> Result<Files, String> {
     let mut files = Vec::new();
     let mut waiting = vec![folder];
     while let Some(folder) = waiting.pop() {
@@ -352,17 +566,101 @@ async fn by_callbacks(
     JsFuture::from(promise).await.map_err(|e| dom::reason(&e))
 }
 
-/// Connects what opens a model.
-pub fn wire() {
-    dom::file_dialog("open-model", "model-input", |list| {
-        let files: Vec<_> = (0..list.length())
-            .filter_map(|at| list.get(at))
-            .map(|file| (relative_path(&file), file))
-            .collect();
+/// The files of a folder that was chosen, with their paths from its own name on.
+fn chosen(list: &FileList) -> Files {
+    (0..list.length())
+        .filter_map(|at| list.get(at))
+        .map(|file| (relative_path(&file), file))
+        .collect()
+}
+
+/// A button that has something picked: so that it can be opened again where the browser can, else by a field for files.
+fn opens(button: &str, field: &str, what: What, take: fn(&mut App, Files)) {
+    let field: HtmlInputElement = dom::by_id(field);
+    let opened = field.clone();
+    dom::listen(
+        &dom::by_id::<HtmlElement>(button),
+        "click",
+        move |_: web_sys::MouseEvent| {
+            if !folders::can_pick(what) {
+                return opened.click();
+            }
+            spawn_local(async move {
+                match folders::picked(what).await {
+                    Ok(Some(files)) => act(move |app| take(app, files)),
+                    Ok(None) => {}
+                    Err(why) => {
+                        let why = format!("it cannot be read: {why}");
+                        say(Kind::Error, &sentence(&why));
+                    }
+                }
+            });
+        },
+    );
+    let chosen_of = field.clone();
+    dom::listen(&field, "change", move |_: web_sys::Event| {
+        let files = chosen_of
+            .files()
+            .map_or_else(Vec::new, |list| chosen(&list));
+        // The same one may be chosen again.
+        chosen_of.set_value("");
         if !files.is_empty() {
-            act(move |app| app.open_model(files));
+            folders::picked_otherwise(what);
+            act(move |app| take(app, files));
         }
     });
+}
+
+/// Offers to open again what was open before a reload.
+pub fn offer_again() {
+    spawn_local(async {
+        if let Some(name) = folders::model_kept().await {
+            act(move |app| {
+                app.model.kept = Some(name);
+                app.show_model();
+            });
+        }
+    });
+}
+
+/// Opens again what was open.
+async fn open_again() {
+    match folders::opened_again().await {
+        Ok([Some(model), unet, controlnet]) => {
+            act(move |app| app.open_all(model, unet, controlnet));
+        }
+        Ok(_) => {}
+        Err(why) => {
+            let why = format!("the folder cannot be opened again: {why}; open it anew");
+            say(Kind::Error, &sentence(&why));
+        }
+    }
+}
+
+/// Connects what opens a model.
+pub fn wire() {
+    opens("open-model", "model-input", What::Model, App::open_model);
+    opens("open-unet", "unet-input", What::Unet, App::open_unet);
+    opens(
+        "open-controlnet",
+        "controlnet-input",
+        What::ControlNet,
+        App::open_controlnet,
+    );
+    dom::listen(
+        &dom::by_id::<HtmlElement>("reopen-model"),
+        "click",
+        |_: web_sys::MouseEvent| spawn_local(open_again()),
+    );
+    let leave_out = |button: &str, taken: fn(&mut Brought)| {
+        dom::listen(
+            &dom::by_id::<HtmlElement>(button),
+            "click",
+            move |_: web_sys::MouseEvent| act(move |app| app.leave_out(taken)),
+        );
+    };
+    leave_out("close-unet", |brought| brought.unet = None);
+    leave_out("close-controlnet", |brought| brought.controlnet = None);
     dom::listen(
         &dom::by_id::<HtmlElement>("set-size"),
         "change",

@@ -44,12 +44,16 @@ impl App {
     pub(super) fn adopt_own_settings(&mut self) {
         let own = self.own_settings();
         let settings = &mut self.editor.settings;
-        let now = [settings.frames, settings.fps, settings.steps];
         let own = [own.frames, own.fps, own.steps];
-        if std::mem::replace(&mut self.own_numbers, own) == now {
-            [settings.frames, settings.fps, settings.steps] = own;
-            self.show_settings();
+        let before = std::mem::replace(&mut self.own_numbers, own);
+        let numbers = [&mut settings.frames, &mut settings.fps, &mut settings.steps];
+        // Each that nobody has chosen.
+        for (number, (own, before)) in numbers.into_iter().zip(own.into_iter().zip(before)) {
+            if *number == before {
+                *number = own;
+            }
         }
+        self.show_settings();
     }
 
     /// Has the model make the videos, or not: with its own number of frames.

@@ -9,7 +9,9 @@ mod present;
 #[cfg(target_feature = "atomics")]
 pub mod threads;
 
-use super::protocol::{DeviceChoice, FromWorker, JobData, ModelData, Of, Pixels, ToWorker, to_js};
+use super::protocol::{
+    DeviceChoice, Folder, FromWorker, JobData, ModelData, Of, Pixels, ToWorker, to_js,
+};
 use dragentity_core::error::{Error, Result};
 use dragentity_core::scene::{Mask, Picture, Scene, Settings, Skeleton};
 use dragentity_core::{Cancel, Click, ClickJob, Job, JobEvent, Video};
@@ -39,8 +41,9 @@ enum Task {
     /// Take the model in a folder.
     Model {
         number: u64,
-        name: String,
-        files: Folder,
+        model: Folder,
+        unet: Option<(Folder, String)>,
+        controlnet: Option<Folder>,
     },
     /// Say how the opened model would make a video.
     Foresee {
@@ -233,12 +236,14 @@ fn hear(message: ToWorker) {
         }
         ToWorker::Model {
             number,
-            name,
-            files,
+            model,
+            unet,
+            controlnet,
         } => push(Task::Model {
             number,
-            name,
-            files: files_of(&files),
+            model,
+            unet,
+            controlnet,
         }),
         ToWorker::Foresee { number, settings } => {
             // Only the last one is waited for.
@@ -382,27 +387,6 @@ fn picture_alone(settings: Settings) -> Job {
     }
 }
 
-/// Where the files of a model are.
-pub(super) enum Folder {
-    /// A person has picked them: paths and files.
-    Picked(Vec<(String, File)>),
-    /// Below an address.
-    At(String),
-}
-
-/// An address, or paths and files that come by turns.
-fn files_of(list: &JsValue) -> Folder {
-    if let Some(url) = list.as_string() {
-        return Folder::At(url);
-    }
-    let list: Vec<JsValue> = js_sys::Array::from(list).to_vec();
-    let pair = |pair: &[JsValue]| match pair {
-        [path, file] => Some((path.as_string()?, file.clone().dyn_into().ok()?)),
-        _ => None,
-    };
-    Folder::Picked(list.chunks(2).filter_map(pair).collect())
-}
-
 fn push(task: Task) {
     let idle = with(|s| {
         s.tasks.push_back(task);
@@ -462,9 +446,15 @@ async fn does(place: &mut Place, task: Task) {
         Task::Segmenter(file) => took(place.take_segmenter(file.as_ref()).await),
         Task::Model {
             number,
-            name,
-            files,
-        } => opened(number, place.open_model(&name, files).await),
+            model,
+            unet,
+            controlnet,
+        } => opened(
+            number,
+            place
+                .open_model(&model, unet.as_ref(), controlnet.as_ref())
+                .await,
+        ),
         Task::Foresee { number, job } => {
             let text = place.foresee(&job).unwrap_or_else(|e| e.to_string());
             post(&FromWorker::Foreseen { number, text });

@@ -1,12 +1,12 @@
 //! The device that everything runs on, and what is loaded onto it.
 
-use super::{Folder, post, tell};
 #[cfg(feature = "wgpu")]
 use super::{gpu, present::Presenter, with};
+use super::{post, tell};
 #[cfg(not(feature = "wgpu"))]
 use crate::web::adapter;
 use crate::web::adapter::NoGpu;
-use crate::web::protocol::{DeviceChoice, FromWorker, ModelData, Of};
+use crate::web::protocol::{DeviceChoice, Folder, FromWorker, ModelData, Of};
 #[cfg(feature = "wgpu")]
 use burn::tensor::Tensor;
 use dragentity_core::error::{Error, Result};
@@ -18,8 +18,9 @@ use dragentity_networks::weights::Weights;
 use dragentity_pipeline::at_once::Prepared;
 use dragentity_pipeline::engine::Observer;
 use dragentity_pipeline::measure::{Measured, Measures};
-use dragentity_pipeline::page::{Addresses, Maker, Opened, PageDevice, Shown};
+use dragentity_pipeline::page::{Addresses, Locations, Maker, Opened, PageDevice, Shown};
 use std::sync::Arc;
+use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::File;
 
@@ -71,13 +72,26 @@ async fn read(file: &File) -> Result<Weights> {
     Weights::from_bytes(name.clone(), bytes)
 }
 
+/// Makes a folder's files readable, below the location that is returned.
+fn located(folder: &Folder) -> String {
+    if let Some(url) = folder.files.as_string() {
+        return at_address(&url);
+    }
+    let list: Vec<JsValue> = js_sys::Array::from(&folder.files).to_vec();
+    let pair = |pair: &[JsValue]| match pair {
+        [path, file] => Some((path.as_string()?, file.clone().dyn_into().ok()?)),
+        _ => None,
+    };
+    pick(&folder.name, list.chunks(2).filter_map(pair))
+}
+
 /// A device, and where its weights come from.
 pub struct Place {
     device: PageDevice,
     /// URL of the weights that make masks unless others are opened; `None`: another worker makes them.
     segmenter: Option<String>,
-    /// Where the model that was opened is.
-    model: Option<String>,
+    /// Where the model that was opened is, and what is run with it.
+    model: Vec<String>,
 }
 
 impl Place {
@@ -94,7 +108,7 @@ impl Place {
         Ok(Self {
             device,
             segmenter,
-            model: None,
+            model: Vec::new(),
         })
     }
 
@@ -124,18 +138,31 @@ impl Place {
         self.device.take_segmenter(&weights, &mut |_| {}).await
     }
 
-    /// Takes the model in a folder of this name for [`Maker::Opened`], in place of the one before.
+    /// Takes the model in a folder for [`Maker::Opened`], in place of the one before; with it the weights of its UNet in a file of
+    /// a second folder, and the ControlNet in a third one.
     ///
     /// # Errors
     /// Those of [`PageDevice::open_model`]; the one before is kept then.
-    pub async fn open_model(&mut self, name: &str, files: Folder) -> Result<ModelData> {
-        let location = match files {
-            Folder::Picked(files) => pick(name, files),
-            Folder::At(url) => at_address(&url),
+    pub async fn open_model(
+        &mut self,
+        model: &Folder,
+        unet: Option<&(Folder, String)>,
+        controlnet: Option<&Folder>,
+    ) -> Result<ModelData> {
+        let mut taken = Vec::new();
+        let mut take = |folder: &Folder| {
+            let location = located(folder);
+            taken.push(location.clone());
+            location
         };
-        match self.device.open_model(&location).await {
+        let locations = Locations {
+            model: take(model),
+            unet: unet.map(|(folder, file)| format!("{}/{file}", take(folder))),
+            controlnet: controlnet.map(take),
+        };
+        match self.device.open_model(&locations).await {
             Ok(Opened { about, bytes }) => {
-                if let Some(before) = self.model.replace(location) {
+                for before in std::mem::replace(&mut self.model, taken) {
                     let_go(&before);
                 }
                 Ok(ModelData {
@@ -145,7 +172,9 @@ impl Place {
                 })
             }
             Err(error) => {
-                let_go(&location);
+                for location in taken {
+                    let_go(&location);
+                }
                 Err(error)
             }
         }

@@ -24,19 +24,24 @@ const TELLS: f32 = 3.4;
 
 /// A picture and a thing in it, small.
 pub(super) struct Ground {
-    width: usize,
-    height: usize,
+    pub(super) width: usize,
+    pub(super) height: usize,
     /// Logarithms of red, green, blue and light.
-    log: Vec<[f32; 4]>,
+    pub(super) log: Vec<[f32; 4]>,
     /// That of the light, without its grain.
-    light: Vec<f32>,
-    thing: Vec<bool>,
+    pub(super) light: Vec<f32>,
+    pub(super) thing: Vec<bool>,
     /// The thing and others: nothing there is ground.
-    closed: Vec<bool>,
+    pub(super) closed: Vec<bool>,
     /// How many pixels are the thing's.
-    area: usize,
+    pub(super) area: usize,
     /// First and last row of it.
-    rows: [usize; 2],
+    pub(super) rows: [usize; 2],
+}
+
+/// A channel (0..255) without a shadow that has taken so much from its logarithm.
+pub(super) fn lighter(channel: f32, by: f32) -> f32 {
+    ((channel + FLOOR) * by.exp() - FLOOR).clamp(0.0, 255.0)
 }
 
 /// A dark region, and what its edge and its inside say.
@@ -93,7 +98,7 @@ impl Region {
 }
 
 /// The middle one of some values; 0 of none.
-fn median(values: impl Iterator<Item = f32>) -> f32 {
+pub(super) fn median(values: impl Iterator<Item = f32>) -> f32 {
     let mut values: Vec<f32> = values.collect();
     if values.is_empty() {
         return 0.0;
@@ -265,7 +270,7 @@ impl Ground {
     }
 
     /// The four pixels around one, as far as there are.
-    fn around(&self, at: usize) -> [Option<usize>; 4] {
+    pub(super) fn around(&self, at: usize) -> [Option<usize>; 4] {
         let (x, y) = (at % self.width, at / self.width);
         [
             (x > 0).then(|| at - 1),
@@ -276,7 +281,7 @@ impl Ground {
     }
 
     /// The pixels within `reach` of one, each way.
-    fn near(&self, at: usize, reach: i64) -> impl Iterator<Item = usize> + use<'_> {
+    pub(super) fn near(&self, at: usize, reach: i64) -> impl Iterator<Item = usize> + use<'_> {
         let (width, height) = (self.width as i64, self.height as i64);
         let (x, y) = (at as i64 % width, at as i64 / width);
         let columns = (x - reach).max(0)..(x + reach + 1).min(width);

@@ -296,3 +296,98 @@ fn holes_are_filled_from_where_somebody_says() {
         "nothing is filled from the thing"
     );
 }
+
+/// Ground that gets lighter to the right, with grain, and a red box on it that takes light from what is near it: the picture, what
+/// the box covers, and the ground without it.
+fn softly_lit(missing: impl Fn(f32) -> f32) -> (Picture, Vec<f32>, Picture) {
+    let (mut rgb, mut lit, mut covered) = (Vec::new(), Vec::new(), Vec::new());
+    for at in 0..WIDTH * HEIGHT {
+        let (x, y) = (at % WIDTH, at / WIDTH);
+        let is = (60..100).contains(&x) && (40..80).contains(&y);
+        let outside = |v: usize, from: usize, to: usize| {
+            (from as f32 - v as f32)
+                .max(v as f32 - (to as f32 - 1.0))
+                .max(0.0)
+        };
+        let away = outside(x, 60, 100).hypot(outside(y, 40, 80));
+        let grain = ((y * 131 + x * 37) * 7919 % 7) as f32;
+        let own = [1.0, 0.95, 0.85].map(|tint| (150.0 + 0.3 * x as f32 + grain) * tint);
+        let dark = (-missing(away)).exp();
+        rgb.extend(own.map(|v| if is { 0 } else { (v * dark).round() as u8 }));
+        lit.extend(own.map(|v| v.round() as u8));
+        covered.push(if is { 1.0 } else { 0.0 });
+        if is {
+            let last = rgb.len() - 3;
+            rgb[last..].copy_from_slice(&[200, 20, 20]);
+        }
+    }
+    let picture = |rgb| Picture::from_rgb(WIDTH as u32, HEIGHT as u32, rgb).unwrap();
+    (picture(rgb), covered, picture(lit))
+}
+
+#[test]
+fn light_that_is_missing_softly_is_given_back() {
+    let (picture, covered, ground) = softly_lit(|away| 0.4 * (-away / 6.0).exp());
+    assert!(found(&picture, &covered, &[]).is_none(), "it has no edge");
+    let missing = soft(&picture, &covered, None, &[]).unwrap();
+    let lit = lit(&picture, &missing);
+    let off = |made: &Picture, at: usize| {
+        i32::from(made.rgb[3 * at + 1]).abs_diff(i32::from(ground.rgb[3 * at + 1]))
+    };
+    let beside: Vec<usize> = (0..covered.len())
+        .filter(|at| covered[*at] == 0.0 && (40..120).contains(&(at % WIDTH)))
+        .filter(|at| (20..100).contains(&(at / WIDTH)))
+        .collect();
+    let mean = |made: &Picture| {
+        let all: u32 = beside.iter().map(|&at| off(made, at)).sum();
+        all as f32 / beside.len() as f32
+    };
+    let (before, after) = (mean(&picture), mean(&lit));
+    assert!(before > 8.0 && after < 3.0, "{before} {after}");
+    // What is far away is as it was.
+    assert_eq!(lit.rgb[..30], picture.rgb[..30]);
+}
+
+#[test]
+fn soft_shadows_go_along_and_leave_the_ground_lit() {
+    let (picture, covered, ground) = softly_lit(|away| 0.4 * (-away / 6.0).exp());
+    let layer = Layer {
+        mask: mask(&covered),
+        motion: Motion::Shift(vec![[0.0; 2], [50.0, 0.0]]),
+        depths: Vec::new(),
+        shadow: Shadow::Found,
+    };
+    let mut made = Composition::new(picture.clone(), vec![layer], Vec::new());
+    while made.advance() {}
+    made.set_own_plate(&ground);
+    assert_eq!(
+        made.frame(0),
+        *picture.rgb,
+        "the first frame is the picture"
+    );
+    let frame = made.frame(1);
+    let light = |rgb: &[u8], x: usize, y: usize| i32::from(rgb[3 * (y * WIDTH + x) + 1]);
+    // Beside where it was, and beside where it is.
+    for (x, y, dark) in [(55, 60, false), (80, 85, false), (130, 86, true)] {
+        let (own, now) = (light(&ground.rgb, x, y), light(&frame, x, y));
+        match dark {
+            true => assert!(own - now > 20, "{x},{y}: {now} of {own}"),
+            false => assert!((own - now).abs() < 10, "{x},{y}: {now} of {own}"),
+        }
+    }
+}
+
+#[test]
+fn what_does_not_fade_is_no_soft_shadow() {
+    // A dark band around it that ends at once, light that falls off across the whole picture, and nothing at all.
+    let band = |away: f32| if away < 10.0 { 0.3 } else { 0.0 };
+    let wide = |away: f32| 0.4 - away / 300.0;
+    let ways: [&dyn Fn(f32) -> f32; 3] = [&band, &wide, &|_| 0.0];
+    for (which, way) in ways.into_iter().enumerate() {
+        let (picture, covered, _) = softly_lit(way);
+        assert!(soft(&picture, &covered, None, &[]).is_none(), "{which}");
+    }
+    // Neither is what is dark among the varied colours of a lawn.
+    let (picture, covered) = scene(60, bare);
+    assert!(soft(&picture, &covered, None, &[]).is_none());
+}

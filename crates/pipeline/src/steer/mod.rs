@@ -169,6 +169,23 @@ impl Steer {
         Ok(Numbers::of(&self.controlnet.init::<B>(device)?))
     }
 
+    /// Opens its weights and compares them with its networks, of which none is loaded; says how many bytes they are.
+    ///
+    /// # Errors
+    /// [`Error::Model`] and [`Error::Io`], naming the file and what is wrong with it.
+    pub async fn check_weights<B: Backend>(&self, device: &B::Device) -> Result<u64> {
+        let open = async |part: &str| self.dir.read_weights(part, &mut |_, _| {}).await;
+        let controlnet = open(self.part).await?;
+        controlnet.compare(&self.controlnet.init::<B>(device)?)?;
+        let mut bytes = controlnet.len();
+        if let Conditioning::DragEntity { relation, .. } = &self.conditioning {
+            let weights = open(RELATION).await?;
+            weights.compare(&relation.init::<B>(device)?)?;
+            bytes += weights.len();
+        }
+        Ok(bytes)
+    }
+
     /// The conditioning that it was trained with.
     pub fn conditioning(&self) -> &Conditioning {
         &self.conditioning

@@ -11,7 +11,7 @@ use dragentity_networks::svd::unet::{UNetConfig, UNetSpatioTemporalConditionMode
 use dragentity_networks::svd::vae::{
     AutoencoderKLTemporalDecoder, AutoencoderKLTemporalDecoderConfig,
 };
-use dragentity_networks::weights::ModelDir;
+use dragentity_networks::weights::{ModelDir, Weights};
 
 /// Directories of the networks.
 pub(super) const IMAGE_ENCODER: &str = "image_encoder";
@@ -98,21 +98,22 @@ impl SvdConfig {
     }
 
     /// Opens the weights of all parts and compares them with the networks, of which none is loaded; says how many bytes the
-    /// weights are.
+    /// weights are. Those of the UNet are in the file `other` where there is one.
     ///
     /// # Errors
     /// [`Error::Model`] and [`Error::Io`], naming the file and what is wrong with it.
     pub async fn check_weights<B: Backend>(
         &self,
         dir: &ModelDir,
+        other: Option<&str>,
         device: &B::Device,
     ) -> Result<u64> {
         let open = async |part: &str| dir.read_weights(part, &mut |_, _| {}).await;
-        let (encoder, vae, unet) = (
-            open(IMAGE_ENCODER).await?,
-            open(VAE).await?,
-            open(UNET).await?,
-        );
+        let (encoder, vae) = (open(IMAGE_ENCODER).await?, open(VAE).await?);
+        let unet = match other {
+            Some(file) => Weights::open(file, &mut |_, _| {}).await?,
+            None => open(UNET).await?,
+        };
         encoder.compare(&self.image_encoder.init::<B>(device)?)?;
         vae.compare(&self.vae.init::<B>(device)?)?;
         unet.compare(&self.unet.init::<B>(device)?)?;

@@ -357,14 +357,18 @@ impl<B: Backend> Svd<B> {
         video(frames, settings.fps).await
     }
 
-    /// [`SvdConfig::check_weights`] of its directory.
+    /// [`SvdConfig::check_weights`] of its directory, with those of what else it is run with.
     ///
     /// # Errors
-    /// Those.
+    /// Those, and those of [`Steer::check_weights`].
     pub async fn check_weights(&self) -> Result<u64> {
-        self.config
-            .check_weights::<B>(&self.dir, &self.device)
-            .await
+        let (config, device) = (&self.config, &self.device);
+        let own = config.check_weights::<B>(&self.dir, self.unet.as_deref(), device);
+        let beside = match &self.steer {
+            Some(steer) => steer.check_weights::<B>(device).await?,
+            None => 0,
+        };
+        Ok(own.await? + beside)
     }
 
     /// How a job would be run, in words.
@@ -374,7 +378,11 @@ impl<B: Backend> Svd<B> {
     pub fn foresee(&self, job: &Job) -> Result<String> {
         job.settings.check()?;
         let size = self.size(job)?;
-        let plan = self.plan(size, job.settings.frames as usize, Numbers::default())?;
+        let beside = match &self.steer {
+            Some(steer) => steer.numbers::<B>(&self.device)?,
+            None => Numbers::default(),
+        };
+        let plan = self.plan(size, job.settings.frames as usize, beside)?;
         Ok(plan.describe(self.limits.free))
     }
 
