@@ -8,14 +8,15 @@ addEventListener(
       if (threads) {
         try {
           const threaded = await import('./threads/dragentity.js');
-          await threaded.default();
+          ({ memory: globalThis.dragentityMemory } = await threaded.default());
           return;
         } catch (error) {
           // Out of room for memory that can be shared, or an older browser: one thread does it, too.
           console.warn(`no threads: ${error}`);
         }
       }
-      await init({ module_or_path: module });
+      // Named for tests, which look at how large it has become.
+      ({ memory: globalThis.dragentityMemory } = await init({ module_or_path: module }));
     } catch (error) {
       setTimeout(() => { throw error; }); // becomes the page's `error` event
     }

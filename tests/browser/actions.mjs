@@ -221,6 +221,16 @@ export async function finished(page, milliseconds) {
   return [...phases];
 }
 
+/** The largest heap that a worker's module has had, in MB: it only grows. */
+export async function heap(page) {
+  // Threads wait for work and answer nothing; their memory is the worker's own.
+  const silent = () => new Promise((resolve) => setTimeout(resolve, 3000, 0));
+  const sizes = page.workers().map((worker) =>
+    Promise.race([worker.evaluate(() => globalThis.dragentityMemory?.buffer.byteLength ?? 0), silent()]),
+  );
+  return Math.round(Math.max(...(await Promise.all(sizes))) / 1e6);
+}
+
 /** Saves the film, and plays it in a page of its own: how long it is, its size, and its first frame's pixels. */
 export async function savedFilm(page, kind = 'mp4') {
   const [download] = await Promise.all([page.waitForEvent('download'), at(page, 'save-mp4').click()]);

@@ -7,7 +7,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { test } from 'node:test';
-import { at, drag, entities, finished, generate, link, pack, paint, savedScene, settings, stage, until } from './actions.mjs';
+import { at, drag, entities, finished, generate, heap, link, pack, paint, savedScene, settings, stage, until } from './actions.mjs';
 import { open, root } from './harness.mjs';
 import { png } from './picture.mjs';
 
@@ -37,7 +37,8 @@ test('a step of the published sizes', { ...hours, skip: !folder && 'not asked fo
     });
     return Math.round(Math.max(...peaks));
   };
-  const memory = async () => `page and worker ${await most('renderer')} MB, GPU process ${await most('GPU')} MB at most`;
+  const memory = async () =>
+    `page and worker ${await most('renderer')} MB, of which heap ${await heap(page)} MB, GPU process ${await most('GPU')} MB at most`;
   t.diagnostic(`before: ${await memory()}`);
 
   const since = Date.now();
