@@ -493,6 +493,20 @@ test('a folder at the page’s own address is read in parts, and makes the same 
   assert.deepEqual(await video(page), here);
 });
 
+test('what is added to it may lie at an address, too', limit, async (t) => {
+  addModel('svd-at-an-address', published);
+  addModel('drag-at-an-address', join(fixtures, 'drag'));
+  const unet = `models/svd-at-an-address/${UNET}`;
+  const path = `${quick}&svd=models/svd-at-an-address/&unet=${unet}&controlnet=models/drag-at-an-address/`;
+  const page = await moving(t, { at: path, expect: [/404/] });
+  await until(() => at(page, 'place-model').isChecked(), 'the model to be chosen', 60_000);
+  assert.match(await folder(page), /^svd-at-an-address \+ diffusion_pytorch_model\.fp16\.safetensors \+ drag-at-an-address, \d+ MB/);
+  await settings(page, { frames: 2 });
+  assert.equal(await at(page, 'set-steps').inputValue(), '4');
+  await generate(page);
+  await finished(page, 240_000);
+});
+
 test('a folder at an address that is no model, or that is not there, is said', limit, async (t) => {
   for (const name of ['nothing-of-that-name', 'mobile_sam']) {
     const page = await open(t, { at: `${quick}&svd=models/${name}/`, context, expect: [/404/] });
