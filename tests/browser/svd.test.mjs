@@ -494,13 +494,13 @@ test('a folder at the page’s own address is read in parts, and makes the same 
 });
 
 test('what is added to it may lie at an address, too', limit, async (t) => {
-  addModel('svd-at-an-address', published);
+  addModel('svd-with-more', published);
   addModel('drag-at-an-address', join(fixtures, 'drag'));
-  const unet = `models/svd-at-an-address/${UNET}`;
-  const path = `${quick}&svd=models/svd-at-an-address/&unet=${unet}&controlnet=models/drag-at-an-address/`;
+  const unet = `models/svd-with-more/${UNET}`;
+  const path = `${quick}&svd=models/svd-with-more/&unet=${unet}&controlnet=models/drag-at-an-address/`;
   const page = await moving(t, { at: path, expect: [/404/] });
   await until(() => at(page, 'place-model').isChecked(), 'the model to be chosen', 60_000);
-  assert.match(await folder(page), /^svd-at-an-address \+ diffusion_pytorch_model\.fp16\.safetensors \+ drag-at-an-address, \d+ MB/);
+  assert.match(await folder(page), /^svd-with-more \+ diffusion_pytorch_model\.fp16\.safetensors \+ drag-at-an-address, \d+ MB/);
   await settings(page, { frames: 2 });
   assert.equal(await at(page, 'set-steps').inputValue(), '4');
   await generate(page);
