@@ -58,18 +58,7 @@ pub fn find_model(paths: &[String]) -> Result<Found, String> {
         // Without its index: which file is missing is said when that is read.
         models = beside("unet/config.json");
     }
-    // What lies within another one belongs to it.
-    let outer: Vec<&str> = models
-        .iter()
-        .copied()
-        .filter(|model| {
-            !models.iter().any(|other| {
-                model
-                    .strip_prefix(other)
-                    .is_some_and(|rest| rest.starts_with('/'))
-            })
-        })
-        .collect();
+    let outer = outermost(&models);
     let name = match outer[..] {
         [one] => one,
         [] if is_part(paths) => {
@@ -127,17 +116,7 @@ pub fn find_controlnet(paths: &[String]) -> Result<Found, String> {
     };
     let mut found: BTreeSet<&str> = paths.iter().filter_map(|path| own(path)).collect();
     found.retain(|directory| has_weights(directory));
-    // The parts of one.
-    let outer: Vec<&str> = found
-        .iter()
-        .copied()
-        .filter(|one| {
-            !found.iter().any(|other| {
-                one.strip_prefix(other)
-                    .is_some_and(|rest| rest.starts_with('/'))
-            })
-        })
-        .collect();
+    let outer = outermost(&found);
     match outer[..] {
         [name] => Ok(files_in(name, paths)),
         [] => Err(format!(
@@ -150,6 +129,19 @@ pub fn find_controlnet(paths: &[String]) -> Result<Found, String> {
             folder_of(paths)
         )),
     }
+}
+
+/// Those of some directories that lie in no other one of them: what lies within another one belongs to it.
+fn outermost<'a>(directories: &BTreeSet<&'a str>) -> Vec<&'a str> {
+    let within = |one: &str, other: &str| {
+        one.strip_prefix(other)
+            .is_some_and(|rest| rest.starts_with('/'))
+    };
+    directories
+        .iter()
+        .copied()
+        .filter(|one| !directories.iter().any(|other| within(one, other)))
+        .collect()
 }
 
 /// What a folder is called, of whose files these are the paths.

@@ -71,7 +71,7 @@ pub struct Composition {
     hidden: Vec<f32>,
     /// How many layers hide it.
     hiding: Vec<u8>,
-    /// How much of the ground's light is missing softly around what moves away, as logarithms.
+    /// How much of the ground's light is missing softly around what moves away, as logarithms; empty while nothing is.
     missing: Vec<[f32; 3]>,
     /// The picture with that light, where any is missing.
     lit: Option<Picture>,
@@ -99,7 +99,7 @@ impl Composition {
             hidden: vec![0.0; picture.width as usize * picture.height as usize],
             hiding: vec![0; picture.width as usize * picture.height as usize],
             things: vec![false; picture.width as usize * picture.height as usize],
-            missing: vec![[0.0; 3]; picture.width as usize * picture.height as usize],
+            missing: Vec::new(),
             lit: None,
             picture,
             plate: None,
@@ -205,6 +205,7 @@ impl Composition {
         let Some(soft) = shadow::soft(picture, covered, shadow.as_deref(), &others) else {
             return shadow;
         };
+        self.missing.resize(soft.len(), [0.0; 3]);
         // Where two things darken the same ground, each was seen with all that is missing.
         for (missing, soft) in self
             .missing

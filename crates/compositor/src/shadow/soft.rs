@@ -119,7 +119,7 @@ impl Ground {
             .find_map(|(from, ground)| self.missing(&ground, from, &away, reach, hard))
     }
 
-    /// How far from the thing each pixel is, as far as twice `reach`.
+    /// How far from the thing each pixel is, as far as somewhat more than twice `reach`.
     fn away(&self, reach: f32) -> Vec<f32> {
         let open = Mask {
             width: self.width as u32,
@@ -259,12 +259,8 @@ impl Ground {
                     .filter(|&&at| away[at] <= 0.3 * reach)
                     .map(|&at| lack[at]),
             );
-            let far: Vec<usize> = found
-                .iter()
-                .copied()
-                .filter(|&at| away[at] > 0.8 * reach)
-                .collect();
-            let dark = far.iter().filter(|&&at| lack[at] > 2.0 * LEAST).count();
+            let far = found.iter().filter(|&&at| away[at] > 0.8 * reach);
+            let dark = far.filter(|&&at| lack[at] > 2.0 * LEAST).count();
             let endless = dark as f32 > ENDLESS * found.len() as f32;
             if (SEEN..DARK).contains(&near) && faded as f32 >= FADES * outline as f32 && !endless {
                 for at in found {
