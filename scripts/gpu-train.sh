@@ -2,14 +2,14 @@
 # Trains on a machine that has nothing but this folder (scripts/pack-gpu packs it, as train.sh), bash and tar:
 #   ./train.sh OUT [--minutes N] [--total N] [--runs DIR] [--device D] [--stages a,b,..] [--batch-times N]
 #                  [--part-size SIZE] [--warm]
-# Stages take their turns: vae, encoder, denoiser, in the proportions of models/TRAINING.md; parser and plate where asked for (plate
+# Stages take their turns: vae, denoiser, in the proportions of models/TRAINING.md; parser and plate where asked for (plate
 # where photographs were packed).
 #   OUT            what to take home: the model, its curves and samples, the log; written anew by each call
 #   --minutes      how long this call may take; what is unfinished goes on with the next call          (9)
 #   --total        minutes of training in all, over all calls; the learning rates fall towards its end (25)
 #   --runs         where checkpoints live between calls                                    (runs, beside this)
 #   --device       cuda or cpu                                                                       (cuda)
-#   --stages       these                                                          (vae,encoder,denoiser)
+#   --stages       these                                                                  (vae,denoiser)
 #   --batch-times  batches of this many times the recipe's size                                         (1)
 #   --part-size    cut the model into files of at most this size, as `split -b` has it             (uncut)
 #   --warm         start from the packed weights (packed with --warm) instead of from scratch
@@ -23,7 +23,7 @@ die() {
     exit 1
 }
 
-out="" minutes=9 total=25 runs="$here/runs" device=cuda stages=vae,encoder,denoiser times=1 part="" warm=()
+out="" minutes=9 total=25 runs="$here/runs" device=cuda stages=vae,denoiser times=1 part="" warm=()
 while [ $# -gt 0 ]; do
     case "$1" in
         --warm) warm=(--warm) ;;
@@ -57,6 +57,8 @@ runs="$(cd "$runs" && pwd)"
 [ -e "$runs/model/model_index.json" ] || {
     mkdir -p "$runs/model"
     cp -R "$here/model/." "$runs/model/"
+    # What the model shares with others lies beside it.
+    cp -R "$here/mobile_sam" "$runs/"
 }
 
 # Kernels are compiled where they run, by libnvrtc and with CUDA's headers: those of a CUDA toolkit, else those that
@@ -92,11 +94,10 @@ photos="$(find photos -mindepth 1 -maxdepth 1 2>/dev/null | sort | paste -sd, -)
 recipe() {
     case "$1" in
         vae) echo 60 4 --learning-rate 1.5e-3 --ema 0.998 ;;
-        encoder) echo 60 12 --learning-rate 1.5e-3 --ema 0.998 --sizes 128x128,96x96,64x64 ;;
         denoiser) echo 90 8 --learning-rate 4e-4 ;;
         parser) echo 40 8 --learning-rate 1.5e-3 --ema 0.998 ;;
         plate) echo 60 48 --learning-rate 1e-3 --ema 0.999 ;;
-        *) die "no stage $1: use vae, encoder, denoiser, parser, plate" ;;
+        *) die "no stage $1: use vae, denoiser, parser, plate" ;;
     esac
 }
 # Seconds that a stage has trained so far.
@@ -114,7 +115,7 @@ collect() {
     fi
     # Curves, and the last picture of samples of each stage; checkpoints are ten times the model and stay.
     local files=() stage
-    for stage in vae encoder denoiser parser plate; do
+    for stage in vae denoiser parser plate; do
         [ -d "$runs/$stage" ] || continue
         while read -r file; do files+=("${file#"$runs"/}"); done < <(
             ls "$runs/$stage"/loss.* 2>/dev/null

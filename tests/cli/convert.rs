@@ -45,10 +45,14 @@ impl Desk {
     }
 }
 
-/// All tensors of a part, as `f32`.
+/// All tensors of a part, as `f32`. Those that the mini shares with others lie beside it.
 fn tensors(model: &Path, part: &str) -> BTreeMap<String, (Vec<f32>, Vec<usize>)> {
     let dir = ModelDir::new(model.to_str().unwrap());
-    let weights = pollster::block_on(dir.read_weights(part, &mut |_, _| {})).unwrap();
+    let own = pollster::block_on(dir.find_weights(part, &mut |_, _| {})).unwrap();
+    let weights = own.unwrap_or_else(|| {
+        let shared = dir.file("", "../mobile_sam/model.safetensors");
+        pollster::block_on(Weights::open(&shared, &mut |_, _| {})).unwrap()
+    });
     let names: Vec<String> = weights.tensors().map(|t| t.0.to_owned()).collect();
     names
         .into_iter()
@@ -57,6 +61,11 @@ fn tensors(model: &Path, part: &str) -> BTreeMap<String, (Vec<f32>, Vec<usize>)>
             (name, read)
         })
         .collect()
+}
+
+/// Whether `half` is `value` in half precision, 11 bits: the mini's own weights are that already, of MobileSAM's all but the norms.
+fn is_half_of((value, half): (&f32, &f32)) -> bool {
+    (value - half).abs() <= value.abs() / 2048.0 + f32::powi(2.0, -25)
 }
 
 fn weight_files(folder: &Path) -> Vec<PathBuf> {
@@ -79,7 +88,13 @@ fn the_mini_in_half_precision_shards_is_the_same_model() {
     );
     let (before, after) = (PathBuf::from(mini()), desk.path("small"));
     for part in PARTS {
-        assert!(tensors(&before, part) == tensors(&after, part), "{part}");
+        let (before, after) = (tensors(&before, part), tensors(&after, part));
+        assert!(before.keys().eq(after.keys()), "{part}");
+        for (name, (values, shape)) in &before {
+            let (halved, same) = &after[name];
+            assert_eq!(shape, same, "{part}/{name}");
+            assert!(values.iter().zip(halved).all(is_half_of), "{part}/{name}");
+        }
     }
     let shards = weight_files(&after.join("unet"));
     assert!(shards.len() > 8, "{shards:?}");
@@ -105,6 +120,10 @@ fn the_mini_in_half_precision_shards_is_the_same_model() {
     ] {
         assert!(read(&before, copied) == read(&after, copied), "{copied}");
     }
+    // What was shared is its own.
+    let config = read(&after, "entity_encoder/config.json");
+    let config: serde_json::Value = serde_json::from_slice(&config).unwrap();
+    assert_eq!(config, serde_json::json!({"feature_dim": 256}));
     // Nothing else is left.
     assert_eq!(
         desk.names("."),
@@ -137,7 +156,8 @@ fn the_mini_in_eight_bits_is_nearly_the_same() {
             // Rows of normal numbers are off by about 0.9 %, those with a few far ones by more.
             assert!(relative < 0.03, "{part}/{name}: {relative}");
             if shape.len() < 2 {
-                assert_eq!(error, 0.0, "{part}/{name}");
+                let all = values.iter().zip(quantised);
+                assert!(all.clone().all(is_half_of), "{part}/{name}");
             }
         }
     }

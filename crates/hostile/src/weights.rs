@@ -82,7 +82,7 @@ pub(super) fn config(bytes: &[u8]) {
         3 => built(bytes, |c: CLIPVisionConfig| c.init::<Flex>(&device)),
         4 => built(bytes, |c: CLIPTextConfig| c.init::<Flex>(&device)),
         5 => built(bytes, |c: UNet2DConfig| c.init::<Flex>(&device)),
-        6 => built(bytes, |c: EntityEncoderConfig| c.init::<Flex>(&device)),
+        6 => built(bytes, |c: EntityEncoderConfig| c.validate(name)),
         7 => built(bytes, |c: RelationConfig| c.init::<Flex>(&device)),
         8 => built(bytes, |c: HumanParserConfig| c.init::<Flex>(&device)),
         9 => built(bytes, |c: PlateStructureConfig| c.init::<Flex>(&device)),

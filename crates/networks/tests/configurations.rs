@@ -248,23 +248,10 @@ refuses!(
     entity_encoder,
     EntityEncoderConfig,
     [
-        ("stem_channels", "must be 1 to", |c| c.stem_channels = MANY),
-        ("click_channels", "multiples of norm_num_groups, 8", |c| c
-            .click_channels =
-            12),
-        (
-            "block_out_channels",
-            "multiples of norm_num_groups, 8",
-            |c| c.block_out_channels[2] = 12
-        ),
-        ("norm_num_groups", "must be 1 to", |c| c.norm_num_groups = 0),
-        ("similarity_heads", "must be 1 to", |c| c.similarity_heads =
-            0),
-        ("feature_dim", "not a multiple of similarity_heads 5", |c| {
-            c.similarity_heads = 5;
-        }),
-        ("layers_per_block", "must be 1 to", |c| c.layers_per_block =
-            4096),
+        ("feature_dim", "must be 1 to", |c| c.feature_dim = MANY),
+        ("feature_dim", "must be 1 to", |c| c.feature_dim = 0),
+        ("weights", "names no file", |c| c.weights =
+            Some(String::new())),
     ]
 );
 
@@ -428,7 +415,7 @@ fn a_directory_names_the_file_that_is_garbled() {
     let mini = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/mini");
     let config = pollster::block_on(BundleConfig::read(&ModelDir::new(mini))).unwrap();
     config.check("dir").unwrap();
-    let cases: [(&str, &str, Garble); 12] = [
+    let cases: [(&str, &str, Garble); 13] = [
         ("vae/config.json", "block_out_channels", |c| {
             c.vae.block_out_channels[0] = MANY;
         }),
@@ -451,8 +438,12 @@ fn a_directory_names_the_file_that_is_garbled() {
         ("controlnet/config.json", "other channels or layers", |c| {
             c.controlnet.unet.layers_per_block = PerLevel::All(7);
         }),
-        ("entity_encoder/config.json", "similarity_heads", |c| {
-            c.encoder.similarity_heads = 0;
+        ("entity_encoder/config.json", "feature_dim", |c| {
+            c.encoder.feature_dim = 0;
+        }),
+        ("model_index.json", "cross_attention_dim", |c| {
+            c.unet.cross_attention_dim = PerLevel::All(128);
+            c.controlnet.unet.cross_attention_dim = PerLevel::All(128);
         }),
         ("relation/config.json", "heads", |c| c.relation.heads = 0),
         ("model_index.json", "max_entities", |c| {

@@ -1,18 +1,14 @@
-//! A loaded model that segments clicks and runs jobs, on any backend.
+//! A loaded model that runs jobs, on any backend.
 
 use super::detail::Detail;
-use super::plan::{Plan, draft_of, push_planes, to_unit};
+use super::plan::{Plan, draft_of, push_planes};
 use super::sample::Sampler;
-use super::segment::{Clickable, clickable};
 use super::transfer::{pause, pictures, settle, shrink, video};
 use burn::tensor::{Tensor, TensorData, backend::Backend};
-use dragentity_core::Click;
 use dragentity_core::Error;
 use dragentity_core::Result;
 use dragentity_core::event::Preview;
 use dragentity_core::scene::draft::Holes;
-use dragentity_core::scene::picture::model_size;
-use dragentity_core::scene::{Mask, Picture};
 use dragentity_core::scheduler::{EulerDiscreteScheduler, guidance_per_frame};
 use dragentity_core::{Cancel, Job, JobEvent, Video};
 use dragentity_networks::dragentity::bundle::Bundle;
@@ -48,13 +44,6 @@ impl<B: Backend, F: FnMut(JobEvent)> Observer<B> for F {
 pub struct Engine<B: Backend> {
     bundle: Bundle<B>,
     device_name: String,
-    seen: Option<Seen<B>>,
-}
-
-/// The picture that was clicked last, encoded once for all its clicks.
-struct Seen<B: Backend> {
-    picture: Picture,
-    clickable: Clickable<B>,
 }
 
 impl<B: Backend> Engine<B> {
@@ -79,52 +68,12 @@ impl<B: Backend> Engine<B> {
         Ok(Self {
             bundle,
             device_name,
-            seen: None,
         })
     }
 
     /// The model.
     pub fn bundle(&self) -> &Bundle<B> {
         &self.bundle
-    }
-
-    /// The mask of what was clicked; `previous` is the mask so far, refined by further clicks. Places that were clicked
-    /// are in it or out of it as the clicks say.
-    ///
-    /// # Errors
-    /// [`Error::Job`] without a picture or a positive click, [`Error::Device`] when the device fails.
-    pub async fn segment(
-        &mut self,
-        picture: &Picture,
-        clicks: &[Click],
-        previous: Option<&Mask>,
-    ) -> Result<Mask> {
-        clickable(picture, clicks)?;
-        let (width, height) = model_size(
-            picture.width,
-            picture.height,
-            self.bundle.config.index.segment_side,
-            self.bundle.config.index.size_multiple,
-        );
-        let (w, h) = (width as usize, height as usize);
-        let device = self.bundle.device.clone();
-        if self
-            .seen
-            .as_ref()
-            .is_none_or(|seen| seen.picture != *picture)
-        {
-            let unit = to_unit(&picture.resized(width, height));
-            self.seen = Some(Seen {
-                picture: picture.clone(),
-                clickable: Clickable::new(&self.bundle.encoder, &unit, w, h, &device),
-            });
-        }
-        let Some(seen) = &self.seen else {
-            return Err(Error::Device("the picture was not encoded".into()));
-        };
-        seen.clickable
-            .mask(&self.bundle.encoder, clicks, previous)
-            .await
     }
 
     /// Runs a job. Frames of the result are `[height, width, 3]` bytes at the model's size times its

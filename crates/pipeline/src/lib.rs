@@ -63,7 +63,6 @@ pub mod runner;
 pub mod sample;
 #[cfg(not(target_family = "wasm"))]
 pub mod schp;
-pub mod segment;
 pub mod segmenter;
 #[cfg(all(target_family = "wasm", feature = "wgpu"))]
 pub mod selftest;

@@ -3,8 +3,10 @@
 use burn::backend::Flex;
 use burn::tensor::backend::Backend;
 use dragentity_networks::dragentity::bundle::BundleConfig;
+use dragentity_networks::dragentity::entity_encoder;
 use dragentity_networks::sam::image_encoder::ViTConfig;
 use dragentity_networks::sam::mask_decoder::MaskDecoderConfig;
+use dragentity_networks::sam::tiny_vit::TinyViTConfig;
 use dragentity_networks::sam::{ImageEncoderConfig, SamConfig};
 use dragentity_networks::weights::{ModelDir, Precision, save_file};
 use serde_json::{Value, json};
@@ -17,35 +19,29 @@ fn tiny_configs() -> [(&'static str, Value); 7] {
     [
         (
             "model_index.json",
-            json!({"name": "tiny", "sample_side": 32, "segment_side": 32}),
+            json!({"name": "tiny", "sample_side": 32}),
         ),
         ("scheduler/scheduler_config.json", json!({})),
         ("vae/config.json", json!({"block_out_channels": [8, 8, 16]})),
         (
             "unet/config.json",
             json!({
-                "block_out_channels": blocks, "num_attention_heads": [1, 1, 2], "cross_attention_dim": 16,
+                "block_out_channels": blocks, "num_attention_heads": [1, 1, 2], "cross_attention_dim": 32,
                 "addition_time_embed_dim": 16, "projection_class_embeddings_input_dim": 48,
             }),
         ),
         (
             "controlnet/config.json",
             json!({
-                "block_out_channels": blocks, "num_attention_heads": [1, 1, 2], "cross_attention_dim": 16,
+                "block_out_channels": blocks, "num_attention_heads": [1, 1, 2], "cross_attention_dim": 32,
                 "addition_time_embed_dim": 16, "projection_class_embeddings_input_dim": 48,
                 "conditioning_embedding_out_channels": [16, 32], "feature_embedding_out_channels": [12, 32],
             }),
         ),
-        (
-            "entity_encoder/config.json",
-            json!({
-                "stem_channels": 8, "block_out_channels": [8, 8, 16], "feature_dim": 12, "token_dim": 16,
-                "click_channels": 8, "click_fine_channels": 8, "norm_num_groups": 4,
-            }),
-        ),
+        ("entity_encoder/config.json", json!({"feature_dim": 16})),
         (
             "relation/config.json",
-            json!({"dim": 12, "dim_out": 12, "kernels": 8}),
+            json!({"dim": 16, "dim_out": 12, "kernels": 8}),
         ),
     ]
 }
@@ -62,8 +58,9 @@ pub fn tiny_model(out: &Path) -> Result<(), Box<dyn Error>> {
             config[field] = value.clone();
         }
         // It was measured on the mini's latents.
-        for measured in ["residual_std", "latents_mean", "latents_std"] {
-            config.as_object_mut().map(|fields| fields.remove(measured));
+        // The entity encoder's weights are its own.
+        for field in ["residual_std", "latents_mean", "latents_std", "weights"] {
+            config.as_object_mut().map(|fields| fields.remove(field));
         }
         let file = out.join(file);
         file.parent().map_or(Ok(()), std::fs::create_dir_all)?;
@@ -76,15 +73,44 @@ pub fn tiny_model(out: &Path) -> Result<(), Box<dyn Error>> {
     let file = |part| PathBuf::from(dir.weights_file(part));
     save_file(&file("vae"), &tiny.vae, Precision::F16)?;
     save_file(&file("preview"), &tiny.preview, Precision::F16)?;
-    save_file(&file("entity_encoder"), &tiny.encoder, Precision::F16)?;
-    save_file(&file("relation"), &tiny.denoiser.relation, Precision::F16)?;
-    save_file(
-        &file("controlnet"),
-        &tiny.denoiser.controlnet,
-        Precision::F16,
-    )?;
-    save_file(&file("unet"), &tiny.denoiser.unet, Precision::F16)?;
+    tiny_mobile_sam(&file(entity_encoder::PART))?;
+    let denoiser = &tiny.denoiser;
+    save_file(&file("relation"), &denoiser.relation, Precision::F16)?;
+    save_file(&file("controlnet"), &denoiser.controlnet, Precision::F16)?;
+    save_file(&file("unet"), &denoiser.unet, Precision::F16)?;
     Ok(())
+}
+
+/// Writes a MobileSAM with random weights.
+fn tiny_mobile_sam(file: &Path) -> Result<(), Box<dyn Error>> {
+    let device = Default::default();
+    let tiny = TinyViTConfig {
+        img_size: 64,
+        embed_dims: [8; 4],
+        depths: [1; 4],
+        conv_dim: 8,
+        num_heads: [1, 2, 2],
+        window_sizes: [3, 4, 3],
+        mlp_dims: [8; 3],
+        out_chans: 16,
+    };
+    let config = tiny_decoder(ImageEncoderConfig::Tiny(tiny.clone()));
+    let networks = config.networks::<Flex, _>(tiny.init(&device)?, &device)?;
+    Ok(save_file(file, &networks, Precision::F16)?)
+}
+
+/// A SAM's sizes around an image encoder of 16 channels.
+fn tiny_decoder(image_encoder: ImageEncoderConfig) -> SamConfig {
+    SamConfig {
+        image_encoder,
+        mask_in_chans: 4,
+        mask_decoder: MaskDecoderConfig {
+            transformer_dim: 16,
+            mlp_dim: 16,
+            iou_head_hidden_dim: 8,
+            ..MaskDecoderConfig::default()
+        },
+    }
 }
 
 /// Writes a SAM with random weights, whose picture has 64 x 64 pixels.
@@ -103,16 +129,7 @@ pub fn tiny_sam(file: &Path) -> Result<(), Box<dyn Error>> {
         windows: vec![2, 4],
         out_chans: 16,
     };
-    let config = SamConfig {
-        image_encoder: ImageEncoderConfig::Vit(vit.clone()),
-        mask_in_chans: 4,
-        mask_decoder: MaskDecoderConfig {
-            transformer_dim: 16,
-            mlp_dim: 16,
-            iou_head_hidden_dim: 8,
-            ..MaskDecoderConfig::default()
-        },
-    };
+    let config = tiny_decoder(ImageEncoderConfig::Vit(vit.clone()));
     let networks = config.networks::<Flex, _>(vit.init(&device)?, &device)?;
     Ok(save_file(file, &networks, Precision::F32)?)
 }

@@ -9,8 +9,7 @@ use crate::eval::lpips;
 use crate::eval::maker::Maker;
 use crate::eval::table::{Ledger, MeasureOptions, methods_of};
 use crate::eval::{
-    EvalOptions, Measures, Method, TrackOptions, VideosOptions, evaluate, evaluate_tracks,
-    write_videos,
+    EvalOptions, Method, TrackOptions, VideosOptions, evaluate, evaluate_tracks, write_videos,
 };
 use dragentity_core::Error;
 use dragentity_core::Result;
@@ -44,7 +43,7 @@ pub struct Args {
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     clips: Option<u64>,
     /// Measure other clips, LPIPS among the figures
-    #[arg(long, conflicts_with_all = ["clicks_only", "tracks", "table", "videos", "inception", "steps", "gate"])]
+    #[arg(long, conflicts_with_all = ["tracks", "table", "videos", "inception", "steps", "gate"])]
     suite: Option<Suite>,
     /// What makes the videos of --suite: first (the first frame repeated), paste (cut out and moved over a smoothly filled
     /// background) or models' locations [default: first,paste,at-once and --model]. Of --suite figures what follows: still, rigid,
@@ -61,7 +60,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR", requires = "suite")]
     out: Option<PathBuf>,
     /// Compare the model with itself without its networks, part by part of the frame; ends with code 4 when it is worse
-    #[arg(long, conflicts_with_all = ["clicks_only", "tracks", "table", "videos", "inception", "i3d", "sheet", "steps"])]
+    #[arg(long, conflicts_with_all = ["tracks", "table", "videos", "inception", "i3d", "sheet", "steps"])]
     gate: bool,
     /// What the model of --gate is without its networks, as in --rows
     #[arg(long, value_name = "ROW", default_value = "paste", requires = "gate")]
@@ -76,20 +75,17 @@ pub struct Args {
     #[arg(long, default_value = "auto")]
     device: Device,
     /// InceptionV3 of pytorch-fid (docs/src/metrics.md), for FID
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["clicks_only", "tracks"])]
+    #[arg(long, value_name = "FILE", conflicts_with = "tracks")]
     inception: Option<PathBuf>,
     /// I3D of Kinetics-400 (docs/src/metrics.md), for FVD; --suite finds what scripts/fetch-metrics --i3d brought
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["clicks_only", "tracks"])]
+    #[arg(long, value_name = "FILE", conflicts_with = "tracks")]
     i3d: Option<PathBuf>,
-    /// Measure the masks from clicks alone, which takes a minute
-    #[arg(long, conflicts_with = "sheet")]
-    clicks_only: bool,
     /// Measure the trackers of videos instead of a model
-    #[arg(long, conflicts_with_all = ["clicks_only", "sheet", "steps"])]
+    #[arg(long, conflicts_with_all = ["sheet", "steps"])]
     tracks: bool,
     /// Print a table of the paper at this project's size, beside the paper's figures: 1, 2 and 3 from the ledger of their
     /// runs, 4 from what people picked in the page's blind comparison
-    #[arg(long, value_name = "N", conflicts_with_all = ["clicks_only", "tracks", "sheet", "steps"])]
+    #[arg(long, value_name = "N", conflicts_with_all = ["tracks", "sheet", "steps"])]
     table: Option<u8>,
     /// Measure the runs of `train table` in this folder first, as far as the ledger does not know them
     #[arg(long, value_name = "DIR", requires = "table")]
@@ -102,7 +98,7 @@ pub struct Args {
     answers: Vec<PathBuf>,
     /// Write what the model makes of the clips into this folder, in a folder of its own, to compare models blind; with
     /// --table and --runs, what the first seed's run of each row makes
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["clicks_only", "tracks", "sheet", "answers"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["tracks", "sheet", "answers"])]
     videos: Option<PathBuf>,
     /// What the model's folder of --videos is called [default: the name of its directory]
     #[arg(
@@ -217,10 +213,6 @@ pub fn run(args: Args) -> Result<()> {
         clips,
         steps: args.steps,
         extractors,
-        measures: match args.clicks_only {
-            true => Measures::Clicks,
-            false => Measures::All,
-        },
         sheet: args.sheet,
     };
     let report = evaluate(&options, args.device, &mut |event| progress.show(&event))?;

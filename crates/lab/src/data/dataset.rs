@@ -116,14 +116,6 @@ impl Dataset {
         &self.spec
     }
 
-    /// The same list with other sizes or shares.
-    pub fn with_spec(&self, spec: ClipSpec) -> Self {
-        Self {
-            spec,
-            ..self.clone()
-        }
-    }
-
     fn rng(&self, index: u64, purpose: Purpose) -> ChaCha8Rng {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         // One stream an index and purpose: neighbours share nothing.
@@ -184,28 +176,6 @@ impl Dataset {
         (0..count as u64)
             .into_par_iter()
             .map(|index| self.image(first + index))
-            .collect()
-    }
-
-    /// A clip of one frame, for the click head: a picture with the masks of what is in it.
-    pub fn still(&self, index: u64) -> Clip {
-        let spec = ClipSpec {
-            frames: 1,
-            ..self.spec.clone()
-        };
-        clip(
-            &mut self.rng(index, Purpose::Clip),
-            &self.pack,
-            &self.choice,
-            &spec,
-        )
-    }
-
-    /// Stills `first` to `first + count`, rendered side by side.
-    pub fn stills(&self, first: u64, count: usize) -> Vec<Clip> {
-        (0..count as u64)
-            .into_par_iter()
-            .map(|index| self.still(first + index))
             .collect()
     }
 

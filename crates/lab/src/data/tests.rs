@@ -52,16 +52,6 @@ fn the_same_number_gives_the_same_clip() {
 }
 
 #[test]
-fn a_still_is_the_first_frame_of_its_clip() {
-    let data = data(ClipSpec::default());
-    for index in 0..20 {
-        let (clip, still) = (data.clip(index), data.still(index));
-        assert!(still.rgb == clip.frame(0), "clip {index}");
-        assert_eq!(still.entities.len(), clip.entities.len());
-    }
-}
-
-#[test]
 fn nothing_moves_outside_the_masks() {
     for clip in data(plain()).batch(0, 40) {
         assert!(clip.camera_is_still());

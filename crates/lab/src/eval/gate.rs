@@ -1,6 +1,7 @@
-//! Whether a model's networks make its videos better: the same clips with and without them, part by part.
+//! Whether what makes a model's videos, its networks or what videos at once do beyond pasting, makes them better: the same clips with
+//! and without it, part by part.
 //!
-//! A model that is worse with its networks than without in any part of the frame is not to be shipped.
+//! A model that is worse with it than without in any part of the frame is not to be shipped.
 
 use super::lpips::{Lpips, is_there};
 use super::maker::Maker;
@@ -23,8 +24,10 @@ use std::sync::Arc;
 
 /// Clips that a model is compared on, unless told otherwise.
 pub const CLIPS: u64 = 24;
-/// Side of the clips in pixels for models that make videos of any size.
+/// Side of the clips in pixels for what makes videos of any size.
 const SIDE: usize = 256;
+/// Frames of the clips for what makes any number of them.
+const FRAMES: u32 = 14;
 /// Differences below these are none, however sure: a person sees neither.
 const LEAST: Figures = Figures {
     lpips: 0.001,
@@ -36,7 +39,7 @@ const LEAST: Figures = Figures {
 pub struct GateOptions {
     /// The model with its networks.
     pub model: Maker,
-    /// The same without them.
+    /// What it is without them.
     pub without: Maker,
     /// Pack of cut-outs and backgrounds.
     pub data: PathBuf,
@@ -90,7 +93,7 @@ pub struct GateReport {
     pub clips: u64,
     /// Width and height of the clips in pixels; `None` where nothing was to be compared.
     pub size: Option<[usize; 2]>,
-    /// One for each part; none where no network takes part.
+    /// One for each part; none where nothing was to be compared.
     pub regions: Vec<Compared>,
 }
 
@@ -110,7 +113,7 @@ impl GateReport {
         Err(Error::Model {
             name: self.model.clone(),
             reason: format!(
-                "is worse than {} without its networks: {}; train it further, or do without them",
+                "is worse than {}: {}; make it better, or do without it",
                 self.without,
                 worse.join(", ")
             ),
@@ -134,7 +137,7 @@ pub fn compare(
         size: None,
         regions: Vec::new(),
     };
-    if !options.model.has_networks() || options.model == options.without {
+    if options.model == options.without {
         return Ok(report);
     }
     is_there(&options.lpips)?;
@@ -172,19 +175,26 @@ pub fn compare(
 /// Clips of a size that the model makes, the camera standing still, so that what was uncovered is known.
 fn clips_for(model: &Maker) -> Result<(ClipSpec, Choice)> {
     let location = model.name();
-    let about = pollster::block_on(About::read(&ModelOptions::new(location)))?;
+    let about = match model {
+        Maker::Model(_) => Some(pollster::block_on(About::read(&ModelOptions::new(
+            location,
+        )))?),
+        Maker::First | Maker::Paste => None,
+    };
+    let about = about.filter(|about| about.kind != Kind::AtOnce);
+    let frames = about.as_ref().map_or(FRAMES, |about| about.settings.frames);
     let spec = ClipSpec {
         width: SIDE,
         height: SIDE,
-        frames: about.settings.frames as usize,
+        frames: frames as usize,
         camera_share: 0.0,
         ..ClipSpec::default()
     };
     let choice = Choice {
-        frames: Some(about.settings.frames),
+        frames: Some(frames),
         ..Choice::default()
     };
-    if about.kind != Kind::DragEntity {
+    if about.is_none_or(|about| about.kind != Kind::DragEntity) {
         return Ok((spec, choice));
     }
     let dir = ModelDir::new(location);
@@ -347,11 +357,7 @@ fn of_part(region: &'static str, clips: &[[Figures; 2]]) -> Compared {
 impl std::fmt::Display for GateReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Some([width, height]) = self.size else {
-            return writeln!(
-                f,
-                "{}: no network takes part, so that nothing is to be compared",
-                self.model
-            );
+            return writeln!(f, "{}: it would be compared with itself", self.model);
         };
         writeln!(
             f,
@@ -360,7 +366,8 @@ impl std::fmt::Display for GateReport {
         )?;
         writeln!(
             f,
-            "| | LPIPS | without networks | noise | PSNR dB | without networks | noise | |\n|---|---|---|---|---|---|---|---|"
+            "| | LPIPS | {0} | noise | PSNR dB | {0} | noise | |\n|---|---|---|---|---|---|---|---|",
+            self.without
         )?;
         for part in &self.regions {
             let (with, without, noise) = (part.with, part.without, part.noise);
@@ -431,10 +438,10 @@ mod tests {
     }
 
     #[test]
-    fn without_networks_it_passes_and_says_so() {
+    fn against_itself_it_passes_and_says_so() {
         let options = GateOptions {
             model: Maker::Paste,
-            without: Maker::First,
+            without: Maker::Paste,
             data: "no such pack".into(),
             clips: 2,
             lpips: "no such file".into(),
@@ -442,7 +449,7 @@ mod tests {
         let report = compare(&options, Device::CPU, &mut |_| {}).unwrap();
         assert!(report.verdict().is_ok());
         assert!(
-            report.to_string().contains("no network takes part"),
+            report.to_string().contains("compared with itself"),
             "{report}"
         );
     }

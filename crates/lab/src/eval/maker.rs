@@ -6,7 +6,6 @@ use dragentity_core::scene::{Scene, Settings};
 use dragentity_core::{Cancel, Job, Result, Video};
 use dragentity_media::resized;
 use dragentity_networks::device::Device;
-use dragentity_pipeline::at_once;
 use dragentity_pipeline::model::{About, ModelOptions, SceneFrom};
 use dragentity_pipeline::plan::{conditions, draft_of, to_unit};
 use dragentity_pipeline::runner::{Runner, with_runner};
@@ -50,11 +49,6 @@ impl Maker {
             Self::Paste => "paste",
             Self::Model(location) => location,
         }
-    }
-
-    /// Whether a network takes part.
-    pub fn has_networks(&self) -> bool {
-        matches!(self, Self::Model(location) if location != at_once::NAME)
     }
 
     /// Makes a video of each scene, with the settings of `choice`, which says how many frames there are, and the maker's
@@ -160,14 +154,11 @@ mod tests {
     use dragentity_core::scene::{Entity, Mask, Picture, Trajectory};
 
     #[test]
-    fn only_models_have_networks() {
-        for (name, networks) in [("first", false), ("paste", false), ("at-once", false)] {
-            assert_eq!(Maker::parse(name).has_networks(), networks);
+    fn makers_have_names() {
+        for name in ["first", "paste", "at-once"] {
             assert_eq!(Maker::parse(name).name(), name);
         }
-        let mini = Maker::parse("models/mini/");
-        assert!(mini.has_networks());
-        assert_eq!(mini.name(), "models/mini");
+        assert_eq!(Maker::parse("models/mini/").name(), "models/mini");
     }
 
     #[test]

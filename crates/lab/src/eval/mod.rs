@@ -4,7 +4,6 @@
 //! backgrounds. Baselines: the first frame repeated, and every entity pasted along its path over the
 //! unfilled first frame.
 
-mod clicks;
 pub mod davis;
 pub mod extractor;
 pub mod figures;
@@ -21,8 +20,6 @@ mod videos;
 use crate::data::{ClipSpec, Dataset, EVAL_SEED, Pack, Split};
 use crate::event::LabEvent;
 use burn::tensor::backend::Backend;
-pub use clicks::ClickReport;
-use clicks::{ClickMasks, PICTURE_SIDE};
 use dragentity_core::Error;
 use dragentity_core::Result;
 use dragentity_networks::device::{Device, Task};
@@ -40,18 +37,6 @@ pub use videos::{Method, VideosOptions, write_videos};
 /// Clips generated at once.
 const BATCH: u64 = 4;
 
-/// Which figures to take.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Measures {
-    /// Videos, and masks from clicks.
-    #[default]
-    All,
-    /// Videos alone.
-    Motion,
-    /// Masks from clicks alone.
-    Clicks,
-}
-
 /// What to measure.
 #[derive(Clone, Debug)]
 pub struct EvalOptions {
@@ -65,8 +50,6 @@ pub struct EvalOptions {
     pub steps: Option<usize>,
     /// What Frechet distances are measured with.
     pub extractors: Extractors,
-    /// Which figures.
-    pub measures: Measures,
     /// Where a contact sheet goes.
     pub sheet: Option<PathBuf>,
 }
@@ -78,10 +61,8 @@ pub struct Report {
     pub model: String,
     /// Number of clips.
     pub clips: u64,
-    /// Videos, unless only clicks were measured.
-    pub motion: Option<MotionReport>,
-    /// Masks from clicks, unless only videos were measured.
-    pub clicks: Option<ClickReport>,
+    /// Its videos.
+    pub motion: MotionReport,
 }
 
 /// Runs the evaluation; `on_event` hears how it goes.
@@ -106,30 +87,20 @@ impl Task for Evaluate<'_> {
 
     fn run<B: Backend>(self, device: B::Device, name: String) -> Result<Report> {
         let Self { options, on_event } = self;
-        let mut engine =
+        let engine =
             pollster::block_on(Engine::<B>::load(&options.model, device, name, &mut |_| {}))?;
         let pack = Arc::new(Pack::open(&options.data)?);
         let index = engine.bundle().config.index.clone();
         let spec = clips_of(&index);
         let dataset = Dataset::new(pack, Split::HeldOut, spec.clone(), EVAL_SEED)?;
-        let stills = dataset.with_spec(ClipSpec {
-            width: PICTURE_SIDE,
-            height: PICTURE_SIDE,
-            ..spec.clone()
-        });
         let steps = options.steps.unwrap_or(index.steps as usize);
-        let (mut motion, mut masks) = (Motion::default(), ClickMasks::default());
+        let mut motion = Motion::default();
         let device = engine.bundle().device.clone();
         let describe = Describe::new(&options.extractors, &device)?;
         let mut first = 0;
         while first < options.clips {
             let count = BATCH.min(options.clips - first) as usize;
-            if options.measures != Measures::Clicks {
-                motion.add(engine.bundle(), &describe, &dataset, first, count, steps)?;
-            }
-            if options.measures != Measures::Motion {
-                masks.add(&mut engine, &stills, first, count)?;
-            }
+            motion.add(engine.bundle(), &describe, &dataset, first, count, steps)?;
             first += count as u64;
             on_event(LabEvent::Clips {
                 done: first,
@@ -146,11 +117,7 @@ impl Task for Evaluate<'_> {
         Ok(Report {
             model: options.model.clone(),
             clips: options.clips,
-            motion: match options.measures {
-                Measures::Clicks => None,
-                _ => Some(motion.report(steps, &describe)?),
-            },
-            clicks: (options.measures != Measures::Motion).then(|| masks.report()),
+            motion: motion.report(steps, &describe)?,
         })
     }
 }
@@ -170,13 +137,7 @@ impl std::fmt::Display for Report {
     /// The report as a table.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "{}: {} clips\n", self.model, self.clips)?;
-        if let Some(motion) = &self.motion {
-            motion.fmt(f)?;
-        }
-        match &self.clicks {
-            Some(clicks) => clicks.fmt(f),
-            None => Ok(()),
-        }
+        self.motion.fmt(f)
     }
 }
 

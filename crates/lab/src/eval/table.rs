@@ -3,7 +3,7 @@
 //! Nothing is trained here: `dragentity-lab train table` did that. What its runs score is kept in a ledger, so that the
 //! tables can be printed where the weights are not.
 
-use super::{EvalOptions, Measures, Method, evaluate};
+use super::{EvalOptions, Method, evaluate};
 use crate::eval::extractor::Extractors;
 use crate::event::LabEvent;
 use crate::train::denoiser::HELD_OUT_ERROR;
@@ -140,15 +140,12 @@ impl Ledger {
                     clips,
                     steps: None,
                     extractors: options.extractors.clone(),
-                    measures: Measures::Motion,
                     sheet: Some(dir.join("eval.png")),
                 },
                 device,
                 on_event,
             )?;
-            let motion = report
-                .motion
-                .ok_or_else(|| Error::Job("videos were not measured".into()))?;
+            let motion = report.motion;
             let measured = (clips, &motion.fvd_features, &motion.fid_features);
             if self.runs.is_empty() {
                 (self.clips, self.fvd_features, self.fid_features) = (

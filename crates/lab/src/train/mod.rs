@@ -1,7 +1,6 @@
 //! Training: one loop ([`fit`]), one stage for each network, checkpoints that a run resumes from.
 
 pub mod checkpoint;
-pub mod clicks;
 pub mod controlnet;
 pub mod curve;
 pub mod denoiser;

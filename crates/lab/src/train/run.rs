@@ -1,6 +1,5 @@
 //! A training run from beginning to end: configurations in, weights out.
 
-use super::clicks::ClickStage;
 use super::controlnet::{ControlNetStage, Steerer, configs};
 use super::denoiser::{DenoiserStage, ENTITY_WEIGHT, Turn, residual_statistics};
 use super::fit::{FitOptions, Fitted, fit};
@@ -43,15 +42,13 @@ use std::sync::Arc;
 pub enum What {
     /// The VAE and its preview decoder.
     Vae,
-    /// The entity encoder with its click head.
-    Encoder,
     /// The human parser.
     Parser,
     /// The structure of plates; its directory is a model's of its own.
     Plate,
     /// How joints that nobody leads follow the others; its directory is a model's of its own.
     Parts,
-    /// UNet, ControlNet and relation module; VAE and entity encoder must be trained.
+    /// UNet, ControlNet and relation module; the VAE must be trained.
     Denoiser,
     /// A ControlNet and a relation module for Stable Video Diffusion, whose directory the model's is; it stays as it is.
     ControlNet,
@@ -174,9 +171,6 @@ impl Task for Train<'_> {
         let [train, held_out] = clips(options, index.frames as usize, index.max_entities)?;
         match options.what {
             What::Vae => vae::<B>(options, config, &dir, train, held_out, &device, on_event),
-            What::Encoder => {
-                encoder::<B>(options, config, &dir, train, held_out, &device, on_event)
-            }
             What::Parser => parser::<B>(options, &dir, train, held_out, &device, on_event),
             What::Denoiser if options.recompute => {
                 type Recomputing<B> = Autodiff<B, BalancedCheckpointing>;
@@ -268,26 +262,6 @@ fn vae<B: Backend>(
         &dir.file("vae", "config.json"),
         &[("latents_mean", mean.into()), ("latents_std", std.into())],
     )
-}
-
-fn encoder<B: Backend>(
-    options: &RunOptions,
-    config: BundleConfig,
-    dir: &ModelDir,
-    clips: Arc<Clips>,
-    held_out: Arc<Clips>,
-    device: &B::Device,
-    on_event: &mut dyn FnMut(LabEvent),
-) -> Result<()> {
-    let stage = ClickStage::<Autodiff<B>> {
-        clips,
-        held_out,
-        batch: options.batch,
-        device: device.clone(),
-    };
-    let network = warm(options, dir, "entity_encoder", config.encoder.init(device)?)?;
-    let trained = fit_recorded(&stage, network, options, None, device, on_event)?;
-    write(dir, "entity_encoder", &trained)
 }
 
 fn parser<B: Backend>(

@@ -84,19 +84,6 @@ impl Clips {
         Ok(clips.par_iter().map(sample).collect())
     }
 
-    /// The same with clips of a single frame.
-    ///
-    /// # Errors
-    /// As [`Clips::batch`].
-    pub fn stills(&self, index: u64, count: usize) -> Result<Vec<Sample>> {
-        let first = index * count as u64;
-        let clips = match &self.sizes[index as usize % self.sizes.len()] {
-            Source::Rendered(dataset) => dataset.stills(first, count),
-            Source::Recorded(recorded) => recorded.stills(first, count)?,
-        };
-        Ok(clips.par_iter().map(sample).collect())
-    }
-
     /// Portraits of batch number `index`, `side` pixels each way; the sizes of clips do not matter.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use crate::dragentity::condition::ConditionConfig;
 use crate::dragentity::denoiser::{Denoiser, ResidualBase};
-use crate::dragentity::entity_encoder::{EntityEncoder, EntityEncoderConfig};
+use crate::dragentity::entity_encoder::{self, EntityEncoder, EntityEncoderConfig};
 use crate::dragentity::preview::PreviewDecoder;
 use crate::dragentity::relation::RelationConfig;
 use crate::fields::Fields;
@@ -45,8 +45,6 @@ pub struct ModelIndex {
     pub residual_std: Vec<f32>,
     /// Most entities of one job.
     pub max_entities: usize,
-    /// The entity encoder sees a picture of about this many pixels squared when things are clicked.
-    pub segment_side: u32,
     /// How conditions are drawn, and what they show.
     pub condition: ConditionConfig,
     /// Whether errors inside entities counted more in its training (Eq. 8).
@@ -67,7 +65,6 @@ impl Default for ModelIndex {
             residual_base: ResidualBase::Draft,
             residual_std: Vec::new(),
             max_entities: 12,
-            segment_side: 96,
             condition: ConditionConfig::default(),
             loss_mask: true,
         }
@@ -104,7 +101,7 @@ impl BundleConfig {
             vae: dir.read_config("vae").await?,
             unet: dir.read_config("unet").await?,
             controlnet: dir.read_config("controlnet").await?,
-            encoder: dir.read_config("entity_encoder").await?,
+            encoder: dir.read_config(entity_encoder::PART).await?,
             relation: dir.read_config("relation").await?,
             scheduler: dir.read_json("scheduler", "scheduler_config.json").await?,
         };
@@ -124,7 +121,7 @@ impl BundleConfig {
         self.vae.validate(&file("vae"))?;
         self.unet.validate(&file("unet"))?;
         self.controlnet.validate(&file("controlnet"))?;
-        self.encoder.validate(&file("entity_encoder"))?;
+        self.encoder.validate(&file(entity_encoder::PART))?;
         self.relation.validate(&file("relation"))?;
         self.scheduler
             .validate(&format!("{name}/scheduler/scheduler_config.json"))?;
@@ -145,7 +142,6 @@ impl BundleConfig {
         for (field, value, bounds) in [
             ("size_multiple", index.size_multiple, 1..=256),
             ("sample_side", index.sample_side, 16..=2048),
-            ("segment_side", index.segment_side, 16..=2048),
             ("output_scale", index.output_scale, 1..=8),
             ("frames", index.frames, 2..=MAX_FRAMES as usize),
             ("steps", index.steps, 1..=MAX_STEPS as usize),
@@ -171,6 +167,12 @@ impl BundleConfig {
             return fields.fail(
                 "entity encoder, relation module and ControlNet disagree on the features' width",
             );
+        }
+        let tokens = self.encoder.token_dim();
+        if !self.unet.attends_to(tokens) {
+            return fields.fail(format!(
+                "the entity encoder's tokens have {tokens} values, which is not the UNet's cross_attention_dim"
+            ));
         }
         if index.output_scale != 1 && index.residual_base != ResidualBase::Draft {
             return fields.fail("output_scale must be 1 unless residual_base is draft");
@@ -207,7 +209,7 @@ pub struct Bundle<B: Backend> {
     pub vae: AutoencoderKLTemporalDecoder<B>,
     /// Latents to rough pictures.
     pub preview: PreviewDecoder<B>,
-    /// Features, context and click to mask.
+    /// Features and context.
     pub encoder: EntityEncoder<B>,
     /// UNet, ControlNet and relation module.
     pub denoiser: Denoiser<B>,
@@ -269,7 +271,10 @@ impl<B: Backend> Bundle<B> {
         progress: &mut dyn FnMut(&str, u64, u64),
     ) -> Result<Self> {
         let mut bundle = BundleConfig::read(dir).await?.init::<B>(device)?;
-        load_part!(bundle, dir, progress, "entity_encoder", encoder);
+        let mut of_encoder = |done, total| progress(entity_encoder::PART, done, total);
+        let encoder = (bundle.config.encoder).load(dir, device, &mut of_encoder);
+        // On the heap: it is large while it waits, and so is what waits for it.
+        bundle.encoder = Box::pin(encoder).await?;
         load_part!(bundle, dir, progress, "vae", vae);
         load_part!(bundle, dir, progress, "preview", preview);
         Ok(bundle)

@@ -1,10 +1,9 @@
 //! The human parser: which part of a person each pixel belongs to, of a square crop around the person and its mask.
 //!
-//! A backbone of the entity encoder's blocks at strides 2 to 16, joined top down; at stride 16 its blocks reach across
+//! A backbone of residual blocks at strides 2 to 16, joined top down; at stride 16 its blocks reach across
 //! the whole crop, which it takes to know left from right. The parts are [`dragentity_core::scene::parts`]'.
 
-use super::entity_encoder::fold_pixels;
-use super::pyramid::{ConvBlock, Pyramid, conv1, conv3, double};
+use super::pyramid::{ConvBlock, Pyramid, conv1, conv3, double, fold_pixels};
 use crate::fields::Fields;
 use crate::nn::layers::{Convolution, silu};
 use crate::nn::norm::norm_silu;

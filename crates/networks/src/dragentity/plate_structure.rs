@@ -5,8 +5,7 @@
 //! An encoder and a decoder at strides 2 and 4 around blocks at stride 8, some dilated, some of which look at all of the picture
 //! by attention: what a hole hides is most often like something far away from it.
 
-use super::entity_encoder::fold_pixels;
-use super::pyramid::{ConvBlock, conv3, double};
+use super::pyramid::{ConvBlock, conv3, double, fold_pixels};
 use crate::fields::Fields;
 use crate::nn::attention_block::{AttentionBlock, AttentionBlockConfig};
 use crate::nn::layers::Convolution;

@@ -1,4 +1,4 @@
-//! What the small networks over pictures, [`super::entity_encoder`] and [`super::human_parser`], are made of: residual
+//! What the small networks over pictures, [`super::human_parser`] and [`super::plate_structure`], are made of: residual
 //! blocks at strides 4, 8 and 16, joined top down.
 
 use crate::nn::layers::{Convolution, silu};
@@ -39,6 +39,15 @@ pub(super) fn double<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
         [2 * height, 2 * width],
         InterpolateOptions::new(InterpolateMode::Nearest).with_align_corners(false),
     )
+}
+
+/// 2x2 pixels into channels: `[batch, channels, height, width]` to
+/// `[batch, 4 * channels, height / 2, width / 2]`.
+pub(super) fn fold_pixels<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
+    let [batch, channels, height, width] = x.dims();
+    x.reshape([batch, channels, height / 2, 2, width / 2, 2])
+        .permute([0, 1, 3, 5, 2, 4])
+        .reshape([batch, 4 * channels, height / 2, width / 2])
 }
 
 /// Two 3x3 convolutions, each after GroupNorm and SiLU, beside the identity.
@@ -106,5 +115,21 @@ impl<B: Backend> Pyramid<'_, B> {
         let eighth = eighth + double(sixteenth.clone());
         let quarter = quarter + double(eighth.clone());
         [quarter, eighth, sixteenth]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::backend::Flex;
+
+    #[test]
+    fn folding_keeps_every_pixel() {
+        let x = Tensor::<Flex, 4>::from_floats(
+            [[[[0.0f32, 1.0, 2.0, 3.0], [4.0, 5.0, 6.0, 7.0]]]],
+            &Default::default(),
+        );
+        let folded = fold_pixels(x).into_data().to_vec::<f32>().unwrap();
+        assert_eq!(folded, [0.0, 2.0, 1.0, 3.0, 4.0, 6.0, 5.0, 7.0]);
     }
 }

@@ -14,7 +14,7 @@ pub mod tiny_vit;
 
 pub use common::{LayerNorm2d, MlpBlock, Neck};
 pub use config::{ImageEncoderConfig, SamConfig};
-pub use picture::Framing;
+pub use picture::{Framing, normalized};
 pub use prompt_encoder::Prompt;
 
 use crate::weights::Weights;
@@ -113,6 +113,34 @@ impl SamConfig {
             image_encoder,
             prompt_encoder: PromptEncoder::new(width, self.mask_in_chans, device),
             mask_decoder: self.mask_decoder.init(device)?,
+        })
+    }
+}
+
+impl<B: Backend> ImageEncoder<B> {
+    /// Puts the image encoder's tensors of a public file into a network, of sizes as [`SamConfig::of`] finds them. Where the file is
+    /// read from a disk, `progress(bytes read, bytes in all)` is told.
+    ///
+    /// # Errors
+    /// [`dragentity_core::Error::Model`] naming what is missing, has another shape or has no place.
+    pub async fn load(
+        weights: &Weights,
+        device: &B::Device,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Self> {
+        let config = SamConfig::of(weights)?;
+        let weights =
+            weights.renamed(|name| Some(needed(name)?.strip_prefix("image_encoder.")?.to_owned()));
+        let dtype = FloatDType::F32;
+        Ok(match &config.image_encoder {
+            ImageEncoderConfig::Vit(vit) => {
+                let loaded = weights.load_with(vit.init(device)?, dtype, progress);
+                Self::Vit(Box::new(loaded.await?.0))
+            }
+            ImageEncoderConfig::Tiny(tiny) => {
+                let loaded = weights.load_with(tiny.init(device)?, dtype, progress);
+                Self::Tiny(Box::new(loaded.await?.0))
+            }
         })
     }
 }

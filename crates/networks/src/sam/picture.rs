@@ -12,6 +12,15 @@ use image::{ImageBuffer, Rgb};
 const MEAN: [f32; 3] = [123.675, 116.28, 103.53];
 const DEVIATION: [f32; 3] = [58.395, 57.12, 57.375];
 
+/// A picture of `[batch, 3, height, width]` in -1..1 as image encoders take it.
+pub fn normalized<B: Backend>(picture: Tensor<B, 4>) -> Tensor<B, 4> {
+    let device = picture.device();
+    let channels = |values: [f32; 3]| {
+        Tensor::from_data(TensorData::new(values.to_vec(), [1, 3, 1, 1]), &device)
+    };
+    ((picture + 1.0) * 127.5 - channels(MEAN)) / channels(DEVIATION)
+}
+
 /// A picture within the square that the image encoder sees: its longer side as long as the square's, in the corner at
 /// the top left, with nothing beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,7 +18,7 @@ use dragentity_core::error::Result;
 /// Of batch norms.
 const EPSILON: f64 = 1e-5;
 /// Pixels of the picture to one of the embedding, along each side.
-pub(super) const STRIDE: usize = 16;
+pub const STRIDE: usize = 16;
 
 /// Sizes of [`TinyViT`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -401,6 +401,22 @@ impl<B: Backend> Stage<'_, B> {
 }
 
 impl<B: Backend> TinyViT<B> {
+    /// Channels of the embedding.
+    pub fn channels(&self) -> usize {
+        self.neck.3.weight.dims()[0]
+    }
+
+    /// From pictures of any size to their embeddings.
+    ///
+    /// # Shapes
+    /// - `picture`: `[batch, 3, height, width]`, both sides multiples of [`STRIDE`]
+    /// - output: `[batch, channels, height / STRIDE, width / STRIDE]`
+    pub fn forward(&self, picture: Tensor<B, 4>) -> Tensor<B, 4> {
+        let first = self.features(picture);
+        let stages = self.stages();
+        self.embedding(stages.iter().fold(first, |x, stage| stage.forward(x)))
+    }
+
     /// Features of a picture, for the stages.
     ///
     /// # Shapes

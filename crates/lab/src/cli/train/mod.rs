@@ -105,7 +105,6 @@ pub fn run(args: Args) -> Result<()> {
     let directory = options.run.clone().ok_or_else(|| missing("run"))?;
     let what = match network {
         Network::Vae => What::Vae,
-        Network::Encoder => What::Encoder,
         Network::Parser => What::Parser,
         Network::Plate => What::Plate,
         Network::Parts => What::Parts,

@@ -17,8 +17,6 @@ use std::str::FromStr;
 pub enum Network {
     /// VAE and preview decoder
     Vae,
-    /// Entity encoder and click head
-    Encoder,
     /// Human parser: the parts of people
     Parser,
     /// The structure of plates: what may lie behind a thing, roughly
@@ -38,7 +36,7 @@ pub enum Network {
 #[derive(Clone, Debug, Default, PartialEq, clap::Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// What to train; the denoiser needs the two before it
+    /// What to train; the denoiser needs the VAE
     #[arg(required_unless_present = "config")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
@@ -72,7 +70,7 @@ pub struct Options {
     #[arg(long)]
     #[serde(with = "text", skip_serializing_if = "Option::is_none")]
     pub device: Option<Device>,
-    /// Clips (pictures, for the encoder) in a batch [default: 8; 4 for tables, 16 for plate, 64 for
+    /// Clips in a batch [default: 8; 4 for tables, 16 for plate, 64 for
     /// parts]
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]

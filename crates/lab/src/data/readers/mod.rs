@@ -88,14 +88,6 @@ impl Recorded {
         &self.spec
     }
 
-    /// The same list with other sizes.
-    pub fn with_spec(&self, spec: ClipSpec) -> Self {
-        Self {
-            spec,
-            ..self.clone()
-        }
-    }
-
     /// Clip `index`. A video of which no clip can be made is said in the log (once), and another one taken.
     ///
     /// # Errors
@@ -133,17 +125,5 @@ impl Recorded {
             .into_par_iter()
             .map(|index| self.clip(first + index))
             .collect()
-    }
-
-    /// The same with clips of one frame.
-    ///
-    /// # Errors
-    /// As [`Recorded::clip`].
-    pub fn stills(&self, first: u64, count: usize) -> Result<Vec<Clip>> {
-        let spec = ClipSpec {
-            frames: 1,
-            ..self.spec.clone()
-        };
-        self.with_spec(spec).batch(first, count)
     }
 }

@@ -1,4 +1,4 @@
-//! Stage 3: UNet, ControlNet and relation module, with VAE and entity encoder frozen.
+//! UNet, ControlNet and relation module, with VAE and entity encoder frozen.
 
 use super::gradients::lowered;
 use super::source::{Clips, Sample, psnr, sheet, to_vec};

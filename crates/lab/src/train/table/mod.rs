@@ -18,6 +18,7 @@ use dragentity_core::scene::Representation;
 use dragentity_networks::device::Device;
 use dragentity_networks::dragentity::bundle::BundleConfig;
 use dragentity_networks::dragentity::denoiser::ResidualBase;
+use dragentity_networks::dragentity::entity_encoder;
 use dragentity_networks::svd::unet::{DownBlockType, PerLevel, UpBlockType};
 use dragentity_networks::weights::ModelDir;
 use serde::Serialize;
@@ -27,7 +28,7 @@ use std::time::Instant;
 /// Channels of the UNet and of the ControlNet at each level, unless said otherwise.
 pub const CHANNELS: [usize; 2] = [32, 64];
 /// What of the model is only read: linked or copied into each run's own directory.
-const FROZEN: [&str; 3] = ["vae", "entity_encoder", "preview"];
+const FROZEN: [&str; 2] = ["vae", "preview"];
 /// What is trained.
 const TRAINED: [&str; 3] = ["unet", "controlnet", "relation"];
 /// No row's: the base is trained on other clips than any of them.
@@ -364,7 +365,15 @@ fn prepare(options: &TableOptions, to: &Path, base: Option<&Path>) -> Result<()>
     for part in FROZEN {
         place(&source.weights_file(part), &target.weights_file(part), true)?;
     }
-    for part in ["vae", "entity_encoder", "relation"] {
+    // The same weights, in a folder of its own.
+    let encoder = &mut config.encoder;
+    let weights = match encoder.weights.take() {
+        Some(shared) => source.file("", &shared),
+        None => source.weights_file(entity_encoder::PART),
+    };
+    place(&weights, &target.weights_file(entity_encoder::PART), true)?;
+    write(&target.file(entity_encoder::PART, "config.json"), encoder)?;
+    for part in ["vae", "relation"] {
         let file = |dir: &ModelDir| dir.file(part, "config.json");
         place(&file(&source), &file(&target), false)?;
     }

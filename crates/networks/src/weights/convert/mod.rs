@@ -9,11 +9,12 @@
 mod destination;
 mod part;
 
-use super::dir::ModelDir;
+use super::dir::{ModelDir, parse_config};
 use super::file::{MAX_JSON, Weights};
 use destination::{Destination, MARKER};
 use dragentity_core::error::{Error, Result};
 use dragentity_core::platform::make_dir;
+use serde_json::{Map, Value};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -61,10 +62,17 @@ struct Part {
     name: String,
     files: Vec<PathBuf>,
     weights: Option<Weights>,
+    /// Whether other models have these weights, too: they lie elsewhere, and the configuration says where.
+    shared: bool,
 }
 
+/// A part's configuration.
+const CONFIG: &str = "config.json";
+/// Its field that says where weights are that are shared.
+const SHARED: &str = "weights";
+
 /// Converts the model directory, part of one, file or index `source` into the directory `dest`, tensor by tensor.
-/// Configurations, texts and licences are copied.
+/// Configurations, texts and licences are copied. Weights that a part shares with other models are its own in `dest`.
 ///
 /// `dest` appears when all of it is there: until then, it is `dest.part`. `progress(part, bytes read, bytes in
 /// all)` may stop it with an error; then, and after any other error, nothing is left behind.
@@ -88,6 +96,9 @@ pub fn convert(
         for file in &part.files {
             copy(file, &dir)?;
         }
+        if part.shared {
+            forget_shared(&dir.join(CONFIG))?;
+        }
         if let Some(weights) = part.weights {
             let mut told = |done, total| progress(&part.name, done, total);
             summaries.push(part::write(&part.name, &weights, &dir, options, &mut told)?);
@@ -103,11 +114,12 @@ fn read_parts(source: &Path) -> Result<Vec<Part>> {
     let location = text(source)?;
     if kind.is_file() {
         let weights = pollster::block_on(Weights::open(location, &mut |_, _| {}))?;
-        let config = source.with_file_name("config.json");
+        let config = source.with_file_name(CONFIG);
         return Ok(vec![Part {
             name: String::new(),
             files: config.is_file().then_some(config).into_iter().collect(),
             weights: Some(weights),
+            shared: false,
         }]);
     }
     if !kind.is_dir() {
@@ -127,7 +139,11 @@ fn read_parts(source: &Path) -> Result<Vec<Part>> {
     }
     let mut parts = Vec::new();
     for name in names {
-        let weights = pollster::block_on(model.find_weights(&name, &mut |_, _| {}))?;
+        let own = pollster::block_on(model.find_weights(&name, &mut |_, _| {}))?;
+        let (weights, shared) = match own {
+            Some(weights) => (Some(weights), false),
+            None => (shared(&model, &name)?, true),
+        };
         let files = entries(&source.join(&name))?;
         if weights.is_none()
             && let Some(other) = files.iter().find(|f| is_other_weights(f))
@@ -140,6 +156,7 @@ fn read_parts(source: &Path) -> Result<Vec<Part>> {
         let files: Vec<PathBuf> = files.into_iter().filter(|f| is_copied(f)).collect();
         if !files.is_empty() || weights.is_some() {
             parts.push(Part {
+                shared: shared && weights.is_some(),
                 name,
                 files,
                 weights,
@@ -153,6 +170,26 @@ fn read_parts(source: &Path) -> Result<Vec<Part>> {
         });
     }
     Ok(parts)
+}
+
+/// Weights that a part shares with other models: its configuration says where they are.
+fn shared(model: &ModelDir, part: &str) -> Result<Option<Weights>> {
+    // One that is garbled is copied as it is.
+    let config: Option<Value> =
+        pollster::block_on(model.find_json(part, CONFIG)).unwrap_or_default();
+    let Some(file) = config.as_ref().and_then(|c| c[SHARED].as_str()) else {
+        return Ok(None);
+    };
+    pollster::block_on(Weights::open(&model.file("", file), &mut |_, _| {})).map(Some)
+}
+
+/// They are in the part's own folder now.
+fn forget_shared(config: &Path) -> Result<()> {
+    let bytes = std::fs::read(config).map_err(|e| io(config, e))?;
+    let mut fields: Map<String, Value> = parse_config(&config.display().to_string(), &bytes)?;
+    fields.remove(SHARED);
+    let text = serde_json::to_vec_pretty(&fields).unwrap_or(bytes);
+    std::fs::write(config, text).map_err(|e| io(config, e))
 }
 
 /// What is in a directory, in a fixed order.
