@@ -124,7 +124,8 @@ fn compare(sam: &Sam<Flex>, name: &str, picture: &Picture, clicked: &Clicked, bo
         assert_golden(&goldens, &masks, kept(found.masks), bounds.masks);
         assert_golden(&goldens, &scores, found.scores, bounds.scores);
     };
-    let predict = |prompt: &Prompt, previous| sam.predict(embedding.clone(), prompt, previous);
+    let predict =
+        |prompt: &Prompt, previous| sam.predict(&sam.look(embedding.clone(), previous), prompt);
     let inside = |at: [f32; 2]| (framing.place(at), true);
     let clicks = |points| Prompt {
         points,

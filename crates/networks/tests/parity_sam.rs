@@ -151,7 +151,9 @@ fn prompts_and_masks<B: Backend>(device: &B::Device) {
         points: vec![click],
         bounds: None,
     };
-    let several = network.predict(embedding.clone(), &one, None).ambiguous();
+    let several = network
+        .predict(&network.look(embedding.clone(), None), &one)
+        .ambiguous();
     assert_golden(&goldens, "several.masks", several.masks.clone(), MASKS);
     assert_golden(&goldens, "several.scores", several.scores.clone(), MASKS);
 
@@ -166,7 +168,7 @@ fn prompts_and_masks<B: Backend>(device: &B::Device) {
         bounds: None,
     };
     let refined = network
-        .predict(embedding.clone(), &two, Some(best))
+        .predict(&network.look(embedding.clone(), Some(best)), &two)
         .unambiguous();
     assert_golden(&goldens, "refined.masks", refined.masks, MASKS);
     assert_golden(&goldens, "refined.scores", refined.scores, MASKS);
@@ -175,13 +177,17 @@ fn prompts_and_masks<B: Backend>(device: &B::Device) {
         bounds: Some([3.0, 5.5, 40.0, 50.0]),
         ..two
     };
-    let boxed = network.predict(embedding, &boxed, None).unambiguous();
+    let boxed = network
+        .predict(&network.look(embedding, None), &boxed)
+        .unambiguous();
     assert_golden(&goldens, "box.masks", boxed.masks, MASKS);
     assert_golden(&goldens, "box.scores", boxed.scores, MASKS);
 
     let mobile = sam::<B>(small_mobile(), device);
     let embedding = mobile.encoding(input(device)).finish();
-    let several = mobile.predict(embedding, &one, None).ambiguous();
+    let several = mobile
+        .predict(&mobile.look(embedding, None), &one)
+        .ambiguous();
     assert_golden(&goldens, "mobile.masks", several.masks, MASKS);
 }
 

@@ -11,7 +11,7 @@ use burn::tensor::{Tensor, TensorData, backend::Backend};
 use dragentity_core::error::Result;
 use dragentity_core::scene::{Mask, Picture};
 use dragentity_core::{Cancel, Click, ClickJob, Error, JobEvent};
-use dragentity_networks::sam::{Framing, Prompt, Sam, SamConfig};
+use dragentity_networks::sam::{Framing, Looked, Prompt, Sam, SamConfig};
 use dragentity_networks::weights::Weights;
 use std::collections::VecDeque;
 
@@ -35,6 +35,8 @@ pub struct Segmenter<B: Backend> {
 struct Seen<B: Backend> {
     picture: Picture,
     framing: Framing,
+    /// Of the picture alone.
+    looked: Looked<B>,
     embedding: Tensor<B, 4>,
     /// The last answers, and their logits before they were enlarged.
     answers: VecDeque<(Mask, Tensor<B, 4>)>,
@@ -152,10 +154,12 @@ impl<B: Backend> Segmenter<B> {
             // A device that is given all stages at once can neither be stopped nor say how far it is.
             settle(encoding.so_far()).await?;
         }
+        let embedding = encoding.finish();
         Ok(Seen {
             picture: picture.clone(),
             framing,
-            embedding: encoding.finish(),
+            looked: self.sam.look(embedding.clone(), None),
+            embedding,
             answers: VecDeque::new(),
             single: None,
         })
@@ -171,7 +175,7 @@ impl<B: Backend> Segmenter<B> {
             }
             (&[], Some(bounds), None) => {
                 let prompt = prompt(seen.framing, &[], Some(bounds));
-                let prediction = self.sam.predict(seen.embedding.clone(), &prompt, None);
+                let prediction = self.sam.predict(&seen.looked, &prompt);
                 let candidates = rank(prediction, seen.framing, Some(bounds)).await?;
                 candidates.get(job.candidate)
             }
@@ -211,7 +215,7 @@ impl<B: Backend> Segmenter<B> {
     ) -> Result<&'a Candidates<B>> {
         let predict = |bounds| {
             let prompt = prompt(seen.framing, &[click], bounds);
-            self.sam.predict(seen.embedding.clone(), &prompt, None)
+            self.sam.predict(&seen.looked, &prompt)
         };
         let known = seen.single.take().filter(|(known, _)| *known == click);
         let mut candidates = match known {
@@ -258,7 +262,7 @@ impl<B: Backend> Segmenter<B> {
         let [left, right] = around(found.x0, found.x1, width);
         let [top, bottom] = around(found.y0, found.y1, height);
         let prompt = prompt(seen.framing, &[click], Some([left, top, right, bottom]));
-        let prediction = self.sam.predict(seen.embedding.clone(), &prompt, None);
+        let prediction = self.sam.predict(&seen.looked, &prompt);
         let piece: Vec<bool> = piece.alpha.iter().map(|alpha| *alpha >= 128).collect();
         let framed = surer(prediction, seen.framing, sure, &piece, place).await?;
         Ok(framed.unwrap_or(meant))
@@ -276,7 +280,13 @@ impl<B: Backend> Segmenter<B> {
             (None, None) => None,
         };
         let prompt = prompt(seen.framing, &job.clicks, job.bounds);
-        let prediction = self.sam.predict(seen.embedding.clone(), &prompt, previous);
+        let prediction = match previous {
+            None => self.sam.predict(&seen.looked, &prompt),
+            previous => {
+                let looked = self.sam.look(seen.embedding.clone(), previous);
+                self.sam.predict(&looked, &prompt)
+            }
+        };
         prediction.unambiguous().masks
     }
 

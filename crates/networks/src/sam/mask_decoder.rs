@@ -189,16 +189,30 @@ impl<B: Backend> Attention<B> {
     /// - `q` and output: `[n, queries, width]`
     /// - `k`, `v`: `[n, keys, width]`
     fn forward(&self, q: Tensor<B, 3>, k: Tensor<B, 3>, v: Tensor<B, 3>) -> Tensor<B, 3> {
-        let heads = |layer: &Linear<B>, x: Tensor<B, 3>| {
-            let x = layer.apply(x);
-            let [n, count, inner] = x.dims();
-            x.reshape([n, count, self.heads, inner / self.heads])
-        };
-        let y = scaled_dot_product(
-            heads(&self.q_proj, q),
-            heads(&self.k_proj, k),
-            heads(&self.v_proj, v),
-        );
+        self.attend(self.queries(q), self.keys(k), self.values(v))
+    }
+
+    fn queries(&self, q: Tensor<B, 3>) -> Tensor<B, 4> {
+        self.in_heads(&self.q_proj, q)
+    }
+
+    fn keys(&self, k: Tensor<B, 3>) -> Tensor<B, 4> {
+        self.in_heads(&self.k_proj, k)
+    }
+
+    fn values(&self, v: Tensor<B, 3>) -> Tensor<B, 4> {
+        self.in_heads(&self.v_proj, v)
+    }
+
+    fn in_heads(&self, layer: &Linear<B>, x: Tensor<B, 3>) -> Tensor<B, 4> {
+        let x = layer.apply(x);
+        let [n, count, inner] = x.dims();
+        x.reshape([n, count, self.heads, inner / self.heads])
+    }
+
+    /// What becomes of queries, keys and values, `[n, count, heads, channels]`.
+    fn attend(&self, q: Tensor<B, 4>, k: Tensor<B, 4>, v: Tensor<B, 4>) -> Tensor<B, 3> {
+        let y = scaled_dot_product(q, k, v);
         let [n, count, heads, dim] = y.dims();
         self.out_proj.apply(y.reshape([n, count, heads * dim]))
     }
@@ -226,6 +240,19 @@ pub struct TwoWayAttentionBlock<B: Backend> {
     pub cross_attn_image_to_token: Attention<B>,
 }
 
+impl<B: Backend> TwoWayAttentionBlock<B> {
+    /// Of the picture: keys and values for the tokens, and queries to them.
+    fn of_image(&self, image: Tensor<B, 3>, positions: Tensor<B, 3>) -> [Tensor<B, 4>; 3] {
+        let placed = image.clone() + positions;
+        let to_image = &self.cross_attn_token_to_image;
+        [
+            to_image.keys(placed.clone()),
+            to_image.values(image),
+            self.cross_attn_image_to_token.queries(placed),
+        ]
+    }
+}
+
 /// Blocks, and a last look of the tokens at the picture.
 #[derive(Module, Debug)]
 pub struct TwoWayTransformer<B: Backend> {
@@ -237,21 +264,36 @@ pub struct TwoWayTransformer<B: Backend> {
     pub norm_final_attn: LayerNorm<B>,
 }
 
+/// A picture before anything is asked about it: what every prompt finds the same is computed once.
+#[derive(Clone, Debug)]
+pub struct Looked<B: Backend> {
+    /// Height and width of the embedding.
+    grid: [usize; 2],
+    /// `[1, pixels, width]`
+    image: Tensor<B, 3>,
+    /// Where each pixel is. `[1, pixels, width]`
+    positions: Tensor<B, 3>,
+    /// What the first layer makes of the picture: keys and values for the tokens, queries to them; about a quarter of the
+    /// decoder's work. `None` where there is no layer.
+    first: Option<[Tensor<B, 4>; 3]>,
+}
+
 impl<B: Backend> TwoWayTransformer<B> {
     /// Tokens and picture after it.
     ///
     /// # Shapes
-    /// - `image`, `positions`: `[1, pixels, width]`
     /// - `tokens`: `[1, count, width]`
-    fn forward(
-        &self,
-        image: Tensor<B, 3>,
-        positions: Tensor<B, 3>,
-        tokens: Tensor<B, 3>,
-    ) -> (Tensor<B, 3>, Tensor<B, 3>) {
+    fn forward(&self, looked: &Looked<B>, tokens: Tensor<B, 3>) -> (Tensor<B, 3>, Tensor<B, 3>) {
+        let Looked {
+            image,
+            positions,
+            first,
+            ..
+        } = looked;
         // What the tokens began as says where they are.
         let own = tokens.clone();
-        let (mut queries, mut keys) = (tokens, image);
+        let (mut queries, mut keys) = (tokens, image.clone());
+        let mut first = first.clone();
         for (i, layer) in self.layers.iter().enumerate() {
             queries = if i == 0 {
                 let q = queries;
@@ -262,23 +304,22 @@ impl<B: Backend> TwoWayTransformer<B> {
             };
             queries = layer.norm1.apply(queries);
 
-            let q = queries.clone() + own.clone();
-            let k = keys.clone() + positions.clone();
-            let seen = layer
-                .cross_attn_token_to_image
-                .forward(q, k.clone(), keys.clone());
-            queries = layer.norm2.apply(queries + seen);
+            let [k, v, from_image] = first
+                .take()
+                .unwrap_or_else(|| layer.of_image(keys.clone(), positions.clone()));
+            let to_image = &layer.cross_attn_token_to_image;
+            let q = to_image.queries(queries.clone() + own.clone());
+            queries = layer.norm2.apply(queries + to_image.attend(q, k, v));
 
             queries = layer.norm3.apply(queries.clone() + layer.mlp.relu(queries));
 
-            let q = queries.clone() + own.clone();
-            let said = layer
-                .cross_attn_image_to_token
-                .forward(k, q, queries.clone());
+            let to_tokens = &layer.cross_attn_image_to_token;
+            let k = to_tokens.keys(queries.clone() + own.clone());
+            let said = to_tokens.attend(from_image, k, to_tokens.values(queries.clone()));
             keys = layer.norm4.apply(keys + said);
         }
         let q = queries.clone() + own;
-        let k = keys.clone() + positions;
+        let k = keys.clone() + positions.clone();
         let seen = self.final_attn_token_to_image.forward(q, k, keys.clone());
         (self.norm_final_attn.apply(queries + seen), keys)
     }
@@ -308,29 +349,46 @@ pub struct MaskDecoder<B: Backend> {
 }
 
 impl<B: Backend> MaskDecoder<B> {
-    /// Logits of all masks, and the overlap with the truth that each is thought to have.
+    /// A picture for all prompts that have the same mask so far.
     ///
     /// # Shapes
-    /// - `image`, `positions`, `dense`: `[1, width, height, width]`
-    /// - `sparse`: `[1, count, width]`
-    /// - output: `[1, masks, 4 * height, 4 * width]` and `[1, masks]`
-    pub fn forward(
+    /// - `image`, `positions`, `dense`: `[1, channels, height, width]`
+    pub fn look(
         &self,
         image: Tensor<B, 4>,
         positions: Tensor<B, 4>,
-        sparse: Tensor<B, 3>,
         dense: Tensor<B, 4>,
-    ) -> (Tensor<B, 4>, Tensor<B, 2>) {
-        let [_, channels, height, width] = image.dims();
+    ) -> Looked<B> {
+        let [_, _, height, width] = image.dims();
         let pixels = |x: Tensor<B, 4>| x.flatten::<3>(2, 3).swap_dims(1, 2);
+        let (image, positions) = (pixels(image + dense), pixels(positions));
+        let layer = self.transformer.layers.first();
+        Looked {
+            grid: [height, width],
+            first: layer.map(|layer| layer.of_image(image.clone(), positions.clone())),
+            image,
+            positions,
+        }
+    }
+
+    /// Logits of all masks, and the overlap with the truth that each is thought to have.
+    ///
+    /// # Shapes
+    /// - `sparse`: `[1, count, channels]`
+    /// - output: `[1, masks, 4 * height, 4 * width]` and `[1, masks]`
+    pub fn forward(
+        &self,
+        looked: &Looked<B>,
+        sparse: Tensor<B, 3>,
+    ) -> (Tensor<B, 4>, Tensor<B, 2>) {
+        let [height, width] = looked.grid;
         let own = Tensor::cat(
             vec![self.iou_token.weight.val(), self.mask_tokens.weight.val()],
             0,
         );
         let tokens = Tensor::cat(vec![own.unsqueeze::<3>(), sparse], 1);
-        let (tokens, image) =
-            self.transformer
-                .forward(pixels(image + dense), pixels(positions), tokens);
+        let (tokens, image) = self.transformer.forward(looked, tokens);
+        let [_, _, channels] = image.dims();
 
         let (enlarge, norm, _, again, _) = &self.output_upscaling;
         let image = image.swap_dims(1, 2).reshape([1, channels, height, width]);

@@ -14,6 +14,7 @@ pub mod tiny_vit;
 
 pub use common::{LayerNorm2d, MlpBlock, Neck};
 pub use config::{ImageEncoderConfig, SamConfig};
+pub use mask_decoder::Looked;
 pub use picture::{Framing, normalized};
 pub use prompt_encoder::Prompt;
 
@@ -208,22 +209,21 @@ impl<B: Backend> Sam<B> {
         }
     }
 
-    /// The masks that a prompt may mean in the picture of an embedding.
+    /// The picture of an embedding, and of a mask to be corrected if there is one, for all prompts about them.
     ///
     /// # Shapes
     /// - `embedding`: `[1, channels, grid, grid]`
-    /// - `previous`: `[1, 1, 4 * grid, 4 * grid]`, the logits of a mask to be corrected
-    pub fn predict(
-        &self,
-        embedding: Tensor<B, 4>,
-        prompt: &Prompt,
-        previous: Option<Tensor<B, 4>>,
-    ) -> Prediction<B> {
-        let sparse = self.prompt_encoder.sparse(prompt, self.config.img_size());
+    /// - `previous`: `[1, 1, 4 * grid, 4 * grid]`, logits
+    pub fn look(&self, embedding: Tensor<B, 4>, previous: Option<Tensor<B, 4>>) -> Looked<B> {
         let dense = self.prompt_encoder.dense(previous, self.config.grid());
-        let (masks, scores) =
-            self.mask_decoder
-                .forward(embedding, self.positions.clone(), sparse, dense);
+        self.mask_decoder
+            .look(embedding, self.positions.clone(), dense)
+    }
+
+    /// The masks that a prompt may mean.
+    pub fn predict(&self, looked: &Looked<B>, prompt: &Prompt) -> Prediction<B> {
+        let sparse = self.prompt_encoder.sparse(prompt, self.config.img_size());
+        let (masks, scores) = self.mask_decoder.forward(looked, sparse);
         Prediction { masks, scores }
     }
 }
