@@ -409,8 +409,9 @@ impl LiveView {
         // It is as large as this one, and has been looked at as the camera does already.
         ctx.save();
         let _ = ctx.reset_transform();
-        let laid = ctx.draw_image_with_html_canvas_element(drawn, 0.0, 0.0);
+        let laid = ctx.draw_image_with_image_bitmap(&drawn, 0.0, 0.0);
         ctx.restore();
+        drawn.close();
         laid.ok()
     }
 

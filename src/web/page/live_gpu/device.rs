@@ -9,7 +9,7 @@ use dragentity_core::scene::Picture;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::HtmlCanvasElement;
+use web_sys::{ImageBitmap, OffscreenCanvas};
 use wgpu::BlendFactor::{One, OneMinusSrcAlpha, SrcAlpha, SrcAlphaSaturated};
 
 /// The format of what is bent before it is laid over the rest.
@@ -30,7 +30,7 @@ pub struct Drawing {
 pub struct LiveGpu {
     drawing: Drawing,
     failed: Arc<AtomicBool>,
-    canvas: HtmlCanvasElement,
+    canvas: OffscreenCanvas,
     /// The canvas's own context, asked before wgpu is, which panics where the browser throws.
     context: JsValue,
     surface: wgpu::Surface<'static>,
@@ -97,9 +97,9 @@ impl LiveGpu {
             flag.store(true, Ordering::Relaxed);
             failed(error.to_string());
         }));
-        let canvas = dom::canvas(1, 1);
+        let canvas = OffscreenCanvas::new(1, 1).map_err(|e| dom::reason(&e))?;
         let surface = instance
-            .create_surface(wgpu::SurfaceTarget::Canvas(canvas.clone()))
+            .create_surface(wgpu::SurfaceTarget::OffscreenCanvas(canvas.clone()))
             .map_err(|e| e.to_string())?;
         let capabilities = surface.get_capabilities(&adapter);
         let format = *capabilities.formats.first().ok_or("no format")?;
@@ -157,7 +157,8 @@ impl LiveGpu {
             return false;
         };
         let copy = canvas::context_in_memory(&dom::canvas(8, 8));
-        let _ = copy.draw_image_with_html_canvas_element(drawn, 0.0, 0.0);
+        let _ = copy.draw_image_with_image_bitmap(&drawn, 0.0, 0.0);
+        drawn.close();
         let pixel = copy.get_image_data(4.0, 4.0, 1.0, 1.0);
         pixel.is_ok_and(|pixel| {
             let near = |(a, b): (&u8, u8)| a.abs_diff(b) < 8;
@@ -171,13 +172,9 @@ impl LiveGpu {
         Shown::new(&self.drawing, plate, layers)
     }
 
-    /// Draws a moment, back to front, on a canvas that is transparent where nothing is; `None` where that fails.
-    pub fn draw(
-        &mut self,
-        shown: &mut Shown,
-        seen: &Seen,
-        parts: &[Part],
-    ) -> Option<&HtmlCanvasElement> {
+    /// Draws a moment, back to front, transparent where nothing is; `None` where that fails. A bitmap, not the canvas itself: that is
+    /// handed over without a copy, and emulated GPUs draw no canvas of WebGPU's on another.
+    pub fn draw(&mut self, shown: &mut Shown, seen: &Seen, parts: &[Part]) -> Option<ImageBitmap> {
         let target = self.target(seen.canvas)?;
         for part in parts {
             if let Part::Bent { layer, mesh, .. } = part {
@@ -243,7 +240,7 @@ impl LiveGpu {
         }
         self.drawing.queue.submit([encoder.finish()]);
         target.present();
-        Some(&self.canvas)
+        self.canvas.transfer_to_image_bitmap().ok()
     }
 
     /// The canvas's next picture, at this size.

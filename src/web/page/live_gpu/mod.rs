@@ -1,5 +1,5 @@
 //! The live view drawn by the GPU, where there is a real one: what `live_view` else draws on a 2D canvas, bending in software. What
-//! comes of it is a canvas, which the stage draws like any other picture.
+//! comes of it is a bitmap, which the stage draws like any other picture.
 
 #[cfg(feature = "wgpu")]
 mod corners;
@@ -22,6 +22,7 @@ use dragentity_core::scene::ground::Ground;
 use std::sync::Arc;
 
 /// Something that is seen in a moment.
+#[cfg_attr(not(feature = "wgpu"), expect(dead_code, reason = "a GPU reads them"))]
 pub enum Part<'a> {
     /// The plate, led by the camera by fractions of it: as something flat, or past the ground.
     Plate {
@@ -49,6 +50,7 @@ pub enum Part<'a> {
 }
 
 /// On which canvas it is seen.
+#[cfg_attr(not(feature = "wgpu"), expect(dead_code, reason = "a GPU reads them"))]
 pub struct Seen {
     /// Its size in pixels.
     pub canvas: [u32; 2],

@@ -3,7 +3,7 @@
 use super::{Part, Seen};
 use dragentity_compositor::cutout::Sprite;
 use dragentity_core::scene::Picture;
-use web_sys::HtmlCanvasElement;
+use web_sys::ImageBitmap;
 
 /// There is none.
 pub enum LiveGpu {}
@@ -23,12 +23,16 @@ impl LiveGpu {
     }
 
     /// Draws a moment.
+    #[expect(
+        clippy::needless_pass_by_ref_mut,
+        reason = "the one that there is changes"
+    )]
     pub fn draw(
         &mut self,
         _shown: &mut Shown,
         _seen: &Seen,
         _parts: &[Part],
-    ) -> Option<&HtmlCanvasElement> {
+    ) -> Option<ImageBitmap> {
         match *self {}
     }
 }
