@@ -1,13 +1,12 @@
 //! Where the corners of everything are that is drawn in one moment.
 
-use super::images::{Cut, Image};
-use super::{Part, Seen, Shown};
+use super::drawing::CORNER;
+use super::images::{Cut, Image, Shown};
+use super::{Part, Seen};
 use dragentity_compositor::place::Place;
 use dragentity_core::scene::ground::Ground;
 use std::ops::Range;
 
-/// Numbers of a corner: where it is on the canvas, where it is in the image, where it is in what says whose the places are.
-pub const CORNER: usize = 6;
 /// Pixels of an image beside what is seen of it that are drawn, too: taps look that far, and edges are soft.
 const BESIDE: f32 = 3.0;
 

@@ -1,7 +1,9 @@
 //! The page's own device, the canvas it draws on, and the passes of a moment.
 
-use super::corners::{CORNER, Corners, Drawn};
-use super::{Part, Seen, Shown};
+use super::corners::{Corners, Drawn};
+use super::drawing::{Drawing, OVER, UNDER, floats, texture_of};
+use super::images::Shown;
+use super::{Part, Seen};
 use crate::web::adapter::{self, NoGpu};
 use crate::web::page::{canvas, dom};
 use dragentity_compositor::cutout::Sprite;
@@ -10,21 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{ImageBitmap, OffscreenCanvas};
-use wgpu::BlendFactor::{One, OneMinusSrcAlpha, SrcAlpha, SrcAlphaSaturated};
 
 /// The format of what is bent before it is laid over the rest.
 const BENT: wgpu::TextureFormat = wgpu::TextureFormat::Rgba8Unorm;
-
-/// What everything is drawn with.
-pub struct Drawing {
-    /// The device.
-    pub device: wgpu::Device,
-    queue: wgpu::Queue,
-    layout: wgpu::BindGroupLayout,
-    smoothly: wgpu::Sampler,
-    /// Says of every place that it is one's own.
-    pub all: wgpu::Texture,
-}
 
 /// The page's device, which is kept for its life, and its canvas.
 pub struct LiveGpu {
@@ -246,8 +236,9 @@ impl LiveGpu {
     /// The canvas's next picture, at this size.
     fn target(&mut self, size: [u32; 2]) -> Option<wgpu::SurfaceTexture> {
         use wgpu::CurrentSurfaceTexture::{Suboptimal, Success};
-        let most = self.drawing.device.limits().max_texture_dimension_2d;
-        let fits = size.iter().all(|side| (1..=most).contains(side));
+        let fits = size
+            .iter()
+            .all(|side| (1..=self.drawing.most).contains(side));
         if !fits || self.failed.load(Ordering::Relaxed) {
             return None;
         }
@@ -287,7 +278,8 @@ impl LiveGpu {
             return;
         }
         let device = &self.drawing.device;
-        let texture = self.drawing.texture("bent", self.size, 1, BENT);
+        let drawn = (BENT, wgpu::TextureUsages::RENDER_ATTACHMENT);
+        let texture = texture_of(device, "bent", self.size, 1, drawn);
         let view = texture.create_view(&Default::default());
         let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some("bent"),
@@ -316,35 +308,6 @@ impl LiveGpu {
     }
 }
 
-/// Over what is there, which is premultiplied; what is drawn is not.
-const OVER: wgpu::BlendState = wgpu::BlendState {
-    color: wgpu::BlendComponent {
-        src_factor: SrcAlpha,
-        dst_factor: OneMinusSrcAlpha,
-        operation: wgpu::BlendOperation::Add,
-    },
-    alpha: wgpu::BlendComponent {
-        src_factor: One,
-        dst_factor: OneMinusSrcAlpha,
-        operation: wgpu::BlendOperation::Add,
-    },
-};
-
-/// Under what is there, as far as there is room: where a mesh lies over itself and both are seen in part, they are not of the same
-/// part, so that along a cut that has not opened nothing shows through. As `compositor::warp` has it, from the other end.
-const UNDER: wgpu::BlendState = wgpu::BlendState {
-    color: wgpu::BlendComponent {
-        src_factor: SrcAlphaSaturated,
-        dst_factor: One,
-        operation: wgpu::BlendOperation::Add,
-    },
-    alpha: wgpu::BlendComponent {
-        src_factor: One,
-        dst_factor: One,
-        operation: wgpu::BlendOperation::Add,
-    },
-};
-
 fn pass<'a>(
     encoder: &'a mut wgpu::CommandEncoder,
     onto: &wgpu::TextureView,
@@ -362,202 +325,5 @@ fn pass<'a>(
             },
         })],
         ..Default::default()
-    })
-}
-
-/// Numbers as a GPU reads them.
-pub fn floats(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|v| v.to_le_bytes()).collect()
-}
-
-impl Drawing {
-    fn new(device: wgpu::Device, queue: wgpu::Queue) -> Self {
-        let texture = wgpu::BindingType::Texture {
-            sample_type: wgpu::TextureSampleType::Float { filterable: true },
-            view_dimension: wgpu::TextureViewDimension::D2,
-            multisampled: false,
-        };
-        let uniform = wgpu::BindingType::Buffer {
-            ty: wgpu::BufferBindingType::Uniform,
-            has_dynamic_offset: false,
-            min_binding_size: None,
-        };
-        let smoothly = wgpu::BindingType::Sampler(wgpu::SamplerBindingType::Filtering);
-        let entries = [texture, smoothly, texture, uniform];
-        let entry = |(binding, ty)| wgpu::BindGroupLayoutEntry {
-            binding,
-            visibility: wgpu::ShaderStages::FRAGMENT,
-            ty,
-            count: None,
-        };
-        let entries: Vec<_> = (0..).zip(entries).map(entry).collect();
-        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-            label: Some("piece"),
-            entries: &entries,
-        });
-        let smoothly = device.create_sampler(&wgpu::SamplerDescriptor {
-            label: Some("smoothly"),
-            mag_filter: wgpu::FilterMode::Linear,
-            min_filter: wgpu::FilterMode::Linear,
-            mipmap_filter: wgpu::MipmapFilterMode::Linear,
-            ..Default::default()
-        });
-        let all = texture_of(&device, "all", [1, 1], 1, wgpu::TextureFormat::R8Unorm);
-        let drawing = Self {
-            device,
-            queue,
-            layout,
-            smoothly,
-            all,
-        };
-        drawing.write(&drawing.all, 0, &[255], [1, 1]);
-        drawing
-    }
-
-    /// What an image is drawn with: itself, whose its places are, and the part of it that is seen.
-    pub fn group(
-        &self,
-        image: &wgpu::Texture,
-        shares: &wgpu::Texture,
-        bounds: &wgpu::Buffer,
-    ) -> wgpu::BindGroup {
-        let [image, shares] = [image, shares].map(|one| one.create_view(&Default::default()));
-        let resources = [
-            wgpu::BindingResource::TextureView(&image),
-            wgpu::BindingResource::Sampler(&self.smoothly),
-            wgpu::BindingResource::TextureView(&shares),
-            bounds.as_entire_binding(),
-        ];
-        let entry = |(binding, resource)| wgpu::BindGroupEntry { binding, resource };
-        let entries: Vec<_> = (0..).zip(resources).map(entry).collect();
-        self.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some("piece"),
-            layout: &self.layout,
-            entries: &entries,
-        })
-    }
-
-    fn pipeline(
-        &self,
-        name: &str,
-        source: &str,
-        (format, blend): (wgpu::TextureFormat, wgpu::BlendState),
-        pieces: bool,
-    ) -> wgpu::RenderPipeline {
-        let device = &self.device;
-        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(name),
-            source: wgpu::ShaderSource::Wgsl(source.into()),
-        });
-        let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: Some(name),
-            bind_group_layouts: &[Some(&self.layout)],
-            ..Default::default()
-        });
-        let attributes = wgpu::vertex_attr_array![0 => Float32x2, 1 => Float32x2, 2 => Float32x2];
-        let corners = wgpu::VertexBufferLayout {
-            array_stride: (CORNER * size_of::<f32>()) as u64,
-            step_mode: wgpu::VertexStepMode::Vertex,
-            attributes: &attributes,
-        };
-        let buffers = [corners];
-        device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
-            label: Some(name),
-            layout: pieces.then_some(&layout),
-            vertex: wgpu::VertexState {
-                module: &module,
-                entry_point: Some("vertex"),
-                compilation_options: Default::default(),
-                buffers: if pieces { &buffers } else { &[] },
-            },
-            primitive: Default::default(),
-            depth_stencil: None,
-            multisample: Default::default(),
-            fragment: Some(wgpu::FragmentState {
-                module: &module,
-                entry_point: Some("fragment"),
-                compilation_options: Default::default(),
-                targets: &[Some(wgpu::ColorTargetState {
-                    format,
-                    blend: Some(blend),
-                    write_mask: wgpu::ColorWrites::ALL,
-                })],
-            }),
-            multiview_mask: None,
-            cache: None,
-        })
-    }
-
-    /// A new texture.
-    pub fn texture(
-        &self,
-        name: &str,
-        size: [u32; 2],
-        levels: u32,
-        format: wgpu::TextureFormat,
-    ) -> wgpu::Texture {
-        texture_of(&self.device, name, size, levels, format)
-    }
-
-    /// Puts pixels into one of a texture's levels, all of it.
-    pub fn write(&self, texture: &wgpu::Texture, level: u32, pixels: &[u8], size: [u32; 2]) {
-        let rows = size[1].max(1);
-        self.queue.write_texture(
-            wgpu::TexelCopyTextureInfo {
-                mip_level: level,
-                ..texture.as_image_copy()
-            },
-            pixels,
-            wgpu::TexelCopyBufferLayout {
-                offset: 0,
-                bytes_per_row: Some(pixels.len() as u32 / rows),
-                rows_per_image: None,
-            },
-            extent(size),
-        );
-    }
-
-    /// A new buffer that holds these bytes.
-    pub fn buffer(&self, bytes: &[u8], usage: wgpu::BufferUsages) -> wgpu::Buffer {
-        let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
-            label: None,
-            size: bytes.len().next_multiple_of(16) as u64,
-            usage: usage | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        self.queue.write_buffer(&buffer, 0, bytes);
-        buffer
-    }
-}
-
-fn extent([width, height]: [u32; 2]) -> wgpu::Extent3d {
-    wgpu::Extent3d {
-        width,
-        height,
-        depth_or_array_layers: 1,
-    }
-}
-
-fn texture_of(
-    device: &wgpu::Device,
-    name: &str,
-    size: [u32; 2],
-    levels: u32,
-    format: wgpu::TextureFormat,
-) -> wgpu::Texture {
-    // What is drawn onto is not written, and what is written is not drawn onto.
-    let usage = match format {
-        BENT if levels == 1 => wgpu::TextureUsages::RENDER_ATTACHMENT,
-        _ => wgpu::TextureUsages::COPY_DST,
-    };
-    device.create_texture(&wgpu::TextureDescriptor {
-        label: Some(name),
-        size: extent(size),
-        mip_level_count: levels,
-        sample_count: 1,
-        dimension: wgpu::TextureDimension::D2,
-        format,
-        usage: usage | wgpu::TextureUsages::TEXTURE_BINDING,
-        view_formats: &[],
     })
 }

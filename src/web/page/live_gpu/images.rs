@@ -1,6 +1,6 @@
 //! The pixels of a live view on the GPU: plate, things and shadows with smaller ones of each, and whose a mesh's places are.
 
-use super::device::Drawing;
+use super::drawing::{Drawing, floats};
 use dragentity_compositor::cutout::Sprite;
 use dragentity_core::scene::Picture;
 use dragentity_core::scene::bend::Mesh;
@@ -53,8 +53,7 @@ impl Image {
         let whole =
             |side: u32| Some((side.checked_add(2 * before)?).next_multiple_of(1 << (LEVELS - 1)));
         let (across, down) = (whole(width)?, whole(height)?);
-        let most = drawing.device.limits().max_texture_dimension_2d;
-        if width == 0 || height == 0 || across.max(down) > most {
+        if width == 0 || height == 0 || across.max(down) > drawing.most {
             return None;
         }
         let mut pixels = Vec::with_capacity(across as usize * down as usize * 4);
@@ -82,7 +81,7 @@ impl Image {
             Some(_) => [-FAR, -FAR, FAR, FAR],
             None => [0.0, 0.0, width as f32, height as f32],
         };
-        let bounds = drawing.buffer(&super::device::floats(&bounds), wgpu::BufferUsages::UNIFORM);
+        let bounds = drawing.buffer(&floats(&bounds), wgpu::BufferUsages::UNIFORM);
         let group = drawing.group(&texture.0, &drawing.all, &bounds);
         Some(Self {
             texture,
@@ -218,7 +217,7 @@ impl Cut {
         // A place more all around, so that nothing of a neighbour is between.
         let tile = CELL + 2;
         let size = [columns * tile, rows * tile];
-        if size[0].max(size[1]) > drawing.device.limits().max_texture_dimension_2d {
+        if size[0].max(size[1]) > drawing.most {
             return None;
         }
         let mut pixels = vec![255; size[0] as usize * size[1] as usize];

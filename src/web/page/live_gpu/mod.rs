@@ -6,6 +6,8 @@ mod corners;
 #[cfg(feature = "wgpu")]
 mod device;
 #[cfg(feature = "wgpu")]
+mod drawing;
+#[cfg(feature = "wgpu")]
 mod images;
 #[cfg(not(feature = "wgpu"))]
 mod none;
