@@ -1,7 +1,6 @@
 // The live view as the GPU draws it, an emulated one here, beside the same as the 2D canvas draws it.
 
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { at, click, drag, entities, pack, paint, pixel, savedScene, stage, until } from './actions.mjs';
 import { open } from './harness.mjs';
@@ -93,6 +92,7 @@ async function both(t, work, { times = 1, prepare } = {}) {
     }
     await page.evaluate((hash) => (location.hash = hash), pack(scene));
     await entities(page, scene.entities.length);
+    // What was prepared for the scene before is not taken for this one's.
     await page.waitForTimeout(500);
     await until(() => at(page, 'stage').getAttribute('data-live'), 'the plate', 120_000);
   }
@@ -109,7 +109,7 @@ const show = async (page, share) => {
 /** The same moment on both, and who drew it. */
 async function moment([gpu, canvas], share) {
   for (const page of [gpu, canvas]) await show(page, share);
-  await until(async () => (await drawn(gpu)) === 'gpu', 'the GPU to draw', 20_000);
+  await until(async () => (await drawn(gpu)) === 'gpu', 'the GPU to draw', 60_000);
   const [a, b] = [await seen(gpu), await seen(canvas)];
   assert.equal(await drawn(canvas), 'canvas');
   return [a, b];
@@ -188,25 +188,22 @@ const PATHS = {
   },
 };
 
-/**
- * Where something has changed, GPU and canvas are as near as two ways of looking between pixels are, and nobody takes one for the other
- * a pixel beside: that is 25 to 35 apart in these waves, here and everywhere a mean of 6 is allowed and 30 for a pixel of a thousand.
- */
-function same(t, name, [a, b], before, { mean = 6, most = 30 } = {}) {
-  const [all, changed, beside] = [{}, { before }, { before, off: 1 }].map((options) => apart(a, b, options));
-  t.diagnostic(`${name}: ${[all, changed, beside].map((one) => `${one.mean.toFixed(2)} (${one.most})`).join(', ')} of ${changed.pixels} pixels`);
-  if (process.env.DRAGENTITY_SHOTS) t.diagnostic(JSON.stringify([all, changed, beside]));
-  for (const one of [all, changed]) assert.ok(one.mean < mean && one.most < most, `${name}: ${JSON.stringify(one)}`);
-  assert.ok(changed.pixels > 1000, 'hardly anything has changed');
-  assert.ok(beside.mean > 2 * mean, `${name}: this would not see a pixel's difference: ${JSON.stringify(beside)}`);
-}
+/** What is allowed: on average, and for all pixels but one of a thousand. */
+const NEAR = { mean: 6, most: 30 };
 
-async function shot(t, pages) {
-  const name = t.name.replace(/\W+/g, '-');
-  for (const [i, page] of pages.entries()) {
-    const url = await at(page, 'stage').evaluate((canvas) => canvas.toDataURL());
-    writeFileSync(`/tmp/drawn-${name}-${['gpu', 'canvas'][i]}.png`, Buffer.from(url.split(',')[1], 'base64'));
-  }
+/**
+ * GPU and canvas look between pixels in different ways, the canvas linearly where something is bent: in these waves they are 1 to 3 of
+ * 255 apart, 10 to 20 at most. A pixel beside, it would be 17 to 35; a layer that is missing, some 50 where it should be.
+ */
+function same(t, name, [a, b], before) {
+  const [all, changed, beside] = [{}, { before }, { before, off: 1 }].map((options) => apart(b, a, options));
+  const [everywhere, there, off] = [all, changed, beside].map(({ mean, most }) => `${mean.toFixed(2)} (${most})`);
+  t.diagnostic(`${name}: ${everywhere} apart, ${there} at ${changed.pixels} pixels that have changed, ${off} a pixel beside`);
+  for (const one of [all, changed]) assert.ok(one.mean < NEAR.mean && one.most < NEAR.most, `${name}: ${JSON.stringify(one)}`);
+  assert.ok(changed.pixels > 1000, 'hardly anything has changed');
+  // What would be seen of a pixel's difference, and of a layer that is not where it should be.
+  assert.ok(apart(before, b).most > NEAR.most, `${name}: this would not see that a layer is missing`);
+  assert.ok(beside.mean > 2 * NEAR.mean, `${name}: this would not see a pixel's difference: ${JSON.stringify(beside)}`);
 }
 
 for (const [what, work] of Object.entries(PATHS)) {
@@ -214,7 +211,6 @@ for (const [what, work] of Object.entries(PATHS)) {
     const pages = await both(t, work);
     const [, rest] = await moment(pages, 0.05);
     for (const share of [0.5, 1]) same(t, `at ${share} of the time`, await moment(pages, share), rest);
-    await shot(t, pages);
   });
 }
 
@@ -222,7 +218,6 @@ test('a picture that is shown smaller than it is: GPU and canvas draw the same',
   const pages = await both(t, PATHS['a thing that is bent by three handles'], { times: 2.5 });
   const [, rest] = await moment(pages, 0.05);
   for (const share of [0.5, 1]) same(t, `at ${share} of the time`, await moment(pages, share), rest);
-  await shot(t, pages);
 });
 
 test('a camera that comes nearer and turns, while it plays: GPU and canvas draw the same', slow, async (t) => {
@@ -246,7 +241,6 @@ test('a camera that comes nearer and turns, while it plays: GPU and canvas draw 
   }
   await until(async () => (await drawn(pages[0])) === 'gpu', 'the GPU to draw');
   same(t, 'in the middle', [await seen(pages[0]), await seen(pages[1])], rest);
-  await shot(t, pages);
 });
 
 /** Lets a test take the page's own device away, as it goes when a driver is started again. */
@@ -278,7 +272,7 @@ test('the page’s GPU is lost, and the canvas draws on', slow, async (t) => {
   assert.ok(apart(after, b).mean < 0.5, `not what the canvas draws: ${JSON.stringify(apart(after, b))}`);
   // It goes on so.
   await show(page, 0.5);
-  const [now] = [await seen(page)];
+  const now = await seen(page);
   assert.equal(await drawn(page), 'canvas');
   assert.ok(apart(now, b).mean > 0.5, 'nothing moves');
   assert.equal(await at(page, 'messages').locator('p').count(), 0, 'nothing is said of it');
