@@ -252,19 +252,9 @@ impl Layer {
         mesh: &Mesh,
         vertices: &[[f32; 2]],
     ) {
-        if let Some((
-            shade,
-            Sprite {
-                x,
-                y,
-                width,
-                height,
-                ..
-            },
-        )) = &self.shade
-        {
-            let (x, y) = (*x as f32, *y as f32);
-            let bounds = [x, y, x + *width as f32, y + *height as f32];
+        if let Some((shade, sprite)) = &self.shade {
+            let (x, y) = (sprite.x as f32, sprite.y as f32);
+            let bounds = [x, y, x + sprite.width as f32, y + sprite.height as f32];
             let place = Place::of_shadow(bounds, mesh, vertices);
             let [x0, y0] = place.apply([bounds[0], bounds[1]]).map(f64::from);
             let [x1, y1] = place.apply([bounds[2], bounds[3]]).map(f64::from);

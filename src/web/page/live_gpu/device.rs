@@ -48,6 +48,14 @@ impl Drop for Bent {
     }
 }
 
+impl Drop for LiveGpu {
+    fn drop(&mut self) {
+        // Only where it has failed: all that is on it goes with it, and nothing more is said.
+        self.failed.store(true, Ordering::Relaxed);
+        self.drawing.device.destroy();
+    }
+}
+
 impl LiveGpu {
     /// Takes the GPU, an emulated one only if `emulated`. `failed` hears when it is lost, or cannot do what is asked of it.
     ///
@@ -77,16 +85,16 @@ impl LiveGpu {
             .await
             .map_err(|e| e.to_string())?;
         let has_failed = Arc::new(AtomicBool::new(false));
+        // Said once.
         let flag = has_failed.clone();
-        device.set_device_lost_callback(move |_, message: String| {
-            flag.store(true, Ordering::Relaxed);
-            failed(message);
-        });
-        let flag = has_failed.clone();
-        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-            flag.store(true, Ordering::Relaxed);
-            failed(error.to_string());
-        }));
+        let fail = move |why: String| {
+            if !flag.swap(true, Ordering::Relaxed) {
+                failed(why);
+            }
+        };
+        let lost = fail.clone();
+        device.set_device_lost_callback(move |_, message: String| lost(message));
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| fail(error.to_string())));
         let canvas = OffscreenCanvas::new(1, 1).map_err(|e| dom::reason(&e))?;
         let surface = instance
             .create_surface(wgpu::SurfaceTarget::OffscreenCanvas(canvas.clone()))

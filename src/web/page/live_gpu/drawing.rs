@@ -50,7 +50,11 @@ pub const UNDER: wgpu::BlendState = wgpu::BlendState {
 
 /// Numbers as a GPU reads them.
 pub fn floats(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|v| v.to_le_bytes()).collect()
+    let mut bytes = Vec::with_capacity(size_of_val(values));
+    for value in values {
+        bytes.extend_from_slice(&value.to_le_bytes());
+    }
+    bytes
 }
 
 impl Drawing {
