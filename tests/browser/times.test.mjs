@@ -89,22 +89,23 @@ test('how smooth six things of a picture of 2,000 pixels move', { skip: !wanted 
   /** Frames a second, the longest of them, and what kept the page's thread for more than 50 ms, while `work` goes on. */
   const smooth = async (what, work) => {
     await page.evaluate(() => {
-      const seen = { ticks: [], tasks: [], on: true };
+      const seen = { ticks: [], tasks: [], on: true, drawn: 'canvas' };
+      const stage = document.getElementById('stage');
       const observer = new PerformanceObserver((list) => seen.tasks.push(...list.getEntries().map((task) => task.duration)));
       observer.observe({ type: 'longtask' });
       const tick = (now) => {
         seen.ticks.push(now);
+        if (stage.dataset.drawn === 'gpu') seen.drawn = 'gpu';
         if (seen.on) requestAnimationFrame(tick);
       };
       requestAnimationFrame(tick);
       window.smooth = seen;
     });
     await work();
-    const { ticks, tasks } = await page.evaluate(() => {
+    const { ticks, tasks, drawn } = await page.evaluate(() => {
       window.smooth.on = false;
       return window.smooth;
     });
-    const drawn = await at(page, 'stage').getAttribute('data-drawn');
     const between = ticks.slice(1).map((tick, i) => tick - ticks[i]).sort((a, b) => a - b);
     const rate = (1000 * between.length) / (ticks.at(-1) - ticks[0]);
     t.diagnostic(
