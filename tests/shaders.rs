@@ -29,5 +29,5 @@ fn every_shader_is_valid() {
         assert_eq!(names, ["vertex", "fragment"], "{}", path.display());
         seen += 1;
     }
-    assert!(seen >= 3, "only {seen} shaders");
+    assert!(seen >= 5, "only {seen} shaders");
 }

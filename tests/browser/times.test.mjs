@@ -1,8 +1,9 @@
 // How long a person waits for what, when asked for it: DRAGENTITY_TIMES=1 ./test browser. With more rounds (DRAGENTITY_TIMES=3), one and
 // two threads take turns.
 
+import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { at, click, drag, entities, finished, generate, paint, settings, stage, tiny, until } from './actions.mjs';
+import { at, click, drag, entities, finished, generate, paint, pixel, settings, stage, tiny, until } from './actions.mjs';
 import { open } from './harness.mjs';
 import { png } from './picture.mjs';
 
@@ -88,25 +89,27 @@ test('how smooth six things of a picture of 2,000 pixels move', { skip: !wanted 
   /** Frames a second, the longest of them, and what kept the page's thread for more than 50 ms, while `work` goes on. */
   const smooth = async (what, work) => {
     await page.evaluate(() => {
-      const seen = { ticks: [], tasks: [], on: true };
+      const seen = { ticks: [], tasks: [], on: true, drawn: 'canvas' };
+      const stage = document.getElementById('stage');
       const observer = new PerformanceObserver((list) => seen.tasks.push(...list.getEntries().map((task) => task.duration)));
       observer.observe({ type: 'longtask' });
       const tick = (now) => {
         seen.ticks.push(now);
+        if (stage.dataset.drawn === 'gpu') seen.drawn = 'gpu';
         if (seen.on) requestAnimationFrame(tick);
       };
       requestAnimationFrame(tick);
       window.smooth = seen;
     });
     await work();
-    const { ticks, tasks } = await page.evaluate(() => {
+    const { ticks, tasks, drawn } = await page.evaluate(() => {
       window.smooth.on = false;
       return window.smooth;
     });
     const between = ticks.slice(1).map((tick, i) => tick - ticks[i]).sort((a, b) => a - b);
     const rate = (1000 * between.length) / (ticks.at(-1) - ticks[0]);
     t.diagnostic(
-      `${what}: ${rate.toFixed(1)} frames a second, half of them after ${between[between.length >> 1].toFixed(1)} ms, the longest after ` +
+      `${what}, drawn by the ${drawn}: ${rate.toFixed(1)} frames a second, half of them after ${between[between.length >> 1].toFixed(1)} ms, the longest after ` +
         `${between.at(-1).toFixed(0)} ms; ${tasks.length} tasks over 50 ms${tasks.length ? `, the longest ${Math.max(...tasks).toFixed(0)} ms` : ''}`,
     );
   };
@@ -129,3 +132,61 @@ test('how smooth six things of a picture of 2,000 pixels move', { skip: !wanted 
     await finished(page, 600_000);
   });
 });
+
+for (const [device, by] of [['webgpu', 'gpu'], ['cpu', 'canvas']]) {
+  test(`what a thing with six handles costs the page's thread, drawn by the ${by}`, { skip: !wanted && 'not asked for', timeout: 600_000 }, async (t) => {
+    const page = await open(t, { webgpu: true, at: `/?segmenter=models/tiny_sam.safetensors&device=${device}` });
+    await page.setViewportSize({ width: 1900, height: 1300 });
+    await stage(page);
+    const photo = png(1280, 853, (x, y) => [(x * 7) % 256, (y * 5) % 256, (x * y) % 256]);
+    await at(page, 'file-input').setInputFiles({ name: 'large.png', mimeType: 'image/png', buffer: photo });
+    await until(async () => (await pixel(page, 0.001, 0.001)).slice(0, 3).every((v) => v < 60), 'the picture');
+    await at(page, 'tool-brush').click();
+    await page.evaluate(() => {
+      const size = document.getElementById('brush-size');
+      size.value = '25';
+      size.dispatchEvent(new Event('input', { bubbles: true }));
+    });
+    await drag(page, [[0.3, 0.5], [0.7, 0.5]]);
+    await entities(page, 1);
+    await at(page, 'tool-bend').click();
+    for (const point of [[0.25, 0.4], [0.25, 0.6], [0.4, 0.35], [0.4, 0.65], [0.5, 0.5]]) await click(page, point);
+    await drag(page, [[0.75, 0.5], [0.78, 0.45], [0.8, 0.6]]);
+    await until(() => at(page, 'stage').getAttribute('data-live'), 'the plate', 180_000);
+    const size = await at(page, 'stage').evaluate((canvas) => [canvas.width, canvas.height]);
+    // Six seconds of it.
+    await settings(page, { fps: 8 });
+    await at(page, 'stage').focus();
+    await page.keyboard.press('Space');
+    await until(async () => (await at(page, 'stage').getAttribute('data-drawn')) === by, `the ${by} to draw`, 60_000);
+    await page.waitForTimeout(1000);
+    // The processor's time for what the page itself does, and for all that its thread does: an emulated GPU has that copy what it has
+    // drawn, and wait for it, which the first leaves out.
+    const session = await page.context().newCDPSession(page);
+    await session.send('Performance.enable', { timeDomain: 'threadTicks' });
+    const busy = async () => {
+      const { metrics } = await session.send('Performance.getMetrics');
+      return ['ScriptDuration', 'TaskDuration'].map((name) => metrics.find((m) => m.name === name).value);
+    };
+    const moment = () => at(page, 'playhead').inputValue();
+    await until(async () => (await moment()) === '0', 'the end of that', 60_000);
+    await page.keyboard.press('Space');
+    await until(async () => (await moment()) !== '0', 'the beginning', 60_000);
+    const before = await busy();
+    const frames = await page.evaluate(
+      () =>
+        new Promise((resolve) => {
+          let frames = 0;
+          const tick = () => {
+            frames += 1;
+            requestAnimationFrame(tick);
+          };
+          requestAnimationFrame(tick);
+          setTimeout(() => resolve(frames), 2500);
+        }),
+    );
+    assert.notEqual(await moment(), '0', 'it was over meanwhile');
+    const [own, all] = (await busy()).map((now, i) => ((1000 * (now - before[i])) / frames).toFixed(1));
+    t.diagnostic(`${by}, stage of ${size.join(' x ')}: ${frames} frames, each ${own} ms of the page's own and ${all} ms of its thread`);
+  });
+}

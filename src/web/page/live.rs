@@ -2,12 +2,14 @@
 //! The worker makes both as soon as a thing is there, so that nothing waits for it; until then the things move over the
 //! picture itself.
 
+use super::live_gpu::LiveGpu;
 use super::live_view::LiveView;
 use super::{App, act, dom};
 use crate::web::editor::Tool;
-use crate::web::protocol::{JobData, Pixels, SpriteData, ToWorker};
+use crate::web::protocol::{DeviceChoice, JobData, Pixels, SpriteData, ToWorker};
 use dragentity_core::scene::{Mask, Picture, Shadow};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use wasm_bindgen_futures::spawn_local;
 
 /// How long the scene stays as it is before it is prepared, in milliseconds.
 const REST: i32 = 250;
@@ -22,6 +24,8 @@ pub struct Live {
     number: u64,
     /// The picture without what may move, once it is made.
     plate: Option<Picture>,
+    /// Whether a GPU has been looked for, which is done once.
+    asked_gpu: bool,
 }
 
 impl Live {
@@ -34,6 +38,7 @@ impl Live {
     pub fn forget(&mut self) {
         *self = Self {
             number: self.number,
+            asked_gpu: self.asked_gpu,
             ..Self::default()
         };
     }
@@ -124,6 +129,33 @@ impl App {
             self.show_behind();
             // For tests, and for who looks at why dragging shows what it shows.
             dom::set(&self.stage.canvas, "data-live", &number.to_string());
+            self.ask_gpu();
         }
     }
+
+    /// Has a GPU draw what is shown from when there is one; until then, and where there is none worth using, the canvas does.
+    fn ask_gpu(&mut self) {
+        let choice = self.choice;
+        if choice == DeviceChoice::Cpu || std::mem::replace(&mut self.live.asked_gpu, true) {
+            return;
+        }
+        spawn_local(async move {
+            match LiveGpu::open(choice == DeviceChoice::WebGpu, gpu_failed).await {
+                Ok(gpu) => act(|app| {
+                    app.stage.gpu = Some(gpu);
+                    app.draw_soon();
+                }),
+                Err(why) => log::info!("what moves is drawn by the canvas: {why}"),
+            }
+        });
+    }
+}
+
+/// The GPU was lost, or cannot draw what is asked of it: the canvas goes on.
+fn gpu_failed(why: String) {
+    log::warn!("what moves is drawn by the canvas again: {}", why.trim());
+    act(|app| {
+        app.stage.gpu = None;
+        app.draw_soon();
+    });
 }

@@ -3,6 +3,7 @@
 use super::canvas::{context_in_memory, from_rgb, painted};
 use super::dom;
 use super::ground;
+use super::live_gpu::{LiveGpu, Part, Seen, Shown};
 use crate::web::editor::Led;
 use crate::web::protocol::SpriteData;
 use dragentity_compositor::cutout::Sprite;
@@ -33,6 +34,10 @@ pub struct LiveView {
     layers: Vec<Layer>,
     /// The entities that go along with others, with what they do, as of this revision of the scene.
     along: (u64, Vec<(usize, Entity)>),
+    /// What the plate was painted from.
+    picture: Picture,
+    /// All of it on the GPU, since that has drawn it first; `None` within where there is no room for it.
+    on_gpu: Option<Option<Shown>>,
 }
 
 /// Something that is drawn over the plate.
@@ -46,7 +51,7 @@ struct Placed {
 struct Layer {
     /// Which.
     entity: usize,
-    shade: Option<(Placed, [f32; 4])>,
+    shade: Option<(Placed, Sprite)>,
     thing: Placed,
     sprite: Sprite,
     /// Made when it is first bent.
@@ -79,28 +84,45 @@ enum Where {
     Bent(Arc<Mesh>, Vec<[f32; 2]>),
 }
 
+impl Where {
+    /// That layer, for the GPU.
+    fn of(&self, layer: usize) -> Part<'_> {
+        match self {
+            Self::By(by) => Part::Moved { layer, by: *by },
+            Self::Bent(mesh, vertices) => Part::Bent {
+                layer,
+                mesh,
+                vertices,
+            },
+        }
+    }
+}
+
 impl Layer {
+    /// Its shadow, if it has one, and itself.
+    fn sprites(&self) -> [Option<&Sprite>; 2] {
+        let shade = self.shade.as_ref().map(|(_, shade)| shade);
+        [shade, Some(&self.sprite)]
+    }
+
     fn new(entity: u32, sprites: &[SpriteData]) -> Option<Self> {
         let (thing, shades) = sprites.split_last()?;
         let placed = |sprite: &SpriteData| Placed {
             at: [f64::from(sprite.x), f64::from(sprite.y)],
             canvas: painted(sprite.width, sprite.height, &sprite.rgba),
         };
-        let bounds = |sprite: &SpriteData| {
-            let (x, y) = (sprite.x as f32, sprite.y as f32);
-            [x, y, x + sprite.width as f32, y + sprite.height as f32]
+        let sprite = |sprite: &SpriteData| Sprite {
+            x: sprite.x,
+            y: sprite.y,
+            width: sprite.width,
+            height: sprite.height,
+            rgba: sprite.rgba.to_vec(),
         };
         Some(Self {
             entity: entity as usize,
-            shade: shades.first().map(|shade| (placed(shade), bounds(shade))),
+            shade: shades.first().map(|shade| (placed(shade), sprite(shade))),
             thing: placed(thing),
-            sprite: Sprite {
-                x: thing.x,
-                y: thing.y,
-                width: thing.width,
-                height: thing.height,
-                rgba: thing.rgba.to_vec(),
-            },
+            sprite: sprite(thing),
             bendable: None,
             held: None,
             rig: None,
@@ -230,8 +252,10 @@ impl Layer {
         mesh: &Mesh,
         vertices: &[[f32; 2]],
     ) {
-        if let Some((shade, bounds)) = &self.shade {
-            let place = Place::of_shadow(*bounds, mesh, vertices);
+        if let Some((shade, sprite)) = &self.shade {
+            let (x, y) = (sprite.x as f32, sprite.y as f32);
+            let bounds = [x, y, x + sprite.width as f32, y + sprite.height as f32];
+            let place = Place::of_shadow(bounds, mesh, vertices);
             let [x0, y0] = place.apply([bounds[0], bounds[1]]).map(f64::from);
             let [x1, y1] = place.apply([bounds[2], bounds[3]]).map(f64::from);
             let _ = ctx.draw_image_with_html_canvas_element_and_dw_and_dh(
@@ -319,26 +343,81 @@ impl LiveView {
             size: [plate.width, plate.height],
             layers: layers.collect(),
             along: (u64::MAX, Vec::new()),
+            picture: plate.clone(),
+            on_gpu: None,
         }
     }
 
     /// Draws a moment of a scene over a canvas of this size, its camera moved by fractions of the picture; `posed` are the poses of an
-    /// entity that are being changed.
+    /// entity that are being changed. By the GPU, if there is one and it can: whether it did.
     pub fn draw(
         &mut self,
-        ctx: &CanvasRenderingContext2d,
-        [w, h]: [f64; 2],
+        (ctx, [w, h]): (&CanvasRenderingContext2d, [f64; 2]),
+        gpu: Option<&mut LiveGpu>,
         scene: &Scene,
         camera: [f32; 2],
         moment: Moment,
         posed: Option<(usize, &[Pose])>,
-    ) {
+    ) -> bool {
+        let found = self.found(scene, camera, moment, posed);
+        let ground = scene.view.ground();
+        if let Some(gpu) = gpu {
+            let plate = Part::Plate { by: camera, ground };
+            if self.draw_by(gpu, ctx, [w, h], plate, &found).is_some() {
+                return true;
+            }
+        }
+        ground::led(ctx, &self.plate, [w, h], camera, ground);
+        for (layer, place) in found {
+            self.layers[layer].draw(ctx, [w, h], self.size, place);
+        }
+        false
+    }
+
+    /// Has the GPU draw the plate and layers where they are; `None` where it cannot.
+    fn draw_by(
+        &mut self,
+        gpu: &mut LiveGpu,
+        ctx: &CanvasRenderingContext2d,
+        [w, h]: [f64; 2],
+        plate: Part,
+        found: &[(usize, Where)],
+    ) -> Option<()> {
+        let shown = self.on_gpu.get_or_insert_with(|| {
+            let layers: Vec<_> = self.layers.iter().map(Layer::sprites).collect();
+            gpu.show(&self.picture, &layers)
+        });
+        let seen = ctx.get_transform().ok()?;
+        let seen = Seen {
+            canvas: [w as u32, h as u32],
+            transform: [seen.a(), seen.b(), seen.c(), seen.d(), seen.e(), seen.f()]
+                .map(|v| v as f32),
+        };
+        let parts = found.iter().map(|(layer, place)| place.of(*layer));
+        let parts: Vec<Part> = std::iter::once(plate).chain(parts).collect();
+        let drawn = gpu.draw(shown.as_mut()?, &seen, &parts)?;
+        // It is as large as this one, and has been looked at as the camera does already.
+        ctx.save();
+        let _ = ctx.reset_transform();
+        let laid = ctx.draw_image_with_image_bitmap(&drawn, 0.0, 0.0);
+        ctx.restore();
+        drawn.close();
+        laid.ok()
+    }
+
+    /// Which layers are where in a moment, back to front.
+    fn found(
+        &mut self,
+        scene: &Scene,
+        camera: [f32; 2],
+        moment: Moment,
+        posed: Option<(usize, &[Pose])>,
+    ) -> Vec<(usize, Where)> {
         if let Moment::Time(_, revision) = moment
             && self.along.0 != revision
         {
             self.along = (revision, going_along(scene));
         }
-        ground::led(ctx, &self.plate, [w, h], camera, scene.view.ground());
         let depth = |layer: &Layer| match (moment, scene.entities.get(layer.entity)) {
             (Moment::Time(t, _), Some(entity)) if !entity.poses.is_empty() => {
                 Pose::at(&entity.poses, t).depth
@@ -348,6 +427,7 @@ impl LiveView {
         // What is nearer lies in front; equals stay as they are.
         let mut order: Vec<(f32, usize)> = self.layers.iter().map(depth).zip(0..).collect();
         order.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        let mut all = Vec::with_capacity(order.len());
         for (_, at) in order {
             let layer = &mut self.layers[at];
             let Some(entity) = scene.entities.get(layer.entity) else {
@@ -379,8 +459,9 @@ impl LiveView {
                     turned.unwrap_or_else(|| layer.at(entity, self.size, t, revision, camera))
                 }
             };
-            layer.draw(ctx, [w, h], self.size, found);
+            all.push((at, found));
         }
+        all
     }
 
     /// Draws where an entity is at these times, rising, over what is there, of this revision of the scene.

@@ -14,6 +14,7 @@ mod keep;
 pub(super) mod link;
 mod list;
 mod live;
+mod live_gpu;
 mod live_view;
 mod menu;
 mod model;

@@ -3,6 +3,7 @@
 use super::canvas::{context, from_rgb, painted};
 use super::dom;
 use super::ground;
+use super::live_gpu::LiveGpu;
 use super::live_view::{LiveView, Moment};
 use crate::web::editor::view::View;
 use crate::web::editor::{
@@ -54,6 +55,10 @@ pub struct Stage {
     suggestion: Option<((u64, u32), HtmlCanvasElement)>,
     /// What moves over what while paths are drawn, once it is known.
     pub live: Option<LiveView>,
+    /// What draws that, where there is a GPU worth using; else the canvas does.
+    pub gpu: Option<LiveGpu>,
+    /// Whether it did last.
+    by_gpu: Option<bool>,
     /// Whether the selected entity is shown all along its path.
     pub onion: bool,
     /// The pointer, for the brush's ring; fractions of the picture.
@@ -77,6 +82,8 @@ impl Stage {
             ground: None,
             suggestion: None,
             live: None,
+            gpu: None,
+            by_gpu: None,
             onion: false,
             hover: None,
         }
@@ -165,13 +172,23 @@ impl Stage {
             .as_mut()
             .filter(|_| led.is_some() || carry.is_some());
         let shown = live.is_some();
+        let mut by_gpu = false;
         if let Some(live) = live {
             let moment = match (&led, carry) {
                 (None, Some(t)) => Moment::Time(t, editor.revision()),
                 _ => Moment::Led(led.as_ref()),
             };
             let camera = shift.unwrap_or_default();
-            live.draw(ctx, [w, h], scene, camera, moment, editor.posed());
+            let gpu = self.gpu.as_mut();
+            by_gpu = live.draw((ctx, [w, h]), gpu, scene, camera, moment, editor.posed());
+        }
+        if self.by_gpu.replace(by_gpu) != Some(by_gpu) {
+            // For tests, and for who looks at how fast it is.
+            dom::set(
+                &self.canvas,
+                "data-drawn",
+                if by_gpu { "gpu" } else { "canvas" },
+            );
         }
         // Until there is a plate nothing is bent, only moved.
         let carried = |i: usize| match (&led, carry) {
