@@ -2,6 +2,7 @@
 
 use super::editor::SegmentRequest;
 use dragentity_compositor::cutout::Sprite;
+use dragentity_compositor::frames::Sprites;
 use dragentity_core::error::Result;
 use dragentity_core::scene::{
     self, Behind, Entity, Look, Mask, Order, Part, Picture, Pose, Scene, Settings, Shadow,
@@ -249,6 +250,30 @@ impl From<Sprite> for SpriteData {
     }
 }
 
+/// What is drawn of an entity.
+#[derive(Serialize, Deserialize)]
+pub struct LayerData {
+    /// Which entity.
+    pub entity: u32,
+    /// Whether it is what arms hide of a person, made up, which lies beneath them.
+    pub beneath: bool,
+    /// Its shadow, if it has one.
+    pub shade: Option<SpriteData>,
+    /// Itself.
+    pub thing: SpriteData,
+}
+
+impl From<Sprites> for LayerData {
+    fn from(sprites: Sprites) -> Self {
+        Self {
+            entity: sprites.layer as u32,
+            beneath: sprites.beneath,
+            shade: sprites.shade.map(Into::into),
+            thing: sprites.thing.into(),
+        }
+    }
+}
+
 /// Which of the frames on the GPU to draw, and how.
 #[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct View {
@@ -479,8 +504,8 @@ pub enum FromWorker {
         number: u64,
         /// The picture without what may move.
         plate: Pixels,
-        /// Back to front, which entity it is, and what of it is drawn, one after the other.
-        layers: Vec<(u32, Vec<SpriteData>)>,
+        /// Back to front.
+        layers: Vec<LayerData>,
     },
     /// How a job's video looks so far.
     Preview {

@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { at, click, drag, entities, link, paint, pixels, said, savedScene, settings, stage, until } from './actions.mjs';
+import { at, click, drag, entities, link, pack, paint, pixel, pixels, said, savedScene, settings, stage, tiny, until } from './actions.mjs';
 import { fixtures, open, root } from './harness.mjs';
+import { png } from './picture.mjs';
 
 const slow = { timeout: 300_000 };
 
@@ -108,4 +109,57 @@ test('a person that is bent shows its joints, and a drag of the head leans the t
   // It began at the joint, not where it was taken.
   const [head] = entity.joints;
   assert.deepEqual(entity.trajectory[0].slice(0, 2), head.slice(0, 2));
+});
+
+test('behind an arm that is led the picture shows the body, not what is behind that', slow, async (t) => {
+  const page = await open(t, { at: tiny });
+  await stage(page);
+  const [width, height] = [240, 320];
+  // A red trunk on green ground with its legs, and a blue arm across it.
+  const arm = (x, y) => x >= 72 && x < 168 && y >= 124 && y < 140;
+  const body = (x, y) => {
+    const trunk = x >= 80 && x < 160 && y >= 40 && y < 180;
+    const legs = (x >= 80 && x < 112) || (x >= 128 && x < 160);
+    return trunk || (legs && y >= 180 && y < 300);
+  };
+  const colour = (x, y) => (arm(x, y) ? [30, 40, 220] : body(x, y) ? [210, 40 + ((x * 7) % 20), 30] : [40, 150 + ((x * 5) % 30), 60]);
+  await at(page, 'file-input').setInputFiles({ name: 'person.png', mimeType: 'image/png', buffer: png(width, height, colour) });
+  await until(() => at(page, 'stage').evaluate((canvas) => canvas.width < canvas.height), 'the picture');
+  await paint(page, [[0.5, 0.5], [0.52, 0.5]]);
+  await entities(page, 1);
+  const scene = await savedScene(page);
+  const places = [
+    [60, 24], [60, 34], [60, 90], [76, 34], [76, 50], [76, 62], [76, 66], [44, 34], [40, 66], [72, 66], [80, 66],
+    [72, 90], [72, 120], [72, 145], [74, 149], [48, 90], [48, 120], [48, 145], [46, 149],
+  ];
+  const runs = [];
+  let inside = false;
+  let length = 0;
+  for (let i = 0; i < width * height; i++) {
+    const here = arm(i % width, Math.floor(i / width)) || body(i % width, Math.floor(i / width));
+    if (here !== inside) {
+      runs.push(length);
+      [inside, length] = [here, 0];
+    }
+    length += 1;
+  }
+  const [entity] = scene.entities;
+  entity.mask = { ...entity.mask, width, height, runs: [...runs, length] };
+  // The left arm is behind, and cannot be seen.
+  entity.joints = places.map(([x, y], i) => [x / 120, y / 160, i >= 4 && i < 7 ? 0 : 1]);
+  entity.trajectory = [[80 / 120, 66 / 160, 0], [8 / 120, 66 / 160, 1]];
+  await page.evaluate((hash) => (location.hash = hash), pack(scene));
+  await until(async () => (await savedScene(page)).entities[0].joints, 'the person');
+  await page.waitForTimeout(500);
+  await until(() => at(page, 'stage').getAttribute('data-live'), 'the plate', 120_000);
+  await at(page, 'playhead').evaluate((range) => {
+    range.value = range.max;
+    range.dispatchEvent(new Event('input'));
+  });
+  // Where the arm was, away from the path and the outline that are drawn over the picture.
+  const red = async ([x, y]) => {
+    const [r, g, b] = await pixel(page, x / 120, y / 160);
+    return r > 130 && g < 120 && b < 120;
+  };
+  await until(async () => (await red([54, 64])) && (await red([62, 68])), 'the trunk behind the arm', 30_000);
 });

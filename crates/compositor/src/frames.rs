@@ -51,6 +51,19 @@ struct Moving {
     beneath: bool,
 }
 
+/// What a canvas draws of a layer.
+#[derive(Clone, Debug)]
+pub struct Sprites {
+    /// Which of those given it is.
+    pub layer: usize,
+    /// Whether it was made up, and lies beneath that layer.
+    pub beneath: bool,
+    /// Its shadow, if it has one.
+    pub shade: Option<Sprite>,
+    /// Itself.
+    pub thing: Sprite,
+}
+
 /// A picture whose things are being cut out, one after another; then its frames.
 pub struct Composition {
     picture: Picture,
@@ -359,14 +372,14 @@ impl Composition {
 
     /// What a canvas draws over the plate, back to front: for each layer that was cut out, which one of those given it is,
     /// its shadow if it has one, and itself.
-    pub fn sprites(&self) -> Vec<(usize, Vec<Sprite>)> {
-        let sprites = |layer: &Moving| {
-            let shade = layer.shade.as_ref().map(Shade::sprite);
-            let sprites = shade.into_iter().chain([layer.cutout.sprite()]);
-            (layer.index, sprites.collect())
+    pub fn sprites(&self) -> Vec<Sprites> {
+        let sprites = |layer: &Moving| Sprites {
+            layer: layer.index,
+            beneath: layer.beneath,
+            shade: layer.shade.as_ref().map(Shade::sprite),
+            thing: layer.cutout.sprite(),
         };
-        let own = self.cutouts.iter().filter(|layer| !layer.beneath);
-        own.map(sprites).collect()
+        self.cutouts.iter().map(sprites).collect()
     }
 
     /// The plate, or, where there is none, the picture.
@@ -958,7 +971,8 @@ mod tests {
         composition.lay_beneath(7, &green, &mask, Motion::Shift(still.clone()));
         composition.lay_beneath(0, &green.resized(8, 8), &mask, Motion::Shift(still));
         assert_eq!(composition.hole(), hole);
-        assert_eq!(composition.sprites().len(), 1);
+        let beneath = composition.sprites().into_iter().map(|own| own.beneath);
+        assert!(beneath.eq([true, false]));
         assert_eq!(composition.frame(0), *picture.rgb);
         let frame = composition.frame(1);
         let [x, y] = mask.centroid().unwrap();

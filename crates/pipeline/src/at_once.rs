@@ -1,12 +1,11 @@
 //! Videos at once: things are cut out, what they hid is filled, and they are laid over it along their paths
 //! (`dragentity-compositor`). No network makes a pixel; a small one may guess what lies behind ([`super::structure`]).
 
-use super::behind_arms::lay_behind_arms;
+use super::behind_arms::{lay_behind_any_arms, lay_behind_arms};
 use super::fill::filled;
 use super::structure::{Structure, filling};
 use super::transfer::pause;
-use dragentity_compositor::cutout::Sprite;
-use dragentity_compositor::frames::{Composition, Layer};
+use dragentity_compositor::frames::{Composition, Layer, Sprites};
 use dragentity_core::error::Result;
 use dragentity_core::event::Preview;
 use dragentity_core::job::Reference;
@@ -43,8 +42,8 @@ pub struct AtOnce {
 pub struct Prepared {
     /// The picture without what moves.
     pub plate: Picture,
-    /// Back to front, which entity it is, and what of it is drawn, one after the other.
-    pub layers: Vec<(usize, Vec<Sprite>)>,
+    /// Back to front, each entity with what of it is drawn; their `layer` is the entity.
+    pub layers: Vec<Sprites>,
 }
 
 struct Plate {
@@ -238,6 +237,12 @@ impl AtOnce {
         while composition.advance() {
             pause(cancel).await?;
         }
+        for (layer, &i) in entities.iter().enumerate() {
+            let entity = &scene.entities[i];
+            if !entity.is_pinned() {
+                lay_behind_any_arms(&mut composition, (layer, entity), cancel, observer).await?;
+            }
+        }
         if let Some(hole) = composition.hole() {
             if let Some(plate) = &scene.behind.plate {
                 composition.set_own_plate(plate);
@@ -246,12 +251,13 @@ impl AtOnce {
                 composition.set_plate(filled);
             }
         }
-        let layers = composition.sprites().into_iter();
+        let of_entities = composition.sprites().into_iter().map(|own| Sprites {
+            layer: entities[own.layer],
+            ..own
+        });
         Ok(Prepared {
             plate: composition.plate().clone(),
-            layers: layers
-                .map(|(layer, sprites)| (entities[layer], sprites))
-                .collect(),
+            layers: of_entities.collect(),
         })
     }
 
@@ -379,6 +385,7 @@ fn steered(composition: Composition, behind: &Behind) -> Composition {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dragentity_compositor::cutout::Sprite;
     use dragentity_core::Error;
     use dragentity_core::scene::{Skeleton, Trajectory};
 
@@ -484,11 +491,9 @@ mod tests {
         let prepared = at_once.prepare(&job.scene, &cancel, &mut hear);
         let prepared = pollster::block_on(prepared).unwrap();
         assert_eq!(prepared.layers.len(), 1);
-        let (entity, sprites) = &prepared.layers[0];
-        let [sprite] = &sprites[..] else {
-            panic!("{} of them", sprites.len());
-        };
-        assert_eq!(*entity, 0);
+        let Sprites { layer, thing, .. } = &prepared.layers[0];
+        let (sprite, entity) = (thing, layer);
+        assert!(*entity == 0 && prepared.layers[0].shade.is_none());
         // 48 pixels to the right, as a canvas draws it.
         let mut drawn = prepared.plate.rgb.to_vec();
         for (at, pixel) in sprite.rgba.chunks_exact(4).enumerate() {
@@ -609,6 +614,37 @@ mod tests {
             settings,
             ..Job::default()
         }
+    }
+
+    #[test]
+    fn what_arms_hide_is_there_before_any_is_led() {
+        let mut job = person();
+        job.scene.entities[0].trajectory = None;
+        let prepare = |scene: &Scene| {
+            let (cancel, mut hear) = (Cancel::new(), |_| {});
+            let at_once = AtOnce::default();
+            pollster::block_on(at_once.prepare(scene, &cancel, &mut hear)).unwrap()
+        };
+        let layers = prepare(&job.scene).layers;
+        let [behind, own] = &layers[..] else {
+            panic!("{} layers", layers.len())
+        };
+        assert!(behind.beneath && !own.beneath && (behind.layer, own.layer) == (0, 0));
+        let at = |sprite: &Sprite, x: i32, y: i32| {
+            let place = (y - sprite.y) * sprite.width as i32 + x - sprite.x;
+            sprite.rgba[place as usize * 4..][..4].to_vec()
+        };
+        let [red, _, blue, alpha] = at(&behind.thing, 60, 66)[..] else {
+            unreachable!()
+        };
+        assert!(
+            red > 150 && blue < 110 && alpha == 255,
+            "{red} {blue} {alpha}"
+        );
+        assert!(at(&own.thing, 60, 66)[2] > 150, "the arm itself");
+        // Whom nobody is known to be has none.
+        job.scene.entities[0].skeleton = None;
+        assert_eq!(prepare(&job.scene).layers.len(), 1);
     }
 
     #[test]

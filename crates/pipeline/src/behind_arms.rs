@@ -5,7 +5,7 @@ use dragentity_compositor::frames::Composition;
 use dragentity_compositor::matte::doubt;
 use dragentity_compositor::plate::Filling;
 use dragentity_core::error::Result;
-use dragentity_core::scene::bend::BehindArms;
+use dragentity_core::scene::bend::{BehindArms, Motion};
 use dragentity_core::scene::raster::squared_distances_within;
 use dragentity_core::scene::{Entity, Mask, Picture};
 use dragentity_core::{Cancel, Job, JobEvent};
@@ -25,20 +25,56 @@ pub(super) async fn lay_behind_arms(
     for (layer, entity) in moving.iter().enumerate() {
         let picture = composition.picture();
         let size = [picture.width, picture.height];
-        let Some(behind) = BehindArms::of(entity, picture, frames, size) else {
-            continue;
-        };
-        let Some(areas) = Filled::of(&behind, picture) else {
-            continue;
-        };
-        let Filled {
-            hole,
-            source,
-            shown,
-        } = areas;
+        if let Some((behind, motion)) = BehindArms::of(entity, picture, frames, size) {
+            lay(composition, layer, &behind, motion, cancel, observer).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The same for whichever arms will be led of a layer that is nobody's yet, or somebody's, as `entity` says; it moves when it is drawn.
+///
+/// # Errors
+/// [`Error::Cancelled`](dragentity_core::Error::Cancelled).
+pub(super) async fn lay_behind_any_arms(
+    composition: &mut Composition,
+    (layer, entity): (usize, &Entity),
+    cancel: &Cancel,
+    observer: &mut dyn FnMut(JobEvent),
+) -> Result<()> {
+    let picture = composition.picture();
+    let size = [picture.width, picture.height];
+    let Some(skeleton) = &entity.skeleton else {
+        return Ok(());
+    };
+    match BehindArms::whichever_is_led(&entity.mask, skeleton, picture, size) {
+        Some(behind) => {
+            let still = Motion::Shift(Vec::new());
+            lay(composition, layer, &behind, still, cancel, observer).await
+        }
+        None => Ok(()),
+    }
+}
+
+/// Fills what is behind arms, and lays it beneath a layer.
+async fn lay(
+    composition: &mut Composition,
+    layer: usize,
+    behind: &BehindArms,
+    motion: Motion,
+    cancel: &Cancel,
+    observer: &mut dyn FnMut(JobEvent),
+) -> Result<()> {
+    let picture = composition.picture();
+    if let Some(Filled {
+        hole,
+        source,
+        shown,
+    }) = Filled::of(behind, picture)
+    {
         let begun = Filling::new(picture, &hole, Some(&source))?;
         let made = filled(begun, cancel, observer).await?;
-        composition.lay_beneath(layer, &made, &shown, behind.motion);
+        composition.lay_beneath(layer, &made, &shown, motion);
     }
     Ok(())
 }

@@ -42,8 +42,8 @@ impl Editor {
         self.joints_of(open.filter(|_| self.tool == Tool::Bend)?)
     }
 
-    /// The joints of an entity.
-    pub(super) fn joints_of(&self, index: usize) -> Option<&Skeleton> {
+    /// The joints of an entity: its own, or those that were found.
+    pub fn joints_of(&self, index: usize) -> Option<&Skeleton> {
         let entity = self.scene.entities.get(index)?;
         let found = || self.people.of(&entity.mask)?.as_ref();
         entity.skeleton.as_ref().or_else(found)

@@ -6,8 +6,8 @@ use super::live_gpu::LiveGpu;
 use super::live_view::LiveView;
 use super::{App, act, dom};
 use crate::web::editor::Tool;
-use crate::web::protocol::{DeviceChoice, JobData, Pixels, SpriteData, ToWorker};
-use dragentity_core::scene::{Mask, Picture, Shadow};
+use crate::web::protocol::{DeviceChoice, JobData, LayerData, Pixels, ToWorker};
+use dragentity_core::scene::{Mask, Picture, Shadow, Skeleton};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use wasm_bindgen_futures::spawn_local;
 
@@ -17,10 +17,10 @@ const REST: i32 = 250;
 /// What was asked for.
 #[derive(Default)]
 pub struct Live {
-    /// Of which revision of the scene and of the picture that was found, and whether something is being bent.
-    seen: Option<(u64, u64, bool)>,
-    /// What it depends on: which things there are, and which are pinned. `None` where there is nothing to prepare.
-    key: Option<u64>,
+    /// Of which revision of the scene and of the picture that was found, whether something is being bent, and whose joints are known.
+    seen: Option<((u64, u64, bool), u64)>,
+    /// What it depends on: which things there are, and which are pinned, `None` where there is nothing to prepare; and people's joints.
+    key: (Option<u64>, u64),
     number: u64,
     /// The picture without what may move, once it is made.
     plate: Option<Picture>,
@@ -49,24 +49,34 @@ impl App {
     pub(super) fn prepare_soon(&mut self) {
         let bending = self.editor.tool() == Tool::Bend;
         let revision = (self.editor.revision(), self.picture_revision, bending);
+        let revision = (revision, self.joints_key());
         if self.live.seen.replace(revision) == Some(revision) {
             return;
         }
-        let key = self.live_key();
+        let key = (self.live_key(), revision.1);
         if self.live.key == key {
             return;
         }
+        let only_joints = self.live.key.0 == key.0;
         self.live.key = key;
         self.live.number += 1;
-        self.live.plate = None;
-        self.stage.live = None;
-        dom::set(&self.stage.canvas, "data-live", "");
+        // Where people's joints alone are other ones, what is shown lacks no more than what is behind their arms.
+        if !only_joints {
+            self.live.plate = None;
+            self.stage.live = None;
+            dom::set(&self.stage.canvas, "data-live", "");
+        }
+        let key = key.0;
         let number = self.live.number;
         if key.is_some() {
             dom::after(REST, move || {
                 act(move |app| {
                     if app.live.number == number && !app.gone {
                         let mut scene = app.scene_without_picture();
+                        for (index, entity) in scene.entities.iter_mut().enumerate() {
+                            // The arms of whoever was found may be led.
+                            entity.skeleton = app.editor.joints_of(index).cloned();
+                        }
                         if app.editor.tool() == Tool::Bend {
                             // What is held here may be led there next.
                             for entity in scene.entities.iter_mut().filter(|e| e.is_pinned()) {
@@ -113,18 +123,25 @@ impl App {
         Some(hasher.finish())
     }
 
+    /// What is made up behind people's arms depends on their joints, as one number.
+    fn joints_key(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for index in 0..self.editor.scene().entities.len() {
+            let joints = self.editor.joints_of(index);
+            for joint in joints.into_iter().flat_map(Skeleton::to_list) {
+                (index, joint.map(f32::to_bits)).hash(&mut hasher);
+            }
+        }
+        hasher.finish()
+    }
+
     /// The worker has prepared it.
-    pub(super) fn prepared(
-        &mut self,
-        number: u64,
-        plate: Pixels,
-        layers: Vec<(u32, Vec<SpriteData>)>,
-    ) {
+    pub(super) fn prepared(&mut self, number: u64, plate: Pixels, layers: Vec<LayerData>) {
         if number != self.live.number {
             return;
         }
         if let Ok(plate) = plate.picture() {
-            self.stage.live = Some(LiveView::new(&plate, &layers));
+            self.stage.live = Some(LiveView::new(&plate, layers));
             self.live.plate = Some(plate);
             self.show_behind();
             // For tests, and for who looks at why dragging shows what it shows.

@@ -5,13 +5,13 @@ use super::dom;
 use super::ground;
 use super::live_gpu::{LiveGpu, Part, Seen, Shown};
 use crate::web::editor::Led;
-use crate::web::protocol::SpriteData;
+use crate::web::protocol::{LayerData, SpriteData};
 use dragentity_compositor::cutout::Sprite;
 use dragentity_compositor::place::Place;
 use dragentity_compositor::warp::Bendable;
 use dragentity_core::scene::bend::{Mesh, Rig};
 use dragentity_core::scene::parts::{self, Held as Does};
-use dragentity_core::scene::{Entity, Picture, Pose, Scene, Skeleton};
+use dragentity_core::scene::{Entity, Picture, Pose, Scene, Skeleton, Trajectory};
 use std::sync::Arc;
 use wasm_bindgen::Clamped;
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
@@ -47,10 +47,12 @@ struct Placed {
     canvas: HtmlCanvasElement,
 }
 
-/// An entity.
+/// An entity, or what its arms hide of it.
 struct Layer {
     /// Which.
     entity: usize,
+    /// Whether it is what arms hide: seen only where they are led.
+    beneath: bool,
     shade: Option<(Placed, Sprite)>,
     thing: Placed,
     sprite: Sprite,
@@ -105,34 +107,45 @@ impl Layer {
         [shade, Some(&self.sprite)]
     }
 
-    fn new(entity: u32, sprites: &[SpriteData]) -> Option<Self> {
-        let (thing, shades) = sprites.split_last()?;
+    fn new(layer: LayerData) -> Self {
+        let LayerData {
+            entity,
+            beneath,
+            shade,
+            thing,
+        } = layer;
         let placed = |sprite: &SpriteData| Placed {
             at: [f64::from(sprite.x), f64::from(sprite.y)],
             canvas: painted(sprite.width, sprite.height, &sprite.rgba),
         };
-        let sprite = |sprite: &SpriteData| Sprite {
+        let sprite = |sprite: SpriteData| Sprite {
             x: sprite.x,
             y: sprite.y,
             width: sprite.width,
             height: sprite.height,
-            rgba: sprite.rgba.to_vec(),
+            rgba: sprite.rgba.into_vec(),
         };
-        Some(Self {
+        Self {
             entity: entity as usize,
-            shade: shades.first().map(|shade| (placed(shade), sprite(shade))),
-            thing: placed(thing),
+            beneath,
+            shade: shade.map(|shade| (placed(&shade), sprite(shade))),
+            thing: placed(&thing),
             sprite: sprite(thing),
             bendable: None,
             held: None,
             rig: None,
             posed: None,
             bent: dom::canvas(1, 1),
-        })
+        }
     }
 
-    /// Where it is when its handles are led.
-    fn led(&mut self, (entity, picture): (&Entity, &Picture), size: [u32; 2], led: &Led) -> Where {
+    /// Where it is when its handles are led; `None` where it is hidden.
+    fn led(
+        &mut self,
+        (entity, picture): (&Entity, &Picture),
+        size: [u32; 2],
+        led: &Led,
+    ) -> Option<Where> {
         let (rests, to): (Vec<_>, Vec<_>) =
             led.handles.iter().map(|[rest, to]| (*rest, *to)).unzip();
         let same = |held: &&mut Held| held.skeleton == led.skeleton && held.rests == rests;
@@ -141,8 +154,15 @@ impl Layer {
         let held = match self.held.as_mut().filter(same) {
             Some(held) => held,
             None => {
-                let rig = Rig::held(&entity.mask, led.skeleton.as_ref(), picture, size, &rests);
-                let skeleton = led.skeleton.clone();
+                let (mask, skeleton) = (&entity.mask, led.skeleton.clone());
+                let rig = match (self.beneath, &skeleton) {
+                    (false, skeleton) => Rig::held(mask, skeleton.as_ref(), picture, size, &rests),
+                    (true, Some(skeleton)) => {
+                        let pins = rests.iter().map(|[x, y]| Trajectory::pin(*x, *y));
+                        Rig::behind_arms(mask, skeleton, picture, size, pins.collect())
+                    }
+                    (true, None) => None,
+                };
                 self.held.insert(Held {
                     skeleton,
                     rests,
@@ -154,10 +174,10 @@ impl Layer {
             let vertices = rig.lead(&to)?;
             Some(Where::Bent(rig.mesh().clone(), vertices))
         });
-        bent.unwrap_or(Where::By(first))
+        bent.or((!self.beneath).then_some(Where::By(first)))
     }
 
-    /// Where it is at a time; `camera` for what has no motion of its own.
+    /// Where it is at a time; `camera` for what has no motion of its own. `None` where it is hidden.
     fn at(
         &mut self,
         (entity, picture): (&Entity, &Picture),
@@ -165,16 +185,24 @@ impl Layer {
         t: f32,
         revision: u64,
         camera: [f32; 2],
-    ) -> Where {
+    ) -> Option<Where> {
         if !entity.has_motion() || entity.look.hidden {
-            return Where::By(camera);
+            return (!self.beneath).then_some(Where::By(camera));
         }
         if self
             .rig
             .as_ref()
             .is_none_or(|(made_for, ..)| *made_for != revision)
         {
-            self.rig = Some((revision, t, Rig::of(entity, picture, size)));
+            let rig = match (self.beneath, &entity.skeleton) {
+                (false, _) => Rig::of(entity, picture, size),
+                (true, Some(skeleton)) if entity.moves() => {
+                    let paths = entity.held_by().cloned().collect();
+                    Rig::behind_arms(&entity.mask, skeleton, picture, size, paths)
+                }
+                (true, _) => None,
+            };
+            self.rig = Some((revision, t, rig));
         }
         if let Some((_, last, Some(rig))) = &mut self.rig {
             // From the beginning again.
@@ -182,13 +210,14 @@ impl Layer {
                 rig.reset();
             }
             *last = t;
-            return Where::Bent(rig.mesh().clone(), rig.at(t));
+            return Some(Where::Bent(rig.mesh().clone(), rig.at(t)));
         }
         let path = entity.held_by().next();
-        Where::By(path.map_or([0.0; 2], |path| {
+        let by = path.map_or([0.0; 2], |path| {
             let (from, to) = (path.start(), path.position(t));
             [to[0] - from[0], to[1] - from[1]]
-        }))
+        });
+        (!self.beneath).then_some(Where::By(by))
     }
 
     /// Where it is at a time while it is turned and scaled by hand; `None` where that is as it was.
@@ -334,10 +363,8 @@ fn going_along(scene: &Scene) -> Vec<(usize, Entity)> {
 
 impl LiveView {
     /// Of what the worker has made.
-    pub fn new(plate: &Picture, layers: &[(u32, Vec<SpriteData>)]) -> Self {
-        let layers = layers
-            .iter()
-            .filter_map(|(entity, sprites)| Layer::new(*entity, sprites));
+    pub fn new(plate: &Picture, layers: Vec<LayerData>) -> Self {
+        let layers = layers.into_iter().map(Layer::new);
         Self {
             plate: from_rgb(plate.width, plate.height, &plate.rgb),
             size: [plate.width, plate.height],
@@ -442,24 +469,25 @@ impl LiveView {
                     if parts::is_tied(&scene.entities, layer.entity, led.index) =>
                 {
                     let first = led.handles.first();
-                    Where::By(
-                        first.map_or([0.0; 2], |[from, to]| [to[0] - from[0], to[1] - from[1]]),
-                    )
+                    let by = |[from, to]: &[[f32; 2]; 2]| [to[0] - from[0], to[1] - from[1]];
+                    (!layer.beneath).then_some(Where::By(first.map_or([0.0; 2], by)))
                 }
-                Moment::Led(_) => Where::By([0.0; 2]),
+                Moment::Led(_) => (!layer.beneath).then_some(Where::By([0.0; 2])),
                 Moment::Time(t, revision) => {
                     let entity = along.map_or(entity, |(_, entity)| entity);
                     let entity = (entity, &scene.picture);
                     let posed = posed.filter(|(index, _)| *index == layer.entity);
+                    // Who is led by the joints is not turned.
+                    let posed = posed.filter(|_| !layer.beneath);
                     let turned =
                         posed.and_then(|(_, poses)| layer.posed(entity, self.size, t, poses));
                     if posed.is_none() {
                         layer.posed = None;
                     }
-                    turned.unwrap_or_else(|| layer.at(entity, self.size, t, revision, camera))
+                    turned.or_else(|| layer.at(entity, self.size, t, revision, camera))
                 }
             };
-            all.push((at, found));
+            all.extend(found.map(|found| (at, found)));
         }
         all
     }
@@ -474,7 +502,8 @@ impl LiveView {
         times: &[f32],
         revision: u64,
     ) {
-        let layer = self.layers.iter_mut().find(|layer| layer.entity == index);
+        let own = |layer: &&mut Layer| layer.entity == index && !layer.beneath;
+        let layer = self.layers.iter_mut().find(own);
         let Some((layer, entity)) = layer.zip(scene.entities.get(index)) else {
             return;
         };
@@ -486,7 +515,9 @@ impl LiveView {
                 revision,
                 Default::default(),
             );
-            layer.draw(ctx, canvas, self.size, found);
+            if let Some(found) = found {
+                layer.draw(ctx, canvas, self.size, found);
+            }
         }
     }
 }

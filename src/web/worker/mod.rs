@@ -540,13 +540,7 @@ async fn does(place: &mut Place, task: Task) {
                 Ok(prepared) => post(&FromWorker::Prepared {
                     number,
                     plate: Pixels::of_picture(&prepared.plate),
-                    layers: prepared
-                        .layers
-                        .into_iter()
-                        .map(|(entity, sprites)| {
-                            (entity as u32, sprites.into_iter().map(Into::into).collect())
-                        })
-                        .collect(),
+                    layers: prepared.layers.into_iter().map(Into::into).collect(),
                 }),
                 // Dragging shows less without it; Generate says what is wrong.
                 Err(error) => log::debug!("preparing: {error}"),

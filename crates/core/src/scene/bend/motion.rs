@@ -51,27 +51,52 @@ pub struct BehindArms {
     pub hidden: Mask,
     /// Trunk and thighs, what is hidden among them.
     pub body: Mask,
-    /// How they move.
-    pub motion: Motion,
 }
 
 impl BehindArms {
-    /// Of an entity in a picture of `size` pixels, for `frames` frames; `None` where nothing is hidden, or nobody is led. See [`Rig::of`].
-    pub fn of(entity: &Entity, picture: &Picture, frames: usize, size: [u32; 2]) -> Option<Self> {
+    /// Of an entity in a picture of `size` pixels, and how that moves in `frames` frames; `None` where nothing is hidden, or nobody is
+    /// led. See [`Rig::of`].
+    pub fn of(
+        entity: &Entity,
+        picture: &Picture,
+        frames: usize,
+        size: [u32; 2],
+    ) -> Option<(Self, Motion)> {
         let skeleton = entity.skeleton.as_ref().filter(|_| entity.moves())?;
+        let paths = entity.held_by().cloned().collect();
+        let (behind, rig) = Self::led(&entity.mask, skeleton, picture, size, paths)?;
+        Some((behind, Motion::through(rig, frames)))
+    }
+
+    /// What arms would hide of the person under a mask if all of both were led; `None` where they hide nothing.
+    pub fn whichever_is_led(
+        mask: &Mask,
+        skeleton: &Skeleton,
+        picture: &Picture,
+        size: [u32; 2],
+    ) -> Option<Self> {
         let [width, height] = size.map(|side| side.max(1) as f32);
-        let paths: Vec<Trajectory> = entity.held_by().cloned().collect();
+        let areas = Areas::new(skeleton, mask, picture, width / height)?;
+        let [hidden, body] = areas.led(|_| true).behind_arms(mask)?;
+        Some(Self { hidden, body })
+    }
+
+    fn led(
+        mask: &Mask,
+        skeleton: &Skeleton,
+        picture: &Picture,
+        size: [u32; 2],
+        paths: Vec<Trajectory>,
+    ) -> Option<(Self, Rig)> {
+        let [width, height] = size.map(|side| side.max(1) as f32);
+        let aspect = width / height;
         let taken: Vec<[f32; 2]> = paths.iter().map(Trajectory::start).collect();
-        let (mask, aspect) = (&entity.mask, width / height);
         let puppet = Puppet::new(skeleton, mask, aspect, &taken);
         let areas = Areas::new(skeleton, mask, picture, aspect)?.led(|part| puppet.leads(part));
         let [hidden, body] = areas.behind_arms(mask)?;
         let rig = PersonRig::behind_arms(skeleton, &areas, &body, size, &taken)?;
-        Some(Self {
-            hidden,
-            body,
-            motion: Motion::through(Rig::person(rig, paths, &entity.mask, size), frames),
-        })
+        let rig = Rig::person(rig, paths, mask, size);
+        Some((Self { hidden, body }, rig))
     }
 }
 
@@ -151,6 +176,18 @@ impl Rig {
             (None, 0 | 1) => None,
             _ => Self::thing(mask, pins, Vec::new(), border, size),
         }
+    }
+
+    /// Of what the arms of a person hide of trunk and thighs, for the person that [`Self::of`] or [`Self::held`] is about: led by the
+    /// same paths. `None` where arms that are led hide nothing.
+    pub fn behind_arms(
+        mask: &Mask,
+        skeleton: &Skeleton,
+        picture: &Picture,
+        size: [u32; 2],
+        paths: Vec<Trajectory>,
+    ) -> Option<Self> {
+        BehindArms::led(mask, skeleton, picture, size, paths).map(|(_, rig)| rig)
     }
 
     /// Of a thing that is led at the places where its paths begin.

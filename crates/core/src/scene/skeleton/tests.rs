@@ -486,18 +486,26 @@ fn one_handle_bends_an_entity_that_has_joints() {
 fn what_an_arm_hides_of_the_body_moves_with_the_body() {
     let person = person();
     let entity = led(&person);
-    let behind = BehindArms::of(&entity, &Picture::default(), 5, SIZE).unwrap();
+    let (behind, motion) = BehindArms::of(&entity, &Picture::default(), 5, SIZE).unwrap();
     assert!(behind.hidden.contains(0.46, 0.38) && !behind.hidden.contains(0.5, 0.3));
     assert!(behind.body.contains(0.46, 0.38) && behind.body.contains(0.5, 0.3));
     assert!(
         !behind.body.contains(0.32, 0.35),
         "the upper arm hides nothing"
     );
-    let Motion::Mesh { mesh, frames } = &behind.motion else {
+    let Motion::Mesh { mesh, frames } = &motion else {
         panic!("it bends with the body")
     };
     let place = [0.46, 0.38];
     assert!(apart(follows(mesh, &frames[4], place), place) < 0.03);
+    // The same as it is shown while the arm is dragged, whichever arm that will be.
+    let (mask, nothing) = (&entity.mask, Picture::default());
+    let whichever = BehindArms::whichever_is_led(mask, &person, &nothing, SIZE).unwrap();
+    let all = |of: &Mask, within: &Mask| (of.alpha.iter().zip(&within.alpha)).all(|(a, b)| a <= b);
+    assert!(all(&behind.hidden, &whichever.hidden));
+    let paths: Vec<_> = entity.held_by().cloned().collect();
+    let mut rig = Rig::behind_arms(mask, &person, &nothing, SIZE, paths).unwrap();
+    assert_eq!(rig.at(1.0), frames[4]);
     assert!(
         BehindArms::of(
             &Entity {
