@@ -12,6 +12,9 @@ use dragentity_pipeline::runner::{Runner, with_runner};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
+/// Bytes of its thread's stack: as much as a program's first thread has. Networks are handed on by value while they are loaded.
+const STACK: usize = 8 << 20;
+
 /// A device that takes jobs.
 pub struct Worker {
     /// The device, in words.
@@ -31,6 +34,7 @@ pub fn start(device: Device, model: &ModelOptions, queue: &Arc<Queue>) -> Result
     let is_at_once = about.is_ok_and(|about| about.kind == Kind::AtOnce);
     let thread = std::thread::Builder::new()
         .name(format!("{device} jobs"))
+        .stack_size(STACK)
         .spawn(move || {
             let worked = with_runner(device, &options, |runner| {
                 let _ = ready.send(Ok(runner.device_name().to_owned()));

@@ -234,7 +234,7 @@ impl<B: Backend> Bundle<B> {
             config: self.config.clone(),
             vae: self.vae.clone().to_device(device),
             preview: self.preview.clone().to_device(device),
-            encoder: self.encoder.clone().to_device(device),
+            encoder: self.encoder.on(device),
             denoiser: self.denoiser.clone().to_device(device),
             device: device.clone(),
         }

@@ -88,7 +88,7 @@ impl EntityEncoderConfig {
             out_chans: self.feature_dim,
             ..TinyViTConfig::default()
         };
-        let network = sizes.init(device)?;
+        let network = Box::new(sizes.init(device)?);
         Ok(EntityEncoder { network })
     }
 
@@ -109,7 +109,7 @@ impl EntityEncoderConfig {
         };
         let file = weights.name().to_owned();
         let found = match Box::pin(ImageEncoder::load(&weights, device, progress)).await? {
-            ImageEncoder::Tiny(network) => *network,
+            ImageEncoder::Tiny(network) => network,
             ImageEncoder::Vit(_) => {
                 return Err(Error::Model {
                     name: file,
@@ -135,9 +135,10 @@ impl EntityEncoderConfig {
 }
 
 /// From [`EntityEncoderConfig::load`].
-#[derive(Module, Debug)]
+#[derive(Clone, Debug)]
 pub struct EntityEncoder<B: Backend> {
-    network: TinyViT<B>,
+    /// On the heap: it is large, and so is what holds it and is handed on.
+    network: Box<TinyViT<B>>,
 }
 
 /// What [`EntityEncoder::encode`] knows about a picture.
@@ -150,6 +151,14 @@ pub struct EncoderOutput<B: Backend> {
 }
 
 impl<B: Backend> EntityEncoder<B> {
+    /// A copy of it on another device.
+    pub fn on(&self, device: &B::Device) -> Self {
+        let network = (*self.network).clone().to_device(device);
+        Self {
+            network: Box::new(network),
+        }
+    }
+
     /// Once for each picture.
     ///
     /// # Shapes
@@ -226,7 +235,7 @@ mod tests {
             out_chans: 12,
         };
         EntityEncoder {
-            network: config.init(&Default::default()).unwrap(),
+            network: Box::new(config.init(&Default::default()).unwrap()),
         }
     }
 

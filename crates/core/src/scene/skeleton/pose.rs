@@ -50,7 +50,7 @@ impl Skeleton {
     }
 
     /// Where the joints go when some places are dragged and `pinned` joints stay, as far as they can. Hips stay unless they are
-    /// dragged themselves. Bones become at most a tenth longer, and no limb bends to its other side. Drags of one bone mean their
+    /// dragged themselves. Bones become at most a tenth longer, and no limb that is bent bends to its other side. Drags of one bone mean their
     /// middle. What is no number is not heard. `aspect` is the picture's width to its height.
     pub fn posed(&self, aspect: f32, dragged: &[Drag], pinned: &[Joint]) -> Self {
         let plane = Plane::of(aspect);
@@ -138,7 +138,8 @@ impl<'a> Body<'a> {
     fn arm(&self, side: Side) -> Limb {
         let joints = Joint::arm(side);
         let away = minus(self.at(joints[0]), self.at(Joint::Neck));
-        Limb::new(self.points(joints), away, ARM_SHRINKS, 0.0)
+        let down = minus(self.at(Joint::Pelvis), self.at(Joint::Neck));
+        Limb::new(self.points(joints), away, ARM_SHRINKS, 0.0).loose(down, away)
     }
 
     /// A knee bends to where the toes point, else outwards.
