@@ -2,7 +2,10 @@
 
 use super::client::{PATIENCE, Program};
 use dragentity_testkit::faults::{Fault, READS, can_be_injected};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// After this long all threads that there are would have been traced.
+const AGAIN: Duration = Duration::from_secs(10);
 
 #[test]
 fn files_that_cannot_be_read_break_one_answer_and_no_more() {
@@ -24,17 +27,26 @@ fn files_that_cannot_be_read_break_one_answer_and_no_more() {
             error: "EIO",
             path: path.to_str().unwrap(),
         };
-        let Some(attached) = fault.attach("1+", server.process()) else {
+        let Some(mut attached) = fault.attach("1+", server.process()) else {
             return;
         };
-        // All threads are traced a moment after the first one is.
+        // All threads are traced a moment after the first one is; one that begins in that moment may never be.
         let until = Instant::now() + PATIENCE;
+        let mut again = Instant::now() + AGAIN;
         let broken = loop {
             let reply = server.get(url);
             if reply.body != before.body {
                 break reply;
             }
             assert!(Instant::now() < until, "{name} is read all the same");
+            if Instant::now() > again {
+                drop(attached);
+                let Some(anew) = fault.attach("1+", server.process()) else {
+                    return;
+                };
+                attached = anew;
+                again = Instant::now() + AGAIN;
+            }
         };
         // Of a file that is sent piece by piece the head may be gone already: then what was promised does not come.
         let promised = format!("content-length: {}", before.body.len());
