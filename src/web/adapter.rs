@@ -22,6 +22,30 @@ pub async fn usable(emulated: bool) -> Result<String, NoGpu> {
     }
 }
 
+/// The adapter itself, as wgpu knows it, with its name; an emulated one only if `emulated`.
+///
+/// # Errors
+/// [`NoGpu`].
+#[cfg(feature = "wgpu")]
+pub async fn request(emulated: bool) -> Result<(String, wgpu::Instance, wgpu::Adapter), NoGpu> {
+    let name = usable(emulated).await?;
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+        backends: wgpu::Backends::BROWSER_WEBGPU,
+        ..wgpu::InstanceDescriptor::new_without_display_handle()
+    });
+    let adapter = instance
+        .request_adapter(&wgpu::RequestAdapterOptions {
+            power_preference: wgpu::PowerPreference::HighPerformance,
+            ..Default::default()
+        })
+        .await
+        .map_err(|_| NoGpu::None(NONE.into()))?;
+    Ok((name, instance, adapter))
+}
+
+/// What is said where the browser has WebGPU and nothing behind it.
+const NONE: &str = "the browser has WebGPU, but offers no graphics adapter";
+
 /// What the browser calls the adapter, and whether it is one that a CPU emulates. wgpu passes on a description only,
 /// which browsers leave empty, so the browser is asked itself.
 async fn name() -> Result<(String, bool), String> {
@@ -33,8 +57,8 @@ async fn name() -> Result<(String, bool), String> {
     if !gpu.is_object() {
         return Err("this browser has no WebGPU".into());
     }
-    let none = || "the browser has WebGPU, but offers no graphics adapter".to_owned();
-    // The same wish as below, so that it is the same adapter.
+    let none = || NONE.to_owned();
+    // The same wish as above, so that it is the same adapter.
     let wish = js_sys::Object::new();
     let _ = js_sys::Reflect::set(&wish, &"powerPreference".into(), &"high-performance".into());
     let promise = get(&gpu, "requestAdapter")

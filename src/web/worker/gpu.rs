@@ -25,20 +25,7 @@ pub async fn open(
     emulated: bool,
     lost: impl Fn(String) + Clone + Send + Sync + 'static,
 ) -> Result<Gpu, NoGpu> {
-    let name = adapter::usable(emulated).await?;
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
-        backends: wgpu::Backends::BROWSER_WEBGPU,
-        ..wgpu::InstanceDescriptor::new_without_display_handle()
-    });
-    let adapter = instance
-        .request_adapter(&wgpu::RequestAdapterOptions {
-            power_preference: wgpu::PowerPreference::HighPerformance,
-            ..Default::default()
-        })
-        .await
-        .map_err(|_| {
-            NoGpu::None("the browser has WebGPU, but offers no graphics adapter".into())
-        })?;
+    let (name, instance, adapter) = adapter::request(emulated).await?;
     let (device, queue) = adapter
         .request_device(&wgpu::DeviceDescriptor {
             label: Some("dragentity"),

@@ -62,20 +62,10 @@ impl LiveGpu {
     /// # Errors
     /// Why there is none.
     pub async fn open(emulated: bool, failed: fn(String)) -> Result<Self, String> {
-        adapter::usable(emulated).await.map_err(|no| match no {
+        let found = adapter::request(emulated).await;
+        let (_, instance, adapter) = found.map_err(|no| match no {
             NoGpu::None(why) | NoGpu::Emulated(why) => why,
         })?;
-        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
-            backends: wgpu::Backends::BROWSER_WEBGPU,
-            ..wgpu::InstanceDescriptor::new_without_display_handle()
-        });
-        let adapter = instance
-            .request_adapter(&wgpu::RequestAdapterOptions {
-                power_preference: wgpu::PowerPreference::HighPerformance,
-                ..Default::default()
-            })
-            .await
-            .map_err(|e| e.to_string())?;
         let (device, queue) = adapter
             .request_device(&wgpu::DeviceDescriptor {
                 label: Some("live view"),
