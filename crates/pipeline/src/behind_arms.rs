@@ -32,7 +32,7 @@ pub(super) async fn lay_behind_arms(
     Ok(())
 }
 
-/// The same for whichever arms will be led of a layer that is nobody's yet, or somebody's, as `entity` says; it moves when it is drawn.
+/// The same for a layer that is shown while paths are drawn, whichever arm of the person in it will be led; what moves it draws it.
 ///
 /// # Errors
 /// [`Error::Cancelled`](dragentity_core::Error::Cancelled).

@@ -77,12 +77,12 @@ pub(super) struct Pull {
 const NEAR: f32 = 1e-6;
 /// Sine of the bend below which a limb is straight, and does not say to which side it bends.
 const STRAIGHT: f32 = 0.04;
-/// The same of an arm that is loose: an elbow that is bent by 23 degrees.
+/// The way of the end, in lengths of the limb, within which it goes over then.
+const GOING_OVER: f32 = 0.2;
+/// Sine of the bend up to which an arm is loose: of an elbow that is bent by 23 degrees.
 const LOOSE: f32 = 0.2;
 /// How far aside of the neck, in lengths of the trunk, a shoulder of somebody is who is seen from the front or from behind.
 const BROAD: f32 = 0.15;
-/// The way of the end, in lengths of the limb, within which it goes over then.
-const GOING_OVER: f32 = 0.2;
 const ROUNDS: usize = 24;
 
 impl Limb {
