@@ -21,6 +21,8 @@ pub struct JointRequest {
 pub(super) struct People {
     known: Vec<(Mask, Option<Skeleton>)>,
     asked: Option<JointRequest>,
+    /// How often somebody was found, or forgotten.
+    revision: u64,
 }
 
 impl People {
@@ -31,7 +33,10 @@ impl People {
 
     /// Another picture has other people.
     pub(super) fn forget(&mut self) {
-        *self = Self::default();
+        *self = Self {
+            revision: self.revision + 1,
+            ..Self::default()
+        };
     }
 }
 
@@ -40,6 +45,11 @@ impl Editor {
     pub fn joints(&self) -> Option<&Skeleton> {
         let open = self.selected.filter(|index| self.is_open(*index));
         self.joints_of(open.filter(|_| self.tool == Tool::Bend)?)
+    }
+
+    /// Another number whenever other joints are known, the scene's own apart.
+    pub fn people_revision(&self) -> u64 {
+        self.people.revision
     }
 
     /// The joints of an entity: its own, or those that were found.
@@ -79,6 +89,7 @@ impl Editor {
         let Some(request) = self.people.asked.take_if(|asked| asked.number == number) else {
             return Outcome::Nothing;
         };
+        self.people.revision += 1;
         self.people.known.push((request.mask, joints));
         if self.people.known.len() > MOST_KNOWN {
             self.people.known.remove(0);

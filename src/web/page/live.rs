@@ -17,8 +17,8 @@ const REST: i32 = 250;
 /// What was asked for.
 #[derive(Default)]
 pub struct Live {
-    /// Of which revision of the scene and of the picture that was found, whether something is being bent, and whose joints are known.
-    seen: Option<((u64, u64, bool), u64)>,
+    /// Of which revision of the scene, of people's joints and of the picture that was found, and whether something is being bent.
+    seen: Option<(u64, u64, u64, bool)>,
     /// What it depends on: which things there are, and which are pinned, `None` where there is nothing to prepare; and people's joints.
     key: (Option<u64>, u64),
     number: u64,
@@ -48,12 +48,17 @@ impl App {
     /// Has the worker prepare what may move, where that is other than it was.
     pub(super) fn prepare_soon(&mut self) {
         let bending = self.editor.tool() == Tool::Bend;
-        let revision = (self.editor.revision(), self.picture_revision, bending);
-        let revision = (revision, self.joints_key());
+        let people = self.editor.people_revision();
+        let revision = (
+            self.editor.revision(),
+            people,
+            self.picture_revision,
+            bending,
+        );
         if self.live.seen.replace(revision) == Some(revision) {
             return;
         }
-        let key = (self.live_key(), revision.1);
+        let key = (self.live_key(), self.joints_key());
         if self.live.key == key {
             return;
         }
