@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { deflateSync } from 'node:zlib';
+import { png } from './picture.mjs';
 
 /** Waits until `look()` returns something true, and returns it. */
 export async function until(look, what, milliseconds = 30_000) {
@@ -150,6 +151,25 @@ export async function savedScene(page) {
     }
   });
   return JSON.parse(text);
+}
+
+/** A picture as large as they are here, most of it a thing that is held at five places. */
+export async function largeHeldThing(page) {
+  await page.setViewportSize({ width: 1900, height: 1300 });
+  await stage(page);
+  const buffer = png(1280, 853, (x, y) => [(x * 7) % 256, (y * 5) % 256, (x * y) % 256]);
+  await at(page, 'file-input').setInputFiles({ name: 'large.png', mimeType: 'image/png', buffer });
+  await until(async () => (await pixel(page, 0.001, 0.001)).slice(0, 3).every((v) => v < 60), 'the picture');
+  await at(page, 'tool-brush').click();
+  await page.evaluate(() => {
+    const size = document.getElementById('brush-size');
+    size.value = '25';
+    size.dispatchEvent(new Event('input', { bubbles: true }));
+  });
+  await drag(page, [[0.3, 0.5], [0.7, 0.5]]);
+  await entities(page, 1);
+  await at(page, 'tool-bend').click();
+  for (const point of [[0.25, 0.4], [0.25, 0.6], [0.4, 0.35], [0.4, 0.65], [0.5, 0.5]]) await click(page, point);
 }
 
 /** The fragment of a link that holds this. */

@@ -9,6 +9,7 @@ import {
   entities,
   finished,
   generate,
+  largeHeldThing,
   paint,
   pixel,
   savedGif,
@@ -18,7 +19,6 @@ import {
   until,
 } from './actions.mjs';
 import { open } from './harness.mjs';
-import { png } from './picture.mjs';
 
 const slow = { timeout: 300_000 };
 /** A thing from the cat's eye to beside its nose; where it is held, and the place that is led. */
@@ -141,23 +141,8 @@ test('a click on a pin takes it away, Delete the handle last touched, and undo b
 // Asked for like the other times: DRAGENTITY_TIMES=1 ./test browser
 test('how long a frame takes while a thing bends', { ...slow, skip: !process.env.DRAGENTITY_TIMES && 'not asked for' }, async (t) => {
   const page = await open(t, { at: '/?segmenter=models/tiny_sam.safetensors&device=cpu' });
-  await page.setViewportSize({ width: 1900, height: 1300 });
-  await stage(page);
-  // As large as pictures are here; most of it is the thing.
-  const buffer = png(1280, 853, (x, y) => [(x * 7) % 256, (y * 5) % 256, (x * y) % 256]);
-  await at(page, 'file-input').setInputFiles({ name: 'large.png', mimeType: 'image/png', buffer });
-  await until(async () => (await pixel(page, 0.001, 0.001)).slice(0, 3).every((v) => v < 60), 'the picture');
+  await largeHeldThing(page);
   const size = await at(page, 'stage').evaluate((canvas) => [canvas.width, canvas.height]);
-  await at(page, 'tool-brush').click();
-  await page.evaluate(() => {
-    const size = document.getElementById('brush-size');
-    size.value = '25';
-    size.dispatchEvent(new Event('input', { bubbles: true }));
-  });
-  await drag(page, [[0.3, 0.5], [0.7, 0.5]]);
-  await entities(page, 1);
-  await at(page, 'tool-bend').click();
-  for (const point of [[0.25, 0.4], [0.25, 0.6], [0.4, 0.35], [0.4, 0.65], [0.5, 0.5]]) await click(page, point);
   await until(() => at(page, 'stage').getAttribute('data-live'), 'the plate', 180_000);
   await page.evaluate(() => {
     window.times = [];

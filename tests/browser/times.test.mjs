@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { at, click, drag, entities, finished, generate, paint, pixel, settings, stage, tiny, until } from './actions.mjs';
+import { at, click, drag, entities, finished, generate, largeHeldThing, paint, settings, stage, tiny, until } from './actions.mjs';
 import { open } from './harness.mjs';
 import { png } from './picture.mjs';
 
@@ -136,21 +136,7 @@ test('how smooth six things of a picture of 2,000 pixels move', { skip: !wanted 
 for (const [device, by] of [['webgpu', 'gpu'], ['cpu', 'canvas']]) {
   test(`what a thing with six handles costs the page's thread, drawn by the ${by}`, { skip: !wanted && 'not asked for', timeout: 600_000 }, async (t) => {
     const page = await open(t, { webgpu: true, at: `/?segmenter=models/tiny_sam.safetensors&device=${device}` });
-    await page.setViewportSize({ width: 1900, height: 1300 });
-    await stage(page);
-    const photo = png(1280, 853, (x, y) => [(x * 7) % 256, (y * 5) % 256, (x * y) % 256]);
-    await at(page, 'file-input').setInputFiles({ name: 'large.png', mimeType: 'image/png', buffer: photo });
-    await until(async () => (await pixel(page, 0.001, 0.001)).slice(0, 3).every((v) => v < 60), 'the picture');
-    await at(page, 'tool-brush').click();
-    await page.evaluate(() => {
-      const size = document.getElementById('brush-size');
-      size.value = '25';
-      size.dispatchEvent(new Event('input', { bubbles: true }));
-    });
-    await drag(page, [[0.3, 0.5], [0.7, 0.5]]);
-    await entities(page, 1);
-    await at(page, 'tool-bend').click();
-    for (const point of [[0.25, 0.4], [0.25, 0.6], [0.4, 0.35], [0.4, 0.65], [0.5, 0.5]]) await click(page, point);
+    await largeHeldThing(page);
     await drag(page, [[0.75, 0.5], [0.78, 0.45], [0.8, 0.6]]);
     await until(() => at(page, 'stage').getAttribute('data-live'), 'the plate', 180_000);
     const size = await at(page, 'stage').evaluate((canvas) => [canvas.width, canvas.height]);
